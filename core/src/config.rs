@@ -1,0 +1,357 @@
+//! Configuration as parsed values: what exists here is valid.
+//!
+//! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and the
+//! range it may be set to.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::note::Level;
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
+        /// Every bound the broker keeps to.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($name: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Limits {
+                Limits { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// The names of all limits, in the order of the table.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            $($(#[$doc])*
+            pub const fn $name(&self) -> u64 {
+                self.$name
+            })+
+
+            /// Sets one limit by its name.
+            ///
+            /// # Errors
+            /// [`ConfigError`] when no limit has that name or the value lies outside its range.
+            pub fn set(&mut self, name: &str, value: u64) -> Result<(), ConfigError> {
+                match name {
+                    $(stringify!($name) => {
+                        let (min, max): (u64, u64) = ($min, $max);
+                        if value < min || value > max {
+                            return Err(ConfigError::new(name, value, format!("a whole number from {min} to {max}")));
+                        }
+                        self.$name = value;
+                        Ok(())
+                    })+
+                    _ => Err(ConfigError::new(name, value, "the name of a limit")),
+                }
+            }
+
+            /// The value of one limit by its name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const DAY: u64 = 24 * 60 * MINUTE;
+const KIB: u64 = 1_024;
+const MIB: u64 = 1_024 * KIB;
+
+limits! {
+    /// From accept to a complete hello, in milliseconds.
+    hello_timeout_ms = 5 * SECOND, 10, 5 * MINUTE;
+    /// Bytes read from a connection before its hello is complete.
+    hello_bytes_max = 16 * KIB, 1_024, MIB;
+    /// Length of a request line, in bytes.
+    head_line_bytes_max = 4 * KIB, 128, 64 * KIB;
+    /// Length of one header line, in bytes.
+    head_header_bytes_max = 4 * KIB, 128, 64 * KIB;
+    /// Headers in one request head.
+    head_headers_max = 64, 8, 128;
+    /// Length of a whole request head, in bytes.
+    head_bytes_max = 16 * KIB, 512, 256 * KIB;
+    /// Length of a frame, a message, a request body, and of nonce, ciphertext and target together, in bytes.
+    message_bytes_max = 64 * KIB, 256, 64 * MIB;
+    /// Request bodies being read at once, in bytes.
+    bodies_bytes_max = 64 * MIB, 64 * KIB, 4_096 * MIB;
+    /// Fragments of one message.
+    fragments_max = 32, 1, 4_096;
+    /// From the first to the last fragment of a message, in milliseconds.
+    fragments_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Nesting of a JSON message.
+    json_depth_max = 16, 2, 128;
+    /// Keys of one JSON object.
+    json_keys_max = 128, 32, 65_536;
+    /// Items of one JSON array.
+    json_items_max = 4_096, 16, 1_048_576;
+    /// Length of a JSON key, in bytes.
+    json_key_bytes_max = 128, 32, 4_096;
+    /// Length of a JSON number's text, in characters.
+    json_number_chars_max = 20, 16, 64;
+    /// Messages that are no message, per connection and minute, before it is closed.
+    bad_messages_per_minute_max = 20, 0, 10_000;
+    /// Control frames per connection and second, after the burst.
+    control_per_second_max = 10, 1, 10_000;
+    /// Control frames of one connection at once.
+    control_burst = 30, 1, 10_000;
+    /// Bytes that wait for one connection, outside the runtime's window.
+    outbox_bytes_max = MIB, 64 * KIB, 1_024 * MIB;
+    /// Frames that wait for one connection.
+    outbox_frames_max = 1_024, 16, 1_048_576;
+    /// Bytes with the runtime per connection before the rest waits in the outbox.
+    send_window_bytes = 64 * KIB, 1_024, 16 * MIB;
+    /// Without progress while bytes wait, in milliseconds, before a connection is closed as too slow.
+    stall_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// From our close frame to the end of the stream, in milliseconds.
+    close_ms = SECOND, 10, MINUTE;
+    /// Sends of one connection that are read before the first of them is answered.
+    unacked_sends_max = 64, 1, 4_096;
+    /// Pushes of one mailbox that are not acknowledged yet.
+    unacked_pushes_max = 32, 1, 4_096;
+    /// Connections of one mesh, those in grace included.
+    connections_per_mesh_max = 100, 1, 1_000_000;
+    /// Send-only connections of one mesh.
+    send_only_per_mesh_max = 100, 1, 1_000_000;
+    /// Connections without a hello yet, from one address (loopback and trusted proxies exempt).
+    unauthenticated_per_address_max = 32, 1, 1_000_000;
+    /// Connections without a hello yet.
+    handshakes_max = 256, 4, 1_000_000;
+    /// Recipients of one send.
+    recipients_max = 1_000, 1, 1_000_000;
+    /// Groups of one peer.
+    groups_per_peer_max = 64, 1, 4_096;
+    /// Length of a display name, a group name, a session id, a host name and the like, in bytes.
+    name_bytes_max = 256, 16, 4_096;
+    /// Length of a summary, a working directory or a profile text, in bytes.
+    text_bytes_max = 4 * KIB, 64, 64 * KIB;
+    /// Messages queued for one mailbox.
+    queued_per_mailbox_max = 10_000, 1, 10_000_000;
+    /// Deliveries queued in one mesh.
+    queued_per_mesh_max = 100_000, 1, 100_000_000;
+    /// Bytes of messages queued in one mesh.
+    queued_bytes_per_mesh_max = 256 * MIB, KIB, 1_048_576 * MIB;
+    /// Queued messages kept in memory for one mailbox and priority; the rest waits in the store.
+    lane_messages_max = 64, 1, 65_536;
+    /// From accept to expiry of a message that nobody took, in milliseconds.
+    message_ttl_ms = 7 * DAY, 50, 30 * DAY;
+    /// From accept until a message and its record of delivery are removed, in milliseconds.
+    retention_ms = 14 * DAY, 100, 3_650 * DAY;
+    /// From a push to its return to the queue without an acknowledgement, in milliseconds.
+    lease_ms = 30 * SECOND, 20, 60 * MINUTE;
+    /// Pushes of one message to one mailbox before it counts as dead.
+    deliveries_max = 10, 1, 1_000;
+    /// From the end of a connection until its presence ends, in milliseconds.
+    grace_ms = 90 * SECOND, 0, 60 * MINUTE;
+    /// A `working` status without confirmation turns idle after this, in milliseconds.
+    status_ttl_ms = MINUTE, 20, DAY;
+    /// Between two looks for such statuses, in milliseconds.
+    status_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
+    /// How long a hook's word counts as fresh, in milliseconds.
+    hook_fresh_ms = 30 * SECOND, 0, DAY;
+    /// How long a hook that found nobody waits for a hello, in milliseconds.
+    pending_status_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Hooks waiting for a hello.
+    pending_statuses_max = 1_024, 1, 65_536;
+    /// Between two pings, in milliseconds.
+    ping_ms = 30 * SECOND, 20, 10 * MINUTE;
+    /// Without a pong, in milliseconds, before a connection counts as dead.
+    pong_ms = 75 * SECOND, 40, 30 * MINUTE;
+    /// From a push to the ping whose pong acknowledges it, for clients that never do, in milliseconds.
+    legacy_ping_ms = 5 * SECOND, 10, 5 * MINUTE;
+    /// How far a hello's timestamp may lie from the broker's clock, in milliseconds.
+    hello_skew_ms = MINUTE, SECOND, DAY;
+    /// How long an attestation may be valid, in milliseconds.
+    attestation_ms = DAY, SECOND, 30 * DAY;
+    /// Sends per member and minute; 0 turns the limit off.
+    send_rate_per_minute = 600, 0, 100_000_000;
+    /// Sends of one member at once; 0 means a tenth of the rate, at least 10.
+    send_rate_burst = 0, 0, 100_000_000;
+    /// Hooks per pid and directory and minute.
+    hook_rate_per_minute = 30, 1, 1_000_000;
+    /// Times two clients may replace each other in `replacements_ms` before both are held down.
+    replacements_max = 3, 1, 1_000;
+    /// The window of `replacements_max` and the length of the hold-down, in milliseconds.
+    replacements_ms = MINUTE, 10, 60 * MINUTE;
+    /// Between the starts of two commits under load, in microseconds.
+    commit_spacing_us = 2_000, 0, 1_000_000;
+    /// Messages of one commit.
+    batch_messages_max = 1_024, 1, 65_536;
+    /// Store operations that wait for their batch before new sends are refused.
+    staged_max = 8_192, 16, 1_048_576;
+    /// Tries of a commit whose outcome stays unknown before its waiters are refused.
+    commit_tries_max = 8, 1, 1_000;
+    /// Between two questions after the store's health, in milliseconds.
+    health_ms = SECOND, 10, 10 * MINUTE;
+    /// Between two rounds of removing old rows, in milliseconds.
+    retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two publications of counters, in milliseconds.
+    stats_ms = SECOND, 10, 10 * MINUTE;
+    /// From the order to drain until open connections are dropped, in milliseconds.
+    drain_ms = 4 * SECOND, 10, 10 * MINUTE;
+    /// A mesh without connections and work is forgotten after this, in milliseconds.
+    mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
+    /// Failed admin or hook tokens per address and minute before the address waits.
+    token_failures_per_minute_max = 5, 1, 10_000;
+}
+
+impl Limits {
+    /// Checks the relations between limits that no single range can express.
+    ///
+    /// # Errors
+    /// One [`ConfigError`] for each relation that does not hold.
+    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
+        let mut errors = Vec::new();
+        let mut need = |holds: bool, name: &'static str, value: u64, wanted: &str| {
+            if !holds {
+                errors.push(ConfigError::new(name, value, wanted));
+            }
+        };
+        need(self.pong_ms > self.ping_ms, "pong_ms", self.pong_ms, "more than ping_ms");
+        need(
+            self.retention_ms >= self.message_ttl_ms,
+            "retention_ms",
+            self.retention_ms,
+            "at least message_ttl_ms, or mail would be removed before it expires",
+        );
+        need(
+            self.outbox_bytes_max >= self.message_bytes_max,
+            "outbox_bytes_max",
+            self.outbox_bytes_max,
+            "at least message_bytes_max, or one message could never be sent",
+        );
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// The burst of the send limit, with its rule for 0 applied.
+    pub fn send_burst(&self) -> u64 {
+        if self.send_rate_burst == 0 {
+            (self.send_rate_per_minute / 10).max(10)
+        } else {
+            self.send_rate_burst
+        }
+    }
+}
+
+/// A limit's value as a count or a length in memory.
+pub(crate) fn size(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// What a broker needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Every bound.
+    pub limits: Limits,
+    /// The address that invites carry, for example `ws://127.0.0.1:7900/ws`.
+    pub public_url: String,
+    /// The program's version, as `/health` tells it.
+    pub version: String,
+    /// The build's commit, as `/health` tells it; `unknown` where there is none.
+    pub git_sha: String,
+    /// What the admin API accepts.
+    pub admin_token: Secret,
+    /// What hooks must bring along; none means that they need no token.
+    pub hook_token: Option<Secret>,
+    /// Origins whose pages may open the socket: scheme, host and port, exactly.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Encrypts owner and root keys in the store.
+    pub vault_key: Secret,
+    /// Records below this are not even made.
+    pub log_level: Level,
+}
+
+/// Bytes that must not be shown. `Debug` does not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes secret bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
+        Secret(bytes.into())
+    }
+
+    /// The bytes, for those who must compute with them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A value the operator gave that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {value} is not {wanted}")]
+pub struct ConfigError {
+    /// The name of the setting.
+    pub field: String,
+    /// What was given.
+    pub value: String,
+    /// What would be accepted.
+    pub wanted: String,
+}
+
+impl ConfigError {
+    /// An error for one field.
+    pub fn new(field: impl Into<String>, value: impl fmt::Display, wanted: impl Into<String>) -> ConfigError {
+        ConfigError { field: field.into(), value: value.to_string(), wanted: wanted.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold_together() {
+        assert_eq!(Limits::default().check(), Ok(()));
+        for name in Limits::NAMES {
+            let mut limits = Limits::default();
+            let value = limits.get(name).unwrap();
+            assert_eq!(limits.set(name, value), Ok(()), "the default of {name} lies outside its own range");
+        }
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_refused_with_field_value_and_range() {
+        let error = Limits::default().set("lease_ms", 1).unwrap_err();
+        assert_eq!(error.to_string(), "lease_ms: 1 is not a whole number from 20 to 3600000");
+        assert!(Limits::default().set("no_such_limit", 1).is_err());
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_named() {
+        let mut limits = Limits::default();
+        limits.set("pong_ms", 50).unwrap();
+        assert_eq!(limits.check().unwrap_err()[0].field, "pong_ms");
+    }
+
+    #[test]
+    fn the_send_burst_is_a_tenth_of_the_rate_and_at_least_ten() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.send_burst(), 60);
+        limits.set("send_rate_per_minute", 20).unwrap();
+        assert_eq!(limits.send_burst(), 10);
+        limits.set("send_rate_burst", 3).unwrap();
+        assert_eq!(limits.send_burst(), 3);
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    }
+}

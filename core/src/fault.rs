@@ -1,0 +1,106 @@
+//! Why we end a connection: one table of close codes, each with advice for the peer.
+//!
+//! `docs/protocol/close-codes.md` shows the same table and a test holds the two together.
+
+/// What the peer should do about a close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Connect again and go on; nothing is lost.
+    Resume,
+    /// Connect again after a while.
+    Later,
+    /// Do not come back without changing something.
+    Never,
+}
+
+impl Advice {
+    /// The word in the table.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Advice::Resume => "resume",
+            Advice::Later => "later",
+            Advice::Never => "never",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseRow {
+    /// The WebSocket close code.
+    pub code: u16,
+    /// The reason text in the close frame.
+    pub reason: &'static str,
+    /// What the peer should do.
+    pub advice: Advice,
+    /// When it is sent.
+    pub when: &'static str,
+}
+
+macro_rules! faults {
+    ($($Variant:ident = $code:literal, $reason:literal, $advice:ident, $when:literal;)+) => {
+        /// A reason to end a connection.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)]
+        pub enum Fault { $($Variant,)+ }
+
+        impl Fault {
+            /// The whole table.
+            pub const ALL: &'static [Fault] = &[$(Fault::$Variant,)+];
+
+            /// Code, reason, advice and occasion.
+            pub const fn row(self) -> CloseRow {
+                match self {
+                    $(Fault::$Variant => CloseRow { code: $code, reason: $reason, advice: Advice::$advice, when: $when },)+
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    SessionReplaced = 1000, "session_replaced", Never, "a newer connection of the same session took over";
+    Disconnected = 1000, "disconnected", Resume, "the operator ended the connection";
+    ShuttingDown = 1001, "shutting down", Resume, "the broker is stopping";
+    ProtocolError = 1002, "protocol_error", Never, "a frame broke RFC 6455";
+    BadUtf8 = 1007, "invalid_utf8", Never, "a text was not UTF-8";
+    BadSessionKey = 1008, "bad_session_pubkey", Never, "the session key is malformed or another member's";
+    BadParentKey = 1008, "bad_parent_pubkey", Never, "the parent key is malformed";
+    AttestationMismatch = 1008, "attestation_mismatch", Never, "the attestation names other keys";
+    Expired = 1008, "expired", Later, "the attestation is past its time";
+    TtlTooLong = 1008, "ttl_too_long", Never, "the attestation is valid for too long";
+    Capacity = 1008, "capacity", Later, "the mesh has no room for another connection";
+    TimestampSkew = 1008, "timestamp_skew", Later, "the hello's time is too far from the broker's";
+    Malformed = 1008, "malformed", Never, "a key, a signature or a field of the hello has the wrong form";
+    BadSignature = 1008, "bad_signature", Never, "the signature does not verify";
+    Unauthorized = 1008, "unauthorized", Never, "the key is no member of the mesh";
+    ParentMemberMismatch = 1008, "parent_member_id_mismatch", Never, "the parent id is not the parent key's";
+    Replayed = 1008, "replayed", Later, "the hello's signature was used before";
+    HelloTimeout = 1008, "hello_timeout", Later, "no hello came in time";
+    BadMessages = 1008, "bad_messages", Never, "too many messages that were no message";
+    ControlFlood = 1008, "control_flood", Later, "too many control frames";
+    FragmentTimeout = 1008, "fragment_timeout", Later, "a fragmented message was not finished in time";
+    TooLarge = 1009, "too_large", Never, "a frame or message is over the limit";
+    Overloaded = 1013, "overloaded", Later, "the broker has no room or its store does not answer";
+    Banned = 4002, "banned", Never, "the member was removed from the mesh";
+    SlowConsumer = 4008, "slow_consumer", Resume, "bytes waited too long for the peer to read them";
+    SessionConflict = 4009, "session_conflict", Later, "two clients kept replacing each other";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_its_own_and_fits_a_close_frame() {
+        for (at, fault) in Fault::ALL.iter().enumerate() {
+            let row = fault.row();
+            assert!(row.reason.len() <= 123 && !row.when.is_empty());
+            assert!(
+                Fault::ALL[..at]
+                    .iter()
+                    .all(|other| (other.row().code, other.row().reason) != (row.code, row.reason))
+            );
+        }
+    }
+}

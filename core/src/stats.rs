@@ -1,0 +1,167 @@
+//! Counters, gauges as plain numbers in enum-indexed arrays. The edge renders a snapshot; the core only counts.
+
+/// One line of the metrics page: its name, its label if it has one, and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The name as the page shows it, `_total` included.
+    pub name: &'static str,
+    /// Label name and value, both from closed sets.
+    pub label: Option<(&'static str, &'static str)>,
+    /// The HELP text.
+    pub help: &'static str,
+}
+
+macro_rules! series {
+    ($(#[$doc:meta])* $Enum:ident { $($name:literal, $label:literal ; $help:literal : $($Variant:ident $(= $value:literal)?),+ ;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)]
+        pub enum $Enum { $($($Variant,)+)+ }
+
+        impl $Enum {
+            /// Every series, in the order of the page.
+            pub const ALL: &'static [$Enum] = &[$($($Enum::$Variant,)+)+];
+
+            /// The line this series has on the metrics page.
+            pub const fn series(self) -> Series {
+                match self {
+                    $($($Enum::$Variant => Series { name: $name, label: label($label, series!(@value $($value)?)), help: $help },)+)+
+                }
+            }
+        }
+    };
+    (@value) => { "" };
+    (@value $value:literal) => { $value };
+}
+
+const fn label(name: &'static str, value: &'static str) -> Option<(&'static str, &'static str)> {
+    if name.is_empty() { None } else { Some((name, value)) }
+}
+
+series! {
+    /// What only grows.
+    Counter {
+        "broker_connections_total", ""; "Accepted WebSocket upgrades": ConnectionsTotal;
+        "broker_connections_rejected_total", "reason"; "Refused hellos by reason":
+            RejectedCapacity = "capacity", RejectedUnauthorized = "unauthorized", RejectedRevoked = "revoked",
+            RejectedSkew = "timestamp_skew", RejectedSignature = "bad_signature", RejectedMalformed = "malformed",
+            RejectedSessionKey = "bad_session_pubkey", RejectedParentKey = "bad_parent_pubkey",
+            RejectedAttestation = "attestation_mismatch", RejectedAttestationExpired = "attestation_expired",
+            RejectedAttestationTtl = "attestation_ttl_too_long",
+            RejectedAttestationSignature = "attestation_bad_signature",
+            RejectedAttestationMalformed = "attestation_malformed", RejectedSessionSkew = "session_timestamp_skew",
+            RejectedSessionSignature = "session_bad_signature", RejectedSessionMalformed = "session_malformed",
+            RejectedParentMember = "parent_member_id_mismatch", RejectedReplayed = "replayed",
+            RejectedConflict = "session_conflict", RejectedHelloTimeout = "hello_timeout", RejectedStore = "store_down";
+        "broker_messages_routed_total", "priority"; "Pushes written by priority":
+            RoutedNow = "now", RoutedNext = "next", RoutedLow = "low", RoutedStream = "stream";
+        "broker_messages_rejected_total", "reason"; "Refused sends by reason":
+            SendRateLimit = "rate_limit", SendTooLarge = "too_large", SendNoRecipient = "no_recipient",
+            SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store", SendDraining = "draining",
+            SendBusy = "busy";
+        "broker_messages_dropped_by_grant_total", "cap"; "Sends that a recipient's grants refuse":
+            DroppedDm = "dm", DroppedBroadcast = "broadcast";
+        "broker_ttl_sweeps_total", "flipped"; "Looks for overdue working statuses, by whether any was flipped":
+            SweepFlipped = "true", SweepClean = "false";
+        "broker_ttl_flipped_total", ""; "Working statuses turned idle because nobody confirmed them": TtlFlipped;
+        "broker_hook_requests_total", ""; "Hook requests": HookRequests;
+        "broker_hook_requests_rate_limited_total", ""; "Hook requests over their limit": HookRateLimited;
+        "broker_legacy_auth_hits_total", ""; "Requests that used legacy authentication": LegacyAuth;
+        "peermesh_messages_accepted_total", ""; "Accepted sends": Accepted;
+        "peermesh_messages_duplicate_total", ""; "Resends answered with the first message id": Duplicate;
+        "peermesh_deliveries_settled_total", "outcome"; "Deliveries that ended, by how":
+            SettledDelivered = "delivered", SettledExpired = "expired", SettledDead = "dead";
+        "peermesh_redeliveries_total", ""; "Pushes repeated because nobody acknowledged them": Redelivered;
+        "peermesh_commits_total", ""; "Write batches sent to the store": Commits;
+        "peermesh_commit_retries_total", ""; "Write batches tried again because their outcome was unknown": CommitRetries;
+        "peermesh_rejected_total", "reason"; "What was refused for its form, by reason":
+            BadRequest = "bad_request", BadHead = "bad_head", BadFrame = "bad_frame", TooLarge = "too_large",
+            Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
+            BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
+            UrlToken = "url_token";
+        "peermesh_clock_jumps_total", ""; "Jumps of the wall clock by more than 5 s": ClockJumps;
+    }
+}
+
+series! {
+    /// What goes up and down.
+    Gauge {
+        "broker_connections_active", ""; "Presences with a live connection": ConnectionsActive;
+        "broker_queue_depth", ""; "Deliveries that wait or are leased": QueueDepth;
+        "broker_db_healthy", ""; "1 when the store answered last, else 0": DbHealthy;
+        "peermesh_sockets", ""; "Open sockets of any kind": Sockets;
+        "peermesh_meshes_resident", ""; "Meshes in memory": MeshesResident;
+    }
+}
+
+/// A shard's numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    counters: Vec<u64>,
+    gauges: Vec<i64>,
+}
+
+impl Default for Stats {
+    fn default() -> Stats {
+        Stats { counters: vec![0; Counter::ALL.len()], gauges: vec![0; Gauge::ALL.len()] }
+    }
+}
+
+impl Stats {
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts several.
+    pub fn add(&mut self, counter: Counter, more: u64) {
+        let value = &mut self.counters[counter as usize];
+        *value = value.saturating_add(more);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&mut self, gauge: Gauge, value: i64) {
+        self.gauges[gauge as usize] = value;
+    }
+
+    /// Moves a gauge.
+    pub fn shift(&mut self, gauge: Gauge, by: i64) {
+        let value = &mut self.gauges[gauge as usize];
+        *value = value.saturating_add(by);
+    }
+
+    /// A counter's value.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    /// A gauge's value.
+    pub fn gauge(&self, gauge: Gauge) -> i64 {
+        self.gauges[gauge as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_has_its_own_name_and_label() {
+        let mut seen = Vec::new();
+        for counter in Counter::ALL {
+            let Series { name, label, .. } = counter.series();
+            assert!(name.ends_with("_total"));
+            assert!(!seen.contains(&(name, label)), "{name} {label:?} stands twice");
+            seen.push((name, label));
+        }
+    }
+
+    #[test]
+    fn counting_moves_one_series_only() {
+        let mut stats = Stats::default();
+        stats.count(Counter::RoutedNow);
+        stats.shift(Gauge::Sockets, -1);
+        assert_eq!((stats.counter(Counter::RoutedNow), stats.counter(Counter::RoutedNext)), (1, 0));
+        assert_eq!(stats.gauge(Gauge::Sockets), -1);
+    }
+}

@@ -1,0 +1,3 @@
+//! Bytes to values and back. Pure: no policy, no state beyond a parse.
+
+pub mod http;

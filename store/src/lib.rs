@@ -1,0 +1,4 @@
+//! Drivers that perform the core's store requests on real databases.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
