@@ -4,6 +4,7 @@ pub mod config;
 pub mod conn;
 pub mod fault;
 pub mod ids;
+pub mod kit;
 pub mod machine;
 pub mod note;
 pub mod rng;

@@ -1,0 +1,4 @@
+//! Mechanisms that know no domain.
+
+pub mod bucket;
+pub(crate) mod few;
