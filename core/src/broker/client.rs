@@ -1,9 +1,11 @@
 //! One connection as the broker keeps it, and what its events mean.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::relay::Errand;
 use super::{Broker, Timer};
+use crate::config::Limits;
 use crate::conn::{Chunk, Connection, Event, Lapse};
 use crate::fault::Fault;
 use crate::ids::{ConnId, MeshId};
@@ -26,8 +28,6 @@ pub(super) struct Client {
     pub granted: bool,
     /// The peer sends no more.
     pub ended: bool,
-    /// Bytes received before hello.
-    pub bytes: u64,
     /// Messages that were none.
     bad: Option<Bucket>,
     /// Its request was for a public route.
@@ -61,7 +61,6 @@ impl Client {
             bound: Bound::Lobby,
             granted: false,
             ended: false,
-            bytes: 0,
             bad: None,
             public: false,
             openmetrics: false,
@@ -71,8 +70,8 @@ impl Client {
 
 impl Client {
     /// Takes the connection along to another shard; what stays behind is over.
-    pub(super) fn move_out(&mut self) -> Client {
-        let mut left = Client::new(Connection::over(), self.remote);
+    pub(super) fn move_out(&mut self, limits: &Arc<Limits>) -> Client {
+        let mut left = Client::new(Connection::over(limits), self.remote);
         std::mem::swap(self, &mut left);
         left.bound = Bound::Lobby;
         left

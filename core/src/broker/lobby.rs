@@ -119,10 +119,6 @@ impl Broker {
         text: &str,
         todo: &mut Outputs,
     ) {
-        if client.bytes > self.limits.hello_bytes_max() {
-            self.stats.count(Counter::TooLarge);
-            return self.end(now, id, client, Fault::TooLarge, todo);
-        }
         let (kind, named) = match kind_of(text) {
             Ok(known) => known,
             Err(why) => return self.bad_request(now, id, client, text, &why.text, todo),

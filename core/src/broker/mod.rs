@@ -219,7 +219,6 @@ impl Broker {
     fn received(&mut self, now: Now, id: ConnId, bytes: &mut [u8], todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| {
             client.granted = false;
-            client.bytes = client.bytes.saturating_add(bytes.len() as u64);
             broker.read(now, id, client, Chunk::new(bytes), todo);
         });
     }

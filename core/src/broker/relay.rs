@@ -90,7 +90,7 @@ impl Broker {
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
         self.leave_lobby(id, client);
         let to = self.shards.owner(&errand.mesh());
-        let moved = client.move_out();
+        let moved = client.move_out(&self.limits);
         todo.push(Output::Handoff {
             conn: id,
             to,

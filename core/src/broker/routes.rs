@@ -114,7 +114,6 @@ impl Broker {
             return self.respond(now, id, client, &response, todo);
         }
         self.stats.count(Counter::ConnectionsTotal);
-        client.bytes = 0;
         client.connection.accept(now.mono, accept, id, todo);
     }
 

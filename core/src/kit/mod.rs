@@ -2,5 +2,6 @@
 
 pub(crate) mod bucket;
 pub(crate) mod fair;
+pub(crate) mod few;
 pub(crate) mod index;
 pub(crate) mod timers;
