@@ -11,7 +11,7 @@ const NANOS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// A rate with a burst, kept as one moment: when the bucket is full again (the generic cell rate algorithm).
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+pub(crate) struct Bucket {
     interval_nanos: u64,
     burst: u64,
     full_at: Mono,
@@ -19,7 +19,7 @@ pub struct Bucket {
 
 impl Bucket {
     /// A full bucket of `burst` tokens (at least 1) that gains `per_minute` of them; a rate of 0 means no limit.
-    pub fn new(per_minute: u64, burst: u64) -> Bucket {
+    pub(crate) fn new(per_minute: u64, burst: u64) -> Bucket {
         let interval_nanos = NANOS_PER_MINUTE.checked_div(per_minute).map_or(0, |nanos| nanos.max(1));
         Bucket { interval_nanos, burst: burst.max(1), full_at: Mono::START }
     }
@@ -28,7 +28,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long until there is one.
-    pub fn take(&mut self, now: Mono) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, now: Mono) -> Result<(), Duration> {
         self.take_many(now, 1)
     }
 
@@ -36,7 +36,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long until there are enough. Nothing was taken.
-    pub fn take_many(&mut self, now: Mono, cost: u64) -> Result<(), Duration> {
+    pub(crate) fn take_many(&mut self, now: Mono, cost: u64) -> Result<(), Duration> {
         let spare = self.burst - cost.min(self.burst);
         let allowed = Duration::from_nanos(spare.saturating_mul(self.interval_nanos));
         let owed = self.full_at.since(now);

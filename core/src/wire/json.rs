@@ -19,18 +19,18 @@ const PAIRWISE_MAX: usize = 32;
 /// Why a text is refused, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{flaw} at byte {at}")]
-pub struct JsonFault {
+pub(crate) struct JsonFault {
     /// What is wrong.
-    pub flaw: Flaw,
+    pub(crate) flaw: Flaw,
     /// Where, in bytes from the start.
-    pub at: usize,
+    pub(crate) at: usize,
 }
 
 macro_rules! flaws {
     ($($(#[$doc:meta])* $Flaw:ident = $text:literal;)+) => {
         /// What can be wrong with a text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Flaw { $($(#[$doc])* $Flaw,)+ }
+        pub(crate) enum Flaw { $($(#[$doc])* $Flaw,)+ }
 
         impl fmt::Display for Flaw {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +75,7 @@ flaws! {
 ///
 /// # Errors
 /// The first flaw, except that repeated keys are found where their object ends.
-pub fn check(text: &str, limits: &Limits) -> Result<(), JsonFault> {
+pub(crate) fn check(text: &str, limits: &Limits) -> Result<(), JsonFault> {
     let mut scan = Scan { text, bytes: text.as_bytes(), at: 0, limits, open: Few::new(), keys: Few::new() };
     scan.space();
     if scan.peek() != Some(b'{') {
