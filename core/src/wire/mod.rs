@@ -4,7 +4,7 @@ pub(crate) mod assemble;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub mod http;
-pub(crate) mod json;
+pub mod json;
 pub(crate) mod mesh;
 pub(crate) mod upgrade;
 
