@@ -1,9 +1,10 @@
 //! A strict look at a JSON message before anybody reads it: one object, within its bounds, with one meaning.
 //!
-//! *Decides* what two readers could read differently or what only costs: depth, wide objects and arrays, long keys
-//! and numbers, repeated keys (after unescaping), integers that a double cannot hold, lone surrogates, NUL.
-//! *Does not* know any message. *Always holds:* one pass without recursion; nothing is allocated for a message of
-//! ordinary width and depth whose keys need no escapes.
+//! *Decides* what two readers could read differently or what only costs: depth, wide objects and arrays, long
+//! keys and numbers, repeated keys (after unescaping), integers that a double cannot hold, lone surrogates,
+//! NUL.
+//! *Does not* know any message. *Always holds:* one pass without recursion; nothing is allocated for a
+//! message of ordinary width and depth whose keys need no escapes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -295,8 +296,8 @@ impl Scan<'_> {
         let (words, _) = self.bytes.get(self.at..).unwrap_or_default().as_chunks::<8>();
         for word in words {
             let word = u64::from_le_bytes(*word);
-            // A byte below its subtrahend borrows into its high bit. Borrows that run on may mark a byte too many,
-            // which the slow path then looks at, but never hide one.
+            // A byte below its subtrahend borrows into its high bit. Borrows that run on may mark a byte too
+            // many, which the slow path then looks at, but never hide one.
             let below = |value: u64, least: u64| value.wrapping_sub(least) & !value & HIGHS;
             if (below(word ^ QUOTES, ONES) | below(word ^ BACKSLASHES, ONES) | below(word, SPACES)) != 0 {
                 return;
