@@ -17,7 +17,8 @@ fn refused(text: &str, wanted: Flaw) {
 #[test]
 fn an_ordinary_message_passes() {
     let message = r#" {"type":"send","id":"a","tags":["x","y"],"n":-12,"f":1.5e-3,"none":null,"yes":true,
-        "no":false,"empty":{},"list":[],"deep":{"a":[{"b":[]}]},"text":"\u00e9\ud83d\ude00 \"\\\/\b\f\n\r\t é😀"} "#;
+        "no":false,"empty":{},"list":[],"deep":{"a":[{"b":[]}]},
+        "text":"\u00e9\ud83d\ude00 \"\\\/\b\f\n\r\t é😀"} "#;
     assert_eq!(check(message, &Limits::default()), Ok(()));
     assert_eq!(flaw("{}"), None);
 }
@@ -85,7 +86,8 @@ fn every_beginning_of_a_message_is_unfinished() {
     let message = r#"{"a":[1,{"b":"\ud83d\ude00"},-2.5e+3],"c":null,"long":"0123456789abcdef"}"#;
     for end in 1..message.len() {
         let got = flaw(&message[..end]);
-        // A number may end anywhere and a word is judged as a whole; everything else says that more is needed.
+        // A number may end anywhere and a word is judged as a whole; everything else says that more is
+        // needed.
         let expected = [Some(Flaw::Truncated), Some(Flaw::Syntax), Some(Flaw::Surrogate)];
         assert!(expected.contains(&got), "{}: {got:?}", &message[..end]);
     }

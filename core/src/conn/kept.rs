@@ -32,7 +32,8 @@ impl Kept {
         self.top_up(chunk, usize::MAX);
     }
 
-    /// Takes from a chunk until `need` bytes are unread, or the chunk is empty; false when it was empty before.
+    /// Takes from a chunk until `need` bytes are unread, or the chunk is empty; false when it was empty
+    /// before.
     pub(crate) fn top_up(&mut self, chunk: &mut Chunk<'_>, need: usize) -> bool {
         let wanted = need.saturating_sub(self.bytes.len() - self.read);
         let (front, rest) = {

@@ -1,9 +1,9 @@
 //! One connection, whatever it serves: bytes in, events out; messages in, bytes out.
 //!
-//! *Decides* everything RFC 6455 and HTTP/1.1 decide: framing, pongs, the closing handshake, who ends the stream
-//! when; and whether a peer is dead, floods or reads too slowly.
-//! *Does not* know what a message means, grant reads, or choose when to stop reading: while a connection is not
-//! over, its owner goes on granting, so that last words are not lost with unread bytes.
+//! *Decides* everything RFC 6455 and HTTP/1.1 decide: framing, pongs, the closing handshake, who ends the
+//! stream when; and whether a peer is dead, floods or reads too slowly.
+//! *Does not* know what a message means, grant reads, or choose when to stop reading: while a connection is
+//! not over, its owner goes on granting, so that last words are not lost with unread bytes.
 //! *Always holds:* nothing follows a close frame; an idle connection holds no buffer.
 
 mod event;
@@ -84,8 +84,8 @@ impl Connection {
 
     /// The dialling side of a new stream. `rng` makes the masks and the key. Sends the upgrade request.
     ///
-    /// `message_bytes_max` bounds what is received, so a client that talks to a broker needs more of it than the
-    /// broker has: a push carries more fields than the send it comes from.
+    /// `message_bytes_max` bounds what is received, so a client that talks to a broker needs more of it than
+    /// the broker has: a push carries more fields than the send it comes from.
     pub fn client(
         limits: &Arc<Limits>,
         mut rng: Rng,
@@ -114,7 +114,8 @@ impl Connection {
         connection
     }
 
-    /// The next event in what was kept and in the chunk; `None` when both are used up (a partial tail is kept).
+    /// The next event in what was kept and in the chunk; `None` when both are used up (a partial tail is
+    /// kept).
     pub fn next<'a>(
         &mut self,
         now: Mono,
@@ -133,8 +134,8 @@ impl Connection {
         }
     }
 
-    /// True when bytes are kept that no event has told of: a part of a head, of a body, of a frame or of a message,
-    /// or the rest of a chunk.
+    /// True when bytes are kept that no event has told of: a part of a head, of a body, of a frame or of a
+    /// message, or the rest of a chunk.
     pub fn has_kept(&self) -> bool {
         let head_begun = self.reading.as_ref().is_some_and(|reading| reading.is_begun());
         head_begun || !self.kept.is_empty() || self.frames.is_partial()
@@ -145,8 +146,8 @@ impl Connection {
         self.reading.as_ref().map_or(0, |reading| reading.body_bytes())
     }
 
-    /// Server: agrees to the upgrade just asked for. Until `start_keepalive` the peer's head and frames together
-    /// may be `hello_bytes_max` long; what is over is [`Fault::TooLarge`].
+    /// Server: agrees to the upgrade just asked for. Until `start_keepalive` the peer's head and frames
+    /// together may be `hello_bytes_max` long; what is over is [`Fault::TooLarge`].
     pub fn accept(&mut self, now: Mono, accept: &str, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         if self.phase == Phase::Asked {
@@ -157,8 +158,8 @@ impl Connection {
         }
     }
 
-    /// Server: answers the request just read, or refuses to wait for one; the connection ends in good order when
-    /// the answer is written. Without effect after an upgrade.
+    /// Server: answers the request just read, or refuses to wait for one; the connection ends in good order
+    /// when the answer is written. Without effect after an upgrade.
     pub fn respond(&mut self, now: Mono, response: &Response, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
@@ -196,15 +197,15 @@ impl Connection {
         self.send_frame(PING, payload, &mut Line { now, conn: id, todo });
     }
 
-    /// Starts the keepalive: pings from now on. The peer has said who it is, so `hello_bytes_max` binds it no
-    /// longer, only `message_bytes_max`.
+    /// Starts the keepalive and its pings. From here on the peer counts as having said who it is:
+    /// `hello_bytes_max` does not bind it, only `message_bytes_max` does.
     pub fn start_keepalive(&mut self, now: Mono) {
         self.keepalive.start(now, &self.limits);
         self.frames.trust();
     }
 
-    /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too slowly
-    /// loses what waits for it. Before an upgrade the stream is dropped. Without effect once closing.
+    /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too
+    /// slowly loses what waits for it. Before an upgrade the stream is dropped. Without effect once closing.
     pub fn close(&mut self, now: Mono, fault: Fault, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
@@ -223,6 +224,7 @@ impl Connection {
 
     /// Drops the stream at once.
     pub fn abort(&mut self, id: ConnId, todo: &mut Outputs) {
+        // Dropping waits for nothing, so any time will do.
         self.turn(Turn::Dropped, &mut Line { now: Mono::START, conn: id, todo });
     }
 
@@ -235,8 +237,8 @@ impl Connection {
         }
     }
 
-    /// The peer sends no more (end of stream). Ends our side when nothing of ours is on its way; a request that is
-    /// not answered yet still is.
+    /// The peer sends no more (end of stream). Ends our side when nothing of ours is on its way; a request
+    /// that is not answered yet still is.
     pub fn ended(&mut self, now: Mono, id: ConnId, todo: &mut Outputs) {
         self.peer_ended = true;
         self.settle(&mut Line { now, conn: id, todo });
@@ -310,8 +312,8 @@ impl Connection {
         self.outbox.waiting_bytes()
     }
 
-    /// True when the outbox should be left to drain before more is put in: more than half of its bound in bytes or
-    /// in frames waits.
+    /// True when the outbox should be left to drain before more is put in: more than half of its bound in
+    /// bytes or in frames waits.
     pub fn is_full(&self) -> bool {
         self.outbox.is_full()
     }

@@ -1,8 +1,8 @@
 //! What goes out: a window of bytes with the runtime, and a bounded queue behind it.
 //!
 //! *Decides* what may leave at once and what waits, and whether the peer reads too slowly.
-//! *Always holds:* at most the window is out; a frame that left in part is finished before anything else; at most
-//! one pong waits, and it goes ahead of whole frames.
+//! *Always holds:* at most the window is out; a frame that left in part is finished before anything else; at
+//! most one pong waits, and it goes ahead of whole frames.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,8 +54,8 @@ impl Outbox {
         }
     }
 
-    /// Sends a frame of that length, at once or when the window has room. Over the bound of the queue the frame is
-    /// dropped and the outbox overdue.
+    /// Sends a frame of that length, at once or when the window has room. Over the bound of the queue the
+    /// frame is dropped and the outbox overdue.
     pub(crate) fn put(&mut self, line: &mut Line<'_>, length: usize, encode: impl FnOnce(&mut Vec<u8>)) {
         if self.overflow.is_none() {
             self.put_unbounded(line, length, encode);

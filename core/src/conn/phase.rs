@@ -1,7 +1,7 @@
 //! The phases of a connection: HTTP, open, closing, closed, and what leads from one to the next.
 //!
-//! *Always holds:* every pair of phase and turn has an answer, and phases only go forward, so that a connection
-//! that was asked to end does end.
+//! *Always holds:* every pair of phase and turn has an answer, and phases only go forward, so that a
+//! connection that was asked to end does end.
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,94 +50,52 @@ pub(crate) enum Turn {
 }
 
 impl Phase {
-    /// The phase after a turn.
+    /// The phase after a turn. A turn that has no meaning in a phase changes nothing.
     pub(crate) const fn after(self, turn: Turn) -> Phase {
-        match (self, turn) {
-            (Phase::Http, Turn::Asked) => Phase::Asked,
-            (Phase::Http | Phase::Asked, Turn::Upgraded) => Phase::Open,
+        use Phase::{Asked, Broken, Closed, Closing, Flushing, Http, Lingering, Open};
+        match turn {
+            Turn::Asked => match self {
+                Http => Asked,
+                Asked | Open | Broken | Closing | Flushing | Lingering | Closed => self,
+            },
+            Turn::Upgraded => match self {
+                Http | Asked => Open,
+                Open | Broken | Closing | Flushing | Lingering | Closed => self,
+            },
             // A server may answer before it is asked: it is full, or it has waited long enough.
-            (Phase::Http | Phase::Asked, Turn::Answered) => Phase::Flushing,
-            (Phase::Http, Turn::Declined) => Phase::Flushing,
-            (Phase::Http, Turn::Ended) => Phase::Closed,
+            Turn::Answered => match self {
+                Http | Asked => Flushing,
+                Open | Broken | Closing | Flushing | Lingering | Closed => self,
+            },
+            Turn::Declined => match self {
+                Http => Flushing,
+                Asked | Open | Broken | Closing | Flushing | Lingering | Closed => self,
+            },
+            Turn::Broke => match self {
+                Open => Broken,
+                Closing => Flushing,
+                Http | Asked | Broken | Flushing | Lingering | Closed => self,
+            },
+            Turn::Closed => match self {
+                Open => Closing,
+                Broken => Flushing,
+                Http | Asked | Closing | Flushing | Lingering | Closed => self,
+            },
+            Turn::Parted => match self {
+                Open | Closing => Flushing,
+                Http | Asked | Broken | Flushing | Lingering | Closed => self,
+            },
+            Turn::Flushed => match self {
+                Flushing => Lingering,
+                Http | Asked | Open | Broken | Closing | Lingering | Closed => self,
+            },
             // Who asked may end its side and still wait for the answer.
-            (Phase::Asked, Turn::Asked | Turn::Declined | Turn::Ended) => Phase::Asked,
-
-            (Phase::Open, Turn::Broke) => Phase::Broken,
-            (Phase::Open, Turn::Closed) => Phase::Closing,
-            (Phase::Open, Turn::Parted | Turn::Ended) => Phase::Flushing,
-
-            (Phase::Broken, Turn::Closed) => Phase::Flushing,
-            (Phase::Broken, Turn::Ended) => Phase::Closed,
-
-            (Phase::Closing, Turn::Broke | Turn::Parted | Turn::Ended) => Phase::Flushing,
-
-            (Phase::Flushing, Turn::Flushed) => Phase::Lingering,
-            (Phase::Lingering, Turn::Ended) => Phase::Closed,
-
-            (
-                Phase::Http
-                | Phase::Asked
-                | Phase::Open
-                | Phase::Broken
-                | Phase::Closing
-                | Phase::Flushing
-                | Phase::Lingering,
-                Turn::Dropped,
-            ) => Phase::Closed,
-
-            // What else can happen changes nothing: it is over, or it has no meaning there.
-            (Phase::Http, Turn::Broke | Turn::Closed | Turn::Parted | Turn::Flushed)
-            | (Phase::Asked, Turn::Broke | Turn::Closed | Turn::Parted | Turn::Flushed)
-            | (Phase::Open, Turn::Asked | Turn::Upgraded | Turn::Answered | Turn::Declined | Turn::Flushed)
-            | (
-                Phase::Broken,
-                Turn::Asked
-                | Turn::Upgraded
-                | Turn::Answered
-                | Turn::Declined
-                | Turn::Broke
-                | Turn::Parted
-                | Turn::Flushed,
-            )
-            | (
-                Phase::Closing,
-                Turn::Asked | Turn::Upgraded | Turn::Answered | Turn::Declined | Turn::Closed | Turn::Flushed,
-            )
-            | (
-                Phase::Flushing,
-                Turn::Asked
-                | Turn::Upgraded
-                | Turn::Answered
-                | Turn::Declined
-                | Turn::Broke
-                | Turn::Closed
-                | Turn::Parted
-                | Turn::Ended,
-            )
-            | (
-                Phase::Lingering,
-                Turn::Asked
-                | Turn::Upgraded
-                | Turn::Answered
-                | Turn::Declined
-                | Turn::Broke
-                | Turn::Closed
-                | Turn::Parted
-                | Turn::Flushed,
-            )
-            | (
-                Phase::Closed,
-                Turn::Asked
-                | Turn::Upgraded
-                | Turn::Answered
-                | Turn::Declined
-                | Turn::Broke
-                | Turn::Closed
-                | Turn::Parted
-                | Turn::Flushed
-                | Turn::Ended
-                | Turn::Dropped,
-            ) => self,
+            Turn::Ended => match self {
+                Http | Broken | Lingering => Closed,
+                Open | Closing => Flushing,
+                Asked | Flushing | Closed => self,
+            },
+            Turn::Dropped => Closed,
         }
     }
 }

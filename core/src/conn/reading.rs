@@ -156,8 +156,8 @@ impl Connection {
         Event::Broken(Fault::ProtocolError)
     }
 
-    /// Finds the next message or control frame, in what was kept first and then in the chunk. From the chunk only
-    /// as much is copied as completes a header or a control frame that was cut.
+    /// Finds the next message or control frame, in what was kept first and then in the chunk. From the chunk
+    /// only as much is copied as completes a header or a control frame that was cut.
     fn find<'a>(&mut self, now: Mono, chunk: &mut Chunk<'a>) -> Found<'a> {
         while !self.kept.is_empty() {
             let mut input = self.kept.unread();

@@ -18,7 +18,8 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket of `burst` tokens (at least 1) that gains `per_minute` of them; a rate of 0 means no limit.
+    /// A full bucket of `burst` tokens (at least 1) that gains `per_minute` of them; a rate of 0 means no
+    /// limit.
     pub(crate) fn new(per_minute: u64, burst: u64) -> Bucket {
         let interval_nanos = NANOS_PER_MINUTE.checked_div(per_minute).map_or(0, |nanos| nanos.max(1));
         Bucket { interval_nanos, burst: burst.max(1), full_at: Mono::START }

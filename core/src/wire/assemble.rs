@@ -1,10 +1,10 @@
 //! Frames to messages: fragments, control frames in between, UTF-8, size limits.
 //!
-//! A message that stands whole in one frame of the input is lent from there. Anything else is put together here,
-//! unmasked and checked as it arrives, so that no byte is looked at twice however small the pieces are.
+//! A message that stands whole in one frame of the input is lent from there. Anything else is put together
+//! here, unmasked and checked as it arrives, so that no byte is looked at twice however small the pieces are.
 //!
-//! *Always holds:* the same bytes give the same findings however they are cut; every fault that a header shows is
-//! found before its payload is awaited; a finished fragment takes up no more than its own bytes.
+//! *Always holds:* the same bytes give the same findings however they are cut; every fault that a header
+//! shows is found before its payload is awaited; a finished fragment takes up no more than its own bytes.
 
 use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -175,8 +175,8 @@ impl Assembler {
         if fin { Some(self.finish()) } else { None }
     }
 
-    /// Adds a part of a frame of which `left` bytes had not arrived before, and checks it at once: bad UTF-8 shows
-    /// as soon as it is there, be it in the middle of a frame.
+    /// Adds a part of a frame of which `left` bytes had not arrived before, and checks it at once: bad UTF-8
+    /// shows as soon as it is there, be it in the middle of a frame.
     fn append(&mut self, part: &[u8], left: usize) -> Result<(), Fault> {
         let total = self.bytes.len() + left;
         append_within(&mut self.bytes, part, total);

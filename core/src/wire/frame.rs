@@ -1,6 +1,7 @@
 //! One WebSocket frame: its header, its mask, its encoding.
 //!
-//! *Decides* what a header alone can decide (RFC 6455, section 5.2): reserved bits and opcodes, masks, lengths.
+//! *Decides* what a header alone can decide (RFC 6455, section 5.2): reserved bits and opcodes, masks,
+//! lengths.
 //! *Always holds:* the verdict does not depend on how the bytes were cut.
 
 use std::io::Cursor;

@@ -1,7 +1,8 @@
 //! A whole HTTP head out of bytes that arrive anyhow.
 //!
-//! *Decides* where a head ends and refuses what two readers could read differently: bare line feeds, bare carriage
-//! returns, folded lines. *Always holds:* each byte is looked at once, and no more than the bounds is stored.
+//! *Decides* where a head ends and refuses what two readers could read differently: bare line feeds, bare
+//! carriage returns, folded lines. *Always holds:* each byte is looked at once, and no more than the bounds
+//! is stored.
 
 use crate::config::{Limits, size};
 

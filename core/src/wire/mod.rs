@@ -8,8 +8,9 @@ pub mod json;
 pub(crate) mod mesh;
 pub(crate) mod upgrade;
 
-/// Appends a part of something that will be `total` bytes long, and lets the buffer grow with what has arrived:
-/// to at most twice that, and never beyond `total`. What is announced is not allocated before it comes.
+/// Appends a part of something that will be `total` bytes long, and lets the buffer grow with what has
+/// arrived: to at most twice that, and never beyond `total`. What is announced is not allocated before it
+/// comes.
 fn append_within(bytes: &mut Vec<u8>, part: &[u8], total: usize) {
     let needed = bytes.len() + part.len();
     if needed > bytes.capacity() {

@@ -97,6 +97,15 @@ fn requests(rng: &mut Rng) -> Vec<u8> {
     heads[pick(rng, heads.len())].clone().into_bytes()
 }
 
+/// Changes a few of the first bytes.
+fn garble(rng: &mut Rng, bytes: &mut [u8]) {
+    let reach = bytes.len().min(400);
+    for _ in 0..=pick(rng, 3) {
+        let byte = [b'\r', b'\n', b' ', b':', b'x', 0, 0x80, 0xff][pick(rng, 8)];
+        bytes[pick(rng, reach)] = byte;
+    }
+}
+
 /// Reads the bytes cut by `cut`, with a pause at some events if `pauses`.
 fn outcome(
     bytes: &[u8],
@@ -126,6 +135,9 @@ fn the_same_bytes_cut_differently_give_the_same_events_and_answers() {
     for round in 0..150 {
         let mut bytes = requests(&mut rng);
         bytes.extend(conversation(&mut rng));
+        if pick(&mut rng, 3) == 0 {
+            garble(&mut rng, &mut bytes);
+        }
         let limits = limits(&[("hello_bytes_max", [16_384, 1_048_576][round % 2])]);
         let whole = outcome(&bytes, &limits, false, || usize::MAX);
         assert_eq!(outcome(&bytes, &limits, false, || 1), whole, "round {round}, byte by byte");

@@ -13,8 +13,8 @@ use peermesh_core::wire::http::Response;
 const ID: ConnId = ConnId(7);
 
 /// A valid upgrade request.
-pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 pub(crate) fn limits(set: &[(&str, u64)]) -> Arc<Limits> {
     let mut limits = Limits::default();
@@ -28,7 +28,8 @@ pub(crate) fn ms(millis: u64) -> Mono {
     Mono::START.after_millis(millis)
 }
 
-/// A connection whose owner accepts every upgrade, answers every other request with 404, and closes when told to.
+/// A connection whose owner accepts every upgrade, answers every other request with 404, and closes when told
+/// to.
 pub(crate) struct End {
     pub(crate) conn: Connection,
     pub(crate) now: Mono,
@@ -133,7 +134,8 @@ impl End {
         self.does(|conn, now, id, todo| conn.sent(now, bytes, id, todo));
     }
 
-    /// Time passes up to that moment; the connection is woken at each of its deadlines until something lapses.
+    /// Time passes up to that moment; the connection is woken at each of its deadlines until something
+    /// lapses.
     pub(crate) fn waits_until(&mut self, moment: Mono) -> Option<Lapse> {
         while let Some(deadline) = self.conn.deadline().filter(|deadline| *deadline <= moment) {
             self.now = self.now.max(deadline);

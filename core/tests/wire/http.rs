@@ -171,6 +171,7 @@ fn a_server_that_is_full_may_answer_before_it_is_asked() {
     let busy = Response { status: 503, headers: vec![("Retry-After", "3".to_owned())], body: Vec::new() };
     server.does(|conn, now, id, todo| conn.respond(now, &busy, id, todo));
     server.reads(GET.as_bytes());
-    let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\n\
+        Content-Length: 0\r\nConnection: close\r\n\r\n";
     assert_eq!((text(server.wrote()).as_str(), server.saw()), (answer, Vec::new()));
 }

@@ -1,7 +1,7 @@
 //! A second implementation of the standard reads the same bytes and has to agree.
 //!
-//! Known differences, which the conversations here avoid: we refuse lengths that are spelled longer than needed,
-//! bound the number of fragments, and want binary messages in UTF-8.
+//! Known differences, which the conversations here avoid: we refuse lengths that are spelled longer than
+//! needed, bound the number of fragments, and want binary messages in UTF-8.
 
 use std::io::{self, Read, Write};
 
