@@ -185,10 +185,20 @@ limits! {
     commit_spacing_us = 2_000, 0, 1_000_000;
     /// Messages of one commit.
     batch_messages_max = 1_024, 1, 65_536;
+    /// Operations of one commit, messages included.
+    batch_ops_max = 4_096, 1, 1_048_576;
     /// Store operations that wait for their batch before new sends are refused.
     staged_max = 8_192, 16, 1_048_576;
     /// Tries of a commit whose outcome stays unknown before its waiters are refused.
     commit_tries_max = 8, 1, 1_000;
+    /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further one.
+    commit_retry_ms_min = 50, 1, MINUTE;
+    /// The longest such wait, in milliseconds.
+    commit_retry_ms_max = 2 * SECOND, 1, 10 * MINUTE;
+    /// Questions of one shard that the store answers at once.
+    reads_in_flight_max = 64, 1, 65_536;
+    /// Questions of one shard that wait behind those; further ones are refused as if the store were unavailable.
+    reads_waiting_max = 4_096, 0, 1_048_576;
     /// Between two questions after the store's health, in milliseconds.
     health_ms = SECOND, 10, 10 * MINUTE;
     /// Between two rounds of removing old rows, in milliseconds.

@@ -1,8 +1,26 @@
 //! The embedded store: one file, one writer, a few readers.
+//!
+//! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked for as
+//! long as it lives, so that two brokers never write one store.
 
-use std::path::Path;
+mod mail;
+mod open;
+mod overdue;
+mod people;
+mod place;
+mod prune;
+mod read;
+mod roster;
+mod sql;
+mod trouble;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 use peermesh_core::store::Driver;
+
+pub use open::{OpenError, open};
 
 /// The opened store. The writer holds the directory's lock for as long as it lives.
 pub struct Sqlite {
@@ -12,18 +30,8 @@ pub struct Sqlite {
     pub readers: Vec<Box<dyn Driver>>,
 }
 
-/// Why the store cannot be opened; the text tells the operator what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("x")]
-    Locked,
-}
-
-/// Opens (and makes or migrates, when needed) the store in `dir`, which must exist.
-///
-/// # Errors
-/// [`OpenError`].
-pub fn open(_dir: &Path, _readers: usize) -> Result<Sqlite, OpenError> {
-    todo!()
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite").field("readers", &self.readers.len()).finish_non_exhaustive()
+    }
 }

@@ -1,1 +1,0 @@
-//! The store as maps in memory: the executable meaning of every operation and question.

@@ -1,0 +1,147 @@
+//! The store as maps in memory: the executable meaning of every operation and question.
+//!
+//! *Always holds:* every write succeeds at once and nothing is ever lost; whoever wants delays, refusals, unknown
+//! outcomes or crashes wraps this driver. A clone is a snapshot.
+
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{
+    Answer, Batch, Cursor, Driver, Group, InviteRow, Message, NewMesh, Outcome, PeerState, Query, Role,
+    StoreResult,
+};
+use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::time::Wall;
+
+/// A store that lives as long as the value.
+#[derive(Clone, Debug)]
+pub struct Model {
+    secret: [u8; 32],
+    next: u64,
+    commits: u64,
+    meshes: BTreeMap<MeshNo, NewMesh>,
+    mesh_ids: BTreeMap<MeshId, MeshNo>,
+    slugs: BTreeMap<String, MeshNo>,
+    mailboxes: BTreeMap<MailboxNo, Mailbox>,
+    keys: BTreeMap<(MeshNo, PublicKey), MailboxNo>,
+    members: BTreeMap<MailboxNo, Member>,
+    member_ids: BTreeMap<MemberId, MailboxNo>,
+    states: BTreeMap<MailboxNo, PeerState>,
+    invites: BTreeMap<InviteId, InviteRow>,
+    tokens: BTreeMap<[u8; 32], InviteId>,
+    presences: BTreeMap<PresenceId, Option<Wall>>,
+    proofs: BTreeMap<[u8; 32], Proof>,
+    messages: BTreeMap<Position, Kept>,
+    accepted: BTreeMap<ClientKey, Position>,
+    pending: BTreeMap<Cursor, u32>,
+    settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+}
+
+/// What names a message for its sender.
+type ClientKey = (MeshNo, MailboxNo, Box<str>);
+
+#[derive(Clone, Debug)]
+struct Mailbox {
+    mesh: MeshNo,
+    key: PublicKey,
+    member: MailboxNo,
+    name: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    mesh: MeshNo,
+    id: MemberId,
+    name: String,
+    role: Role,
+    role_tag: Option<String>,
+    default_groups: Vec<Group>,
+    message_mode: String,
+    joined_at: Wall,
+    revoked_at: Option<Wall>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Proof {
+    by: u64,
+    until: Wall,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    message: Arc<Message>,
+    mailboxes: Arc<[MailboxNo]>,
+}
+
+impl Model {
+    /// An empty store with this secret.
+    pub fn new(secret: [u8; 32]) -> Model {
+        Model {
+            secret,
+            next: 1,
+            commits: 0,
+            meshes: BTreeMap::new(),
+            mesh_ids: BTreeMap::new(),
+            slugs: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            members: BTreeMap::new(),
+            member_ids: BTreeMap::new(),
+            states: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            presences: BTreeMap::new(),
+            proofs: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            settled: BTreeMap::new(),
+        }
+    }
+
+    /// Commits so far: calls of `write` that wrote at least one batch.
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    /// Messages that are kept.
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Deliveries that wait.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Deliveries that ended and are kept.
+    pub fn settled(&self) -> usize {
+        self.settled.len()
+    }
+
+    /// Presences that have not ended.
+    pub fn open_presences(&self) -> usize {
+        self.presences.values().filter(|ended| ended.is_none()).count()
+    }
+
+    /// Every kept message with the mailboxes it was accepted for, in order of positions.
+    pub fn accepted(&self) -> impl Iterator<Item = (&Arc<Message>, &[MailboxNo])> {
+        self.messages.values().map(|kept| (&kept.message, &*kept.mailboxes))
+    }
+}
+
+impl Driver for Model {
+    fn write(&mut self, batches: &[Arc<Batch>]) -> Vec<StoreResult> {
+        self.commits += u64::from(!batches.is_empty());
+        let mut write_batch =
+            |batch: &Arc<Batch>| Ok(Answer::Replies(batch.ops.iter().map(|op| self.apply(op)).collect()));
+        batches.iter().map(&mut write_batch).collect()
+    }
+
+    fn read(&mut self, query: &Query) -> StoreResult {
+        Ok(Answer::Found(Box::new(self.find(query))))
+    }
+}

@@ -1,0 +1,144 @@
+-- Everything a broker keeps. Two rules shape it: no row that is written for every message has a random key
+-- (except `dedupe`), and what belongs together lies together (WITHOUT ROWID tables are clustered by their key).
+-- Times are Unix milliseconds. Columns that end in _json hold JSON text.
+
+-- The store itself: one row.
+CREATE TABLE store (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    next   INTEGER NOT NULL, -- the first message position that nobody has leased
+    secret BLOB NOT NULL     -- keys public message ids and the dedupe hash; the same for the store's whole life
+) STRICT;
+
+INSERT INTO store (one, next, secret) VALUES (1, 1, randomblob(32));
+
+CREATE TABLE mesh (
+    n                   INTEGER PRIMARY KEY,
+    id                  TEXT NOT NULL UNIQUE,
+    slug                TEXT NOT NULL UNIQUE,
+    name                TEXT NOT NULL,
+    owner_key           BLOB NOT NULL,
+    owner_secret_sealed BLOB NOT NULL,
+    root_key_sealed     BLOB NOT NULL,
+    created_at          INTEGER NOT NULL
+) STRICT;
+
+-- An addressable key of a mesh: a member's own (then member = n), or that of one of its sessions.
+CREATE TABLE mailbox (
+    n      INTEGER PRIMARY KEY,
+    mesh   INTEGER NOT NULL,
+    key    BLOB NOT NULL,
+    member INTEGER NOT NULL,
+    name   TEXT, -- the display name a session last used
+    UNIQUE (mesh, key)
+) STRICT;
+
+CREATE TABLE member (
+    n                   INTEGER PRIMARY KEY, -- its mailbox
+    mesh                INTEGER NOT NULL,
+    id                  TEXT NOT NULL UNIQUE,
+    name                TEXT NOT NULL,
+    role                TEXT NOT NULL,
+    role_tag            TEXT,
+    default_groups_json TEXT NOT NULL,
+    message_mode        TEXT NOT NULL,
+    joined_at           INTEGER NOT NULL,
+    revoked_at          INTEGER
+) STRICT;
+
+CREATE INDEX member_of_mesh ON member (mesh);
+
+-- What is kept of a member between its presences.
+CREATE TABLE peer_state (
+    member           INTEGER PRIMARY KEY,
+    groups_json      TEXT NOT NULL,
+    last_groups_json TEXT NOT NULL,
+    profile_json     TEXT NOT NULL,
+    visible          INTEGER NOT NULL,
+    summary          TEXT,
+    display_name     TEXT,
+    stats_json       TEXT NOT NULL,
+    last_seen        INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE invite (
+    n          INTEGER PRIMARY KEY,
+    id         TEXT NOT NULL UNIQUE,
+    token_hash BLOB NOT NULL UNIQUE,
+    mesh       INTEGER NOT NULL,
+    uses_max   INTEGER NOT NULL,
+    uses       INTEGER NOT NULL,
+    role       TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) STRICT;
+
+CREATE TABLE presence (
+    id           TEXT PRIMARY KEY,
+    mesh         INTEGER NOT NULL,
+    member       INTEGER NOT NULL,
+    mailbox      INTEGER NOT NULL,
+    kind         TEXT NOT NULL,
+    session_id   TEXT NOT NULL,
+    pid          INTEGER NOT NULL,
+    cwd          TEXT NOT NULL,
+    connected_at INTEGER NOT NULL,
+    ended_at     INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Finds the open ones (NULL) at start and the old ones when they are removed.
+CREATE INDEX presence_by_end ON presence (ended_at);
+
+-- Hellos that were used, so that none is used twice.
+CREATE TABLE proof (
+    proof    BLOB PRIMARY KEY,
+    proof_by INTEGER NOT NULL, -- 64 bits, read as signed
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX proof_by_until ON proof (until);
+
+-- Accepted messages, by their place in the one order of the store. Short columns come first, so that a scan by time
+-- does not read long bodies.
+CREATE TABLE message (
+    pos       INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    mesh      INTEGER NOT NULL,
+    sender    INTEGER NOT NULL,
+    session   INTEGER NOT NULL,
+    prio      INTEGER NOT NULL,
+    recip     INTEGER, -- the mailbox it is for; NULL when target says it
+    target    TEXT,    -- `*`, `@group` and the like, as written
+    mailboxes BLOB,    -- eight bytes each, least byte first, ascending; NULL when it is exactly recip
+    cmid      TEXT,
+    fp        TEXT,
+    reply_to  TEXT,
+    nonce     TEXT NOT NULL,
+    cipher    TEXT NOT NULL
+) STRICT;
+
+-- (mesh, sender, cmid) of kept messages. The key is 64 bits of a keyed hash of the three; one that is taken by
+-- another message is followed by the next free one.
+CREATE TABLE dedupe (
+    key INTEGER PRIMARY KEY,
+    pos INTEGER NOT NULL
+) STRICT;
+
+-- Deliveries that wait: one mailbox's lane is one range of this table.
+CREATE TABLE pending (
+    recip INTEGER NOT NULL,
+    prio  INTEGER NOT NULL,
+    pos   INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (recip, prio, pos)
+) STRICT, WITHOUT ROWID;
+
+-- Deliveries that ended, kept as long as their message.
+CREATE TABLE settled (
+    pos     INTEGER NOT NULL,
+    mailbox INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    PRIMARY KEY (pos, mailbox)
+) STRICT, WITHOUT ROWID;

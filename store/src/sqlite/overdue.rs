@@ -1,0 +1,67 @@
+//! Deliveries that waited too long, lane by lane.
+//!
+//! There is no index on time: it would be written for every message. Positions of one lane are handed out by one
+//! shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk leaves a lane at
+//! the first one that is not. It costs a few steps for each lane that is not empty.
+
+use peermesh_core::ids::{MailboxNo, MeshId, Position};
+use peermesh_core::store::{Cursor, OverdueRow, Priority};
+use peermesh_core::time::Wall;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::sql;
+use super::trouble::Trouble;
+use crate::rows::{self, BadRow};
+
+/// Up to `limit` deliveries of messages accepted before `before`, in the order of cursors, after `after`.
+pub(super) fn overdue(
+    conn: &Connection,
+    before: Wall,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<OverdueRow>, Trouble> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    let mut lane = match after {
+        None => (i64::MIN, -1),
+        Some(cursor) => {
+            let lane = (cursor.mailbox, cursor.priority);
+            front_of_lane(conn, lane, cursor.position, before, limit, &mut found)?;
+            (cursor.mailbox.0, i64::from(cursor.priority.rank()))
+        }
+    };
+    let mut next = conn.prepare_cached(sql::LANE_NEXT)?;
+    while found.len() < limit {
+        let Some(at) = next.query_row(lane, |row| Ok((row.get(0)?, row.get(1)?))).optional()? else { break };
+        lane = at;
+        let from = (MailboxNo(lane.0), rows::priority(lane.1)?);
+        front_of_lane(conn, from, Position::ZERO, before, limit, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Appends the overdue deliveries at the front of one lane, after a position.
+fn front_of_lane(
+    conn: &Connection,
+    (mailbox, priority): (MailboxNo, Priority),
+    after: Position,
+    before: Wall,
+    limit: usize,
+    found: &mut Vec<OverdueRow>,
+) -> Result<(), Trouble> {
+    let mut read = conn.prepare_cached(sql::LANE_AGES)?;
+    let mut waiting = read.query((mailbox.0, priority.rank(), rows::position_column(after)))?;
+    while found.len() < limit
+        && let Some(row) = waiting.next()?
+    {
+        let at: Option<i64> = row.get(1)?;
+        if at.ok_or(BadRow("a delivery without its message"))? >= before.as_millis() {
+            break;
+        }
+        let mesh: Option<String> = row.get(2)?;
+        let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
+        let cursor = Cursor { mailbox, priority, position: rows::position(row.get(0)?)? };
+        found.push(OverdueRow { cursor, mesh });
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Reading connections, and what every question asks of the tables.
+//!
+//! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once does so
+//! in one transaction.
+
+use std::sync::Arc;
+
+use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
+use peermesh_core::store::{
+    Answer, Batch, Driver, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message, MessageView, PendingRow,
+    Priority, Query, StoreError, StoreResult, Target,
+};
+use peermesh_core::time::Wall;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::prune::mailboxes_of;
+use super::trouble::{Distrust, Trouble};
+use super::write::{run, store_row};
+use super::{overdue, roster, sql};
+use crate::rows::{self, BadRow};
+
+/// Answers questions.
+pub(super) struct Reader {
+    conn: Connection,
+    distrust: Distrust,
+}
+
+impl Reader {
+    pub(super) fn new(conn: Connection, distrust: Distrust) -> Reader {
+        Reader { conn, distrust }
+    }
+}
+
+impl Driver for Reader {
+    fn write(&mut self, batches: &[Arc<Batch>]) -> Vec<StoreResult> {
+        let refusal = || StoreError::Unavailable("this connection only reads".to_owned());
+        batches.iter().map(|_| Err(refusal())).collect()
+    }
+
+    fn read(&mut self, query: &Query) -> StoreResult {
+        answer(&self.conn, &self.distrust, query)
+    }
+}
+
+/// Answers one question from one state of the store.
+pub(super) fn answer(conn: &Connection, distrust: &Distrust, query: &Query) -> StoreResult {
+    distrust.check()?;
+    let found = in_one_state(conn, || find(conn, query)).map_err(|trouble| trouble.refusal(conn))?;
+    Ok(Answer::Found(Box::new(found)))
+}
+
+fn in_one_state(conn: &Connection, find: impl FnOnce() -> Result<Found, Trouble>) -> Result<Found, Trouble> {
+    run(conn, sql::BEGIN_READ, ())?;
+    let found = find();
+    // Nothing was changed, so there is nothing to lose; and a transaction left open would hold an old state for ever.
+    let ended = run(conn, sql::ROLLBACK, ());
+    let found = found?;
+    ended?;
+    Ok(found)
+}
+
+fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
+    Ok(match query {
+        Query::Ping => {
+            store_row(conn)?;
+            Found::Alive
+        }
+        Query::Mesh(id) => Found::Mesh(load(conn, id)?),
+        Query::FindMesh(name) => Found::MeshId(find_mesh(conn, name)?),
+        Query::Meshes { after, limit } => Found::Meshes(meshes(conn, *after, *limit)?),
+        Query::Invite(hash) => Found::Invite(invite(conn, hash)?),
+        Query::Pending { mailbox, priority, after, limit } => {
+            Found::Pending(lane(conn, *mailbox, *priority, *after, *limit)?)
+        }
+        Query::Overdue { before, after, limit } => {
+            Found::Overdue(overdue::overdue(conn, *before, *after, *limit)?)
+        }
+        Query::Message(position) => Found::Message(view(conn, *position)?),
+        Query::Depth => {
+            let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
+            Found::Depth(rows::count(depth)?)
+        }
+    })
+}
+
+fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
+    let mut read = conn.prepare_cached(sql::MESH_READ)?;
+    let mut found = read.query([id.as_str()])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let mesh = mesh(row)?;
+    let members = roster::members(conn, mesh.no)?;
+    let mailboxes = roster::mailboxes(conn, mesh.no)?;
+    let mut queued = Vec::new();
+    for mailbox in &mailboxes {
+        count_lanes(conn, mailbox.no, &mut queued)?;
+    }
+    let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
+    Ok(Some(MeshLoad { mesh, members, sessions, queued }))
+}
+
+fn mesh(row: &Row<'_>) -> Result<MeshRow, Trouble> {
+    Ok(MeshRow {
+        no: MeshNo(row.get(0)?),
+        id: MeshId::new(row.get::<_, String>(1)?),
+        slug: row.get(2)?,
+        name: row.get(3)?,
+        owner_key: roster::key(row, 4)?,
+        owner_secret_sealed: row.get(5)?,
+        root_key_sealed: row.get(6)?,
+        created_at: Wall::from_millis(row.get(7)?),
+        members: rows::count(row.get(8)?)?,
+    })
+}
+
+fn count_lanes(conn: &Connection, mailbox: MailboxNo, queued: &mut Vec<LaneCount>) -> Result<(), Trouble> {
+    let mut read = conn.prepare_cached(sql::PENDING_COUNT)?;
+    let mut lanes = read.query([mailbox.0])?;
+    while let Some(row) = lanes.next()? {
+        queued.push(LaneCount {
+            mailbox,
+            priority: rows::priority(row.get(0)?)?,
+            messages: rows::count(row.get(1)?)?,
+            bytes: rows::count(row.get(2)?)?,
+        });
+    }
+    Ok(())
+}
+
+fn find_mesh(conn: &Connection, name: &str) -> Result<Option<MeshId>, Trouble> {
+    for sql in [sql::MESH_HAS_SLUG, sql::MESH_HAS_ID] {
+        let mut read = conn.prepare_cached(sql)?;
+        if let Some(id) = read.query_row([name], |row| row.get::<_, String>(0)).optional()? {
+            return Ok(Some(MeshId::new(id)));
+        }
+    }
+    Ok(None)
+}
+
+fn meshes(conn: &Connection, after: Option<MeshNo>, limit: u32) -> Result<Vec<MeshRow>, Trouble> {
+    let mut read = conn.prepare_cached(sql::MESH_PAGE)?;
+    let mut page = read.query((after.map_or(0, |no| no.0), limit))?;
+    let mut meshes = Vec::new();
+    while let Some(row) = page.next()? {
+        meshes.push(mesh(row)?);
+    }
+    Ok(meshes)
+}
+
+fn invite(conn: &Connection, hash: &[u8; 32]) -> Result<Option<InviteRow>, Trouble> {
+    let mut read = conn.prepare_cached(sql::INVITE_READ)?;
+    let mut found = read.query([hash])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    Ok(Some(InviteRow {
+        id: InviteId::new(row.get::<_, String>(0)?),
+        mesh: MeshNo(row.get(1)?),
+        token_hash: rows::bytes_32(&row.get::<_, Vec<u8>>(2)?)?,
+        uses_max: rows::small_count(row.get(3)?)?,
+        uses: rows::small_count(row.get(4)?)?,
+        role: rows::role(&row.get::<_, String>(5)?)?,
+        expires_at: Wall::from_millis(row.get(6)?),
+        created_at: Wall::from_millis(row.get(7)?),
+        revoked_at: row.get::<_, Option<i64>>(8)?.map(Wall::from_millis),
+    }))
+}
+
+fn lane(
+    conn: &Connection,
+    mailbox: MailboxNo,
+    priority: Priority,
+    after: Position,
+    limit: u32,
+) -> Result<Vec<PendingRow>, Trouble> {
+    let mut read = conn.prepare_cached(sql::LANE_PAGE)?;
+    let mut page = read.query((mailbox.0, priority.rank(), rows::position_column(after), limit))?;
+    let mut lane = Vec::new();
+    while let Some(row) = page.next()? {
+        lane.push(PendingRow { tries: rows::small_count(row.get(0)?)?, message: Arc::new(message(row, 1)?) });
+    }
+    Ok(lane)
+}
+
+fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Trouble> {
+    let column = rows::position_column(position);
+    let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
+    let mut found = read.query([column])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let message = message(row, 0)?;
+    let mut pending = Vec::new();
+    let mut tries = conn.prepare_cached(sql::PENDING_READ)?;
+    for mailbox in mailboxes_of(row.get(6)?, row.get(13)?)? {
+        let waits = tries.query_row((mailbox.0, message.priority.rank(), column), |row| row.get(0));
+        if let Some(tries) = waits.optional()? {
+            pending.push((mailbox, rows::small_count(tries)?));
+        }
+    }
+    let mut settled = Vec::new();
+    let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
+    let mut ended = read.query([column])?;
+    while let Some(row) = ended.next()? {
+        let at = Wall::from_millis(row.get(1)?);
+        settled.push((MailboxNo(row.get(0)?), at, rows::outcome(row.get(2)?)?));
+    }
+    Ok(Some(MessageView { message: Arc::new(message), pending, settled }))
+}
+
+/// The message whose columns begin at `first`.
+fn message(row: &Row<'_>, first: usize) -> Result<Message, Trouble> {
+    let position: Option<i64> = row.get(first)?;
+    let position = position.ok_or(BadRow("a delivery without its message"))?;
+    let recip: Option<i64> = row.get(first + 6)?;
+    let target = match (recip, row.get(first + 7)?) {
+        (Some(mailbox), _) => Target::Mailbox(MailboxNo(mailbox)),
+        (None, Some(text)) => Target::Spec(text),
+        (None, None) => return Err(BadRow("a message without a target").into()),
+    };
+    Ok(Message {
+        position: rows::position(position)?,
+        at: Wall::from_millis(row.get(first + 1)?),
+        mesh: MeshNo(row.get(first + 2)?),
+        sender: MailboxNo(row.get(first + 3)?),
+        session: MailboxNo(row.get(first + 4)?),
+        priority: rows::priority(row.get(first + 5)?)?,
+        target,
+        client_message_id: row.get(first + 8)?,
+        request_fingerprint: row.get(first + 9)?,
+        reply_to: row.get(first + 10)?,
+        nonce: row.get(first + 11)?,
+        ciphertext: row.get(first + 12)?,
+    })
+}

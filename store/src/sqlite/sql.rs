@@ -1,0 +1,202 @@
+//! Every statement this driver runs, so that one test can ask the planner about each of them.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $NAME:ident = $sql:expr;)+) => {
+        $($(#[$doc])* pub(super) const $NAME: &str = $sql;)+
+
+        /// All of them, by name.
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($NAME), $NAME)),+];
+    };
+}
+
+/// The columns of a message as `read::message` takes them, with an optional table prefix.
+macro_rules! message_columns {
+    ($m:literal) => {
+        concat!(
+            $m,
+            "pos, ",
+            $m,
+            "at, ",
+            $m,
+            "mesh, ",
+            $m,
+            "sender, ",
+            $m,
+            "session, ",
+            $m,
+            "prio, ",
+            $m,
+            "recip, ",
+            $m,
+            "target, ",
+            $m,
+            "cmid, ",
+            $m,
+            "fp, ",
+            $m,
+            "reply_to, ",
+            $m,
+            "nonce, ",
+            $m,
+            "cipher"
+        )
+    };
+}
+
+/// The columns of a mesh as `read::mesh` takes them.
+macro_rules! mesh_columns {
+    () => {
+        "n, id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at, \
+         (SELECT count(*) FROM member WHERE member.mesh = mesh.n AND member.revoked_at IS NULL)"
+    };
+}
+
+statements! {
+    BEGIN = "BEGIN IMMEDIATE";
+    BEGIN_READ = "BEGIN";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+
+    STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
+    STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
+
+    MESH_INSERT = "INSERT INTO mesh (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    MESH_HAS_ID = "SELECT id FROM mesh WHERE id = ?1";
+    MESH_HAS_SLUG = "SELECT id FROM mesh WHERE slug = ?1";
+    MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh WHERE id = ?1");
+    MESH_PAGE = concat!("SELECT ", mesh_columns!(), " FROM mesh WHERE n > ?1 ORDER BY n LIMIT ?2");
+
+    INVITE_INSERT = "INSERT INTO invite \
+        (id, token_hash, mesh, uses_max, uses, role, expires_at, created_at, revoked_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    INVITE_HAS_ID = "SELECT 1 FROM invite WHERE id = ?1";
+    INVITE_SPEND = "UPDATE invite SET uses = uses + 1 WHERE id = ?1 AND uses < uses_max";
+    INVITE_READ = "SELECT id, mesh, token_hash, uses_max, uses, role, expires_at, created_at, revoked_at \
+        FROM invite WHERE token_hash = ?1";
+
+    MAILBOX_NEXT = "SELECT coalesce(max(n), 0) + 1 FROM mailbox";
+    MAILBOX_INSERT = "INSERT INTO mailbox (n, mesh, key, member, name) VALUES (?1, ?2, ?3, ?4, ?5)";
+    MAILBOX_OF_KEY = "SELECT n, member FROM mailbox WHERE mesh = ?1 AND key = ?2";
+    MAILBOX_RENAME = "UPDATE mailbox SET name = ?2 WHERE n = ?1";
+    MAILBOXES = "SELECT n, key, member, name FROM mailbox WHERE mesh = ?1 ORDER BY n";
+
+    MEMBER_INSERT = "INSERT INTO member (n, mesh, id, name, role, default_groups_json, message_mode, joined_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    MEMBER_HAS_ID = "SELECT n FROM member WHERE id = ?1";
+    MEMBER_REVOKE = "UPDATE member SET revoked_at = ?2 WHERE n = ?1";
+    MEMBERS = "SELECT m.n, m.id, b.key, m.name, m.role, m.role_tag, m.default_groups_json, m.message_mode, \
+        m.joined_at, m.revoked_at, s.groups_json, s.last_groups_json, s.profile_json, s.visible, s.summary, \
+        s.display_name, s.stats_json, s.last_seen \
+        FROM member m CROSS JOIN mailbox b LEFT JOIN peer_state s ON s.member = m.n \
+        WHERE m.mesh = ?1 AND b.n = m.n ORDER BY m.n";
+
+    PEER_SAVE = "INSERT INTO peer_state (member, groups_json, last_groups_json, profile_json, visible, summary, \
+        display_name, stats_json, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+        ON CONFLICT (member) DO UPDATE SET groups_json = excluded.groups_json, \
+        last_groups_json = excluded.last_groups_json, profile_json = excluded.profile_json, \
+        visible = excluded.visible, summary = excluded.summary, display_name = excluded.display_name, \
+        stats_json = excluded.stats_json, last_seen = excluded.last_seen";
+
+    PROOF_READ = "SELECT proof_by FROM proof WHERE proof = ?1";
+    PROOF_SAVE = "INSERT INTO proof (proof, proof_by, until) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (proof) DO UPDATE SET until = excluded.until";
+    PROOF_PRUNE = "DELETE FROM proof WHERE proof IN \
+        (SELECT proof FROM proof WHERE until < ?1 ORDER BY until, proof LIMIT ?2)";
+
+    PRESENCE_SAVE = "INSERT INTO presence \
+        (id, mesh, member, mailbox, kind, session_id, pid, cwd, connected_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET \
+        mailbox = excluded.mailbox, kind = excluded.kind, session_id = excluded.session_id, \
+        pid = excluded.pid, cwd = excluded.cwd, connected_at = excluded.connected_at, ended_at = NULL";
+    PRESENCE_END = "UPDATE presence SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
+    PRESENCE_END_OPEN = "UPDATE presence SET ended_at = ?1 WHERE ended_at IS NULL";
+    PRESENCE_PRUNE = "DELETE FROM presence WHERE id IN \
+        (SELECT id FROM presence WHERE ended_at < ?1 ORDER BY ended_at, id LIMIT ?2)";
+
+    DEDUPE_CLAIM = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    DEDUPE_READ = "SELECT pos FROM dedupe WHERE key = ?1";
+    DEDUPE_DROP = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
+    DEDUPE_MOVE = "UPDATE dedupe SET key = ?2 WHERE key = ?1";
+
+    MESSAGE_INSERT = "INSERT INTO message (pos, at, mesh, sender, session, prio, recip, target, mailboxes, cmid, \
+        fp, reply_to, nonce, cipher) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+        ON CONFLICT DO NOTHING";
+    MESSAGE_KEY = "SELECT mesh, sender, cmid FROM message WHERE pos = ?1";
+    MESSAGE_READ = concat!("SELECT ", message_columns!(""), ", mailboxes FROM message WHERE pos = ?1");
+    MESSAGE_SCAN = "SELECT pos, at, mesh, sender, prio, recip, mailboxes, cmid FROM message \
+        WHERE pos > ?1 ORDER BY pos";
+    MESSAGE_DELETE = "DELETE FROM message WHERE pos = ?1";
+
+    PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+    PENDING_DELETE = "DELETE FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
+    PENDING_TRIED = "UPDATE pending SET tries = ?4 WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
+    PENDING_READ = "SELECT tries FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
+    PENDING_COUNT = "SELECT prio, count(*), sum(bytes) FROM pending WHERE recip = ?1 GROUP BY prio ORDER BY prio";
+    PENDING_DEPTH = "SELECT count(*) FROM pending";
+    LANE_PAGE = concat!(
+        "SELECT p.tries, ", message_columns!("m."), " FROM pending p LEFT JOIN message m ON m.pos = p.pos \
+        WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos LIMIT ?4"
+    );
+    LANE_AGES = "SELECT p.pos, m.at, g.id FROM pending p LEFT JOIN message m ON m.pos = p.pos \
+        LEFT JOIN mesh g ON g.n = m.mesh WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos";
+    LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
+
+    SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+    SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
+    SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    /// Statements that read a whole table, and why that is right.
+    const SCANS: &[&str] = &[
+        "PENDING_DEPTH", // counts all rows, once at start
+    ];
+
+    #[test]
+    fn every_statement_finds_its_rows_by_a_key() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        peermesh_migrations::sqlite::runner().run(&mut conn).unwrap();
+        for (name, sql) in super::ALL {
+            let plan = plan(&conn, sql);
+            let scans = plan.iter().any(|step| step.starts_with("SCAN"));
+            assert_eq!(scans, SCANS.contains(name), "{name}: {plan:#?}");
+        }
+    }
+
+    #[test]
+    fn the_statements_of_a_message_use_the_key_they_were_made_for() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        peermesh_migrations::sqlite::runner().run(&mut conn).unwrap();
+        for (sql, wanted) in [
+            (super::PENDING_DELETE, "SEARCH pending USING PRIMARY KEY (recip=? AND prio=? AND pos=?)"),
+            (super::LANE_PAGE, "SEARCH p USING PRIMARY KEY (recip=? AND prio=? AND pos>?)"),
+            (super::LANE_NEXT, "SEARCH pending USING PRIMARY KEY ((recip,prio)>(?,?))"),
+            (super::SETTLED_READ, "SEARCH settled USING PRIMARY KEY (pos=?)"),
+            (super::PRESENCE_END, "SEARCH presence USING PRIMARY KEY (id=?)"),
+            (super::PRESENCE_END_OPEN, "SEARCH presence USING INDEX presence_by_end (ended_at=?)"),
+            (super::DEDUPE_READ, "SEARCH dedupe USING INTEGER PRIMARY KEY (rowid=?)"),
+            (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),
+        ] {
+            let plan = plan(&conn, sql);
+            assert_eq!(plan.first().map(String::as_str), Some(wanted), "{sql}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql} sorts: {plan:#?}");
+        }
+    }
+
+    /// How the planner goes about a statement. Its parameters stay unbound: the plan does not depend on them.
+    fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+        let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = explain.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get(3).unwrap());
+        }
+        steps
+    }
+}

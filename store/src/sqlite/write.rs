@@ -1,0 +1,147 @@
+//! The one writing connection: batches in, one transaction and one sync out.
+//!
+//! *Always holds:* a batch is written as a whole or not at all. No operation can break a constraint of the schema
+//! (every insert says what happens when its key exists), so one bad message cannot take its neighbours down.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use peermesh_core::store::{Answer, Batch, Driver, Op, Query, Reply, StoreError, StoreResult};
+use rusqlite::{Connection, Params};
+
+use super::mail::Mail;
+use super::people;
+use super::prune;
+use super::read;
+use super::sql;
+use super::trouble::{Distrust, Trouble};
+use crate::rows::{self, BadRow, DedupeKeys};
+
+/// Writes, and answers questions when asked to.
+pub(super) struct Writer {
+    // Declared before the lock, so that the file is closed while the lock is still held.
+    conn: Connection,
+    keys: DedupeKeys,
+    distrust: Distrust,
+    _lock: File,
+}
+
+impl Driver for Writer {
+    fn write(&mut self, batches: &[Arc<Batch>]) -> Vec<StoreResult> {
+        match self.commit(batches) {
+            Ok(replies) => replies.into_iter().map(|replies| Ok(Answer::Replies(replies))).collect(),
+            Err(Failed { may_be_one_batch: true, .. }) if batches.len() > 1 => {
+                batches.iter().map(|batch| self.commit_alone(batch)).collect()
+            }
+            Err(Failed { error, .. }) => batches.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    fn read(&mut self, query: &Query) -> StoreResult {
+        read::answer(&self.conn, &self.distrust, query)
+    }
+}
+
+/// Why a transaction was not committed.
+struct Failed {
+    error: StoreError,
+    /// The same batches, each in a transaction of its own, may fare better.
+    may_be_one_batch: bool,
+}
+
+impl Writer {
+    pub(super) fn new(conn: Connection, lock: File, distrust: Distrust, secret: &[u8; 32]) -> Writer {
+        Writer { conn, keys: DedupeKeys::new(secret), distrust, _lock: lock }
+    }
+
+    /// Writes one batch in a transaction of its own, after the one it shared with others failed.
+    fn commit_alone(&self, batch: &Arc<Batch>) -> StoreResult {
+        let mut replies = self.commit(std::slice::from_ref(batch)).map_err(|failed| failed.error)?;
+        Ok(Answer::Replies(replies.pop().unwrap_or_default()))
+    }
+
+    /// Writes all batches in one transaction.
+    fn commit(&self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Failed> {
+        self.distrust.check().map_err(|error| Failed { error, may_be_one_batch: false })?;
+        self.roll_back();
+        run(&self.conn, sql::BEGIN, ()).map_err(|trouble| self.refused(&trouble, false))?;
+        let performed: Result<Vec<_>, _> = batches.iter().map(|batch| self.perform(batch)).collect();
+        let replies = performed.map_err(|trouble| {
+            self.roll_back();
+            self.refused(&trouble, true)
+        })?;
+        run(&self.conn, sql::COMMIT, ()).map_err(|trouble| {
+            self.distrust.note(&trouble);
+            let error = trouble.failed_commit(&self.conn, !self.conn.is_autocommit());
+            self.roll_back();
+            Failed { may_be_one_batch: error == StoreError::Full, error }
+        })?;
+        Ok(replies)
+    }
+
+    fn refused(&self, trouble: &Trouble, may_be_one_batch: bool) -> Failed {
+        self.distrust.note(trouble);
+        Failed { error: trouble.refusal(&self.conn), may_be_one_batch }
+    }
+
+    /// Ends a transaction that is still open. When even that fails it stays open, nothing of it is written, and the
+    /// next call tries again.
+    fn roll_back(&self) {
+        if !self.conn.is_autocommit()
+            && let Err(trouble) = run(&self.conn, sql::ROLLBACK, ())
+        {
+            self.distrust.note(&trouble);
+        }
+    }
+
+    /// Performs the operations of one batch. The outcome is that of performing them in order; rows of messages and
+    /// deliveries are gathered first, to be written in the order of their keys.
+    fn perform(&self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
+        let conn = &self.conn;
+        let mut mail = Mail::new(conn, &self.keys);
+        let mut replies = vec![Reply::Done; batch.ops.len()];
+        for (at, op) in batch.ops.iter().enumerate() {
+            match op {
+                Op::Accept(accept) => mail.accept(at, accept, &mut replies)?,
+                Op::Settle(settled) => mail.settle(settled),
+                Op::Tried { position, mailbox, priority, tries } => {
+                    mail.tried(*position, *mailbox, *priority, *tries);
+                }
+                Op::Prune { messages_before, proofs_before, limit } => {
+                    mail.write(&mut replies)?;
+                    replies[at] = prune::prune(conn, &self.keys, *messages_before, *proofs_before, *limit)?;
+                }
+                Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,
+                Op::Started { at: now } => people::start(conn, *now)?,
+                Op::CreateMesh(mesh) => replies[at] = people::create_mesh(conn, mesh)?,
+                Op::CreateInvite(invite) => replies[at] = people::create_invite(conn, invite)?,
+                Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
+                Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
+                Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
+                Op::EndPresences { ids, at: when } => people::end_presences(conn, ids, *when)?,
+                Op::SavePeer { member, state } => people::save_peer(conn, *member, state)?,
+            }
+        }
+        mail.write(&mut replies)?;
+        Ok(replies)
+    }
+}
+
+/// The store's next free position and its secret.
+pub(super) fn store_row(conn: &Connection) -> Result<(i64, [u8; 32]), Trouble> {
+    let mut read = conn.prepare_cached(sql::STORE_READ)?;
+    let (next, secret): (i64, Vec<u8>) = read.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((next, rows::bytes_32(&secret)?))
+}
+
+/// Runs a statement for its effect and tells how many rows it changed.
+pub(super) fn run(conn: &Connection, sql: &str, params: impl Params) -> Result<usize, Trouble> {
+    Ok(conn.prepare_cached(sql)?.execute(params)?)
+}
+
+fn lease(conn: &Connection, count: u64) -> Result<Reply, Trouble> {
+    let (first, secret) = store_row(conn)?;
+    let next = first.checked_add(rows::count_column(count)).ok_or(BadRow("no positions are left"))?;
+    run(conn, sql::STORE_NEXT, [next])?;
+    Ok(Reply::Positions { first: rows::position(first)?, count, secret })
+}
