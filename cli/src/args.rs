@@ -38,6 +38,7 @@ pub(crate) struct Args {
 
 /// Flags that may stand after any subcommand.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// The data directory [default: $PEERMESH_DATA, else $XDG_DATA_HOME/peermesh or ~/.local/share/peermesh]
     #[arg(long, global = true, value_name = "DIR")]

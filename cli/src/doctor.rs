@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::admin::{Api, Place};
 use crate::failure::Failure;
 use crate::health;
-use crate::home::{self, Home, mode_of};
+use crate::home::{self, Home, HomeError, mode_of};
 use crate::http::{self, Question};
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
@@ -157,7 +157,10 @@ fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -
     let (name, start) = ("broker", "start it with: peermesh serve");
     let address = match health::find(home, place.broker) {
         Ok(address) => address,
-        Err(error) => return vec![Check::warn(name, error.to_string(), start)],
+        Err(Failure::Home(HomeError::NoBroker { .. })) => {
+            return vec![Check::warn(name, "none is running on this directory", start)];
+        }
+        Err(error) => return vec![Check::fail(name, error.to_string(), "pass the address of a broker")],
     };
     let question = Question { method: "GET", target: "/health", token: None, body: None };
     match http::ask(&address, &question) {

@@ -67,7 +67,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot be used; `peermesh config` shows where values come from")?;
+        f.write_str("the configuration cannot be used; correct what follows")?;
         self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
 }
