@@ -75,7 +75,7 @@ pub(crate) enum Command {
         /// Slug or id of the mesh
         mesh: String,
         /// How many peers may join with it
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
         uses: u32,
         /// What they may do
         #[arg(long, default_value = "member")]
@@ -146,9 +146,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,
     /// Print a completion script
-    #[command(
-        after_help = "Example:\n  peermesh completions bash > ~/.local/share/bash-completion/completions/peermesh"
-    )]
+    #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
     Completions {
         /// The shell that will read it
         shell: Shell,
@@ -181,6 +179,10 @@ impl Settings {
         let Settings { port, host, shards, public_url, config } = self;
         Flags { data: common.data.is_some(), port, host, shards, public_url, config }
     }
+}
+
+fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|&count| count > 0).ok_or("use a whole number from 1 on")
 }
 
 #[derive(Debug, Subcommand)]

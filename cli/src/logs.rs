@@ -1,7 +1,7 @@
 //! Log records: one JSON object a line on standard error, written by a thread of their own.
 //!
-//! *Always holds:* whoever logs never waits. When the writer cannot keep up, records are dropped and counted, and a
-//! line says how many as soon as lines can be written again.
+//! *Always holds:* whoever logs never waits. When the writer cannot keep up, records are dropped and counted,
+//! and a line says how many as soon as lines can be written again.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -182,7 +182,8 @@ mod tests {
         let text = line(at, note);
         assert!(
             text.starts_with(
-                "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"component\":\"broker\",\"msg\":\"ws hello\","
+                "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"component\":\"broker\",\
+                 \"msg\":\"ws hello\",\"member\":"
             ),
             "{text}"
         );

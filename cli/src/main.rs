@@ -1,6 +1,7 @@
 //! The `peermesh` command: the composition root, and the one program of the project.
 //!
-//! `main` reads the command line, hands each subcommand what it needs, and turns its outcome into an exit code.
+//! `main` reads the command line, hands each subcommand what it needs, and turns its outcome into an exit
+//! code.
 
 mod address;
 mod admin;
@@ -128,7 +129,8 @@ fn place(common: &Common) -> Place<'_> {
     }
 }
 
-/// An argument, or standard input where it is `-`, so that nothing secret has to stand in a list of processes.
+/// An argument, or standard input where it is `-`, so that nothing secret has to stand in a list of
+/// processes.
 fn argument(text: String) -> io::Result<String> {
     const LONGEST: u64 = 1024 * 1024;
     if text != "-" {
@@ -145,7 +147,8 @@ fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<(
     Ok(terminal.own_text(&String::from_utf8_lossy(&script))?)
 }
 
-/// A variable of the environment; one that is not UTF-8 is read as far as it is, and then refused by its parser.
+/// A variable of the environment; one that is not UTF-8 is read as far as it is, and then refused by its
+/// parser.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

@@ -1,7 +1,7 @@
 //! The metrics page, rendered from the latest snapshot of each shard.
 //!
-//! Families stand in the order of `Counter::ALL` and `Gauge::ALL`. A family that has counted nothing shows one
-//! sample, `<name> 0`, so that every series exists from the start.
+//! Families stand in the order of `Counter::ALL` and `Gauge::ALL`. A family that has counted nothing shows
+//! one sample, `<name> 0`, so that every series exists from the start.
 
 use std::fmt;
 
@@ -89,7 +89,8 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]
     }
 }
 
-/// `OpenMetrics` text in the older format: counters are described under their full name, and no end is marked.
+/// `OpenMetrics` text in the older format: counters are described under their full name, and no end is
+/// marked.
 fn plain(openmetrics: &str) -> String {
     let counters: Vec<&str> = openmetrics
         .lines()

@@ -1,7 +1,7 @@
 //! The one place that writes to standard output and standard error.
 //!
-//! *Always holds:* with `--json`, standard output carries exactly one JSON value (`inbox --follow`: one a line).
-//! Control characters in text never reach a terminal, whoever wrote the text.
+//! *Always holds:* with `--json`, standard output carries exactly one JSON value (`inbox --follow`: one a
+//! line). Control characters in text never reach a terminal, whoever wrote the text.
 
 use std::io::{self, Write};
 
@@ -56,7 +56,8 @@ impl Terminal {
         out.flush()
     }
 
-    /// Begins a JSON array that [`Terminal::item`] fills, so that each item can be relied on once it is written.
+    /// Begins a JSON array that [`Terminal::item`] fills, so that each item can be relied on once it is
+    /// written.
     pub(crate) fn begin_list(&mut self) -> io::Result<()> {
         if !self.json {
             return Ok(());
@@ -98,7 +99,8 @@ impl Terminal {
         let _ = writeln!(io::stderr().lock(), "{}", clean(text));
     }
 
-    /// Says why the command failed: a line on standard error, and with `--json` the one value if none was written.
+    /// Says why the command failed: a line on standard error, and with `--json` the one value if none was
+    /// written.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         let text = failure.to_string();
         for (at, line) in text.lines().enumerate() {

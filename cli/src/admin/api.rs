@@ -29,8 +29,8 @@ pub(crate) struct Place<'a> {
 impl Api {
     /// Finds broker and token.
     ///
-    /// The token of the data directory is only for the broker on it, so an address from the command line needs a
-    /// token from there too, unless the data directory stands beside it.
+    /// The token of the data directory is only for the broker on it, so an address from the command line
+    /// needs a token from there too, unless the data directory stands beside it.
     pub(crate) fn find(
         home: &Home,
         place: Place<'_>,

@@ -26,9 +26,7 @@ pub(crate) enum AdminError {
     Address(#[from] AddressError),
     #[error("--broker needs the token too: pass --admin-token-file FILE, or set PEERMESH_ADMIN_TOKEN")]
     NoToken,
-    #[error(
-        "the broker does not accept this admin token; use the data directory of that broker, or its token file"
-    )]
+    #[error("the broker does not accept this admin token; use that broker's data directory or token file")]
     BadToken,
     #[error("{what} does not exist ({message}); see: peermesh mesh list")]
     NotFound { what: String, message: String },

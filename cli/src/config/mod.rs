@@ -1,8 +1,8 @@
 //! The settings of a broker: where each value may come from, and all of them checked together.
 //!
-//! Order: flag, `PEERMESH_*` variable, the mesh protocol's own variable, configuration file, default. An empty
-//! variable counts as unset. *Always holds:* what [`Settings`] contains is valid; otherwise every bad value is in
-//! one [`ConfigErrors`].
+//! Order: flag, `PEERMESH_*` variable, the mesh protocol's own variable, configuration file, default. An
+//! empty variable counts as unset. *Always holds:* what [`Settings`] contains is valid; otherwise every bad
+//! value is in one [`ConfigErrors`].
 
 mod file;
 mod names;

@@ -91,7 +91,8 @@ impl<'a> Reader<'a> {
         self.rows.push(Row { name: "config".into(), value, source });
     }
 
-    /// Takes one setting; a bad value is noted and the default stands in, so that the others are looked at too.
+    /// Takes one setting; a bad value is noted and the default stands in, so that the others are looked at
+    /// too.
     pub(super) fn take<T: fmt::Display>(
         &mut self,
         setting: &Setting,

@@ -1,7 +1,7 @@
 //! The data directory: where everything lies, and that nobody else can read it.
 //!
-//! *Always holds:* the directory is 0700 and ours before anything is written into it; secret files are 0600 from
-//! their first moment; no link is followed.
+//! *Always holds:* the directory is 0700 and ours before anything is written into it; secret files are 0600
+//! from their first moment; no link is followed.
 
 mod private;
 

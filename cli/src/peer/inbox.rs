@@ -1,7 +1,7 @@
 //! `inbox`: what others sent us, each message acknowledged once it stands on standard output.
 //!
-//! *Always holds:* a message is acknowledged only after it was written and flushed, so one that was cut off comes
-//! again. One that cannot be opened is shown as such. System events are no mail and are left out.
+//! *Always holds:* a message is acknowledged only after it was written and flushed, so one that was cut off
+//! comes again. One that cannot be opened is shown as such. System events are no mail and are left out.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -46,7 +46,7 @@ pub(crate) fn collect(
     if reader.count < waiting {
         let held = waiting - reader.count;
         terminal.remark(&format!(
-            "{held} more wait: this member is busy elsewhere (see: peermesh status), or another inbox holds them"
+            "{held} more wait: this member is busy (see: peermesh status), or another inbox holds them"
         ));
     } else if reader.count == 0 {
         terminal.remark("no messages");
@@ -224,8 +224,8 @@ impl Letter {
         value
     }
 
-    /// The first line names the sender; the lines of the text after its first are indented, so that no text can
-    /// pass for a message of its own.
+    /// The first line names the sender; the lines of the text after its first are indented, so that no text
+    /// can pass for a message of its own.
     fn lines(&self) -> Vec<String> {
         let shown = match &self.body {
             Ok(text) => text.replace('\t', " "),
@@ -242,8 +242,8 @@ impl Letter {
 
 /// Whether the body was sealed, and its text or why there is none.
 ///
-/// A push need not say whom it was addressed to. A body that no key of ours opens but that is plain text was sent
-/// to a group or to everyone; it is shown as not sealed.
+/// A push need not say whom it was addressed to. A body that no key of ours opens but that is plain text was
+/// sent to a group or to everyone; it is shown as not sealed.
 fn open(
     profile: &Profile,
     from_key: &str,

@@ -1,7 +1,7 @@
 //! A WebSocket connection to a broker: the core's client role, driven over a blocking socket.
 //!
-//! *Always holds:* every wait ends by the caller's deadline or by the connection's own. After the connection ended,
-//! its end is what every further call answers.
+//! *Always holds:* every wait ends by the caller's deadline or by the connection's own. After the connection
+//! ended, its end is what every further call answers.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -176,7 +176,8 @@ impl Link {
         self.still_open()
     }
 
-    /// The next message; `None` when none came until then. Without a deadline it waits as long as the link lives.
+    /// The next message; `None` when none came until then. Without a deadline it waits as long as the link
+    /// lives.
     pub(crate) fn receive(&mut self, until: Option<Instant>) -> Result<Option<Value>, LinkError> {
         loop {
             if let Some(message) = self.messages.pop_front() {

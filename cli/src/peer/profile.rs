@@ -1,7 +1,8 @@
 //! Profiles: who we are in a mesh, with the secret key that proves it.
 //!
-//! A profile is one file, `profiles/NAME.json`, 0600 in a 0700 directory. It is written before the broker is asked
-//! to enrol its key, so that an answer that gets lost costs nothing: the same join with the same profile goes on.
+//! A profile is one file, `profiles/NAME.json`, 0600 in a 0700 directory. It is written before the broker is
+//! asked to enrol its key, so that an answer that gets lost costs nothing: the same join with the same
+//! profile goes on.
 
 use std::path::{Path, PathBuf};
 

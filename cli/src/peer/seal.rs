@@ -1,4 +1,5 @@
-//! Sealing of direct messages: NaCl box between the X25519 forms of two Ed25519 keys (mesh protocol, section 3.2).
+//! Sealing of direct messages: NaCl box between the X25519 forms of two Ed25519 keys (mesh protocol, section
+//! 3.2).
 //!
 //! Text to a group or to everyone is not sealed: it is plain base64, which the broker can read.
 

@@ -141,8 +141,8 @@ fn greet(profile: &Profile, address: &Address, manner: Manner) -> Result<Session
 
 /// The hello of a profile (mesh protocol, section 2.1).
 ///
-/// A receiving session has a fixed id, so that the next one of the same profile takes its place instead of standing
-/// beside it; one that only collects does not push a following one aside.
+/// A receiving session has a fixed id, so that the next one of the same profile takes its place instead of
+/// standing beside it; one that only collects does not push a following one aside.
 fn hello(profile: &Profile, manner: Manner, random: &str, at: Wall) -> Value {
     let member = profile.member_id.as_deref().unwrap_or_default();
     let (key, timestamp) = (profile.public_key().hex(), at.as_millis());

@@ -1,4 +1,5 @@
-//! A small town for tests: one data directory, one broker process on a free port, commands that run against it.
+//! A small town for tests: one data directory, one broker process on a free port, commands that run against
+//! it.
 
 #![allow(dead_code, reason = "each test file uses its own part of the town")]
 
