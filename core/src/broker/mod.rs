@@ -33,7 +33,6 @@ use crate::surface::{Cx, Effects, SessionId, Shards, Work};
 use crate::time::{Mono, Now};
 
 use client::{Bound, Client};
-pub use relay::{Envelope, Parcel};
 
 /// What a shard is made with.
 #[derive(Clone, Debug)]
@@ -357,7 +356,7 @@ impl Machine for Broker {
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
             Input::Stored { ticket, result } => self.stored(now, ticket, result),
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),
-            Input::Adopted { conn, parcel } => self.adopted(now, conn, *parcel, todo),
+            Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),
             Input::Order(Order::Drain) => self.begin_drain(now),
             Input::Wake => {}

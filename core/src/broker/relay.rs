@@ -3,23 +3,20 @@
 use super::client::{Bound, Client};
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, MeshNo, ShardId};
-use crate::machine::{Output, Outputs};
+use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
 use crate::mesh::{AdminCall, Greeting, Hook, HookFound, JoinCall, Status};
 use crate::stats::Gauge;
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Now;
 
-/// What a connection takes along when it moves to another shard.
+/// A connection on its way to the shard that does its errand.
 #[derive(Debug)]
-pub struct Parcel {
+struct Moving {
     client: Box<Client>,
     errand: Box<Errand>,
 }
 
 /// What one shard says to another.
-#[derive(Debug)]
-pub struct Envelope(pub(super) Word);
-
 #[derive(Debug)]
 pub(super) enum Word {
     /// Whom could this hook mean?
@@ -91,18 +88,15 @@ impl Broker {
         self.leave_lobby(id, client);
         let to = self.shards.owner(&errand.mesh());
         let moved = client.move_out(&self.limits);
-        todo.push(Output::Handoff {
-            conn: id,
-            to,
-            parcel: Box::new(Parcel { client: Box::new(moved), errand }),
-        });
+        let parcel = Parcel::new(Moving { client: Box::new(moved), errand });
+        todo.push(Output::Handoff { conn: id, to, parcel });
     }
 
     pub(super) fn adopted(&mut self, now: Now, id: ConnId, parcel: Parcel, todo: &mut Outputs) {
-        let Parcel { client, errand } = parcel;
-        if self.drain.is_on() {
-            return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
-        }
+        let moving = parcel.open::<Moving>().filter(|_| !self.drain.is_on());
+        let Some(Moving { client, errand }) = moving else {
+            return todo.push(Output::Close { conn: id, how: Closing::Both });
+        };
         self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
         self.clients.insert(id, Some(client));
         self.open.insert(id);
@@ -113,7 +107,8 @@ impl Broker {
     }
 
     pub(super) fn relayed(&mut self, now: Now, from: ShardId, envelope: Envelope, todo: &mut Outputs) {
-        match envelope.0 {
+        let Some(word) = envelope.open::<Word>() else { return };
+        match word {
             Word::HookAsked { ask, hook } => {
                 let found = self.meshes.find_hooked(self.shards.own, &hook);
                 self.relay(from, Word::HookFound { ask, found }, todo);
@@ -127,7 +122,7 @@ impl Broker {
     }
 
     pub(super) fn relay(&self, to: ShardId, word: Word, todo: &mut Outputs) {
-        todo.push(Output::Relay { to, envelope: Envelope(word) });
+        todo.push(Output::Relay { to, envelope: Envelope::new(word) });
     }
 
     /// Every shard but this one.
