@@ -315,6 +315,17 @@ mod tests {
     }
 
     #[test]
+    fn s_frm_03_a_waiting_pong_never_follows_the_last_bytes() {
+        let mut bench = Bench::new();
+        bench.puts(b'a', 1_000);
+        bench.pongs(b'1');
+        bench.with(|outbox, line| outbox.put_last(line, 9, |out| out.resize(out.len() + 9, b'z')));
+        bench.takes(1_009);
+        assert_eq!(bench.left(), [('a', 1_000), ('z', 9)]);
+        assert!(bench.outbox.is_idle());
+    }
+
+    #[test]
     fn f_net_03_a_queue_over_its_bound_in_bytes_or_frames_is_overdue_at_once() {
         let mut bench = Bench::new();
         bench.puts(b'a', WINDOW + 65_000);

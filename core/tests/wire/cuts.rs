@@ -30,17 +30,16 @@ pub(crate) fn conversation(rng: &mut Rng) -> Vec<u8> {
 }
 
 fn text(rng: &mut Rng) -> String {
-    let lengths = [0, 1, 5, 125, 126, 300, 70_000];
-    let length = match pick(rng, 12) {
-        at @ 0..=5 => lengths[at],
-        6 => lengths[6] - 5_000,
+    let length = match pick(rng, 20) {
+        at @ 0..=7 => [0, 1, 5, 125, 126, 300, 4_000, 65_536][at],
         _ => pick(rng, 60),
     };
     let letters = ['a', 'z', '{', 'ß', '€', '😀'];
-    let mut text = String::new();
-    while text.len() + 4 <= length {
-        text.push(letters[pick(rng, letters.len())]);
-    }
+    let pattern: String = (0..20).map(|_| letters[pick(rng, letters.len())]).collect();
+    let mut text = pattern.repeat(length / pattern.len());
+    let rest = pattern.floor_char_boundary(length - text.len());
+    text.push_str(&pattern[..rest]);
+    text.push_str(&"a".repeat(length - text.len()));
     text
 }
 
