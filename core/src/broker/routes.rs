@@ -32,12 +32,12 @@ impl Broker {
         now: Now,
         id: ConnId,
         client: &mut Client,
-        request: Request,
+        request: &Request,
         todo: &mut Outputs,
     ) {
-        self.believe_proxy(now, id, client, &request, todo);
+        self.believe_proxy(now, id, client, request, todo);
         if let Some(upgrade) = &request.upgrade {
-            return self.upgrade(now, id, client, &request, &upgrade.accept, todo);
+            return self.upgrade(now, id, client, request, &upgrade.accept, todo);
         }
         let path = request.target.as_str();
         client.public = PUBLIC.contains(&path);
@@ -47,11 +47,11 @@ impl Broker {
             }
             ("GET", "/health") => self.health_page(now),
             ("GET", "/health/ready") => self.ready_page(now),
-            ("GET", "/metrics") => return self.scrape(id, client, &request, todo),
-            ("POST", "/hook/set-status") => return self.hook(now, id, client, &request, todo),
-            ("POST", "/join") => return self.join(now, id, client, &request, todo),
+            ("GET", "/metrics") => return self.scrape(id, client, request, todo),
+            ("POST", "/hook/set-status") => return self.hook(now, id, client, request, todo),
+            ("POST", "/join") => return self.join(now, id, client, request, todo),
             _ if path == "/admin" || path.starts_with("/admin/") => {
-                return self.admin(now, id, client, &request, todo);
+                return self.admin(now, id, client, request, todo);
             }
             _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
         };

@@ -187,7 +187,7 @@ impl Mesh {
     fn remove_member(&mut self, cx: &mut Cx<'_>, session: SessionId, who: &str) {
         match self.roster.member_called(who) {
             Err(NoMember::Unknown) => {
-                fail(cx, session, 404, "not_found", &format!("no member is called {who:?}"))
+                fail(cx, session, 404, "not_found", &format!("no member is called {who:?}"));
             }
             Err(NoMember::Ambiguous) => {
                 let text = format!("several members are called {who:?}: use the member id or the key");

@@ -147,7 +147,7 @@ impl Mesh {
         self.outstanding -= 1;
         match then {
             Then::Nothing => {}
-            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, ended),
+            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, &ended),
             Then::Accepted(position) => self.accepted(cx, ids, position, ended),
             Then::Settled(settled, bytes) => self.settled(cx, settled, bytes, &ended),
             Then::Page { mailbox, priority, after, limit } => {

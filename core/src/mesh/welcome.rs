@@ -150,10 +150,10 @@ impl Mesh {
         ids: &MessageIds,
         hooks: &mut PendingHooks,
         joining: Joining,
-        ended: Ended,
+        ended: &Ended,
     ) {
         let mailbox = match ended {
-            Ended::Done(Reply::Welcome { mailbox }) => Ok(mailbox),
+            Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
             Ended::Done(Reply::KeyTaken) => Err(Refusal::session_key()),
             Ended::Done(Reply::Replayed) => Err(Refusal::new(
                 "replayed",
