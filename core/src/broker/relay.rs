@@ -4,10 +4,11 @@ use super::client::{Bound, Client};
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, MeshNo, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
-use crate::mesh::{AdminCall, Greeting, Hook, HookFound, JoinCall, Status};
+use crate::mesh::{Greeting, Hook, HookFound, JoinCall, Status};
 use crate::stats::Gauge;
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Now;
+use crate::wire::admin::AdminCall;
 
 /// A connection on its way to the shard that does its errand.
 #[derive(Debug)]

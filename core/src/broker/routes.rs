@@ -17,11 +17,12 @@ use crate::config::{Limits, Secret};
 use crate::ids::ConnId;
 use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
-use crate::mesh::{JoinCall, parse_admin};
+use crate::mesh::JoinCall;
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
 use crate::time::{Mono, Now};
+use crate::wire::admin;
 use crate::wire::http::{Request, Response};
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
@@ -181,7 +182,7 @@ impl Broker {
             &mut self.rng,
         );
         let parsed = allowed.and_then(|()| {
-            parse_admin(&request.method, &request.target, &request.body, now.wall, &self.limits)
+            admin::parse(&request.method, &request.target, &request.body, now.wall, &self.limits)
                 .map_err(|no| json(no.status, &json!({ "error": no.code, "message": no.message })))
         });
         match parsed {
