@@ -124,6 +124,13 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`], after which nothing is left locked.
 pub fn open(dir: &Path, readers: usize) -> Result<Sqlite, OpenError> {
+    let (writer, readers, _) = open_parts(dir, readers)?;
+    let readers = readers.into_iter().map(|reader| Box::new(reader) as Box<dyn Driver>).collect();
+    Ok(Sqlite { writer: Box::new(writer), readers })
+}
+
+/// The same, as what they are.
+pub(super) fn open_parts(dir: &Path, readers: usize) -> Result<(Writer, Vec<Reader>, Distrust), OpenError> {
     let dir = dir.canonicalize().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => OpenError::Missing { dir: dir.to_owned() },
         _ => OpenError::Io { file: dir.to_owned(), source },
@@ -140,17 +147,15 @@ pub fn open(dir: &Path, readers: usize) -> Result<Sqlite, OpenError> {
     migrate(&mut conn, &file)?;
     let (_, secret) = store_row(&conn).map_err(|trouble| refused(&file, &trouble))?;
     let distrust = Distrust::default();
-    let readers: Result<Vec<_>, OpenError> = (0..readers)
-        .map(|_| {
-            let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            Ok(Box::new(Reader::new(conn, distrust.clone())) as Box<dyn Driver>)
-        })
-        .collect();
-    let readers = readers?;
-    Ok(Sqlite { writer: Box::new(Writer::new(conn, lock, distrust, &secret)), readers })
+    let read = |_| {
+        let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Reader::new(conn, distrust.clone()))
+    };
+    let readers: Vec<Reader> = (0..readers).map(read).collect::<Result<_, OpenError>>()?;
+    Ok((Writer::new(conn, lock, distrust.clone(), &secret), readers, distrust))
 }
 
-fn check_library(found: i32) -> Result<(), OpenError> {
+pub(super) fn check_library(found: i32) -> Result<(), OpenError> {
     let words = |number: i32| format!("{}.{}.{}", number / 1_000_000, number / 1_000 % 1_000, number % 1_000);
     if found < SQLITE_MIN {
         return Err(OpenError::SqliteTooOld { found: words(found), wanted: words(SQLITE_MIN) });

@@ -54,6 +54,18 @@ impl Writer {
         Writer { conn, keys: DedupeKeys::new(secret), distrust, _lock: lock }
     }
 
+    /// The connection, for tests that play with the file.
+    #[cfg(test)]
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Other dedupe keys, for tests that want collisions.
+    #[cfg(test)]
+    pub(super) fn set_keys(&mut self, keys: DedupeKeys) {
+        self.keys = keys;
+    }
+
     /// Writes one batch in a transaction of its own, after the one it shared with others failed.
     fn commit_alone(&self, batch: &Arc<Batch>) -> StoreResult {
         let mut replies = self.commit(std::slice::from_ref(batch)).map_err(|failed| failed.error)?;
