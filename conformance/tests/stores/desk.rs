@@ -79,9 +79,13 @@ impl Desk {
         self.writes([draft.op()]).remove(0)
     }
 
-    pub(crate) fn settles(&mut self, position: u64, mailbox: MailboxNo, outcome: Outcome) {
+    pub(crate) fn settle(&self, position: u64, mailbox: MailboxNo, outcome: Outcome) -> Op {
         let (position, priority, at) = (Position(position), Priority::Next, self.now());
-        self.writes([Op::Settle(Settled { position, mailbox, priority, at, outcome })]);
+        Op::Settle(Settled { position, mailbox, priority, at, outcome })
+    }
+
+    pub(crate) fn settles(&mut self, position: u64, mailbox: MailboxNo, outcome: Outcome) {
+        self.writes([self.settle(position, mailbox, outcome)]);
     }
 
     pub(crate) fn prunes(&mut self, before: Wall, limit: u32) -> u32 {

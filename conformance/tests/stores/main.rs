@@ -45,8 +45,8 @@ fn sqlite_answers_as_the_model_does() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), wanted, "the work did not reach every kind of reply");
 }
 
-/// One store's life beside the model's: some batches merged into one commit, some run twice, the file opened again
-/// half way, and at the end everything compared. Gives the kinds of replies that came.
+/// One store's life beside the model's: some batches merged into one commit, some run twice, the file opened
+/// again half way, and at the end everything compared. Gives the kinds of replies that came.
 fn live(seed: u64) -> BTreeSet<&'static str> {
     let mut pair = Pair::new(seed);
     for round in 0..ROUNDS {
@@ -149,8 +149,8 @@ fn open(dir: &Path) -> Sqlite {
     sqlite::open(dir, 1).unwrap()
 }
 
-/// Whether a repetition was answered as the first run was. An enrolment that was refused is refused again, but what
-/// came after it in its batch may have given it another reason.
+/// Whether a repetition was answered as the first run was. An enrolment that was refused is refused again,
+/// but what came after it in its batch may have given it another reason.
 fn is_same(again: &Reply, first: &Reply) -> bool {
     let refused = |reply: &Reply| matches!(reply, Reply::EnrolRefused(_));
     again == first || refused(again) && refused(first)

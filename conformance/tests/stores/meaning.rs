@@ -83,6 +83,17 @@ fn f_del_08_the_first_outcome_stands_and_what_never_waited_does_not_end() {
 }
 
 #[test]
+fn operations_of_one_batch_take_effect_in_their_order() {
+    each(|desk| {
+        let settle = |position| desk.settle(position, BOB, Outcome::Delivered);
+        let ops = [settle(1), desk.message(1).op(), desk.message(2).op(), settle(2), desk.message(3).op()];
+        desk.writes(ops);
+        assert_eq!(desk.lane(BOB, Priority::Next), [1, 3]);
+        assert_eq!(desk.view(2).unwrap().settled.len(), 1);
+    });
+}
+
+#[test]
 fn tries_are_remembered_as_long_as_a_delivery_waits() {
     each(|desk| {
         desk.accepts(desk.message(1));

@@ -1,8 +1,9 @@
-//! Random work for a store: batches and questions as a broker with two shards would send them, drawn from a seed.
+//! Random work for a store: batches and questions as a broker with two shards would send them, drawn from a
+//! seed.
 //!
-//! *Always holds:* what a batch builds on was answered before, as in a broker, where continuations wait for the
-//! commit; positions of one mesh grow with time; nothing else is guaranteed, and many operations name what is not
-//! there.
+//! *Always holds:* what a batch builds on was answered before, as in a broker, where continuations wait for
+//! the commit; positions of one mesh grow with time; nothing else is guaranteed, and many operations name
+//! what is not there.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -70,7 +71,8 @@ impl Traffic {
         Arc::new(Batch { ops: (0..count).map(|_| self.op(shard)).collect() })
     }
 
-    /// Whether running a batch again must leave everything as it is. A lease and a prune each do another portion.
+    /// Whether running a batch again must leave everything as it is. A lease and a prune each do another
+    /// portion.
     pub(crate) fn is_repeatable(batch: &Batch) -> bool {
         !batch.ops.iter().any(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. }))
     }

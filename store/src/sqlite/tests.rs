@@ -1,6 +1,7 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use peermesh_core::store::{
 use peermesh_core::time::Wall;
 use tempfile::TempDir;
 
-use super::open::{check_library, open_parts};
+use super::open::{cannot_open, check_library, open_parts};
 use super::trouble::Trouble;
 use super::write::Writer;
 use super::*;
@@ -56,6 +57,16 @@ fn f_sto_06_a_directory_that_is_missing_or_no_directory_is_refused() {
     fs::write(&file, "").unwrap();
     let refused = open(&file, 0).unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
+}
+
+#[test]
+fn f_sto_06_what_cannot_be_written_is_named_with_a_way_out() {
+    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+        let refused = cannot_open(Path::new("/data/lock"), kind.into());
+        assert!(matches!(refused, OpenError::ReadOnly { .. }), "{refused}");
+        assert!(refused.to_string().contains("/data/lock cannot be written"), "{refused}");
+    }
+    assert!(matches!(cannot_open(Path::new("x"), io::ErrorKind::Other.into()), OpenError::Io { .. }));
 }
 
 #[test]
