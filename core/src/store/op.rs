@@ -9,7 +9,8 @@ use crate::time::Wall;
 /// A write. Each is idempotent by the key its fields name.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// A process started: presences that an earlier life left open end now. Replies `Done`.
+    /// A process started: presences that an earlier life left open end now. It is written before any hello
+    /// of this life, for it ends every presence that is open. Replies `Done`.
     Started {
         /// When.
         at: Wall,
@@ -21,7 +22,7 @@ pub enum Op {
     },
     /// Makes a mesh. Replies `Inserted`, or `Existing` when the slug is another mesh's.
     CreateMesh(Box<NewMesh>),
-    /// Makes an invite. Replies `Inserted`.
+    /// Makes an invite. Replies `Inserted`, or `Existing` when the token is another invite's.
     CreateInvite(Box<InviteRow>),
     /// Spends an invite and makes a member with its mailbox. Replies `Enrolled` or `EnrolRefused`.
     Enrol(Box<Enrol>),
@@ -64,8 +65,10 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
-    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more, with their
-    /// settled and dedupe rows, and as many ended presences and outlived proofs. Replies `Pruned`.
+    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
+    /// with their settled and dedupe rows, and as many ended presences and outlived proofs. A driver looks past
+    /// a few thousand messages that must stay and leaves what lies behind them for a later call. Replies
+    /// `Pruned`.
     Prune {
         /// Messages and ended presences older than this go.
         messages_before: Wall,

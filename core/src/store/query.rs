@@ -35,7 +35,9 @@ pub enum Query {
         /// At most this many.
         limit: u32,
     },
-    /// A page of all pending deliveries of messages accepted before `before`: `Found::Overdue`.
+    /// A page of all pending deliveries of messages accepted before `before`: `Found::Overdue`. In one lane,
+    /// positions grow with time; a delivery that stands behind a younger one may be left out until that one is
+    /// overdue too.
     Overdue {
         /// Accepted before this.
         before: Wall,
