@@ -18,11 +18,11 @@ use std::time::Instant;
 use async_io::Async;
 use bytes::Bytes;
 use futures_lite::future::poll_fn;
-use peermesh_core::broker::{Envelope, Parcel};
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{
     Cause, Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload,
 };
+use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::{Request, StoreResult};
@@ -418,7 +418,7 @@ impl Hub {
 pub(crate) enum Post {
     Stored { ticket: Ticket, result: StoreResult },
     Relayed { from: ShardId, envelope: Envelope },
-    Adopted { parts: Parts, parcel: Box<Parcel> },
+    Adopted { parts: Parts, parcel: Parcel },
     Order(Order),
 }
 

@@ -9,7 +9,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use peermesh_core::broker::{Envelope, Parcel};
+use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload};
 use peermesh_core::note::Note;
@@ -90,7 +90,7 @@ enum Fact {
     Broken(ConnId),
     Stored(Ticket, StoreResult),
     Relayed(ShardId, Envelope),
-    Adopted(ConnId, Box<Parcel>),
+    Adopted(ConnId, Parcel),
     Scraped(ConnId, Bytes),
     Drain,
     Wake,

@@ -8,6 +8,8 @@ pub(crate) mod committer;
 pub mod model;
 mod port;
 
+pub(crate) use committer::Ended;
+
 pub use port::{
     Accept, Answer, Batch, Cursor, Driver, Enrol, EnrolRefusal, Found, Group, Hello, InviteRow, LaneCount,
     MemberRow, MeshLoad, MeshRow, Message, MessageView, NewMesh, Op, Outcome, OverdueRow, PeerState,

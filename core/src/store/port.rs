@@ -723,6 +723,8 @@ pub struct OverdueRow {
     pub cursor: Cursor,
     /// In which mesh.
     pub mesh: MeshId,
+    /// Bytes of nonce and ciphertext.
+    pub bytes: u64,
 }
 
 /// A message and what became of it.

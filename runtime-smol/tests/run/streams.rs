@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use peermesh_core::broker::Parcel;
 use peermesh_core::ids::{ConnId, ShardId};
+use peermesh_core::machine::Parcel;
 use peermesh_core::machine::{Cause, Closing, Deadline, Ending, Input, Machine, Output, Outputs, Payload};
 use peermesh_core::stats::Stats;
 
@@ -285,8 +285,8 @@ fn the_metrics_page_is_made_of_one_snapshot_for_each_shard() {
     assert_eq!(rest(&mut world.connect()), b"2 true");
 }
 
-fn parcel() -> Box<Parcel> {
-    Box::new(Parcel {})
+fn parcel() -> Parcel {
+    Parcel::new(())
 }
 
 #[test]
