@@ -9,9 +9,9 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload};
+use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::model::Model;
