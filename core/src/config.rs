@@ -83,8 +83,6 @@ limits! {
     message_bytes_max = 64 * KIB, 256, 64 * MIB;
     /// Length of nonce, ciphertext and target of one send together, in bytes.
     payload_bytes_max = 64 * KIB, 16, 64 * MIB;
-    /// Request bodies being read at once, in bytes.
-    bodies_bytes_max = 64 * MIB, 64 * KIB, 4_096 * MIB;
     /// Fragments of one message.
     fragments_max = 32, 1, 4_096;
     /// From the first to the last fragment of a message, in milliseconds.

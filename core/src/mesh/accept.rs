@@ -282,8 +282,6 @@ fn busy() -> No {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// The words by which clients tell a permanent failure (mesh protocol, send); the first list belongs to the
     /// daemon's member connection, the second to its session connections.
     const PERMANENT: [&[&str]; 2] = [
