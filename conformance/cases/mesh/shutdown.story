@@ -15,7 +15,6 @@ ann sees ack {id: c1, queued: true}
 ann sees close 1001 "shutting down"
 bob sees push
 bob sees close 1001 "shutting down"
-log "shutdown complete" {level: info}
 store heals
 broker restarts
 bob connects
