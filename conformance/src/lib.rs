@@ -4,5 +4,7 @@
 //! [`story`] reads it, [`play`] lives it, and [`driver`] is what it is lived on: machines in memory under virtual
 //! time, or a run on real sockets over a store on disk.
 
+pub mod driver;
 pub mod keys;
+pub mod play;
 pub mod story;

@@ -3,12 +3,14 @@
 //! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock is read
 //! once a turn, and a deadline is checked against that reading, never against a timer's word.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::mem;
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +57,9 @@ pub(crate) fn run(
     let turns = executor.spawn(drive(Rc::downgrade(&shard)));
     async_io::block_on(executor.run(turns));
     shard.borrow().inbox().close();
+    if let Some(panic) = shard.borrow_mut().panic.take() {
+        panic::resume_unwind(panic);
+    }
 }
 
 /// The task that takes the turns: woken by whoever has something for the machine, and by the alarm.
@@ -83,6 +88,8 @@ pub(crate) struct Shard {
     conns: HashMap<ConnId, Conn>,
     deadline: Option<Deadline>,
     finished: bool,
+    /// What the machine panicked with.
+    panic: Option<Box<dyn Any + Send>>,
     /// Wakes the task that takes the turns.
     bell: Option<Waker>,
     /// The bell was rung since the last turn.
@@ -126,6 +133,7 @@ impl Shard {
             // The first turn wakes the machine, which then knows the time and can say what it needs.
             deadline: Some(Deadline { at: Mono::START, cause: Cause::Continue }),
             finished: false,
+            panic: None,
             bell: None,
             rung: false,
             now: None,
@@ -351,8 +359,13 @@ impl Shard {
             return;
         }
         let now = self.moment();
-        self.deadline = self.machine.handle(now, fact, &mut self.todo);
         self.told += 1;
+        let (machine, todo) = (&mut self.machine, &mut self.todo);
+        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is suspect.
+        match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
+            Ok(deadline) => self.deadline = deadline,
+            Err(panic) => (self.panic, self.finished) = (Some(panic), true),
+        }
     }
 
     fn moment(&mut self) -> Now {

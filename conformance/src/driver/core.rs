@@ -9,15 +9,13 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
-use peermesh_core::machine::{
-    Cause, Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload,
-};
+use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload};
+use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::model::Model;
-use peermesh_core::store::{Answer, Driver, Request, StoreError, StoreResult, Work};
+use peermesh_core::store::{Driver, Request, StoreError, StoreResult, Work};
 use peermesh_core::time::{Mono, Now, Wall};
 
 use crate::driver::moody::{Moody, SharedMood};
@@ -449,7 +447,10 @@ impl Line {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("now", &self.now).field("lines", &self.lines.len()).finish_non_exhaustive()
+        f.debug_struct("Memory")
+            .field("now", &self.now)
+            .field("lines", &self.lines.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -240,15 +240,16 @@ impl Stage for Sockets {
         self.over = false;
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
         self.addr = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
-        let fused = |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
-        // The sender is not made for many threads at once, and records come from every shard.
-        let tell = Mutex::new(self.tell.clone());
+        let fused =
+            |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
+        let tell = self.tell.clone();
         let plan = Plan {
             listener,
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
             note: Arc::new(move |note| {
-                let _ = tell.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Noted(note));
+                // Nobody listens once the story is over.
+                let _ = tell.send(Event::Noted(note));
             }),
             scrape: Arc::new(|snapshots, _| page(snapshots)),
         };

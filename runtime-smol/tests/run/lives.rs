@@ -1,5 +1,6 @@
 //! The life of a run: deadlines, store lanes, orders, and how it ends.
 
+use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -196,6 +197,23 @@ fn f_lif_04_a_panic_in_a_machine_reaches_whoever_joins() {
     let end = panic::catch_unwind(AssertUnwindSafe(|| world.running.join()));
     let message = end.unwrap_err();
     assert_eq!(message.downcast_ref::<&str>(), Some(&"the machine found itself inconsistent"));
+}
+
+#[test]
+fn a_panic_over_the_bytes_of_a_connection_is_not_kept_by_its_task() {
+    let world = World::of(vec![machine(|_, input, todo| {
+        match input {
+            Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
+            Input::Received { .. } => panic!("bytes found an inconsistency"),
+            _ => {}
+        }
+        None
+    })]);
+    let mut peer = world.connect();
+    peer.write_all(b"x").unwrap();
+    assert_eq!(rest(&mut peer), b"", "the shard is gone, and its connections with it");
+    let end = panic::catch_unwind(AssertUnwindSafe(|| world.running.join()));
+    assert_eq!(end.unwrap_err().downcast_ref::<&str>(), Some(&"bytes found an inconsistency"));
 }
 
 #[test]
