@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use town::{Broker, Town};
+use town::{Process, Town};
 
 /// From a signal to the end of the process.
 const SHUTDOWN: Duration = Duration::from_secs(6);
@@ -16,8 +16,8 @@ fn sigterm_ends_the_broker_with_0_in_time() {
     let town = Town::new();
     let mut broker = town.serve();
     town.settle(&["ann", "bob"]);
-    let mut inbox = Broker::spawn(town.command(&["inbox", "--follow", "--as", "bob"]));
-    broker.says("ws hello");
+    let mut inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
     broker.signal(Signal::TERM);
     assert_eq!(broker.ends(SHUTDOWN).code(), Some(0), "{:?}", broker.log);
     let log = broker.log.join("\n");
@@ -53,7 +53,7 @@ fn the_first_record_tells_port_version_and_limits() {
     let port = town.port.to_string();
     let mut command = town.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
     command.env("STATUS_TTL_SECONDS", "61");
-    let mut broker = Broker::spawn(command);
+    let mut broker = Process::logging(command);
     let record = broker.says("broker listening");
     assert_eq!((&record["port"], &record["ttl_seconds"]), (&town.port.into(), &61.into()));
     assert_eq!((&record["ws_path"], &record["max_message_bytes"]), (&"/ws".into(), &65_536.into()));
