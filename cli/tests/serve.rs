@@ -53,8 +53,9 @@ fn f_lif_05_a_log_that_nobody_reads_does_not_stop_the_broker() {
     let town = Town::new();
     let port = town.port.to_string();
     let mut command = town.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
-    let (unread, log) = std::io::pipe().unwrap();
-    rustix::pipe::fcntl_setpipe_size(&log, 4_096).unwrap();
+    let (unread, mut log) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_setpipe_size(&log, 4_096).unwrap();
+    log.write_all(&vec![b'\n'; room]).unwrap();
     let mut broker = command.env("PEERMESH_LOG", "trace").stderr(log).spawn().map(Running).unwrap();
     let until = Instant::now() + PATIENCE;
     while town.run(&["health"]).code != 0 {
@@ -65,10 +66,9 @@ fn f_lif_05_a_log_that_nobody_reads_does_not_stop_the_broker() {
         town.json(&["send", "bob", text, "--as", "ann"]);
     }
     assert_eq!(town.inbox("bob"), ["one", "two", "three"]);
-    let waiting = rustix::io::ioctl_fionread(&unread).unwrap();
-    assert!(waiting > 3_000, "the log was not full: {waiting} bytes wait");
     kill_process(Pid::from_child(&broker.0), Signal::TERM).unwrap();
     assert_eq!(broker.0.wait().unwrap().code(), Some(0));
+    drop(unread);
 }
 
 #[test]
