@@ -46,7 +46,7 @@ use crate::message_id::MessageIds;
 use crate::rng::Rng;
 use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::{Greeting, Refusal};
@@ -112,6 +112,8 @@ pub(crate) struct Meshes {
     /// Where the look for overdue deliveries goes on.
     overdue_after: Option<Cursor>,
     retention_running: bool,
+    /// When this process began, by both clocks.
+    began: Option<Now>,
     draining: bool,
     shards: Shards,
     /// Meshes whose deadline may have changed in this turn.
@@ -175,6 +177,7 @@ impl Meshes {
             hooks: PendingHooks::default(),
             overdue_after: None,
             retention_running: false,
+            began: None,
             draining: false,
             shards,
             touched: Vec::new(),
@@ -183,6 +186,7 @@ impl Meshes {
 
     /// The process starts: asks for what every send needs.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
+        self.began = Some(cx.now);
         if first_shard {
             cx.stage(Op::Started { at: cx.now.wall }, After::Nothing);
         }
