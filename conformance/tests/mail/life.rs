@@ -14,9 +14,7 @@ use crate::oracle::{Oracle, member_of, text};
 
 /// Tiny, so that every bound is met.
 const LIMITS: &[(&str, u64)] = &[
-    ("lane_messages_max", 2),
     ("lane_bytes_max", 1_024),
-    ("unacked_pushes_max", 3),
     ("unacked_sends_max", 4),
     ("queued_per_mailbox_max", 30),
     ("batch_messages_max", 3),
@@ -29,13 +27,12 @@ const LIMITS: &[(&str, u64)] = &[
     ("health_ms", 50),
     ("lease_ms", LEASE_MS),
     ("legacy_ping_ms", 60),
-    ("deliveries_max", 8),
     ("grace_ms", 400),
     ("mesh_idle_ms", 100),
     ("send_rate_per_minute", 0),
     ("replacements_max", 1_000),
     ("connections_per_mesh_max", 100),
-    ("retention_sweep_ms", 700),
+    ("retention_sweep_ms", 200),
     ("send_window_bytes", 1_024),
 ];
 const LEASE_MS: u64 = 250;
@@ -77,8 +74,16 @@ impl Life {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
+        // In some lives mail grows old, in some a few deliveries without an answer are too many.
+        let (ages, dies) = (rng.below(4) == 0, rng.below(4) == 0);
+        let drawn = [
+            ("lane_messages_max", 1 + rng.below(4)),
+            ("unacked_pushes_max", 1 + rng.below(4)),
+            ("message_ttl_ms", if ages { 1_500 } else { 3_600_000 }),
+            ("deliveries_max", if dies { 2 } else { 12 }),
+        ];
         let terms = Terms {
-            limits: LIMITS.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            limits: LIMITS.iter().chain(&drawn).map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             shards: if rng.below(4) == 0 { 2 } else { 1 },
             errors: vec!["db ping failed".to_owned()],
             ..Terms::default()
@@ -89,7 +94,7 @@ impl Life {
         Life {
             town,
             rng,
-            oracle: Oracle::default(),
+            oracle: Oracle::new(ages, dies),
             peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
             by_key: named.map(|name| (keys::public(name), (*name).to_owned())).collect(),
             count: 0,
@@ -133,7 +138,7 @@ impl Life {
                 self.restart(crash)?;
             }
             82..=86 => self.trouble(),
-            87..=89 => self.heal(),
+            87..=89 => self.heal()?,
             _ => {
                 let millis = [1, 5, 20, 60, 300, 900][self.pick(6)];
                 self.note(format!("wait {millis}"));
@@ -179,7 +184,6 @@ impl Life {
 
     fn ack(&mut self) -> Told<()> {
         let Some(name) = self.any(|mind| mind.welcome && !mind.unacked.is_empty()) else { return Ok(()) };
-        let healthy = !self.ill;
         let (drawn, form) = (self.rng.next_u64(), self.rng.below(3));
         let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
         let at = usize::try_from(drawn % mind.unacked.len() as u64).unwrap_or(0);
@@ -193,15 +197,24 @@ impl Life {
         self.note(format!("{name} acks {key} {id}"));
         let peer = self.peer(name);
         self.town.send(&peer, &frame);
-        if healthy && form != 0 {
-            self.town.wait(5)?;
-            let alive = !self.town.is_gone(&peer);
-            self.look()?;
-            if alive && !self.ill {
-                self.oracle.done(&id);
-            }
+        if form != 0 && self.was_read(name)? {
+            // While the store fails, the broker has to remember it until it ends.
+            self.oracle.done(&id, !self.ill);
         }
         Ok(())
+    }
+
+    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was known.
+    fn was_read(&mut self, name: &'static str) -> Told<bool> {
+        let peer = self.peer(name);
+        // Unanswered sends may keep the broker from reading: an answer shows that it did.
+        self.town.send(&peer, &json!({"type": "list_peers", "_reqId": "read"}));
+        self.town.wait(10)?;
+        let frames = self.town.take(&peer);
+        for frame in &frames {
+            self.hear(name, frame)?;
+        }
+        Ok(frames.iter().any(|frame| frame["_reqId"] == "read"))
     }
 
     /// A connection for somebody, in place of the one there may be.
@@ -251,18 +264,12 @@ impl Life {
         let status = ["idle", "working", "dnd", "idle"][self.pick(4)];
         self.note(format!("{name} is {status}"));
         let peer = self.peer(name);
+        self.look_at(name)?;
         self.town.send(&peer, &json!({"type": "set_status", "status": status}));
-        // Unanswered sends may keep the broker from reading it: an answer shows that it was read.
-        self.town.send(&peer, &json!({"type": "list_peers", "_reqId": "read"}));
-        self.town.wait(1)?;
-        let frames = self.town.take(&peer);
-        let read = frames.iter().any(|frame| frame["_reqId"] == "read");
         if let Some(mind) = self.peers.get_mut(name) {
             mind.gated = false;
         }
-        for frame in frames {
-            self.hear(name, &frame)?;
-        }
+        let read = self.was_read(name)?;
         if let Some(mind) = self.peers.get_mut(name) {
             mind.gated = read && status != "idle";
         }
@@ -275,9 +282,10 @@ impl Life {
         if crash {
             self.town.restart(true)?;
         } else {
-            self.heal();
+            self.heal()?;
             self.town.restart(false)?;
         }
+        self.oracle.broker_ended();
         for name in IDENTITIES {
             self.look_at(name)?;
             let peer = self.peer(name);
@@ -296,10 +304,15 @@ impl Life {
         self.ill = true;
     }
 
-    fn heal(&mut self) {
+    fn heal(&mut self) -> Told<()> {
         self.note("store heals".to_owned());
         self.town.set_mood(Mood::default());
+        if self.ill {
+            // What was under way before still takes its time.
+            self.town.wait(60)?;
+        }
         self.ill = false;
+        Ok(())
     }
 
     /// Takes what arrived for everybody.
@@ -352,7 +365,7 @@ impl Life {
     /// Faults stop: everybody is there, idle and answers.
     fn make_peace(&mut self) -> Told<()> {
         self.note("peace".to_owned());
-        self.heal();
+        self.heal()?;
         self.town.wait(500)?;
         self.look()?;
         for name in IDENTITIES {

@@ -9,7 +9,7 @@ mod oracle;
 use life::Life;
 
 /// Seeds played on every change.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 3000;
 
 #[test]
 fn every_accepted_message_arrives_once_and_in_order_whatever_happens() {

@@ -22,18 +22,26 @@ pub(crate) struct Sent {
     id: Option<String>,
     /// Who received it, by identity.
     seen_by: BTreeSet<String>,
-    /// Its acknowledgement by the recipient is in the store.
-    done: bool,
+    /// Its acknowledgement by the recipient was taken: into the store (true), or while that failed.
+    done: Option<bool>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
+    /// Mail may expire.
+    ages: bool,
+    /// Mail may die before anybody has seen it.
+    dies: bool,
     pub(crate) sent: BTreeMap<Key, Sent>,
     keys: BTreeMap<String, Key>,
     deeds: u64,
 }
 
 impl Oracle {
+    pub(crate) fn new(ages: bool, dies: bool) -> Oracle {
+        Oracle { ages, dies, ..Oracle::default() }
+    }
+
     /// A message goes out, for the first time or again.
     pub(crate) fn sends(&mut self, key: Key, target: &str, priority: &'static str, frame: &Value) {
         self.deeds += 1;
@@ -45,7 +53,7 @@ impl Oracle {
             accepted: None,
             id: None,
             seen_by: BTreeSet::new(),
-            done: false,
+            done: None,
         });
     }
 
@@ -91,10 +99,12 @@ impl Oracle {
         if text(push, "priority") != sent.priority || push["ciphertext"] != sent.frame["ciphertext"] {
             return Err(format!("{key:?} was changed on its way: {push}").into());
         }
-        if sent.done {
-            return Err(format!("{to} got {key:?} again after its acknowledgement was stored").into());
+        if sent.done.is_some() {
+            return Err(format!("{to} got {key:?} again after its acknowledgement").into());
         }
-        if sent.seen_by.insert(to.to_owned()) && sent.seen_by.len() == 1 {
+        let first = sent.seen_by.insert(to.to_owned()) && sent.seen_by.len() == 1;
+        // Past what expired or died a later one may go; nothing tells when that was.
+        if first && !self.ages && !self.dies {
             self.check_order(&key)?;
         }
         Ok(())
@@ -112,10 +122,17 @@ impl Oracle {
         passed.map_or(Ok(()), |(other, _)| Err(format!("{key:?} came before {other:?}").into()))
     }
 
-    /// A recipient acknowledged this message, and its word is in the store.
-    pub(crate) fn done(&mut self, id: &str) {
+    /// A recipient acknowledged this message and was understood; `stored` while the store is well.
+    pub(crate) fn done(&mut self, id: &str, stored: bool) {
         let Some(sent) = self.keys.get(id).and_then(|key| self.sent.get_mut(key)) else { return };
-        sent.done |= sent.is_direct();
+        if sent.is_direct() {
+            sent.done = Some(stored || sent.done == Some(true));
+        }
+    }
+
+    /// The broker ended: what was not stored is forgotten.
+    pub(crate) fn broker_ended(&mut self) {
+        self.sent.values_mut().for_each(|sent| sent.done = sent.done.filter(|stored| *stored));
     }
 
     /// The ids of everything that was accepted, each with the key it belongs to.
@@ -133,7 +150,8 @@ impl Oracle {
             let seen = sent.seen_by.iter().any(|by| member_of(by) == member_of(identity));
             match word.as_str() {
                 "delivered" if seen => {}
-                "dead" if seen => {}
+                "dead" if seen || self.dies => {}
+                "expired" if self.ages => {}
                 _ => return Err(format!("{key:?} for {identity} is {word}, seen: {seen}").into()),
             }
         }
