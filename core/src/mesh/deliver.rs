@@ -91,8 +91,9 @@ impl Mesh {
             }
             return;
         };
+        let redelivered = item.pushed;
         item.tries += 1;
-        let redelivered = item.tries > 1;
+        item.pushed = true;
         let bytes = item.message.nonce.len() + item.message.ciphertext.len() + PUSH_OVERHEAD_BYTES;
         let Some(line) = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut()) else {
             return;
@@ -167,9 +168,11 @@ impl Mesh {
         let Some(presence) = self.roster.presence(no) else { return };
         let Some(session) = presence.session() else { return };
         let mailboxes = [presence.mailbox, presence.member];
-        let position =
-            broker_id.filter(|id| id.len() == crate::message_id::ID_CHARS).and_then(|id| ids.resolve(id));
-        // Our id names one message; the sender's may name several senders' messages, so it is the second choice.
+        let whole = |id: &&str| id.len() == crate::message_id::ID_CHARS;
+        let resolve = |id: Option<&str>| id.filter(whole).and_then(|id| ids.resolve(id));
+        // Our id names one message; the sender's may name several senders' messages, so it is the second choice. Where
+        // the sender gave none, clients put ours into its place.
+        let position = resolve(broker_id).or_else(|| resolve(client_id));
         let client_id = client_id.filter(|id| !id.is_empty() && position.is_none());
         let is_meant = |message: &Message| match position {
             Some(position) => message.position == position,
@@ -180,7 +183,10 @@ impl Mesh {
             mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_leased(session, is_meant))
         };
         let late = |mesh: &mut Mesh, no: &MailboxNo| {
-            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_out(position?))
+            mesh.mailboxes.get_mut(no).and_then(|waiting| match position {
+                Some(position) => waiting.take_out(position),
+                None => waiting.take_pushed(is_meant),
+            })
         };
         let found = mailboxes.iter().find_map(|no| Some((*no, leased(self, no)?)));
         let found = found.or_else(|| mailboxes.iter().find_map(|no| Some((*no, late(self, no)?))));
@@ -392,9 +398,19 @@ impl Mesh {
     /// Tries again what the store refused.
     pub(super) fn retry(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) {
         self.repay(cx);
+        self.bury_removed(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
             self.deliver(cx, ids, mailbox);
+        }
+    }
+
+    /// Ends what still waits for removed members: a crash or the store may have come between.
+    pub(super) fn bury_removed(&mut self, cx: &mut Cx<'_>) {
+        let removed = self.roster.members.values().filter(|row| row.revoked_at.is_some());
+        let removed: Vec<MailboxNo> = removed.map(|row| row.no).collect();
+        for member in removed {
+            self.bury(cx, member);
         }
     }
 

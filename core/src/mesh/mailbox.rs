@@ -20,8 +20,10 @@ use crate::time::Mono;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub message: Arc<Message>,
-    /// How often it was pushed.
+    /// How often it was pushed and may have failed for its own sake.
     pub tries: u32,
+    /// It was pushed at all, so it may be acknowledged by its sender's id.
+    pub pushed: bool,
 }
 
 impl Item {
@@ -109,7 +111,7 @@ impl Mailbox {
         lane.newest = lane.newest.max(position);
         if wanted && !lane.more && !lane.loading && lane.has_room(window) {
             lane.tail = position;
-            lane.push(Item { message, tries: 0 });
+            lane.push(Item { message, tries: 0, pushed: false });
         } else {
             lane.more = true;
         }
@@ -145,7 +147,7 @@ impl Mailbox {
             }
             lane.tail = row.message.position;
             if !ending.contains(&lane.tail) {
-                lane.push(Item { message: row.message, tries: row.tries });
+                lane.push(Item { message: row.message, tries: row.tries, pushed: row.tries > 0 });
             }
         }
         if complete {
@@ -240,6 +242,16 @@ impl Mailbox {
     ) -> Option<Item> {
         let at = self.leases.iter().position(|one| one.session == session && wanted(&one.item.message))?;
         self.leases.remove(at).map(|lease| lease.item)
+    }
+
+    /// Takes out what was pushed before and waits again, the oldest that fits.
+    pub(crate) fn take_pushed(&mut self, wanted: impl Fn(&Message) -> bool) -> Option<Item> {
+        let position = self.lanes.iter().find_map(|lane| {
+            // What was pushed waits at the front.
+            let mut pushed = lane.items.iter().take_while(|item| item.pushed);
+            pushed.find(|item| wanted(&item.message)).map(Item::position)
+        })?;
+        self.take_out(position)
     }
 
     /// Takes out a delivery wherever it is in memory. Whoever knows a message's id has it.
@@ -452,6 +464,19 @@ mod tests {
         mailbox.fill(Priority::Next, Position(4), rows(5..=6), true, WINDOW);
         assert_eq!(taken(&mut mailbox), [0; 0]);
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+    }
+
+    #[test]
+    fn what_was_pushed_and_came_back_can_be_found_by_what_it_is_called() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.add(message(1, Priority::Now), true, WINDOW);
+        mailbox.add(message(2, Priority::Now), true, WINDOW);
+        assert!(mailbox.take_pushed(|_| true).is_none());
+        let mut item = mailbox.take(OPEN).unwrap();
+        item.pushed = true;
+        mailbox.put_back(item);
+        assert!(mailbox.take_pushed(|message| message.position == Position(2)).is_none());
+        assert!(mailbox.take_pushed(|_| true).is_some_and(|item| item.position() == Position(1)));
     }
 
     #[test]
