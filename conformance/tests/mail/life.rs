@@ -204,7 +204,8 @@ impl Life {
         Ok(())
     }
 
-    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was known.
+    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was
+    /// known.
     fn was_read(&mut self, name: &'static str) -> Told<bool> {
         let peer = self.peer(name);
         // Unanswered sends may keep the broker from reading: an answer shows that it did.

@@ -1,5 +1,6 @@
-//! Mail under everything at once: seeded peers send, resend, acknowledge, vanish and come back, change their status,
-//! while the broker crashes and the store fails. Then faults stop, and every promise is checked (faults, section 2).
+//! Mail under everything at once: seeded peers send, resend, acknowledge, vanish and come back, change their
+//! status, while the broker crashes and the store fails. Then faults stop, and every promise is checked
+//! (faults, section 2).
 //!
 //! A failure prints its seed; `PEERMESH_SEED=n` plays that one alone, `PEERMESH_SEED=1-5000` many.
 
