@@ -1,6 +1,6 @@
 story: what expired while a peer was away is gone from its mailbox, and the rest of it is there
 covers: mesh protocol 5.5; f_del_08; f_sto_16
-limits message_ttl_ms=300 retention_sweep_ms=50 queued_per_mailbox_max=2
+limits message_ttl_ms=700 retention_sweep_ms=50 queued_per_mailbox_max=2
 
 mesh garden with ann, bob
 ann connects

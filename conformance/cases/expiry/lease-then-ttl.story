@@ -1,6 +1,6 @@
 story: a message that came back from a lease after its time expires instead of going out again
 covers: mesh protocol 5.5; f_del_08
-limits message_ttl_ms=100 retention_sweep_ms=20 lease_ms=250
+limits message_ttl_ms=500 retention_sweep_ms=50 lease_ms=900
 
 mesh garden with ann, bob
 ann connects

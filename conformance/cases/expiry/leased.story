@@ -1,6 +1,6 @@
 story: a message that is out does not expire, and its acknowledgement counts
 covers: mesh protocol 5.5; f_del_08
-limits message_ttl_ms=100 retention_sweep_ms=30 lease_ms=400
+limits message_ttl_ms=500 retention_sweep_ms=50 lease_ms=5000
 
 mesh garden with ann, bob
 ann connects
@@ -8,7 +8,7 @@ bob connects
 ann tells bob "thinking" as c1
 ann sees ack {messageId: $m}
 bob hears "thinking"
-bob sees nothing for 200ms
+bob sees nothing for 800ms
 bob acks
 metric peermesh_deliveries_settled_total{outcome="delivered"} 1
 metric peermesh_deliveries_settled_total{outcome="expired"} 0

@@ -1,6 +1,6 @@
 story: a message is forgotten after its retention, and only when nobody waits for it
 covers: mesh protocol 5.5; mesh protocol 3.10; defect 36; f_sto_16
-limits message_ttl_ms=150 retention_ms=200 retention_sweep_ms=50 lease_ms=60000
+limits message_ttl_ms=600 retention_ms=700 retention_sweep_ms=50 lease_ms=60000
 
 mesh garden with ann, bob, carl
 ann connects
@@ -13,7 +13,7 @@ bob acks
 ann tells carl "pending" as c2
 ann sees ack {messageId: $m2}
 carl hears "pending"
-wait 400ms
+wait 1100ms
 ann sends {"type":"message_status","messageId":"$m1"}
 ann sees error {code: not_found, message: "message not found"}
 ann sends {"type":"message_status","messageId":"$m2"}

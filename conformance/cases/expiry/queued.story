@@ -1,6 +1,6 @@
 story: mail that nobody took in time expires, and its sender can see that
 covers: mesh protocol 5.5; mesh protocol 3.10; f_del_08; defect 36
-limits message_ttl_ms=150 retention_sweep_ms=40
+limits message_ttl_ms=600 retention_sweep_ms=40
 
 mesh garden with ann, bob
 ann connects

@@ -13,7 +13,7 @@ bob hears "soup?" {messageId: $m, meshId: $garden.id, senderPubkey: $ann.key, se
 ann sends {"type":"message_status","messageId":"$m","_reqId":"r1"}
 ann sees message_status_result {_reqId: r1, delivered: false, recipients: [{name: bob, pubkey: $bob.key, status: held}]}
 bob acks
-bob sees nothing
+metric peermesh_deliveries_settled_total{outcome="delivered"} 1
 ann sends {"type":"message_status","messageId":"$m","_reqId":"r2"}
 ann sees message_status_result {_reqId: r2, delivered: true, recipients: [{name: bob, status: delivered}]}
 
