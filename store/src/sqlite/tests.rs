@@ -168,6 +168,31 @@ fn f_sto_01_when_there_is_no_room_nothing_of_a_batch_is_written_and_later_all_of
 }
 
 #[test]
+fn f_acc_03_a_commit_that_was_cut_off_is_there_as_a_whole_or_not_at_all() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let log = dir.path().join("peermesh.db-wal");
+    write(&mut writer, (1..=5).map(|n| accept(n, "a", Some("text"))).collect()).unwrap();
+    let stored = fs::read(&log).unwrap().len();
+    write(&mut writer, (6..=25).map(|n| accept(n, "a", Some("text"))).collect()).unwrap();
+    let log = fs::read(&log).unwrap();
+    let file = fs::read(dir.path().join("peermesh.db")).unwrap();
+    let depth_after = |log: &[u8]| {
+        let image = memory_dir();
+        fs::write(image.path().join("peermesh.db"), &file).unwrap();
+        fs::write(image.path().join("peermesh.db-wal"), log).unwrap();
+        depth(&mut parts(image.path()).0)
+    };
+    assert_eq!((depth_after(&log[..stored]), depth_after(&log)), (5, 25));
+    for cut in (stored..log.len()).step_by(1_031) {
+        assert_eq!(depth_after(&log[..cut]), 5, "cut off at {cut} of {}", log.len());
+        let mut torn = log.clone();
+        torn[cut..].fill(0x5A);
+        assert_eq!(depth_after(&torn), 5, "torn at {cut} of {}", log.len());
+    }
+}
+
+#[test]
 fn f_acc_11_a_batch_that_fails_does_not_touch_those_it_was_merged_with() {
     let dir = TempDir::new().unwrap();
     let (mut writer, _) = parts(dir.path());
@@ -235,7 +260,7 @@ fn a_broken_invariant_is_reported_as_corruption_and_never_passed_over() {
 #[test]
 fn f_acc_13_client_ids_whose_hashes_collide_are_still_told_apart_and_found_after_others_went() {
     for seed in 0..40 {
-        let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let dir = memory_dir();
         let (mut writer, _) = parts(dir.path());
         writer.set_keys(DedupeKeys::of_few_bits(&[0; 32], 4));
         let mut model = Model::new([0; 32]);
@@ -264,6 +289,11 @@ fn crowded(rng: &mut Rng, position: &mut u64) -> Vec<Op> {
     let before = Wall::from_millis(i64::try_from(*position).unwrap());
     ops.push(Op::Prune { messages_before: before, proofs_before: before, limit: 5 });
     ops
+}
+
+/// A directory in memory where there is one, for tests that write much and ask nothing of the disk.
+fn memory_dir() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
 fn parts(dir: &Path) -> (Writer, trouble::Distrust) {
