@@ -1,1 +1,154 @@
-fn main() {}
+//! The `peermesh` command: the composition root, and the one program of the project.
+//!
+//! `main` reads the command line, hands each subcommand what it needs, and turns its outcome into an exit
+//! code.
+
+mod address;
+mod admin;
+mod args;
+mod config;
+mod doctor;
+mod failure;
+mod health;
+mod home;
+mod http;
+mod logs;
+mod metrics;
+mod peer;
+mod serve;
+mod signals;
+mod span;
+mod terminal;
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+
+use admin::{Api, Offer, Place};
+use args::{Args, Command, Common, Member, Mesh, Until};
+use failure::{Exit, Failure};
+use home::Home;
+use peer::join::Join;
+use peer::profile::{self, Profile};
+use peer::send::Send;
+use terminal::Terminal;
+
+#[cfg(not(all(feature = "smol", feature = "sqlite")))]
+compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite");
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error).into(),
+    };
+    let mut terminal = Terminal::new(args.common.json);
+    match run(args, &mut terminal) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            terminal.fail(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+/// Help and version are answers; everything else is a command line that cannot be read.
+fn refuse(error: &clap::Error) -> Exit {
+    let is_answer = error.exit_code() == 0;
+    let _ = error.print();
+    if is_answer {
+        return Exit::Done;
+    }
+    if std::env::args_os().any(|arg| arg == "--json") {
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default();
+        let value = json!({ "error": Exit::Usage.word(), "message": first, "exit": Exit::Usage as u8 });
+        let _ = Terminal::new(true).value(&value);
+    }
+    Exit::Usage
+}
+
+fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
+    let Args { common, command } = args;
+    if let Command::Completions { shell } = command {
+        return completions(shell, terminal);
+    }
+    let home = Home::locate(common.data.as_deref(), &variable)?;
+    let broker = common.broker.as_deref();
+    let api = || Api::find(&home, place(&common), &variable);
+    let acting = || Ok::<Profile, Failure>(profile::choose(&home, common.profile.as_deref())?);
+    match command {
+        Command::Serve(settings) => serve::run(&home, &settings.flags(&common), &variable, terminal),
+        Command::Mesh(Mesh::Create { name, slug }) => {
+            admin::create_mesh(&api()?, &name, slug.as_deref(), terminal)
+        }
+        Command::Mesh(Mesh::List) => admin::list_meshes(&api()?, terminal),
+        Command::Mesh(Mesh::Show { mesh }) => admin::show_mesh(&api()?, &mesh, terminal),
+        Command::Invite { mesh, uses, role, expires } => {
+            admin::invite(&api()?, &mesh, &Offer { uses, role: role.word(), expires }, terminal)
+        }
+        Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),
+        Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
+        Command::Join { invite } => {
+            let join = Join { invite: &argument(invite)?, name: common.profile.as_deref(), broker };
+            peer::join::run(&home, &join, &variable, terminal)
+        }
+        Command::Peers => peer::peers::run(&acting()?, broker, terminal),
+        Command::Send { to, text, priority, wait, timeout, id } => {
+            let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
+            let send = Send {
+                to: &to,
+                text: &text,
+                priority: priority.word(),
+                until_delivered,
+                timeout,
+                id: id.as_deref(),
+                broker,
+            };
+            peer::send::run(&acting()?, &send, terminal)
+        }
+        Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
+        Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),
+        Command::Status { status: None } => peer::status::show(&acting()?, broker, terminal),
+        Command::Status { status: Some(status) } => {
+            peer::status::set(&acting()?, broker, status.word(), terminal)
+        }
+        Command::Health => health::run(&home, broker, terminal),
+        Command::Config(settings) => config::show(&home, &settings.flags(&common), &variable, terminal),
+        Command::Doctor => doctor::run(&home, place(&common), &variable, terminal),
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+fn place(common: &Common) -> Place<'_> {
+    Place {
+        broker: common.broker.as_deref(),
+        token_file: common.admin_token_file.as_deref(),
+        by_data: common.data.is_some(),
+    }
+}
+
+/// An argument, or standard input where it is `-`, so that nothing secret has to stand in a list of
+/// processes.
+fn argument(text: String) -> io::Result<String> {
+    const LONGEST: u64 = 1024 * 1024;
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut read = String::new();
+    io::stdin().lock().take(LONGEST).read_to_string(&mut read)?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "peermesh", &mut script);
+    Ok(terminal.own_text(&String::from_utf8_lossy(&script))?)
+}
+
+/// A variable of the environment; one that is not UTF-8 is read as far as it is, and then refused by its
+/// parser.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}

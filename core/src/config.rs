@@ -79,10 +79,10 @@ limits! {
     head_headers_max = 64, 8, 128;
     /// Length of a whole request head, in bytes.
     head_bytes_max = 16 * KIB, 512, 256 * KIB;
-    /// Length of a frame, a message, a request body, and of nonce, ciphertext and target together, in bytes.
+    /// Length of a frame, a message and a request body, in bytes.
     message_bytes_max = 64 * KIB, 256, 64 * MIB;
-    /// Request bodies being read at once, in bytes.
-    bodies_bytes_max = 64 * MIB, 64 * KIB, 4_096 * MIB;
+    /// Length of nonce, ciphertext and target of one send together, in bytes.
+    payload_bytes_max = 64 * KIB, 16, 64 * MIB;
     /// Fragments of one message.
     fragments_max = 32, 1, 4_096;
     /// From the first to the last fragment of a message, in milliseconds.
@@ -141,6 +141,8 @@ limits! {
     queued_bytes_per_mesh_max = 256 * MIB, KIB, 1_048_576 * MIB;
     /// Queued messages kept in memory for one mailbox and priority; the rest waits in the store.
     lane_messages_max = 64, 1, 65_536;
+    /// Bytes of queued messages kept in memory for one mailbox and priority, one message at least.
+    lane_bytes_max = 256 * KIB, 1_024, 64 * MIB;
     /// From accept to expiry of a message that nobody took, in milliseconds.
     message_ttl_ms = 7 * DAY, 50, 30 * DAY;
     /// From accept until a message and its record of delivery are removed, in milliseconds.

@@ -3,12 +3,13 @@
 //! *Always holds:* outputs are performed in list order and nothing else is asked of the performer. What must wait
 //! for a commit is not in the list before that commit's `Stored` came in.
 
+use std::any::Any;
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::broker::{Envelope, Parcel};
 use crate::ids::{ConnId, ShardId, Ticket};
 use crate::note::Note;
 use crate::stats::Stats;
@@ -72,7 +73,7 @@ pub enum Input<'a> {
         /// Which stream.
         conn: ConnId,
         /// What the other shard knew of it.
-        parcel: Box<Parcel>,
+        parcel: Parcel,
     },
     /// The metrics page asked for earlier.
     Scraped {
@@ -141,7 +142,7 @@ pub enum Output {
         /// Where to.
         to: ShardId,
         /// What the new owner needs to know.
-        parcel: Box<Parcel>,
+        parcel: Parcel,
     },
     /// Render the metrics page; the answer is `Input::Scraped`.
     Scrape {
@@ -166,6 +167,36 @@ pub enum Closing {
     /// Drop the stream now. No `Closed` follows.
     Both,
 }
+
+/// What a connection takes along when it moves to another shard. Only the machines know what is in it.
+pub struct Parcel(Box<dyn Any + Send>);
+
+/// What one shard says to another. Only the machines know what is in it.
+pub struct Envelope(Box<dyn Any + Send>);
+
+macro_rules! sealed {
+    ($($Name:ident),+) => {$(
+        impl $Name {
+            /// Closes it around `content`.
+            pub fn new<T: Any + Send>(content: T) -> $Name {
+                $Name(Box::new(content))
+            }
+
+            /// Opens it; `None` when it holds something else.
+            pub fn open<T: Any>(self) -> Option<T> {
+                self.0.downcast().ok().map(|content| *content)
+            }
+        }
+
+        impl fmt::Debug for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($Name))
+            }
+        }
+    )+};
+}
+
+sealed!(Parcel, Envelope);
 
 /// Bytes of an output: a range of this turn's arena, or a shared buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]

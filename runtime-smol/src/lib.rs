@@ -1,14 +1,39 @@
 //! Carries bytes, time and store results to machines and their wishes away, on smol.
+//!
+//! A shard is one thread that drives a local executor: its connections are read, handled and written on that thread.
+//! Store lanes are threads of their own. One wake-up of a shard is one *turn* (`shard`): everything that is ready is
+//! told to the machine, then its wishes are performed in list order, then each connection with bytes to write is
+//! written once.
+//!
+//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the machine
+//! (read grants, write credit, windows between shards, one batch in flight).
 
+use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
+use async_io::Async;
 use bytes::Bytes;
+use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Machine, Order};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
+
+use crate::clock::Clock;
+use crate::shard::{Hub, Inbox, Post};
+use crate::store::Desk;
+
+mod clock;
+mod conn;
+mod listen;
+mod shard;
+mod store;
 
 /// Everything a run needs.
 pub struct Plan {
@@ -20,8 +45,20 @@ pub struct Plan {
     pub lanes: Lanes,
     /// Takes log records. Must not block.
     pub note: Arc<dyn Fn(Note) + Send + Sync>,
-    /// Renders the metrics page from the latest snapshot of each shard; true asks for `OpenMetrics`.
-    pub scrape: Arc<dyn Fn(&[Stats], bool) -> Bytes + Send + Sync>,
+    /// Renders the metrics page from the latest snapshots, whenever a machine wishes for it.
+    pub scrape: Arc<Scrape>,
+}
+
+/// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
+pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("listener", &self.listener)
+            .field("shards", &self.shards.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Drivers that share the work: writes go to the writers' queue, reads to the readers'.
@@ -32,24 +69,83 @@ pub struct Lanes {
     pub readers: Vec<Box<dyn Driver>>,
 }
 
-/// A run in progress.
-pub struct Running {}
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lanes({} writers, {} readers)", self.writers.len(), self.readers.len())
+    }
+}
+
+/// A run in progress. Dropping it does not end the run.
+#[derive(Debug)]
+pub struct Running {
+    inboxes: Arc<[Inbox]>,
+    ends: Receiver<thread::Result<()>>,
+}
 
 /// Starts the run on threads of its own.
 ///
 /// # Errors
-/// When a thread or the listener cannot be set up.
-pub fn start(_plan: Plan) -> io::Result<Running> {
-    todo!()
+/// When there is no shard, or when a thread or the listener cannot be set up; then nothing runs.
+pub fn start(plan: Plan) -> io::Result<Running> {
+    if plan.shards.is_empty() || plan.shards.len() > usize::from(u16::MAX) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a run needs from 1 to 65535 shards"));
+    }
+    let mut listener = Some(Async::new(plan.listener)?);
+    let inboxes: Arc<[Inbox]> = plan.shards.iter().map(|_| Inbox::default()).collect();
+    let (ended, ends) = channel();
+    let desk = Desk::open(plan.lanes, &inboxes, &ended)?;
+    let hub = Arc::new(Hub {
+        inboxes: Arc::clone(&inboxes),
+        desk,
+        note: plan.note,
+        scrape: plan.scrape,
+        snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
+        conns: AtomicU64::new(1),
+        clock: Clock::start(),
+    });
+    for (id, machine) in (0..).map(ShardId).zip(plan.shards) {
+        let (hub, listener) = (Arc::clone(&hub), listener.take());
+        let work = move || shard::run(id, machine, hub, listener);
+        if let Err(error) = spawn(format!("shard-{id}"), &ended, work) {
+            inboxes.iter().for_each(Inbox::close);
+            return Err(error);
+        }
+    }
+    Ok(Running { inboxes, ends })
 }
 
 impl Running {
     /// Hands an order to every shard.
-    pub fn order(&self, _order: Order) {
-        todo!()
+    pub fn order(&self, order: Order) {
+        for inbox in self.inboxes.iter() {
+            inbox.post(Post::Order(order));
+        }
     }
-    /// Waits until every shard has finished.
+
+    /// Waits until every shard has finished and every lane has let go of its driver.
+    ///
+    /// # Panics
+    /// With the panic of a machine or a driver, where panics unwind.
     pub fn join(self) {
-        todo!()
+        for end in self.ends {
+            if let Err(panic) = end {
+                panic::resume_unwind(panic);
+            }
+        }
     }
+}
+
+/// Starts a thread that reports its end, panic included, so that nobody waits for a shard that is no more.
+fn spawn(
+    name: String,
+    ended: &Sender<thread::Result<()>>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let ended = ended.clone();
+    thread::Builder::new().name(name).spawn(move || {
+        let end = panic::catch_unwind(AssertUnwindSafe(work));
+        // Nobody listens when the run was left to itself.
+        let _ = ended.send(end);
+    })?;
+    Ok(())
 }

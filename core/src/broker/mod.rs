@@ -1,19 +1,38 @@
-//! One shard of the server.
+//! One shard of the server: dispatch only.
+//!
+//! Facts come in by [`Machine::handle`] and go to the connection or the surface they concern; what those want is
+//! gathered and performed once at the end of the turn (`apply.rs`). Shard 0 is also the lobby, where every
+//! connection starts (`lobby.rs`); `routes.rs` maps paths to surfaces, `relay.rs` speaks with other shards,
+//! `drain.rs` ends the shard in good order.
 
+mod apply;
+mod client;
+mod drain;
+mod health;
+mod hooks;
+mod lobby;
+mod relay;
+mod routes;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::ids::ShardId;
-use crate::machine::{Deadline, Input, Machine, Outputs};
-use crate::time::Now;
+use crate::config::{Config, Limits};
+use crate::conn::{Chunk, Connection};
+use crate::ids::{ConnId, MeshNo, ShardId};
+use crate::kit::index::Index;
+use crate::kit::timers::Timers;
+use crate::machine::{Cause, Deadline, Ending, Input, Machine, Order, Output, Outputs};
+use crate::mesh::{self, Meshes};
+use crate::note::{Level, Note};
+use crate::rng::Rng;
+use crate::stats::{Counter, Gauge, Stats};
+use crate::store::committer::Committer;
+use crate::surface::{Cx, Effects, SessionId, Shards, Work};
+use crate::time::{Mono, Now};
 
-/// What a connection takes along when it moves to another shard.
-#[derive(Debug)]
-pub struct Parcel {}
-
-/// What one shard says to another.
-#[derive(Debug)]
-pub enum Envelope {}
+use client::{Bound, Client};
 
 /// What a shard is made with.
 #[derive(Clone, Debug)]
@@ -30,17 +49,321 @@ pub struct Setup {
 
 /// One shard of the server: a machine.
 #[derive(Debug)]
-pub struct Broker {}
+pub struct Broker {
+    shards: Shards,
+    config: Arc<Config>,
+    limits: Arc<Limits>,
+    rng: Rng,
+    stats: Stats,
+    notes: Vec<Note>,
+    effects: Effects,
+    work: Work<mesh::After>,
+    clients: Index<ConnId, Option<Box<Client>>>,
+    /// All of `clients`, oldest first.
+    open: BTreeSet<ConnId>,
+    lobby: lobby::Lobby,
+    meshes: Meshes,
+    commits: Committer<After>,
+    timers: Timers<Timer>,
+    hooks: hooks::Hooks,
+    health: health::Health,
+    tokens: routes::Tokens,
+    /// Connections whose reading may go on.
+    resumed: Vec<SessionId>,
+    last: Option<Now>,
+    started: Mono,
+    drain: drain::Drain,
+}
+
+/// Where the broker goes on when the store has answered.
+#[derive(Debug)]
+enum After {
+    Mesh(mesh::After),
+    Health,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A connection's own clock.
+    Conn(ConnId),
+    /// A connection has not said hello.
+    Hello(ConnId),
+    Mesh(MeshNo),
+    Status,
+    Retention,
+    Health,
+    Stats,
+    Drain,
+}
 
 impl Broker {
     /// A shard that knows nothing yet. Its first `handle` (a `Wake` at start) asks the store for what it needs.
-    pub fn new(_setup: Setup) -> Broker {
-        Broker {}
+    pub fn new(setup: Setup) -> Broker {
+        let Setup { shard, shards, config, seed } = setup;
+        let mut rng = Rng::from_seed(seed);
+        let shards = Shards { own: shard, count: shards };
+        let limits = Arc::new(config.limits.clone());
+        Broker {
+            shards,
+            stats: Stats::default(),
+            notes: Vec::new(),
+            effects: Effects::default(),
+            work: Work::default(),
+            clients: Index::new(&mut rng),
+            open: BTreeSet::new(),
+            lobby: lobby::Lobby::default(),
+            meshes: Meshes::new(&mut rng, shards),
+            commits: Committer::new(&limits),
+            timers: Timers::new(&mut rng),
+            hooks: hooks::Hooks::new(&mut rng),
+            health: health::Health::default(),
+            tokens: routes::Tokens::new(&mut rng),
+            resumed: Vec::new(),
+            last: None,
+            started: Mono::START,
+            drain: drain::Drain::default(),
+            config,
+            limits,
+            rng,
+        }
+    }
+
+    fn is_first(&self) -> bool {
+        self.shards.own == ShardId(0)
+    }
+
+    fn start(&mut self, now: Now) {
+        self.started = now.mono;
+        let first = self.is_first();
+        self.with_meshes(now, |meshes, cx| meshes.start(cx, first));
+        self.timers.arm(Timer::Health, now.mono);
+        self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
+        self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
+        self.timers.arm(Timer::Stats, now.mono);
+    }
+
+    /// Calls into the mesh surface with everything it is lent.
+    fn with_meshes<R>(
+        &mut self,
+        now: Now,
+        call: impl FnOnce(&mut Meshes, &mut Cx<'_, mesh::After>) -> R,
+    ) -> R {
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            rng: &mut self.rng,
+            stats: &mut self.stats,
+            notes: &mut self.notes,
+            effects: &mut self.effects,
+            work: &mut self.work,
+        };
+        call(&mut self.meshes, &mut cx)
+    }
+
+    /// Runs `act` on a connection, if it is still there, and forgets it if that was its end.
+    fn with_client<R>(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        todo: &mut Outputs,
+        act: impl FnOnce(&mut Broker, &mut Client, &mut Outputs) -> R,
+    ) -> Option<R> {
+        let mut client = self.clients.find_mut(&id)?.take()?;
+        let done = act(self, &mut client, todo);
+        if client.connection.is_over() {
+            self.depart(now, id, &mut client);
+            self.forget(id, &client);
+            return Some(done);
+        }
+        match client.connection.deadline() {
+            Some(at) => self.timers.arm(Timer::Conn(id), at),
+            None => self.timers.disarm(Timer::Conn(id)),
+        }
+        self.grant(id, &mut client, todo);
+        if let Some(place) = self.clients.find_mut(&id) {
+            *place = Some(client);
+        }
+        Some(done)
+    }
+
+    /// Lets the peer send on, unless there is a reason not to.
+    fn grant(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
+        if !client.granted && !client.ended && !self.is_paused(client) {
+            client.granted = true;
+            todo.push(Output::Read { conn: id });
+        }
+    }
+
+    /// True while nothing more of a peer should be read.
+    fn is_paused(&self, client: &Client) -> bool {
+        match &client.bound {
+            Bound::Joining(_) | Bound::Answering | Bound::Moving(_) => true,
+            Bound::Peer(peer) => {
+                client.connection.is_full()
+                    || self.meshes.unanswered(*peer) >= self.limits.unacked_sends_max()
+            }
+            Bound::Lobby | Bound::Closing => false,
+        }
+    }
+
+    fn opened(&mut self, now: Now, id: ConnId, remote: IpAddr, todo: &mut Outputs) {
+        if self.drain.is_on() {
+            return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
+        }
+        let client = Client::new(Connection::server(&self.limits), remote);
+        self.enter_lobby(now, id, client, todo);
+        self.with_client(now, id, todo, |_, _, _| ());
+    }
+
+    fn received(&mut self, now: Now, id: ConnId, bytes: &mut [u8], todo: &mut Outputs) {
+        self.with_client(now, id, todo, |broker, client, todo| {
+            client.granted = false;
+            broker.read(now, id, client, Chunk::new(bytes), todo);
+        });
+    }
+
+    /// Reads on until the bytes are used up or there is a reason to stop.
+    fn read(&mut self, now: Now, id: ConnId, client: &mut Client, mut chunk: Chunk<'_>, todo: &mut Outputs) {
+        loop {
+            if self.is_paused(client) {
+                return client.connection.keep(chunk);
+            }
+            let Some(event) = client.connection.next(now.mono, &mut chunk, id, todo) else { return };
+            self.event(now, id, client, event, todo);
+        }
+    }
+
+    fn closed(&mut self, now: Now, id: ConnId, how: Ending, todo: &mut Outputs) {
+        let Some(Some(_)) = self.clients.find(&id) else { return };
+        match how {
+            Ending::Finished => {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    client.ended = true;
+                    if !matches!(client.bound, Bound::Answering | Bound::Moving(_)) {
+                        broker.depart(now, id, client);
+                        client.connection.ended(now.mono, id, todo);
+                    }
+                });
+            }
+            Ending::Broken => {
+                if let Some(mut client) = self.clients.find_mut(&id).and_then(Option::take) {
+                    self.depart(now, id, &mut client);
+                    self.forget(id, &client);
+                }
+            }
+        }
+    }
+
+    /// The surface a connection belonged to learns that it is gone.
+    fn depart(&mut self, now: Now, id: ConnId, client: &mut Client) {
+        let session = SessionId(id);
+        match std::mem::replace(&mut client.bound, Bound::Closing) {
+            Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
+            Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
+            Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
+        }
+        self.leave_lobby(id, client);
+    }
+
+    fn forget(&mut self, id: ConnId, client: &Client) {
+        self.leave_lobby(id, client);
+        self.timers.disarm(Timer::Conn(id));
+        self.timers.disarm(Timer::Hello(id));
+        self.clients.remove(&id);
+        self.open.remove(&id);
+        self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
+    }
+
+    fn wake(&mut self, now: Now, todo: &mut Outputs) {
+        while let Some(timer) = self.timers.due(now.mono) {
+            match timer {
+                Timer::Conn(id) => self.lapse(now, id, todo),
+                Timer::Hello(id) => self.hello_timeout(now, id, todo),
+                Timer::Mesh(no) => self.with_meshes(now, |meshes, cx| meshes.wake(cx, no)),
+                Timer::Status => {
+                    self.with_meshes(now, Meshes::sweep_statuses);
+                    self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
+                }
+                Timer::Retention => {
+                    let first = self.is_first();
+                    self.with_meshes(now, |meshes, cx| meshes.tidy(cx, first));
+                    self.timers
+                        .arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
+                }
+                Timer::Health => self.ask_health(now),
+                Timer::Stats => {
+                    self.publish(todo);
+                    self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
+                }
+                Timer::Drain => self.drain_timeout(now, todo),
+            }
+        }
+    }
+
+    /// A snapshot of the counters, for whoever renders them.
+    fn publish(&mut self, todo: &mut Outputs) {
+        self.stats.set(Gauge::MeshesResident, i64::try_from(self.meshes.len()).unwrap_or(i64::MAX));
+        todo.push(Output::Stats(Box::new(self.stats.clone())));
+    }
+
+    /// A wall clock that jumps must not make mail expire in masses: removal waits until people have noticed (TIM-01).
+    fn watch_clock(&mut self, now: Now) {
+        const JUMP_MS: u64 = 5_000;
+        const PAUSE_MS: u64 = 30_000;
+        if let Some(last) = self.last {
+            let passed = last.wall.after_millis(now.mono.millis_since(last.mono));
+            if passed.distance_millis(now.wall) > JUMP_MS {
+                self.stats.count(Counter::ClockJumps);
+                self.notes.push(
+                    Note::new(Level::Warn, "clock jumped").with("jump_ms", passed.distance_millis(now.wall)),
+                );
+                self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
+            }
+        }
+        self.last = Some(now);
+    }
+
+    fn deadline(&mut self) -> Option<Deadline> {
+        let timer = self.timers.earliest().map(|(at, timer)| {
+            let cause = match timer {
+                Timer::Conn(_) | Timer::Hello(_) => Cause::Silence,
+                Timer::Mesh(no) => {
+                    self.meshes.deadline(no).map_or(Cause::Continue, |deadline| deadline.cause)
+                }
+                Timer::Status => Cause::Status,
+                Timer::Retention => Cause::Retention,
+                Timer::Health => Cause::Health,
+                Timer::Stats => Cause::Stats,
+                Timer::Drain => Cause::Drain,
+            };
+            Deadline { at, cause }
+        });
+        let commit = self.commits.deadline().map(|at| Deadline { at, cause: Cause::Commit });
+        timer.into_iter().chain(commit).min()
     }
 }
 
 impl Machine for Broker {
-    fn handle(&mut self, _now: Now, _input: Input<'_>, _todo: &mut Outputs) -> Option<Deadline> {
-        None
+    fn handle(&mut self, now: Now, input: Input<'_>, todo: &mut Outputs) -> Option<Deadline> {
+        if self.last.is_none() {
+            self.start(now);
+        }
+        self.watch_clock(now);
+        match input {
+            Input::Opened { conn, remote } => self.opened(now, conn, remote, todo),
+            Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
+            Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
+            Input::Closed { conn, how } => self.closed(now, conn, how, todo),
+            Input::Stored { ticket, result } => self.stored(now, ticket, result),
+            Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),
+            Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
+            Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),
+            Input::Order(Order::Drain) => self.begin_drain(now),
+            Input::Wake => {}
+        }
+        self.wake(now, todo);
+        self.apply(now, todo);
+        self.go_on_draining(now, todo);
+        self.deadline()
     }
 }

@@ -61,7 +61,8 @@ fn front_of_lane(
         let mesh: Option<String> = row.get(2)?;
         let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
         let cursor = Cursor { mailbox, priority, position: rows::position(row.get(0)?)? };
-        found.push(OverdueRow { cursor, mesh });
+        let bytes = u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
+        found.push(OverdueRow { cursor, mesh, bytes });
     }
     Ok(())
 }

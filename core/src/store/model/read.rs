@@ -129,7 +129,11 @@ impl Model {
         let waiting = waiting.map(|cursor| (cursor, &self.messages[&cursor.position].message));
         let overdue = waiting.filter(|(_, message)| message.at < before).take(limit);
         overdue
-            .map(|(cursor, message)| OverdueRow { cursor, mesh: self.meshes[&message.mesh].id.clone() })
+            .map(|(cursor, message)| OverdueRow {
+                cursor,
+                mesh: self.meshes[&message.mesh].id.clone(),
+                bytes: message.queued_bytes(),
+            })
             .collect()
     }
 

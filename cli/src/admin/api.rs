@@ -1,0 +1,167 @@
+//! The admin API as this command uses it: where it is, which token it takes, what its refusals mean.
+
+use std::path::Path;
+
+use peermesh_core::config::Secret;
+use serde_json::Value;
+
+use super::AdminError;
+use crate::address::Address;
+use crate::home::{self, Home};
+use crate::http::{self, Answer, Question};
+
+/// A broker and the token that opens its admin API.
+#[derive(Debug)]
+pub(crate) struct Api {
+    address: Address,
+    token: Secret,
+}
+
+/// What the command line says about where the broker is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place<'a> {
+    pub(crate) broker: Option<&'a str>,
+    pub(crate) token_file: Option<&'a Path>,
+    /// The data directory was named by its flag.
+    pub(crate) by_data: bool,
+}
+
+impl Api {
+    /// Finds broker and token.
+    ///
+    /// The token of the data directory is only for the broker on it, so an address from the command line
+    /// needs a token from there too, unless the data directory stands beside it.
+    pub(crate) fn find(
+        home: &Home,
+        place: Place<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Api, AdminError> {
+        let address = match place.broker {
+            Some(url) => Address::parse(url)?,
+            None => home.broker_address()?,
+        };
+        let from_env = env("PEERMESH_ADMIN_TOKEN").filter(|token| !token.is_empty());
+        let token = match (place.token_file, from_env) {
+            (Some(file), _) => home::read_token(file)?,
+            (None, Some(token)) => token,
+            (None, None) if place.broker.is_none() || place.by_data => home.read_token()?,
+            (None, None) => return Err(AdminError::NoToken),
+        };
+        Ok(Api { address, token: Secret::new(token) })
+    }
+
+    /// Asks, and gives the answer of a success.
+    pub(super) fn ask(
+        &self,
+        method: &'static str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, AdminError> {
+        let token = String::from_utf8_lossy(self.token.expose());
+        let answer = http::ask(&self.address, &Question { method, target, token: Some(&token), body })?;
+        judge(&answer, target)
+    }
+
+    /// Asks for the first page of meshes, only to see whether the token is accepted.
+    pub(crate) fn try_token(&self) -> Result<(), AdminError> {
+        self.ask("GET", "/admin/meshes", None).map(|_| ())
+    }
+}
+
+/// One text of an answer.
+pub(super) fn text<'a>(answer: &'a Value, field: &'static str) -> Result<&'a str, AdminError> {
+    answer.get(field).and_then(Value::as_str).ok_or(AdminError::Incomplete { field })
+}
+
+/// One list of an answer.
+pub(super) fn rows<'a>(answer: &'a Value, field: &'static str) -> Result<&'a [Value], AdminError> {
+    answer.get(field).and_then(Value::as_array).map(Vec::as_slice).ok_or(AdminError::Incomplete { field })
+}
+
+/// A value as a cell of a table.
+pub(super) fn cell(row: &Value, field: &str) -> String {
+    match row.get(field) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
+    let said = answer.json();
+    let text = |field: &str| said.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let code = match text("error") {
+        word if word.is_empty() => format!("status {}", answer.status),
+        word => word,
+    };
+    let message = match text("message") {
+        message if message.is_empty() => "no reason given".to_owned(),
+        message => message,
+    };
+    match answer.status {
+        200..=299 => Ok(said),
+        401 => Err(AdminError::BadToken),
+        404 => Err(AdminError::NotFound { what: what_was_asked(target), message }),
+        429 | 500.. => Err(AdminError::Busy { code, message }),
+        _ => Err(AdminError::Refused { code, message }),
+    }
+}
+
+/// What a path names: the mesh, or the member in it.
+fn what_was_asked(target: &str) -> String {
+    let mut parts = target.trim_start_matches("/admin/meshes/").split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(mesh), Some("members"), Some(member)) => format!("mesh {mesh} or its member {member}"),
+        (Some(mesh), _, _) => format!("mesh {mesh}"),
+        (None, _, _) => "it".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(&dir.path().join("mesh")), &|_| None).unwrap();
+        home.prepare().unwrap();
+        home.make_token().unwrap();
+        (dir, home)
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn the_token_of_the_data_directory_never_goes_to_another_broker() {
+        let (_dir, home) = home();
+        let place = Place { broker: Some("http://mesh.example"), ..Place::default() };
+        assert!(matches!(Api::find(&home, place, &|_| None), Err(AdminError::NoToken)));
+        assert!(Api::find(&home, Place { by_data: true, ..place }, &|_| None).is_ok());
+        let env = |name: &str| (name == "PEERMESH_ADMIN_TOKEN").then(|| "t".to_owned());
+        assert_eq!(Api::find(&home, place, &env).unwrap().token.expose(), b"t");
+    }
+
+    #[test]
+    fn a_token_file_comes_before_the_variable() {
+        let (dir, home) = home();
+        let file = dir.path().join("token");
+        home::publish(&file, b"from-file\n").unwrap();
+        let env = |name: &str| (name == "PEERMESH_ADMIN_TOKEN").then(|| "from-env".to_owned());
+        let place = Place { broker: Some("http://127.0.0.1:1"), token_file: Some(&file), by_data: false };
+        assert_eq!(Api::find(&home, place, &env).unwrap().token.expose(), b"from-file");
+    }
+
+    #[test]
+    fn statuses_become_exit_codes() {
+        let exit =
+            |status, body: &str| judge(&answer(status, body), "/admin/meshes/demo").unwrap_err().exit();
+        let taken = "{\"error\":\"slug_taken\",\"message\":\"demo exists\"}";
+        assert_eq!([exit(401, ""), exit(404, "{}"), exit(409, taken)], [Exit::Refused; 3]);
+        assert_eq!([exit(429, "{}"), exit(503, "")], [Exit::Unreachable; 2]);
+        let error = judge(&answer(409, taken), "/admin/meshes").unwrap_err().to_string();
+        assert!(error.contains("demo exists (slug_taken)"), "{error}");
+    }
+}

@@ -1,0 +1,304 @@
+//! The command line: every subcommand, its flags, and examples in its help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::Flags;
+use crate::span;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed for a reason that fits no other row
+  2  the command line or the configuration is wrong
+  3  not found, or refused for good: the same command will fail again
+  4  the broker cannot be reached or has no room: try again later
+  5  what was waited for did not happen in time
+
+Examples:
+  peermesh serve
+  peermesh mesh create demo
+  peermesh invite demo --uses 2
+  peermesh join peermesh:join:... --as ann
+  peermesh send bob 'the build is green' --as ann
+  peermesh inbox --as bob";
+
+/// Connects coding agents: peers meet over WebSocket and send each other sealed messages that are not lost.
+#[derive(Debug, Parser)]
+#[command(name = "peermesh", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that may stand after any subcommand.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Common {
+    /// The data directory [default: $PEERMESH_DATA, else $XDG_DATA_HOME/peermesh or ~/.local/share/peermesh]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print exactly one JSON value to standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The broker to talk to [default: the one on the data directory, or the profile's]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) broker: Option<String>,
+    /// The profile to act as; needed where there are several
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The admin token of the broker at --broker
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a broker; works without any configuration
+    #[command(after_help = "Examples:\n  peermesh serve\n  peermesh serve --data ./mesh --port 7901\n  \
+        peermesh serve --public-url ws://mesh.example:7900/ws")]
+    Serve(Settings),
+    /// Create, list and show meshes
+    #[command(subcommand)]
+    Mesh(Mesh),
+    /// Print a link by which others join a mesh
+    #[command(
+        after_help = "Examples:\n  peermesh invite demo\n  peermesh invite demo --uses 5 --expires 12h\n  \
+        peermesh invite demo --role admin --json"
+    )]
+    Invite {
+        /// Slug or id of the mesh
+        mesh: String,
+        /// How many peers may join with it
+        #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+        uses: u32,
+        /// What they may do
+        #[arg(long, default_value = "member")]
+        role: Role,
+        /// For how long it is good, like 30m, 12h or 7d
+        #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = span::parse)]
+        expires: Duration,
+    },
+    /// List and remove members
+    #[command(subcommand)]
+    Member(Member),
+    /// Join a mesh with an invite and keep the profile
+    #[command(after_help = "Examples:\n  peermesh join peermesh:join:... --as ann\n  \
+        peermesh invite demo | peermesh join - --as bob")]
+    Join {
+        /// The link that `peermesh invite` printed; `-` reads it from standard input
+        invite: String,
+    },
+    /// List who belongs to the mesh and who is there
+    #[command(after_help = "Examples:\n  peermesh peers\n  peermesh peers --as ann --json")]
+    Peers,
+    /// Send a message
+    #[command(after_help = "Examples:\n  peermesh send bob 'the build is green'\n  \
+        peermesh send bob 'stop' --priority now --wait delivered --timeout 1m\n  \
+        git log -1 | peermesh send '@ops' -")]
+    Send {
+        /// A name, a key, @group, or * for everyone
+        to: String,
+        /// The text; `-` reads it from standard input
+        text: String,
+        /// `now` disturbs; `next` and `low` wait until the recipient is idle
+        #[arg(long, default_value = "next")]
+        priority: Priority,
+        /// Return once the broker has it, or once every recipient has it
+        #[arg(long, value_name = "UNTIL", default_value = "accepted")]
+        wait: Until,
+        /// For how long to try and to wait
+        #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span::parse)]
+        timeout: Duration,
+        /// The key of this message: sending it again with the same key sends it once
+        #[arg(long, value_name = "KEY")]
+        id: Option<String>,
+    },
+    /// Show what others sent; each message is acknowledged once it is printed
+    #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\
+        Examples:\n  peermesh inbox\n  peermesh inbox --follow --as bob\n  peermesh inbox --json --as bob")]
+    Inbox {
+        /// Stay and show messages as they come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Show this member's sessions, or say how it is
+    #[command(after_help = "Examples:\n  peermesh status\n  peermesh status dnd --as ann")]
+    Status {
+        /// The status to set
+        status: Option<Status>,
+    },
+    /// Ask a broker how it is; exit code 0 only if all is well
+    #[command(after_help = "Examples:\n  peermesh health\n  peermesh health --broker http://127.0.0.1:7900")]
+    Health,
+    /// Show every setting of a broker and where its value comes from
+    #[command(
+        after_help = "Order: flag, PEERMESH_* variable, variable of the mesh protocol, file, default.\n\n\
+        Examples:\n  peermesh config\n  PEERMESH_LEASE_MS=5000 peermesh config --json"
+    )]
+    Config(Settings),
+    /// Look for what could be wrong and say the way out
+    #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
+    Doctor,
+    /// Print a completion script
+    #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
+    Completions {
+        /// The shell that will read it
+        shell: Shell,
+    },
+}
+
+/// Settings that have a flag.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// The port [default: $BROKER_PORT, else 7900]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    port: Option<String>,
+    /// The address to listen on [default: 0.0.0.0]
+    #[arg(long, value_name = "IP")]
+    host: Option<String>,
+    /// How many threads share the meshes out among themselves [default: 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    shards: Option<String>,
+    /// The address that invites carry [default: ws://127.0.0.1:PORT/ws]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// As the settings' reader takes them.
+    pub(crate) fn flags(self, common: &Common) -> Flags {
+        let Settings { port, host, shards, public_url, config } = self;
+        Flags { data: common.data.is_some(), port, host, shards, public_url, config }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|&count| count > 0).ok_or("use a whole number from 1 on")
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mesh {
+    /// Make a mesh
+    #[command(
+        after_help = "Examples:\n  peermesh mesh create demo\n  peermesh mesh create 'Team Blue' --slug blue"
+    )]
+    Create {
+        /// What people call it
+        name: String,
+        /// What commands call it [default: made from the name]
+        #[arg(long)]
+        slug: Option<String>,
+    },
+    /// List every mesh of the broker
+    #[command(after_help = "Example:\n  peermesh mesh list --json")]
+    List,
+    /// Show one mesh
+    #[command(after_help = "Example:\n  peermesh mesh show demo")]
+    Show {
+        /// Slug or id
+        mesh: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Member {
+    /// List the members of a mesh
+    #[command(after_help = "Example:\n  peermesh member list demo")]
+    List {
+        /// Slug or id of the mesh
+        mesh: String,
+    },
+    /// Remove a member; its connections end at once
+    #[command(after_help = "Example:\n  peermesh member remove demo bob")]
+    Remove {
+        /// Slug or id of the mesh
+        mesh: String,
+        /// Id, key or name of the member
+        who: String,
+    },
+}
+
+/// What a send waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Until {
+    Accepted,
+    Delivered,
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $Enum:ident { $($Variant:ident = $word:literal),+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(crate) enum $Enum { $($Variant),+ }
+
+        impl $Enum {
+            /// The word on the wire.
+            pub(crate) const fn word(self) -> &'static str {
+                match self { $($Enum::$Variant => $word),+ }
+            }
+        }
+    )+};
+}
+
+words! {
+    /// What an invite lets its users become.
+    Role { Member = "member", Admin = "admin" }
+    /// How urgent a message is.
+    Priority { Now = "now", Next = "next", Low = "low" }
+    /// How a peer is.
+    Status { Idle = "idle", Working = "working", Dnd = "dnd" }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn common_flags_may_stand_after_any_subcommand() {
+        let line =
+            "peermesh mesh show demo --json --data /d --broker http://x --as ann --admin-token-file /t";
+        let args = Args::try_parse_from(line.split(' ')).unwrap();
+        assert!(args.common.json && args.common.broker.is_some() && args.common.profile.is_some());
+        assert!(Args::try_parse_from("peermesh --json peers".split(' ')).unwrap().common.json);
+    }
+
+    #[test]
+    fn every_subcommand_shows_an_example() {
+        fn look(command: &clap::Command, names: &str) {
+            if command.get_subcommands().next().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example"), "{names} has no example");
+            }
+            for sub in command.get_subcommands() {
+                look(sub, &format!("{names} {}", sub.get_name()));
+            }
+        }
+        look(&Args::command(), "peermesh");
+    }
+
+    #[test]
+    fn words_are_those_of_the_wire() {
+        for status in Status::value_variants() {
+            assert_eq!(status.to_possible_value().unwrap().get_name(), status.word());
+        }
+        for priority in Priority::value_variants() {
+            assert_eq!(priority.to_possible_value().unwrap().get_name(), priority.word());
+        }
+    }
+}

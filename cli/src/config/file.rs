@@ -1,0 +1,73 @@
+//! The configuration file: TOML, known keys only, every value brought to the text a variable would hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use peermesh_core::config::{ConfigError, Limits};
+use toml::{Table, Value};
+
+use super::names;
+
+/// Keys and values of the file; limits under `limits.` and their name.
+pub(super) type Entries = BTreeMap<String, String>;
+
+/// Reads the file; what cannot be used goes to `errors`.
+pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
+    let parsed = fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
+        text.parse::<Table>().map_err(|error| error.to_string().trim_end().replace('\n', " "))
+    });
+    match parsed {
+        Ok(table) => sort(table, path, errors),
+        Err(why) => {
+            let wanted = format!("a readable TOML file ({why})");
+            errors.push(ConfigError::new(path.display().to_string(), "the file", wanted));
+            Entries::new()
+        }
+    }
+}
+
+fn sort(table: Table, path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
+    let mut entries = Entries::new();
+    let mut unknown = |key: &str| {
+        errors.push(ConfigError::new(path.display().to_string(), key, "a setting; see `peermesh config`"));
+    };
+    let mut wrong = Vec::new();
+    let mut put = |key: String, value: &Value| match plain(value) {
+        Some(text) => {
+            entries.insert(key, text);
+        }
+        None => {
+            wrong.push(ConfigError::new(key, value.type_str(), "a text, a whole number or a list of texts"));
+        }
+    };
+    for (key, value) in table {
+        match value {
+            Value::Table(limits) if key == "limits" => {
+                for (name, value) in limits {
+                    if Limits::NAMES.contains(&name.as_str()) {
+                        put(format!("limits.{name}"), &value);
+                    } else {
+                        unknown(&format!("limits.{name}"));
+                    }
+                }
+            }
+            value if names::SETTINGS.iter().any(|setting| setting.name == key) => put(key, &value),
+            _ => unknown(&key),
+        }
+    }
+    errors.append(&mut wrong);
+    entries
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => None,
+    }
+}

@@ -1,0 +1,288 @@
+//! The settings of a broker: where each value may come from, and all of them checked together.
+//!
+//! Order: flag, `PEERMESH_*` variable, the mesh protocol's own variable, configuration file, default. An
+//! empty variable counts as unset. *Always holds:* what [`Settings`] contains is valid; otherwise every bad
+//! value is in one [`ConfigErrors`].
+
+mod file;
+mod names;
+mod parse;
+mod reader;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use peermesh_core::config::{ConfigError, Limits, Secret};
+use peermesh_core::note::Level;
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::terminal::{Terminal, table};
+use reader::{Reader, Row};
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// The data directory was given by its flag.
+    pub(crate) data: bool,
+    pub(crate) port: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) shards: Option<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Everything the operator can decide, decided.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where connections come in.
+    pub(crate) listen: SocketAddr,
+    /// How many shards the process has.
+    pub(crate) shards: u16,
+    /// The address invites carry.
+    pub(crate) public_url: String,
+    /// Log records below this are not made.
+    pub(crate) log: Level,
+    pub(crate) hook_token: Option<Secret>,
+    /// Replaces the token file of the data directory.
+    pub(crate) admin_token: Option<Secret>,
+    /// Replaces the key file of the data directory.
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) git_sha: String,
+    pub(crate) limits: Limits,
+    /// Every setting as it is shown to the operator.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// Every value that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used; correct what follows")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+impl Settings {
+    /// Reads and checks every setting.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] names every bad value, what was given and what is accepted.
+    pub(crate) fn read(
+        home: &Home,
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Settings, ConfigErrors> {
+        let mut reader = Reader::new(env);
+        reader.show_data(home.dir(), flags.data);
+        reader.read_file(flags.config.as_deref(), &home.config_path());
+        let port = reader.take(&names::PORT, flags.port.as_deref(), parse::port, 7900);
+        let host = reader.take(&names::HOST, flags.host.as_deref(), parse::host, IpAddr::from([0, 0, 0, 0]));
+        let shards = reader.take(&names::SHARDS, flags.shards.as_deref(), parse::shards, 1);
+        let local = format!("ws://127.0.0.1:{port}/ws");
+        let public_url =
+            reader.take(&names::PUBLIC_URL, flags.public_url.as_deref(), parse::public_url, local);
+        let log = reader.take(&names::LOG, None, parse::level, parse::LoggedAs(Level::Info)).0;
+        let allowed_origins =
+            reader.take(&names::ALLOWED_ORIGINS, None, parse::origins, parse::List(vec![])).0;
+        let trusted_proxies =
+            reader.take(&names::TRUSTED_PROXIES, None, parse::proxies, parse::List(vec![])).0;
+        let key_file = reader.take_optional(&names::KEY_FILE, parse::path);
+        let admin_token = reader.take_secret(&names::ADMIN_TOKEN);
+        let hook_token = reader.take_secret(&names::HOOK_TOKEN);
+        let git_sha = reader.take(&names::GIT_SHA, None, parse::word, built_from().to_owned());
+        reader.take_optional(&names::DATABASE_URL, parse::database);
+        reader.take_optional(&names::NODE_ENV, parse::word);
+        let limits = reader.take_limits();
+        let rows = reader.finish()?;
+        Ok(Settings {
+            listen: SocketAddr::new(host, port),
+            shards,
+            public_url,
+            log,
+            hook_token,
+            admin_token,
+            key_file,
+            allowed_origins,
+            trusted_proxies,
+            git_sha,
+            limits,
+            rows,
+        })
+    }
+}
+
+/// Shows every setting, its value and its source.
+pub(crate) fn show(
+    home: &Home,
+    flags: &Flags,
+    env: &dyn Fn(&str) -> Option<String>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let rows = Settings::read(home, flags, env)?.rows;
+    let value: Vec<Value> = rows
+        .iter()
+        .map(|row| json!({ "name": row.name, "value": row.value, "source": row.source.to_string() }))
+        .collect();
+    let cells: Vec<Vec<String>> =
+        rows.into_iter().map(|row| vec![row.name, row.value, row.source.to_string()]).collect();
+    let lines = table(&["SETTING", "VALUE", "SOURCE"], &cells);
+    Ok(terminal.result(&json!({ "settings": value }), lines.iter().map(String::as_str))?)
+}
+
+/// The commit this program was built from.
+fn built_from() -> &'static str {
+    option_env!("PEERMESH_BUILD_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown")
+}
+
+/// The configuration file: the one that was asked for must exist, the default one need not.
+fn chosen_file(asked: Option<&Path>, default: &Path) -> Option<PathBuf> {
+    match asked {
+        Some(path) => Some(path.to_owned()),
+        None => default.exists().then(|| default.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads settings from variables and the text of a configuration file.
+    fn settings(flags: &Flags, variables: &[(&str, &str)], file: &str) -> Result<Settings, ConfigErrors> {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path()), &|_| None).unwrap();
+        std::fs::write(home.config_path(), file).unwrap();
+        let env = |name: &str| {
+            variables.iter().find(|(have, _)| *have == name).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(&home, flags, &env)
+    }
+
+    fn row<'a>(settings: &'a Settings, name: &str) -> (&'a str, String) {
+        let row = settings.rows.iter().find(|row| row.name == name).unwrap();
+        (row.value.as_str(), row.source.to_string())
+    }
+
+    #[test]
+    fn without_any_configuration_the_protocols_defaults_hold() {
+        let settings = settings(&Flags::default(), &[], "").unwrap();
+        assert_eq!(settings.listen.to_string(), "0.0.0.0:7900");
+        assert_eq!(settings.public_url, "ws://127.0.0.1:7900/ws");
+        assert_eq!(settings.limits, Limits::default());
+        assert_eq!((settings.shards, settings.log), (1, Level::Info));
+        assert_eq!(row(&settings, "port"), ("7900", "default".into()));
+    }
+
+    #[test]
+    fn flag_comes_before_variable_before_protocol_name_before_file() {
+        let file = "port = 4000\n[limits]\nlease_ms = 500";
+        let port = |flags: &Flags, variables: &[(&str, &str)]| {
+            let settings = settings(flags, variables, file).unwrap();
+            (settings.listen.port(), row(&settings, "port").1)
+        };
+        let flags = Flags { port: Some("1000".into()), ..Flags::default() };
+        let (ours, theirs) = (("PEERMESH_PORT", "2000"), ("BROKER_PORT", "3000"));
+        assert_eq!(port(&flags, &[ours, theirs]), (1000, "flag --port".into()));
+        assert_eq!(port(&Flags::default(), &[theirs, ours]), (2000, "variable PEERMESH_PORT".into()));
+        assert_eq!(port(&Flags::default(), &[theirs]), (3000, "variable BROKER_PORT".into()));
+        let (from_file, source) = port(&Flags::default(), &[("BROKER_PORT", "")]);
+        assert!(from_file == 4000 && source.starts_with("file "), "{source}");
+    }
+
+    #[test]
+    fn every_variable_of_the_protocol_reaches_its_limit() {
+        let variables = [
+            ("STATUS_TTL_SECONDS", "61"),
+            ("HOOK_FRESH_WINDOW_SECONDS", "31"),
+            ("MAX_CONNECTIONS_PER_MESH", "101"),
+            ("MAX_MESSAGE_BYTES", "2097152"),
+            ("HOOK_RATE_LIMIT_PER_MIN", "32"),
+            ("SEND_RATE_LIMIT_PER_MIN", "0"),
+            ("SEND_RATE_LIMIT_BURST", "12"),
+        ];
+        let settings = settings(&Flags::default(), &variables, "").unwrap();
+        let limits = &settings.limits;
+        assert_eq!((limits.status_ttl_ms(), limits.hook_fresh_ms()), (61_000, 31_000));
+        assert_eq!((limits.connections_per_mesh_max(), limits.message_bytes_max()), (101, 2_097_152));
+        assert_eq!((limits.hook_rate_per_minute(), limits.send_rate_per_minute()), (32, 0));
+        assert_eq!(limits.send_rate_burst(), 12);
+        assert_eq!(limits.outbox_bytes_max(), 2_097_152, "the outbox follows the longest message");
+        assert_eq!(row(&settings, "limits.outbox_bytes_max").1, "follows message_bytes_max");
+    }
+
+    #[test]
+    fn f_lif_06_one_message_lists_every_bad_value() {
+        let variables = [
+            ("BROKER_PORT", "seven"),
+            ("STATUS_TTL_SECONDS", "-5"),
+            ("MAX_CONNECTIONS_PER_MESH", "0"),
+            ("PEERMESH_LEASE_MS", "1"),
+            ("PEERMESH_LOG", "loud"),
+            ("PEERMESH_HOST", "everywhere"),
+            ("PEERMESH_PUBLIC_URL", "mesh.example"),
+            ("PEERMESH_TRUSTED_PROXIES", "10.0.0.1, ten"),
+            ("DATABASE_URL", "postgres://db/mesh"),
+        ];
+        let errors = settings(&Flags::default(), &variables, "prot = 1\n[limits]\nlease = 3").unwrap_err();
+        let text = errors.to_string();
+        for wanted in [
+            "BROKER_PORT: seven is not",
+            "STATUS_TTL_SECONDS: -5 is not a positive whole number",
+            "MAX_CONNECTIONS_PER_MESH: 0 is not a positive whole number",
+            "PEERMESH_LEASE_MS: 1 is not a whole number from 20 to 3600000",
+            "PEERMESH_LOG: loud is not one of error, warn, info, debug, trace",
+            "PEERMESH_HOST: everywhere is not",
+            "PEERMESH_PUBLIC_URL: mesh.example is not",
+            "PEERMESH_TRUSTED_PROXIES: ten is not",
+            "embedded store",
+            "prot is not",
+            "limits.lease is not",
+        ] {
+            assert!(text.contains(wanted), "{wanted:?} is missing from:\n{text}");
+        }
+        assert_eq!(errors.0.len(), 11, "{text}");
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_stop_the_start() {
+        let errors = settings(&Flags::default(), &[], "[limits]\nping_ms = 80000").unwrap_err();
+        assert_eq!(errors.0[0].field, "pong_ms");
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let variables = [("HOOK_TOKEN", "hunter2"), ("PEERMESH_ADMIN_TOKEN", "hunter3")];
+        let settings = settings(&Flags::default(), &variables, "").unwrap();
+        assert_eq!(row(&settings, "hook_token"), ("(set)", "variable HOOK_TOKEN".into()));
+        assert_eq!(settings.admin_token.as_ref().unwrap().expose(), b"hunter3");
+        assert!(!format!("{settings:?}").contains("hunter"));
+        let errors = self::settings(&Flags::default(), &[("HOOK_TOKEN", "two words")], "").unwrap_err();
+        assert!(!errors.to_string().contains("two words"), "{errors}");
+    }
+
+    #[test]
+    fn a_list_may_be_an_array_in_the_file_and_commas_in_a_variable() {
+        let file = "allowed_origins = [\"https://a.example\", \"http://b.example:8080\"]";
+        let settings = settings(&Flags::default(), &[("PEERMESH_TRUSTED_PROXIES", "::1,10.0.0.1")], file);
+        let settings = settings.unwrap();
+        assert_eq!(settings.allowed_origins, ["https://a.example", "http://b.example:8080"]);
+        assert_eq!(settings.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_asked_for_must_exist_and_be_toml() {
+        let flags = Flags { config: Some("/nowhere/peermesh.toml".into()), ..Flags::default() };
+        assert_eq!(settings(&flags, &[], "").unwrap_err().0[0].field, "/nowhere/peermesh.toml");
+        let errors = settings(&Flags::default(), &[], "port 1").unwrap_err();
+        assert!(errors.0[0].field.ends_with("peermesh.toml"), "{errors}");
+    }
+}

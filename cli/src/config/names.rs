@@ -1,0 +1,108 @@
+//! The names of every setting: one table, from which variables, file keys and the shown rows follow.
+
+/// One setting that is no limit. Its own variable is `PEERMESH_` and its name in capitals.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// The key in the configuration file.
+    pub(super) name: &'static str,
+    /// The variable that the mesh protocol gives it.
+    pub(super) protocol: Option<&'static str>,
+    /// The flag that sets it.
+    pub(super) flag: Option<&'static str>,
+}
+
+const fn setting(name: &'static str, protocol: Option<&'static str>, flag: Option<&'static str>) -> Setting {
+    Setting { name, protocol, flag }
+}
+
+pub(super) const PORT: Setting = setting("port", Some("BROKER_PORT"), Some("--port"));
+pub(super) const HOST: Setting = setting("host", None, Some("--host"));
+pub(super) const SHARDS: Setting = setting("shards", None, Some("--shards"));
+pub(super) const PUBLIC_URL: Setting = setting("public_url", None, Some("--public-url"));
+pub(super) const LOG: Setting = setting("log", None, None);
+pub(super) const ALLOWED_ORIGINS: Setting = setting("allowed_origins", None, None);
+pub(super) const TRUSTED_PROXIES: Setting = setting("trusted_proxies", None, None);
+pub(super) const KEY_FILE: Setting = setting("key_file", None, None);
+pub(super) const ADMIN_TOKEN: Setting = setting("admin_token", None, None);
+pub(super) const HOOK_TOKEN: Setting = setting("hook_token", Some("HOOK_TOKEN"), None);
+pub(super) const GIT_SHA: Setting = setting("git_sha", Some("GIT_SHA"), None);
+pub(super) const DATABASE_URL: Setting = setting("database_url", Some("DATABASE_URL"), None);
+/// Taken and shown because deployments set it; it changes nothing.
+pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
+
+/// All of them, to tell a known key of the file from an unknown one.
+pub(super) const SETTINGS: &[&Setting] = &[
+    &PORT,
+    &HOST,
+    &SHARDS,
+    &PUBLIC_URL,
+    &LOG,
+    &ALLOWED_ORIGINS,
+    &TRUSTED_PROXIES,
+    &KEY_FILE,
+    &ADMIN_TOKEN,
+    &HOOK_TOKEN,
+    &GIT_SHA,
+    &DATABASE_URL,
+    &NODE_ENV,
+];
+
+/// A limit that the mesh protocol names: its variable, and how many of the limit's units one of its units is.
+#[derive(Debug)]
+pub(super) struct ProtocolLimit {
+    pub(super) limit: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) scale: u64,
+    /// Zero has a meaning (no limit, or the rule that computes it).
+    pub(super) zero: bool,
+}
+
+pub(super) const PROTOCOL_LIMITS: &[ProtocolLimit] = &[
+    ProtocolLimit { limit: "status_ttl_ms", variable: "STATUS_TTL_SECONDS", scale: 1_000, zero: false },
+    ProtocolLimit {
+        limit: "hook_fresh_ms",
+        variable: "HOOK_FRESH_WINDOW_SECONDS",
+        scale: 1_000,
+        zero: false,
+    },
+    ProtocolLimit {
+        limit: "connections_per_mesh_max",
+        variable: "MAX_CONNECTIONS_PER_MESH",
+        scale: 1,
+        zero: false,
+    },
+    ProtocolLimit { limit: "message_bytes_max", variable: "MAX_MESSAGE_BYTES", scale: 1, zero: false },
+    ProtocolLimit {
+        limit: "hook_rate_per_minute",
+        variable: "HOOK_RATE_LIMIT_PER_MIN",
+        scale: 1,
+        zero: false,
+    },
+    ProtocolLimit {
+        limit: "send_rate_per_minute",
+        variable: "SEND_RATE_LIMIT_PER_MIN",
+        scale: 1,
+        zero: true,
+    },
+    ProtocolLimit { limit: "send_rate_burst", variable: "SEND_RATE_LIMIT_BURST", scale: 1, zero: true },
+];
+
+#[cfg(test)]
+mod tests {
+    use peermesh_core::config::Limits;
+
+    use super::*;
+
+    #[test]
+    fn every_limit_of_the_protocol_is_one_of_ours() {
+        assert!(PROTOCOL_LIMITS.iter().all(|row| Limits::NAMES.contains(&row.limit)));
+    }
+
+    #[test]
+    fn no_two_settings_share_a_name() {
+        for (at, setting) in SETTINGS.iter().enumerate() {
+            assert!(SETTINGS[..at].iter().all(|other| other.name != setting.name), "{}", setting.name);
+            assert!(!Limits::NAMES.contains(&setting.name));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a command did not do what it was asked, and the exit code that says so.
+//!
+//! *Always holds:* the text is one line that says what is wrong and the way out.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::address::AddressError;
+use crate::admin::AdminError;
+use crate::config::ConfigErrors;
+use crate::home::HomeError;
+use crate::http::HttpError;
+use crate::peer::PeerError;
+use crate::serve::ServeError;
+
+/// Any failure of any command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+    #[error("{failed} of {all} checks failed; each line above names its way out")]
+    Unwell { failed: usize, all: usize },
+    #[error("the broker answered {status}; its answer is printed above")]
+    Unhealthy { status: u16 },
+}
+
+impl Failure {
+    /// The code this failure ends the process with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Address(_) | Failure::Config(_) => Exit::Usage,
+            Failure::Admin(error) => error.exit(),
+            Failure::Home(error) => error.exit(),
+            Failure::Http(error) => error.exit(),
+            Failure::Peer(error) => error.exit(),
+            Failure::Serve(_) | Failure::Output(_) | Failure::Unwell { .. } | Failure::Unhealthy { .. } => {
+                Exit::Failed
+            }
+        }
+    }
+}
+
+/// What the process tells its parent. The help shows the same table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Something failed that fits no other row.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// Not found, or refused for good: the same command will fail again.
+    Refused = 3,
+    /// The broker cannot be reached or has no room: the same command may work later.
+    Unreachable = 4,
+    /// What was waited for did not happen in time.
+    Timeout = 5,
+}
+
+impl Exit {
+    /// The word in the JSON form of a failure.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Failed => "failed",
+            Exit::Usage => "usage",
+            Exit::Refused => "refused",
+            Exit::Unreachable => "unreachable",
+            Exit::Timeout => "timeout",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}

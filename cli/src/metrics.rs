@@ -1,0 +1,186 @@
+//! The metrics page, rendered from the latest snapshot of each shard.
+//!
+//! Families stand in the order of `Counter::ALL` and `Gauge::ALL`. A family that has counted nothing shows
+//! one sample, `<name> 0`, so that every series exists from the start.
+
+use std::fmt;
+
+use bytes::Bytes;
+use peermesh_core::stats::{Counter, Gauge, Series, Stats};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+/// Renders the page: `OpenMetrics` when asked, else the plain text format 0.0.4.
+pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, openmetrics: bool) -> Bytes {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Snapshot { shards: shards.to_vec(), log_records_dropped }));
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = text::encode(&mut text, &registry);
+    Bytes::from(if openmetrics { text } else { plain(&text) })
+}
+
+/// The numbers of all shards as one collector.
+#[derive(Debug)]
+struct Snapshot {
+    shards: Vec<Stats>,
+    log_records_dropped: u64,
+}
+
+/// The one counter that the edge itself keeps.
+const LOG_DROPPED: Series = Series {
+    name: "peermesh_log_records_dropped_total",
+    label: None,
+    help: "Log records dropped because standard error did not take them",
+};
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut rows: Vec<(Series, u64)> =
+            Counter::ALL.iter().map(|&counter| (counter.series(), self.counted(counter))).collect();
+        rows.push((LOG_DROPPED, self.log_records_dropped));
+        for family in rows.chunk_by(|(one, _), (other, _)| one.name == other.name) {
+            encode_counters(&mut encoder, family)?;
+        }
+        for &gauge in Gauge::ALL {
+            let Series { name, help, .. } = gauge.series();
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(self.measured(gauge)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    fn counted(&self, counter: Counter) -> u64 {
+        self.shards.iter().fold(0, |sum, stats| stats.counter(counter).saturating_add(sum))
+    }
+
+    /// Shards add up, but the store is only as healthy as the shard that finds it the least so.
+    fn measured(&self, gauge: Gauge) -> i64 {
+        let values = self.shards.iter().map(|stats| stats.gauge(gauge));
+        match gauge {
+            Gauge::DbHealthy => values.min().unwrap_or(0),
+            Gauge::ConnectionsActive | Gauge::QueueDepth | Gauge::Sockets | Gauge::MeshesResident => {
+                values.fold(0, i64::saturating_add)
+            }
+        }
+    }
+}
+
+fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]) -> fmt::Result {
+    let Some((Series { name, help, .. }, _)) = family.first() else { return Ok(()) };
+    // The encoder adds the ending itself.
+    let stem = name.strip_suffix("_total").unwrap_or(name);
+    let mut metric = encoder.encode_descriptor(stem, help, None, MetricType::Counter)?;
+    let mut counted = family.iter().filter(|(_, count)| *count > 0).peekable();
+    match counted.peek() {
+        // Nothing counted, or nothing to tell apart: one sample without labels.
+        None => ConstCounter::new(0_u64).encode(metric),
+        Some((Series { label: None, .. }, count)) => ConstCounter::new(*count).encode(metric),
+        Some((Series { label: Some(_), .. }, _)) => counted.try_for_each(|(series, count)| {
+            let labels: Vec<(&str, &str)> = series.label.into_iter().collect();
+            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
+        }),
+    }
+}
+
+/// `OpenMetrics` text in the older format: counters are described under their full name, and no end is
+/// marked.
+fn plain(openmetrics: &str) -> String {
+    let counters: Vec<&str> = openmetrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(openmetrics.len() + 1024);
+    for line in openmetrics.lines().filter(|line| *line != "# EOF") {
+        match described(line).filter(|(_, name, _)| counters.contains(name)) {
+            Some((keyword, name, rest)) => text.push_str(&format!("{keyword}{name}_total {rest}")),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn described(line: &str) -> Option<(&str, &str, &str)> {
+    let keyword = ["# HELP ", "# TYPE "].into_iter().find(|keyword| line.starts_with(keyword))?;
+    let (name, rest) = line.get(keyword.len()..)?.split_once(' ')?;
+    Some((keyword, name, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(shards: &[Stats], openmetrics: bool) -> String {
+        String::from_utf8(page(shards, 3, openmetrics).to_vec()).unwrap()
+    }
+
+    fn two_shards() -> [Stats; 2] {
+        let (mut one, mut two) = (Stats::default(), Stats::default());
+        one.add(Counter::RoutedNow, 2);
+        two.add(Counter::RoutedNow, 3);
+        two.count(Counter::RoutedLow);
+        one.set(Gauge::ConnectionsActive, 4);
+        two.set(Gauge::ConnectionsActive, 5);
+        one.set(Gauge::DbHealthy, 1);
+        [one, two]
+    }
+
+    #[test]
+    fn the_plain_page_describes_counters_by_their_full_name() {
+        let page = shown(&two_shards(), false);
+        let wanted = "# HELP broker_messages_routed_total Pushes written by priority\n\
+                      # TYPE broker_messages_routed_total counter\n\
+                      broker_messages_routed_total{priority=\"now\"} 5\n\
+                      broker_messages_routed_total{priority=\"low\"} 1\n";
+        assert!(page.contains(wanted), "{page}");
+        assert!(!page.contains("# EOF"));
+    }
+
+    #[test]
+    fn every_series_without_samples_shows_a_zero() {
+        let page = shown(&[], false);
+        for counter in Counter::ALL {
+            let name = counter.series().name;
+            assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
+        }
+        for gauge in Gauge::ALL {
+            let name = gauge.series().name;
+            assert!(page.contains(&format!("# TYPE {name} gauge\n{name} 0\n")), "{name}\n{page}");
+        }
+        assert!(page.contains("peermesh_log_records_dropped_total 3\n"));
+    }
+
+    #[test]
+    fn gauges_add_up_and_the_least_healthy_shard_speaks_for_the_store() {
+        let page = shown(&two_shards(), false);
+        assert!(page.contains("\nbroker_connections_active 9\n"), "{page}");
+        assert!(page.contains("\nbroker_db_healthy 0\n"), "{page}");
+    }
+
+    #[test]
+    fn openmetrics_names_families_without_their_ending_and_marks_its_end() {
+        let page = shown(&two_shards(), true);
+        assert!(page.contains("# TYPE broker_messages_routed counter\n"), "{page}");
+        assert!(page.contains("broker_messages_routed_total{priority=\"now\"} 5\n"), "{page}");
+        assert!(page.contains("broker_hook_requests_total 0\n") && page.ends_with("# EOF\n"), "{page}");
+    }
+
+    #[test]
+    fn families_stand_together_in_the_order_of_the_table() {
+        let page = shown(&two_shards(), false);
+        let described: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let mut wanted: Vec<&str> = Counter::ALL.iter().map(|counter| counter.series().name).collect();
+        wanted.dedup();
+        wanted.push(LOG_DROPPED.name);
+        wanted.extend(Gauge::ALL.iter().map(|gauge| gauge.series().name));
+        assert_eq!(described, wanted);
+    }
+}

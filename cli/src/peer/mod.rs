@@ -1,0 +1,104 @@
+//! What a peer does in a mesh: join it, see who is there, send, receive, say how it is.
+
+pub(crate) mod inbox;
+pub(crate) mod invite;
+pub(crate) mod join;
+mod link;
+pub(crate) mod peers;
+pub(crate) mod profile;
+mod seal;
+pub(crate) mod send;
+mod session;
+pub(crate) mod status;
+mod target;
+
+use std::path::PathBuf;
+
+use crate::address::AddressError;
+use crate::failure::Exit;
+use crate::home::HomeError;
+use crate::http::HttpError;
+
+pub(crate) use link::LinkError;
+
+/// Why a peer's command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PeerError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("there is no profile in {dir}; join a mesh first: peermesh join INVITE")]
+    NoProfile { dir: PathBuf },
+    #[error("there are several profiles ({names}); choose one with --as NAME")]
+    WhichProfile { names: String },
+    #[error("there is no profile {name}; there is: {names}")]
+    UnknownProfile { name: String, names: String },
+    #[error("{name} never finished joining; run the same peermesh join again")]
+    Unfinished { name: String },
+    #[error("{name} cannot name a profile; use up to 64 of a-z 0-9 . _ - and no dot in front")]
+    BadProfileName { name: String },
+    #[error("{path} is damaged: {what}; restore it, or remove it and join under another name")]
+    DamagedProfile { path: PathBuf, what: String },
+    #[error("profile {name} belongs to mesh {mesh} already; choose another name with --as")]
+    ProfileTaken { name: String, mesh: String },
+    #[error("{key} is no key that can be written to; check it with: peermesh peers")]
+    BadKey { key: String },
+    #[error("this is no invite ({what}); copy the whole link that peermesh invite printed")]
+    BadInvite { what: &'static str },
+    #[error("the broker did not accept the invite: {error}; ask for another one")]
+    JoinRefused { error: String },
+    #[error("the broker could not enrol us: {error}; run the same peermesh join again")]
+    JoinFailed { error: String },
+    #[error("nobody here is called {name}; there is: {known}")]
+    UnknownPeer { name: String, known: String },
+    #[error("several peers are called {name}; send to one of the keys {keys}")]
+    AmbiguousPeer { name: String, keys: String },
+    #[error("{target} is no name, key, @group or *; topics are not supported by this version")]
+    BadTarget { target: String },
+    #[error("the broker refused the message for good: {text}")]
+    SendRefused { text: String },
+    #[error("the message is not accepted yet: {text}; send it again with --id {id}")]
+    SendRetry { text: String, id: String },
+    #[error(
+        "the message {message_id} is accepted but not delivered yet; the broker keeps it and goes on trying"
+    )]
+    NotDelivered { message_id: String },
+    #[error("{name} has no session to give a status to; start one with: peermesh inbox --follow --as {name}")]
+    NoPresence { name: String },
+    #[error("another inbox of {name} took over; only one can follow at a time")]
+    Replaced { name: String },
+}
+
+impl PeerError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            PeerError::Home(error) => error.exit(),
+            PeerError::Http(error) => error.exit(),
+            PeerError::Link(error) => error.exit(),
+            PeerError::Address(_) | PeerError::WhichProfile { .. } | PeerError::BadProfileName { .. } => {
+                Exit::Usage
+            }
+            PeerError::NoProfile { .. }
+            | PeerError::UnknownProfile { .. }
+            | PeerError::Unfinished { .. }
+            | PeerError::ProfileTaken { .. }
+            | PeerError::BadKey { .. }
+            | PeerError::BadInvite { .. }
+            | PeerError::JoinRefused { .. }
+            | PeerError::UnknownPeer { .. }
+            | PeerError::AmbiguousPeer { .. }
+            | PeerError::BadTarget { .. }
+            | PeerError::SendRefused { .. }
+            | PeerError::NoPresence { .. }
+            | PeerError::Replaced { .. } => Exit::Refused,
+            PeerError::JoinFailed { .. } | PeerError::SendRetry { .. } => Exit::Unreachable,
+            PeerError::NotDelivered { .. } => Exit::Timeout,
+            PeerError::DamagedProfile { .. } => Exit::Failed,
+        }
+    }
+}

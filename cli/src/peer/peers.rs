@@ -1,0 +1,68 @@
+//! `peers`: who belongs to the mesh, and who is there.
+
+use serde_json::{Value, json};
+
+use super::profile::Profile;
+use super::session::{Manner, Session};
+use super::{LinkError, PeerError};
+use crate::failure::Failure;
+use crate::terminal::{Terminal, table};
+
+/// Lists every session that is there and every member that is not.
+pub(crate) fn run(profile: &Profile, broker: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
+    let mut session = Session::open(profile, broker, Manner::SendOnly)?;
+    let peers = list(&mut session).map_err(PeerError::from)?;
+    session.close();
+    let own = profile.public_key().hex();
+    let rows: Vec<Vec<String>> = peers.iter().map(|peer| row(peer, &own)).collect();
+    let lines = table(&["NAME", "STATUS", "KEY", "GROUPS", "SUMMARY"], &rows);
+    Ok(terminal.result(&json!({ "peers": peers }), lines.iter().map(String::as_str))?)
+}
+
+/// Everyone the broker knows in this mesh.
+pub(super) fn list(session: &mut Session) -> Result<Vec<Value>, LinkError> {
+    let mut reply = session.call(json!({ "type": "list_peers", "all": true }))?;
+    match reply.get_mut("peers").map(Value::take) {
+        Some(Value::Array(peers)) => Ok(peers),
+        _ => Err(LinkError::Nonsense { what: "the list of peers is no list" }),
+    }
+}
+
+pub(super) fn field<'a>(peer: &'a Value, name: &str) -> &'a str {
+    peer.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// False only for a member without a presence.
+pub(super) fn is_online(peer: &Value) -> bool {
+    peer.get("online") != Some(&Value::Bool(false))
+}
+
+fn row(peer: &Value, own: &str) -> Vec<String> {
+    let you = if field(peer, "memberPubkey") == own { " (you)" } else { "" };
+    let status = if is_online(peer) { field(peer, "status") } else { "offline" };
+    let groups = peer.get("groups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let groups: Vec<&str> = groups.iter().map(|group| field(group, "name")).collect();
+    vec![
+        format!("{}{you}", field(peer, "displayName")),
+        status.to_owned(),
+        field(peer, "pubkey").to_owned(),
+        groups.join(","),
+        field(peer, "summary").to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_without_a_presence_is_offline() {
+        let peer = json!({ "displayName": "bob", "pubkey": "k", "memberPubkey": "k", "online": false });
+        assert_eq!(row(&peer, "other"), ["bob", "offline", "k", "", ""]);
+        let peer = json!({
+            "displayName": "ann", "pubkey": "s", "memberPubkey": "k", "status": "working",
+            "groups": [{ "name": "ops" }, { "name": "web" }], "summary": null,
+        });
+        assert_eq!(row(&peer, "k"), ["ann (you)", "working", "s", "ops,web", ""]);
+    }
+}

@@ -1,0 +1,268 @@
+//! Profiles: who we are in a mesh, with the secret key that proves it.
+//!
+//! A profile is one file, `profiles/NAME.json`, 0600 in a 0700 directory. It is written before the broker is
+//! asked to enrol its key, so that an answer that gets lost costs nothing: the same join with the same
+//! profile goes on.
+
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+use peermesh_core::config::Secret;
+use peermesh_core::ids::PublicKey;
+use serde::{Deserialize, Serialize};
+
+use super::PeerError;
+use crate::home::{self, Home, HomeError};
+
+/// One identity in one mesh.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    /// The name of its file.
+    pub(crate) name: String,
+    pub(crate) mesh_id: String,
+    pub(crate) mesh_slug: String,
+    /// Where its broker is.
+    pub(crate) broker_url: String,
+    /// Missing until the broker has enrolled the key.
+    pub(crate) member_id: Option<String>,
+    seed: Secret,
+}
+
+/// A profile as its file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    mesh_id: String,
+    mesh_slug: String,
+    broker_url: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    member_id: Option<String>,
+    pubkey: String,
+    secret_seed: String,
+}
+
+impl Profile {
+    /// A profile with a fresh key that no broker knows yet.
+    pub(crate) fn fresh(
+        name: &str,
+        mesh_id: &str,
+        mesh_slug: &str,
+        broker_url: &str,
+    ) -> Result<Profile, PeerError> {
+        let seed = home::random::<32>()?;
+        Ok(Profile {
+            name: name.to_owned(),
+            mesh_id: mesh_id.to_owned(),
+            mesh_slug: mesh_slug.to_owned(),
+            broker_url: broker_url.to_owned(),
+            member_id: None,
+            seed: Secret::new(seed),
+        })
+    }
+
+    /// The key that signs hellos and opens mail.
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        let mut seed = [0; 32];
+        // The seed has this length since it was made or read.
+        seed.copy_from_slice(self.seed.expose());
+        SigningKey::from_bytes(&seed)
+    }
+
+    /// The key others know this member by.
+    pub(crate) fn public_key(&self) -> PublicKey {
+        PublicKey(self.signing_key().verifying_key().to_bytes())
+    }
+
+    /// Writes the profile under a name that is free.
+    pub(crate) fn create(&self, home: &Home) -> Result<(), PeerError> {
+        home.prepare()?;
+        home::prepare_dir(&home.profiles())?;
+        Ok(home::publish(&path(home, &self.name), &self.bytes())?)
+    }
+
+    /// Writes the profile in place of its earlier self.
+    pub(crate) fn update(&self, home: &Home) -> Result<(), PeerError> {
+        Ok(home::replace(&path(home, &self.name), &self.bytes())?)
+    }
+
+    /// Removes a profile that came to nothing.
+    pub(crate) fn discard(&self, home: &Home) {
+        let _ = std::fs::remove_file(path(home, &self.name));
+    }
+
+    /// The profile of that name, if there is one.
+    pub(crate) fn find(home: &Home, name: &str) -> Result<Option<Profile>, PeerError> {
+        let path = path(home, name);
+        if !home::exists(&path)? {
+            return Ok(None);
+        }
+        parse(name, &home::read(&path)?, &path).map(Some)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let stored = Stored {
+            mesh_id: self.mesh_id.clone(),
+            mesh_slug: self.mesh_slug.clone(),
+            broker_url: self.broker_url.clone(),
+            member_id: self.member_id.clone(),
+            pubkey: self.public_key().hex(),
+            secret_seed: HEXLOWER.encode(self.seed.expose()),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// The profile to act as: the named one, else the only one.
+pub(crate) fn choose(home: &Home, asked: Option<&str>) -> Result<Profile, PeerError> {
+    let names = names(home)?;
+    let name = match (asked, names.as_slice()) {
+        (Some(name), _) => check_name(name)?,
+        (None, [only]) => only,
+        (None, []) => return Err(PeerError::NoProfile { dir: home.profiles() }),
+        (None, _) => return Err(PeerError::WhichProfile { names: names.join(", ") }),
+    };
+    let profile = Profile::find(home, name)?.ok_or_else(|| PeerError::UnknownProfile {
+        name: name.to_owned(),
+        names: if names.is_empty() { "none".into() } else { names.join(", ") },
+    })?;
+    match profile.member_id {
+        Some(_) => Ok(profile),
+        None => Err(PeerError::Unfinished { name: name.to_owned() }),
+    }
+}
+
+/// A profile's name is a file's name, so it is an id and never a path.
+pub(crate) fn check_name(name: &str) -> Result<&str, PeerError> {
+    const LONGEST: usize = 64;
+    let fits = (1..=LONGEST).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
+    if fits { Ok(name) } else { Err(PeerError::BadProfileName { name: name.to_owned() }) }
+}
+
+/// The names of all profiles, sorted.
+pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
+    let dir = home.profiles();
+    if !home::exists(&dir)? {
+        return Ok(Vec::new());
+    }
+    let io = |error| HomeError::Io { doing: "read", path: dir.clone(), error };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(io)? {
+        let file = entry.map_err(io)?.file_name();
+        let name = file.to_str().and_then(|file| file.strip_suffix(".json"));
+        names.extend(name.filter(|name| check_name(name).is_ok()).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn path(home: &Home, name: &str) -> PathBuf {
+    home.profiles().join(format!("{name}.json"))
+}
+
+fn parse(name: &str, bytes: &[u8], path: &Path) -> Result<Profile, PeerError> {
+    let damaged = |what: String| PeerError::DamagedProfile { path: path.to_owned(), what };
+    let stored: Stored = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+    let seed = HEXLOWER.decode(stored.secret_seed.as_bytes()).ok().filter(|seed| seed.len() == 32);
+    let profile = Profile {
+        name: name.to_owned(),
+        mesh_id: stored.mesh_id,
+        mesh_slug: stored.mesh_slug,
+        broker_url: stored.broker_url,
+        member_id: stored.member_id,
+        seed: Secret::new(seed.ok_or_else(|| damaged("its secret is not 64 hex digits".into()))?),
+    };
+    if profile.public_key().hex() != stored.pubkey {
+        return Err(damaged("its keys do not belong together".into()));
+    }
+    Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::mode_of;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(&dir.path().join("mesh")), &|_| None).unwrap();
+        (dir, home)
+    }
+
+    fn joined(home: &Home, name: &str) -> Profile {
+        let mut profile = Profile::fresh(name, "mesh-1", "demo", "ws://127.0.0.1:7900/ws").unwrap();
+        profile.create(home).unwrap();
+        profile.member_id = Some("mem-1".into());
+        profile.update(home).unwrap();
+        profile
+    }
+
+    #[test]
+    fn a_profile_survives_its_file_and_only_its_owner_reads_it() {
+        let (_dir, home) = home();
+        let ann = joined(&home, "ann");
+        let back = choose(&home, None).unwrap();
+        assert_eq!((back.public_key(), back.member_id.as_deref()), (ann.public_key(), Some("mem-1")));
+        assert_eq!(mode_of(&home.profiles()).unwrap(), 0o700);
+        assert_eq!(mode_of(&home.profiles().join("ann.json")).unwrap(), 0o600);
+    }
+
+    #[test]
+    fn with_several_profiles_one_must_be_named() {
+        let (_dir, home) = home();
+        assert!(matches!(choose(&home, None), Err(PeerError::NoProfile { .. })));
+        joined(&home, "bob");
+        joined(&home, "ann");
+        let error = choose(&home, None).unwrap_err();
+        assert!(error.to_string().contains("ann, bob"), "{error}");
+        assert_eq!(choose(&home, Some("bob")).unwrap().name, "bob");
+        let error = choose(&home, Some("cid")).unwrap_err();
+        assert!(error.to_string().contains("ann, bob"), "{error}");
+    }
+
+    #[test]
+    fn an_existing_profile_is_never_overwritten_by_a_fresh_one() {
+        let (_dir, home) = home();
+        let ann = joined(&home, "ann");
+        assert!(Profile::fresh("ann", "m", "s", "ws://x/ws").unwrap().create(&home).is_err());
+        assert_eq!(choose(&home, None).unwrap().public_key(), ann.public_key());
+    }
+
+    #[test]
+    fn a_profile_that_never_finished_joining_is_not_used() {
+        let (_dir, home) = home();
+        Profile::fresh("ann", "m", "s", "ws://x/ws").unwrap().create(&home).unwrap();
+        assert!(matches!(choose(&home, None), Err(PeerError::Unfinished { .. })));
+    }
+
+    #[test]
+    fn s_loc_02_a_name_is_never_a_path() {
+        for name in ["", ".", "..", ".ann", "../ann", "a/b", "Ann", "a\0b", &"a".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        assert!(check_name("ann-2.test_x").is_ok());
+    }
+
+    #[test]
+    fn a_profile_whose_keys_do_not_belong_together_is_refused() {
+        let (_dir, home) = home();
+        let ann = joined(&home, "ann");
+        let text = String::from_utf8(ann.bytes()).unwrap();
+        let other = Profile::fresh("x", "m", "s", "ws://x/ws").unwrap();
+        let forged = text.replace(&ann.public_key().hex(), &other.public_key().hex());
+        home::replace(&home.profiles().join("ann.json"), forged.as_bytes()).unwrap();
+        assert!(matches!(choose(&home, None), Err(PeerError::DamagedProfile { .. })));
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let (_dir, home) = home();
+        let ann = joined(&home, "ann");
+        let seed = HEXLOWER.encode(ann.seed.expose());
+        assert!(!format!("{ann:?}").contains(&seed));
+    }
+}

@@ -1,0 +1,218 @@
+//! `send`: one message, under one key, until the broker has accepted it or refused it for good.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use peermesh_core::ids::mint_text;
+use peermesh_core::rng::Rng;
+use serde_json::{Value, json};
+
+use super::PeerError;
+use super::link::LinkError;
+use super::peers;
+use super::profile::Profile;
+use super::seal::{self, Sealed};
+use super::session::{Manner, Session};
+use super::target::{self, Target};
+use crate::failure::Failure;
+use crate::home;
+use crate::terminal::Terminal;
+
+/// From a send to its ack (mesh protocol, client constants).
+const ACK: Duration = Duration::from_secs(10);
+/// Waits between two tries: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Between two looks whether the message was delivered.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Send<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) priority: &'a str,
+    /// Wait until it is delivered, not only accepted.
+    pub(crate) until_delivered: bool,
+    /// For all tries together.
+    pub(crate) timeout: Duration,
+    /// The key under which the message is sent once, however often it is tried.
+    pub(crate) id: Option<&'a str>,
+    pub(crate) broker: Option<&'a str>,
+}
+
+/// Sends one message.
+pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -> Result<(), Failure> {
+    let until = Instant::now() + send.timeout;
+    let to = Target::parse(send.to)?;
+    let id = match send.id {
+        Some(id) => id.to_owned(),
+        None => mint_text(&mut Rng::from_seed(home::random::<32>()?)),
+    };
+    // Nothing has been sent before the first connection stands, so its failure needs no second try.
+    let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
+    let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
+    let message = json!({
+        "type": "send",
+        "id": id,
+        "client_message_id": id,
+        "targetSpec": spec,
+        "priority": send.priority,
+        "nonce": body.nonce,
+        "ciphertext": body.ciphertext,
+    });
+    let (message_id, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let mut value =
+        json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
+    if !send.until_delivered {
+        session.close();
+        return Ok(terminal.result(&value, [format!("accepted {message_id}").as_str()])?);
+    }
+    if deliver(profile, send, session, &message_id, until)? {
+        value["status"] = "delivered".into();
+        return Ok(terminal.result(&value, [format!("delivered {message_id}").as_str()])?);
+    }
+    terminal.result(&value, [format!("accepted {message_id}").as_str()])?;
+    Err(PeerError::NotDelivered { message_id }.into())
+}
+
+/// Where the message goes on the wire, and its body for that.
+fn address(
+    profile: &Profile,
+    session: &mut Session,
+    to: Target,
+    text: &str,
+    terminal: &Terminal,
+) -> Result<(String, Sealed), PeerError> {
+    let key = match to {
+        Target::Many(spec) => {
+            terminal.remark(&format!("note: a message to {spec} is not sealed; the broker can read it"));
+            return Ok((spec, seal::plain(text)?));
+        }
+        Target::Key(key) => key,
+        Target::Name(name) => target::resolve(&name, &peers::list(session)?)?,
+    };
+    Ok((key.hex(), seal::seal(&profile.signing_key(), key, text)?))
+}
+
+/// Tries until the broker has the message: the same key each time, so that it is stored once.
+fn accept(
+    profile: &Profile,
+    send: &Send<'_>,
+    mut session: Option<Session>,
+    message: &Value,
+    id: &str,
+    until: Instant,
+) -> Result<(String, Session), PeerError> {
+    let mut wait = RETRY.0;
+    loop {
+        let trouble = match attempt(profile, send, session.take(), message, id, until) {
+            Ok((Verdict::Accepted(message_id), session)) => return Ok((message_id, session)),
+            Ok((Verdict::Refused(text), _)) => return Err(PeerError::SendRefused { text }),
+            Ok((Verdict::Later(text), live)) => {
+                session = Some(live);
+                text
+            }
+            Err(PeerError::Link(error)) if error.may_pass() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        if Instant::now() + wait >= until {
+            return Err(PeerError::SendRetry { text: trouble, id: id.to_owned() });
+        }
+        thread::sleep(wait);
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
+/// What one ack says.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted(String),
+    Refused(String),
+    Later(String),
+}
+
+fn attempt(
+    profile: &Profile,
+    send: &Send<'_>,
+    session: Option<Session>,
+    message: &Value,
+    id: &str,
+    until: Instant,
+) -> Result<(Verdict, Session), PeerError> {
+    let mut session = match session {
+        Some(session) => session,
+        None => Session::open(profile, send.broker, Manner::SendOnly)?,
+    };
+    match session.submit(message, id, until.min(Instant::now() + ACK)) {
+        Ok(ack) => Ok((read_ack(&ack), session)),
+        Err(LinkError::Refused { message, .. }) => Ok((sort_refusal(message), session)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_ack(ack: &Value) -> Verdict {
+    let text = |field: &str| ack.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    match text("error") {
+        error if error.is_empty() => Verdict::Accepted(text("messageId")),
+        error => sort_refusal(error),
+    }
+}
+
+/// The first word of a refusal says whether it passes (mesh protocol, section 3.2).
+fn sort_refusal(error: String) -> Verdict {
+    if error.starts_with("retry:") { Verdict::Later(error) } else { Verdict::Refused(error) }
+}
+
+/// Looks until every recipient has the message; false when time is up.
+fn deliver(
+    profile: &Profile,
+    send: &Send<'_>,
+    session: Session,
+    message_id: &str,
+    until: Instant,
+) -> Result<bool, PeerError> {
+    let question = json!({ "type": "message_status", "messageId": message_id });
+    let mut session = Some(session);
+    loop {
+        let look = match session.take() {
+            Some(session) => Ok(session),
+            None => Session::open(profile, send.broker, Manner::SendOnly),
+        };
+        let reply = look.and_then(|mut live| Ok((live.call(question.clone())?, live)));
+        match reply {
+            Ok((reply, live)) if reply.get("delivered") == Some(&Value::Bool(true)) => {
+                live.close();
+                return Ok(true);
+            }
+            Ok((_, live)) => session = Some(live),
+            // The message is safe with the broker; only the looking is tried again.
+            Err(PeerError::Link(error)) if error.may_pass() => {}
+            Err(error) => return Err(error),
+        }
+        if Instant::now() + LOOK >= until {
+            return Ok(false);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ack_without_an_error_is_an_acceptance() {
+        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
+        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
+        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+    }
+
+    #[test]
+    fn only_a_refusal_that_says_retry_is_tried_again() {
+        let refused = |error: &str| read_ack(&json!({ "type": "ack", "queued": false, "error": error }));
+        assert!(matches!(refused("retry: store_down"), Verdict::Later(_)));
+        assert!(matches!(refused("invalid: payload_too_large (70000 bytes)"), Verdict::Refused(_)));
+        assert!(matches!(refused("forbidden"), Verdict::Refused(_)));
+    }
+}

@@ -1,0 +1,74 @@
+//! What the command says about itself, and the exit codes it promises.
+
+mod town;
+
+use town::Town;
+
+#[test]
+fn help_shows_every_subcommand_and_every_exit_code() {
+    let ran = Town::new().run(&["--help"]);
+    assert_eq!(ran.code, 0);
+    for word in ["serve", "mesh", "invite", "member", "join", "peers", "send", "inbox", "status"] {
+        assert!(ran.out.contains(&format!("\n  {word}")), "{word} is missing:\n{}", ran.out);
+    }
+    for word in
+        ["health", "config", "doctor", "completions", "  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  "]
+    {
+        assert!(ran.out.contains(word), "{word:?} is missing:\n{}", ran.out);
+    }
+}
+
+#[test]
+fn the_help_of_a_subcommand_has_examples() {
+    let ran = Town::new().run(&["send", "--help"]);
+    assert!(ran.code == 0 && ran.out.contains("Examples:") && ran.out.contains("--priority"), "{ran:?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let town = Town::new();
+    for arguments in [&["bogus"][..], &[], &["send", "bob"], &["send", "bob", "x", "--priority", "soon"]] {
+        assert_eq!(town.run(arguments).code, 2, "{arguments:?}");
+    }
+    let ran = town.run(&["bogus", "--json"]);
+    assert_eq!((ran.code, &ran.json()["error"]), (2, &"usage".into()));
+}
+
+#[test]
+fn what_is_not_there_is_exit_code_3() {
+    let ran = Town::new().run(&["peers", "--json"]);
+    assert_eq!((ran.code, &ran.json()["exit"]), (3, &3.into()));
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    assert!(ran.err.contains("peermesh join"), "the way out is missing: {}", ran.err);
+}
+
+#[test]
+fn a_broker_that_does_not_run_is_exit_code_4() {
+    let town = Town::new();
+    for arguments in [&["mesh", "list"][..], &["health"]] {
+        let ran = town.run(arguments);
+        assert_eq!(ran.code, 4, "{ran:?}");
+        assert!(ran.err.contains("peermesh serve"), "the way out is missing: {}", ran.err);
+    }
+    let nobody = format!("http://127.0.0.1:{}", town.port);
+    assert_eq!(town.run(&["health", "--broker", &nobody]).code, 4);
+}
+
+#[test]
+fn an_address_with_tls_is_refused_with_that_reason() {
+    let ran = Town::new().run(&["health", "--broker", "https://mesh.example"]);
+    assert!(ran.code == 2 && ran.err.contains("TLS"), "{ran:?}");
+}
+
+#[test]
+fn completions_are_a_script_for_the_shell() {
+    let ran = Town::new().run(&["completions", "bash"]);
+    assert!(ran.code == 0 && ran.out.contains("_peermesh"), "{ran:?}");
+}
+
+#[test]
+fn doctor_is_content_with_a_machine_where_nothing_has_run_yet() {
+    let checks = Town::new().json(&["doctor"]);
+    let checks = checks["checks"].as_array().unwrap();
+    assert!(checks.len() >= 8 && checks.iter().all(|check| check["finding"] != "fail"), "{checks:?}");
+}

@@ -1,0 +1,153 @@
+//! Peers and an administrator against a real broker: what each command prints and how it fails.
+
+mod town;
+
+use rustix::process::Signal;
+use town::{PATIENCE, Process, Town};
+
+#[test]
+fn json_of_create_invite_and_join_has_the_promised_names() {
+    let town = Town::new();
+    let _broker = town.serve();
+    let mesh = town.json(&["mesh", "create", "Team Blue", "--slug", "blue"]);
+    assert!(mesh["mesh_id"].is_string() && mesh["slug"] == "blue", "{mesh}");
+    let invite = town.json(&["invite", "blue"]);
+    assert!(invite["invite_token"].is_string() && invite["invite_payload"].is_object(), "{invite}");
+    assert!(invite["url"].as_str().unwrap().starts_with("peermesh:join:"), "{invite}");
+    let joined = town.json(&["join", invite["url"].as_str().unwrap(), "--as", "ann"]);
+    assert_eq!(joined["mesh_id"], mesh["mesh_id"]);
+    assert!(joined["member_id"].is_string() && joined["pubkey"].as_str().unwrap().len() == 64, "{joined}");
+    let meshes = town.json(&["mesh", "list"]);
+    assert_eq!((&meshes["meshes"][0]["slug"], &meshes["meshes"][0]["members"]), (&"blue".into(), &1.into()));
+    assert_eq!(town.run(&["mesh", "create", "Blue", "--slug", "blue"]).code, 3);
+    assert_eq!(town.run(&["mesh", "show", "green"]).code, 3);
+}
+
+#[test]
+fn joining_again_with_the_same_profile_spends_no_use() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.json(&["mesh", "create", "demo"]);
+    let invite = town.json(&["invite", "demo"]);
+    let url = invite["url"].as_str().unwrap();
+    let first = town.json(&["join", url, "--as", "ann"]);
+    let again = town.json(&["join", url, "--as", "ann"]);
+    assert_eq!((&again["member_id"], &again["already_member"]), (&first["member_id"], &true.into()));
+    let ran = town.run(&["join", url, "--as", "bob"]);
+    assert!(ran.code == 3 && ran.err.contains("invite_exhausted"), "{ran:?}");
+    assert_eq!(town.run(&["peers"]).code, 0, "the failed join left no second profile");
+}
+
+#[test]
+fn an_invite_for_this_machine_only_comes_with_a_warning() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.json(&["mesh", "create", "demo"]);
+    let ran = town.run(&["invite", "demo"]);
+    assert!(ran.code == 0 && ran.err.contains("--public-url"), "{ran:?}");
+    assert_eq!(ran.out.lines().count(), 1, "standard output carries the link alone: {ran:?}");
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_candidates() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let ran = town.run(&["send", "bop", "x", "--as", "ann"]);
+    assert!(ran.code == 3 && ran.err.contains("ann, bob"), "{ran:?}");
+    let ran = town.run(&["send", "bob", "x"]);
+    assert!(ran.code == 2 && ran.err.contains("--as"), "{ran:?}");
+}
+
+#[test]
+fn a_send_that_waits_returns_when_the_follower_has_it() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let ran = town.run(&["send", "bob", "early", "--as", "ann", "--wait", "delivered", "--timeout", "1s"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let _inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
+    let sent = town.json(&["send", "bob", "late", "--as", "ann", "--wait", "delivered"]);
+    assert_eq!(sent["status"], "delivered");
+    let peers = town.json(&["peers", "--as", "ann"]);
+    let bob = |peer: &&serde_json::Value| peer["displayName"] == "bob" && peer["online"] != false;
+    assert_eq!(peers["peers"].as_array().unwrap().iter().filter(bob).count(), 1, "{peers}");
+}
+
+#[test]
+fn a_follower_comes_back_when_the_broker_does_and_shows_each_message_once() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let mut inbox = Process::printing(town.command(&["inbox", "--follow", "--as", "bob", "--json"]));
+    broker.greets_follower();
+    town.json(&["send", "bob", "one", "--as", "ann", "--wait", "delivered"]);
+    assert_eq!(inbox.prints()["text"], "one");
+    broker.kill();
+    let mut broker = town.serve();
+    town.json(&["send", "bob", "two", "--as", "ann"]);
+    assert_eq!(inbox.prints()["text"], "two");
+    broker.signal(Signal::TERM);
+    broker.ends(PATIENCE);
+}
+
+#[test]
+fn the_newer_of_two_followers_takes_over_for_good() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let mut older = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
+    let mut newer = Process::printing(town.command(&["inbox", "--follow", "--as", "bob", "--json"]));
+    assert_eq!(older.ends(PATIENCE).code(), Some(3), "{:?}", older.log);
+    assert!(older.log.join(" ").contains("took over"), "{:?}", older.log);
+    town.json(&["send", "bob", "soup?", "--as", "ann"]);
+    assert_eq!(newer.prints()["text"], "soup?");
+}
+
+#[test]
+fn a_status_needs_a_session_and_is_shown() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let ran = town.run(&["status", "dnd", "--as", "bob"]);
+    assert!(ran.code == 3 && ran.err.contains("inbox --follow --as bob"), "{ran:?}");
+    let _inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
+    assert_eq!(town.json(&["status", "dnd", "--as", "bob"])["status"], "dnd");
+    assert_eq!(town.json(&["status", "--as", "bob"])["sessions"][0]["status"], "dnd");
+}
+
+#[test]
+fn a_group_message_is_not_sealed_and_the_command_says_so() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let ran = town.run(&["send", "*", "lunch", "--as", "ann"]);
+    assert!(ran.code == 0 && ran.err.contains("not sealed"), "{ran:?}");
+    let messages = town.json(&["inbox", "--as", "bob"]);
+    assert_eq!((&messages[0]["text"], &messages[0]["sealed"]), (&"lunch".into(), &false.into()));
+}
+
+#[test]
+fn a_removed_member_is_refused_for_good() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let members = town.json(&["member", "list", "demo"]);
+    assert_eq!(members["members"].as_array().unwrap().len(), 2);
+    town.json(&["member", "remove", "demo", "bob"]);
+    let ran = town.run(&["send", "ann", "x", "--as", "bob"]);
+    assert!(ran.code == 3 && ran.err.contains("removed"), "{ran:?}");
+    assert_eq!(town.run(&["member", "remove", "demo", "nobody"]).code, 3);
+}
+
+#[test]
+fn a_wrong_token_is_refused() {
+    let town = Town::new();
+    let _broker = town.serve();
+    let mut command = town.command(&["mesh", "list"]);
+    let ran = town::Ran::from(command.env("PEERMESH_ADMIN_TOKEN", "wrong").output().unwrap());
+    assert!(ran.code == 3 && ran.err.contains("token"), "{ran:?}");
+}

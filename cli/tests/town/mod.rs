@@ -1,0 +1,238 @@
+//! A small town for tests: one data directory, one broker process on a free port, commands that run against
+//! it.
+
+#![allow(dead_code, reason = "each test file uses its own part of the town")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything that must happen may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A data directory and the port its broker uses.
+pub(crate) struct Town {
+    dir: TempDir,
+    pub(crate) port: u16,
+}
+
+impl Town {
+    /// An empty town.
+    pub(crate) fn new() -> Town {
+        Town { dir: tempfile::tempdir().unwrap(), port: free_port() }
+    }
+
+    /// The directory everything of this town lies in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The data directory of broker and peers: the user's own, under a home of the town.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join(".local/share/peermesh")
+    }
+
+    /// The command with nothing of the tester's environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_peermesh"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command that must succeed, and gives the one JSON value it printed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let mut arguments = arguments.to_vec();
+        arguments.push("--json");
+        let ran = self.run(&arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.json()
+    }
+
+    /// Starts a broker and waits until it listens.
+    pub(crate) fn serve(&self) -> Process {
+        self.serve_with(&[])
+    }
+
+    /// Starts a broker with these variables and waits until it listens.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Process {
+        let port = self.port.to_string();
+        let mut command = self.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
+        command.envs(variables.iter().copied());
+        let mut broker = Process::logging(command);
+        broker.says("broker listening");
+        broker
+    }
+
+    /// Makes mesh `demo` with these members, each with a profile of its name.
+    pub(crate) fn settle(&self, names: &[&str]) {
+        self.json(&["mesh", "create", "demo"]);
+        let uses = names.len().to_string();
+        let invite = self.json(&["invite", "demo", "--uses", &uses]);
+        for name in names {
+            self.json(&["join", invite["url"].as_str().unwrap(), "--as", name]);
+        }
+    }
+
+    /// The texts that an inbox prints, in order.
+    pub(crate) fn inbox(&self, name: &str) -> Vec<String> {
+        let messages = self.json(&["inbox", "--as", name]);
+        let text = |message: &Value| message["text"].as_str().unwrap_or("(unreadable)").to_owned();
+        messages.as_array().unwrap().iter().map(text).collect()
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The one JSON value on standard output.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A process whose lines are read as they come. It is killed when the test ends.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    /// Every line so far.
+    pub(crate) log: Vec<String>,
+}
+
+impl Process {
+    /// Starts a process and reads its standard error.
+    pub(crate) fn logging(mut command: Command) -> Process {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stream = child.stderr.take().unwrap();
+        Process::reading(child, stream)
+    }
+
+    /// Starts a process and reads its standard output.
+    pub(crate) fn printing(mut command: Command) -> Process {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stream = child.stdout.take().unwrap();
+        Process::reading(child, stream)
+    }
+
+    fn reading(child: Child, stream: impl Read + Send + 'static) -> Process {
+        let (tell, lines) = channel();
+        let reader = BufReader::new(stream);
+        thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        Process { child, lines, log: Vec::new() }
+    }
+
+    /// The next line, read as JSON.
+    pub(crate) fn prints(&mut self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Waits for a record with this message and gives it.
+    pub(crate) fn says(&mut self, msg: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no record {msg:?}; the log is:\n{}", self.log.join("\n"));
+            };
+            self.log.push(line.clone());
+            match serde_json::from_str::<Value>(&line) {
+                Ok(record) if record["msg"] == msg => return record,
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until an `inbox --follow` is connected.
+    pub(crate) fn greets_follower(&mut self) {
+        while self.says("ws hello")["session_id"] != "peermesh-follow" {}
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Kills it as a power cut would: nothing is flushed, nothing is said.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end, which must come within `patience`; reads the rest of its log.
+    pub(crate) fn ends(&mut self, patience: Duration) -> ExitStatus {
+        let until = Instant::now() + patience;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                Instant::now() < until,
+                "still running after {patience:?}; log:\n{}",
+                self.log.join("\n")
+            );
+            thread::sleep(Duration::from_millis(10));
+        };
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.log.push(line);
+        }
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago, below those that the system gives to outgoing connections: nobody takes
+/// it before the broker does, and a broker that restarts gets it again.
+fn free_port() -> u16 {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    loop {
+        let place = std::process::id().wrapping_mul(97).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + place % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

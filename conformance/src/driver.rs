@@ -1,0 +1,215 @@
+//! What a story is played on: a broker with its store, and byte streams to it.
+//!
+//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`] starts the
+//! runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use peermesh_core::broker::{Broker, Setup};
+use peermesh_core::config::{Config, Limits, Secret};
+use peermesh_core::ids::ShardId;
+use peermesh_core::note::{Level, Note};
+use peermesh_core::stats::{Counter, Gauge, Series, Stats};
+
+use crate::story::act::Mood;
+use crate::story::{Terms, Told};
+
+pub mod core;
+pub mod moody;
+pub mod smol;
+
+/// What the admin API of every story's broker accepts.
+pub const ADMIN_TOKEN: &str = "the-admin-token-of-stories";
+
+/// The longest wait for something that must happen, in milliseconds.
+pub const PATIENCE_MS: u64 = 2_000;
+
+/// A byte stream to the broker, by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineId(pub usize);
+
+/// A broker with its store, and byte streams to it.
+pub trait Stage {
+    /// Opens a byte stream, from another address than the stage's own if one is given.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached, or the stage has no such address.
+    fn dial(&mut self, from: Option<IpAddr>) -> Told<LineId>;
+
+    /// Writes to a stream. A stream that is gone is noticed when it is read.
+    fn write(&mut self, line: LineId, bytes: &[u8]);
+
+    /// Ends our side of a stream.
+    fn hang_up(&mut self, line: LineId);
+
+    /// Forgets a stream: both sides end without a word.
+    fn drop_line(&mut self, line: LineId);
+
+    /// Stops and resumes taking bytes from a stream.
+    fn set_reading(&mut self, line: LineId, reading: bool);
+
+    /// Appends what arrived on a stream; true when nothing more will come.
+    fn read(&mut self, line: LineId, into: &mut Vec<u8>) -> bool;
+
+    /// Lets the world go on until something may have happened; false when the time `until` (in milliseconds since
+    /// the story began) came first.
+    ///
+    /// # Errors
+    /// When the broker is gone though nobody ended it.
+    fn step(&mut self, until: u64) -> Told<bool>;
+
+    /// Milliseconds since the story began.
+    fn now(&self) -> u64;
+
+    /// Unix milliseconds, as the broker knows them.
+    fn wall(&self) -> i64;
+
+    /// Moves the broker's wall clock.
+    ///
+    /// # Errors
+    /// When this stage has the host's clock.
+    fn jump(&mut self, millis: i64) -> Told<()>;
+
+    /// Tells the broker to drain.
+    fn drain(&mut self);
+
+    /// Ends the broker in the middle of whatever it does; all its streams end.
+    fn cut(&mut self);
+
+    /// True once the broker has ended.
+    fn is_over(&self) -> bool;
+
+    /// Starts the broker again, over the same store.
+    ///
+    /// # Errors
+    /// When it does not start.
+    fn start(&mut self) -> Told<()>;
+
+    /// Changes the store's mood.
+    fn set_mood(&mut self, mood: Mood);
+
+    /// Takes the log records since the last call.
+    fn notes(&mut self) -> Vec<Note>;
+
+    /// Ends the world.
+    ///
+    /// # Errors
+    /// When it does not end in good order.
+    fn end(self: Box<Self>) -> Told<()>;
+}
+
+/// The shards of one life of a broker. Every life has its own seed, and the same life always the same.
+pub(crate) fn brokers(config: &Arc<Config>, shards: u16, life: u8) -> Vec<Broker> {
+    (0..shards)
+        .map(|shard| {
+            let mut seed = [life; 32];
+            seed[..2].copy_from_slice(&shard.to_le_bytes());
+            Broker::new(Setup { shard: ShardId(shard), shards, config: Arc::clone(config), seed })
+        })
+        .collect()
+}
+
+/// The configuration a story asks for.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn config(terms: &Terms) -> Told<Arc<Config>> {
+    let mut limits = Limits::default();
+    // Counters are looked at by stories, so they are published often.
+    limits.set("stats_ms", 50).map_err(|error| error.to_string())?;
+    for (name, value) in &terms.limits {
+        limits.set(name, *value).map_err(|error| error.to_string())?;
+    }
+    if let Err(errors) = limits.check() {
+        let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        return Err(lines.join("; ").into());
+    }
+    let mut config = Config {
+        limits,
+        public_url: "ws://broker.test/ws".to_owned(),
+        version: "0.1.0".to_owned(),
+        git_sha: "story".to_owned(),
+        admin_token: Secret::new(ADMIN_TOKEN),
+        hook_token: None,
+        allowed_origins: Vec::new(),
+        trusted_proxies: Vec::new(),
+        vault_key: Secret::new([7; 32]),
+        log_level: Level::Trace,
+    };
+    for (name, value) in &terms.config {
+        let list = || value.split(',').map(str::trim);
+        match name.as_str() {
+            "public_url" => config.public_url.clone_from(value),
+            "hook_token" => config.hook_token = Some(Secret::new(value.as_bytes())),
+            "allowed_origins" => config.allowed_origins = list().map(str::to_owned).collect(),
+            "trusted_proxies" => {
+                let addresses: Result<_, _> = list().map(str::parse).collect();
+                config.trusted_proxies = addresses.map_err(|_| format!("config {name}: {value}"))?;
+            }
+            "log_level" => {
+                config.log_level = Level::parse(value).ok_or_else(|| format!("config {name}: {value}"))?;
+            }
+            _ => return Err(format!("no such setting: {name}").into()),
+        }
+    }
+    Ok(Arc::new(config))
+}
+
+/// The metrics page of a story's broker: every series on a line, summed over the shards.
+pub(crate) fn page(shards: &[Stats]) -> Bytes {
+    let mut page = String::new();
+    let mut line = |series: Series, value: i128| {
+        let label = series.label.map(|(name, value)| format!("{{{name}=\"{value}\"}}")).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{}{label} {value}", series.name);
+    };
+    for counter in Counter::ALL {
+        line(counter.series(), shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum());
+    }
+    for gauge in Gauge::ALL {
+        line(gauge.series(), shards.iter().map(|stats| i128::from(stats.gauge(*gauge))).sum());
+    }
+    Bytes::from(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(limits: &[(&str, u64)], settings: &[(&str, &str)]) -> Terms {
+        Terms {
+            limits: limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            config: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            shards: 1,
+            ..Terms::default()
+        }
+    }
+
+    #[test]
+    fn a_story_sets_limits_and_settings_by_their_names() {
+        let terms = terms(&[("lease_ms", 300)], &[("trusted_proxies", "10.0.0.1, ::1"), ("hook_token", "x")]);
+        let config = config(&terms).unwrap();
+        assert_eq!((config.limits.lease_ms(), config.trusted_proxies.len()), (300, 2));
+        assert!(config.hook_token.is_some());
+    }
+
+    #[test]
+    fn what_does_not_exist_or_contradicts_itself_is_refused() {
+        assert!(config(&terms(&[("no_such", 1)], &[])).is_err());
+        assert!(config(&terms(&[("pong_ms", 50)], &[])).is_err());
+        assert!(config(&terms(&[], &[("no_such", "x")])).is_err());
+    }
+
+    #[test]
+    fn the_page_sums_the_shards() {
+        let mut one = Stats::default();
+        one.count(Counter::RoutedNow);
+        let page = page(&[one.clone(), one]);
+        let page = std::str::from_utf8(&page).unwrap();
+        assert!(page.lines().any(|line| line == "broker_messages_routed_total{priority=\"now\"} 2"));
+        assert!(page.lines().any(|line| line == "broker_connections_active 0"));
+    }
+}

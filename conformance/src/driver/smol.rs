@@ -1,0 +1,336 @@
+//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its own.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use peermesh_core::machine::{Deadline, Input, Machine, Order, Output, Outputs};
+use peermesh_core::note::Note;
+use peermesh_core::store::Driver;
+use peermesh_core::time::Now;
+use peermesh_runtime_smol::{Lanes, Plan, Running};
+use peermesh_store::sqlite;
+use tempfile::TempDir;
+
+use crate::driver::moody::{Moody, SharedMood};
+use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
+use crate::story::act::Mood;
+use crate::story::{Said, Terms, Told};
+
+/// Readers of the store.
+const READERS: usize = 2;
+
+/// The shards of one life.
+pub type Makes = Box<dyn Fn(u8) -> Vec<Box<dyn Machine + Send>>>;
+/// Opens the store: once for every life.
+pub type Opens = Box<dyn FnMut(&SharedMood) -> Told<Lanes>>;
+
+/// See the module's own words.
+pub struct Sockets {
+    make: Makes,
+    open: Opens,
+    life: u8,
+    addr: SocketAddr,
+    running: Option<Running>,
+    /// Cuts this life short.
+    fuse: Arc<AtomicBool>,
+    over: bool,
+    mood: SharedMood,
+    lines: Vec<Line>,
+    notes: Vec<Note>,
+    tell: Sender<Event>,
+    told: Receiver<Event>,
+    began: Instant,
+}
+
+/// What the threads of this stage have to say.
+enum Event {
+    Arrived(LineId, Vec<u8>),
+    Ended(LineId),
+    Noted(Note),
+    Over(thread::Result<()>),
+}
+
+struct Line {
+    stream: TcpStream,
+    gate: Arc<Gate>,
+    arrived: Vec<u8>,
+    ended: bool,
+}
+
+/// Lets a reading thread pass, or not.
+#[derive(Default)]
+struct Gate {
+    shut: Mutex<bool>,
+    moved: Condvar,
+}
+
+impl Sockets {
+    /// A broker over an embedded store, as a story wants it.
+    ///
+    /// # Errors
+    /// When its terms are no configuration, or it does not start.
+    pub fn new(terms: &Terms) -> Told<Sockets> {
+        let (config, shards) = (config(terms)?, terms.shards);
+        let make = move |life| {
+            let boxed = |broker| Box::new(broker) as Box<dyn Machine + Send>;
+            brokers(&config, shards, life).into_iter().map(boxed).collect()
+        };
+        let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
+        Sockets::of(Box::new(make), Box::new(move |mood| open_store(&dir, mood)))
+    }
+
+    /// Any machines over any store.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn of(make: Makes, open: Opens) -> Told<Sockets> {
+        let (tell, told) = channel();
+        let mut sockets = Sockets {
+            make,
+            open,
+            life: 0,
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            running: None,
+            fuse: Arc::default(),
+            over: false,
+            mood: SharedMood::default(),
+            lines: Vec::new(),
+            notes: Vec::new(),
+            tell,
+            told,
+            began: Instant::now(),
+        };
+        sockets.start()?;
+        Ok(sockets)
+    }
+
+    /// Waits for the end of this life on a thread of its own.
+    fn join(&mut self) {
+        if let Some(running) = self.running.take() {
+            let tell = self.tell.clone();
+            thread::spawn(move || {
+                let end = panic::catch_unwind(AssertUnwindSafe(|| running.join()));
+                tell.send(Event::Over(end))
+            });
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Told<()> {
+        match event {
+            Event::Arrived(line, bytes) => self.lines[line.0].arrived.extend(bytes),
+            Event::Ended(line) => self.lines[line.0].ended = true,
+            Event::Noted(note) => self.notes.push(note),
+            Event::Over(end) => {
+                self.over = true;
+                end.map_err(|panic| panicked(panic.as_ref()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Said {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Said(format!("the broker panicked: {}", text.unwrap_or_default()))
+}
+
+fn open_store(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
+    let store = sqlite::open(dir.path(), READERS).map_err(|error| format!("the store: {error}"))?;
+    let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
+    Ok(Lanes { writers: vec![moody(store.writer)], readers: store.readers.into_iter().map(moody).collect() })
+}
+
+impl Stage for Sockets {
+    fn dial(&mut self, from: Option<IpAddr>) -> Told<LineId> {
+        if from.is_some_and(|from| !from.is_loopback()) {
+            return Err("real sockets have no such address; make the story `memory-only:`".into());
+        }
+        let id = LineId(self.lines.len());
+        let open = || {
+            let stream = TcpStream::connect(self.addr)?;
+            stream.set_nodelay(true)?;
+            stream.set_write_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
+            let reader = stream.try_clone()?;
+            Ok((stream, reader))
+        };
+        let (stream, reader) = open().map_err(|error: std::io::Error| format!("connect: {error}"))?;
+        let gate = Arc::new(Gate::default());
+        self.lines.push(Line { stream, gate: Arc::clone(&gate), arrived: Vec::new(), ended: false });
+        let tell = self.tell.clone();
+        thread::spawn(move || listen(id, reader, &gate, &tell));
+        Ok(id)
+    }
+
+    fn write(&mut self, line: LineId, bytes: &[u8]) {
+        // Whether the peer is gone is seen when the stream is read.
+        let _ = self.lines[line.0].stream.write_all(bytes);
+    }
+
+    fn hang_up(&mut self, line: LineId) {
+        let _ = self.lines[line.0].stream.shutdown(Shutdown::Write);
+    }
+
+    fn drop_line(&mut self, line: LineId) {
+        let line = &mut self.lines[line.0];
+        line.gate.set(false);
+        line.ended = true;
+        let _ = line.stream.shutdown(Shutdown::Both);
+    }
+
+    fn set_reading(&mut self, line: LineId, reading: bool) {
+        self.lines[line.0].gate.set(!reading);
+    }
+
+    fn read(&mut self, line: LineId, into: &mut Vec<u8>) -> bool {
+        let line = &mut self.lines[line.0];
+        into.append(&mut line.arrived);
+        line.ended
+    }
+
+    fn step(&mut self, until: u64) -> Told<bool> {
+        let wait = Duration::from_millis(until).saturating_sub(self.began.elapsed());
+        let Ok(event) = self.told.recv_timeout(wait) else { return Ok(false) };
+        self.take(event)?;
+        while let Ok(event) = self.told.try_recv() {
+            self.take(event)?;
+        }
+        Ok(true)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn wall(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn jump(&mut self, _: i64) -> Told<()> {
+        Err("the clock of the host cannot be moved; make the story `memory-only:`".into())
+    }
+
+    fn drain(&mut self) {
+        if let Some(running) = &self.running {
+            running.order(Order::Drain);
+        }
+        self.join();
+    }
+
+    fn cut(&mut self) {
+        self.fuse.store(true, Ordering::SeqCst);
+        self.drain();
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn start(&mut self) -> Told<()> {
+        self.life += 1;
+        self.fuse = Arc::default();
+        self.over = false;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
+        self.addr = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
+        let fused =
+            |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
+        let tell = self.tell.clone();
+        let plan = Plan {
+            listener,
+            shards: (self.make)(self.life).into_iter().map(fused).collect(),
+            lanes: (self.open)(&self.mood)?,
+            note: Arc::new(move |note| {
+                // Nobody listens once the story is over.
+                let _ = tell.send(Event::Noted(note));
+            }),
+            scrape: Arc::new(|snapshots, _| page(snapshots)),
+        };
+        let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn set_mood(&mut self, mood: Mood) {
+        self.mood.set(mood);
+    }
+
+    fn notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn end(mut self: Box<Self>) -> Told<()> {
+        self.cut();
+        for line in 0..self.lines.len() {
+            self.drop_line(LineId(line));
+        }
+        let until = self.now() + 3 * PATIENCE_MS;
+        while !self.over {
+            if !self.step(until)? {
+                return Err("the run does not end".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a stream to its end.
+fn listen(id: LineId, mut stream: TcpStream, gate: &Gate, tell: &Sender<Event>) {
+    let mut buffer = vec![0; 64 * 1_024];
+    loop {
+        gate.pass();
+        match stream.read(&mut buffer) {
+            Ok(read) if read > 0 => {
+                if tell.send(Event::Arrived(id, buffer[..read].to_vec())).is_err() {
+                    return;
+                }
+            }
+            Ok(_) | Err(_) => {
+                // Nobody listens once the story is over.
+                let _ = tell.send(Event::Ended(id));
+                return;
+            }
+        }
+    }
+}
+
+impl Gate {
+    fn set(&self, shut: bool) {
+        *self.shut.lock().unwrap_or_else(PoisonError::into_inner) = shut;
+        self.moved.notify_all();
+    }
+
+    fn pass(&self) {
+        let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.moved.wait_while(shut, |shut| *shut).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A machine that can be cut short: it then ends at its next input, whatever it is in the middle of.
+struct Fused {
+    inner: Box<dyn Machine + Send>,
+    fuse: Arc<AtomicBool>,
+}
+
+impl Machine for Fused {
+    fn handle(&mut self, now: Now, input: Input<'_>, todo: &mut Outputs) -> Option<Deadline> {
+        if self.fuse.load(Ordering::SeqCst) {
+            todo.push(Output::Finished);
+            return None;
+        }
+        self.inner.handle(now, input, todo)
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets").field("addr", &self.addr).field("over", &self.over).finish_non_exhaustive()
+    }
+}

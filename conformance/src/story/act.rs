@@ -1,0 +1,266 @@
+//! What one step of a story does or demands, as values.
+
+use std::net::IpAddr;
+
+use crate::story::given::{Data, Given};
+use crate::story::pattern::Pattern;
+
+/// What one step does or demands.
+#[derive(Debug)]
+pub enum Act {
+    /// `let NAME = DATA`
+    Let(String, Data),
+    /// `mesh NAME [with PEER [(role)], …]`
+    Mesh(String, Vec<(String, String)>),
+    /// `wait LENGTH`, in milliseconds
+    Wait(u64),
+    /// `clock jumps ±LENGTH`, in milliseconds
+    ClockJumps(i64),
+    /// `broker restarts|crashes|drains`
+    Broker(Fate),
+    /// `store …`
+    Store(Mood),
+    /// `http METHOD TARGET [with …] [BODY] -> STATUS …`
+    Http(Exchange),
+    /// `raw DATA -> DATA`: a stream of its own, that must answer so and end
+    Raw(Data, Data),
+    /// `metric SERIES VALUE`
+    Metric(String, String),
+    /// `[no] log "message" [PATTERN]`
+    Log(bool, String, Option<Pattern>),
+    /// `PEER …`
+    Peer(Peer, Deed),
+}
+
+/// What happens to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It drains, ends and starts again.
+    Restart,
+    /// It ends in the middle of whatever it does, and starts again.
+    Crash,
+    /// It is told to drain.
+    Drain,
+}
+
+/// How the store behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mood {
+    /// What goes wrong.
+    pub ill: Option<Ill>,
+    /// How long each request takes, in milliseconds.
+    pub delay_ms: u64,
+}
+
+/// What can go wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ill {
+    /// Nothing is performed: unavailable.
+    Unavailable,
+    /// Nothing is written: no room. Questions are answered.
+    Full,
+    /// Nothing is performed: the data cannot be trusted.
+    Corrupt,
+    /// Writes are performed, but their replies are lost: outcome unknown.
+    ForgetsReplies,
+    /// Writes are not performed, and nobody knows: outcome unknown.
+    LosesCommits,
+}
+
+/// Who acts: a name, its session if it is one, and which of several connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peer {
+    /// The member, or a nameless stranger.
+    pub name: String,
+    /// The session; without one it is the member's own connection.
+    pub session: Option<String>,
+    /// Tells connections of the same identity apart.
+    pub number: u32,
+}
+
+/// What a peer does or sees.
+#[derive(Debug)]
+pub enum Deed {
+    /// `dials [from ADDRESS]`: a byte stream and nothing more
+    Dials(Option<IpAddr>),
+    /// `opens [with HEADER=…] [-> STATUS]`: dials if need be, and asks for the upgrade
+    Opens(Vec<(String, Given)>, u16),
+    /// `greets` or, when the acknowledgement must follow, `connects`
+    Greets(Greeting),
+    /// `repeats hello of PEER`: exactly the bytes of that peer's last hello
+    Repeats(Peer),
+    /// `joins MESH`: enrols with an invite of its own
+    Joins(String),
+    /// `sends [N times] …`
+    Sends(u32, Sending),
+    /// `tells WHOM DATA [as ID] [with FIELD=…]`
+    Tells(Telling),
+    /// `sees [N times] …`
+    Sees(u32, Sight),
+    /// `hears DATA [PATTERN]`: a push whose ciphertext is that text
+    Hears(Data, Option<Pattern>),
+    /// `acks [ID]`: the message heard last, or this one
+    Acks(Option<String>),
+    /// `closes [CODE [REASON]]`
+    Closes(u16, String),
+    /// `hangs up`: ends its side of the stream
+    HangsUp,
+    /// `drops`: the stream is gone
+    Drops,
+    /// `stops reading` or `reads again`
+    Reads(bool),
+    /// `ignores pings` or `answers pings`
+    Answers(bool),
+}
+
+/// A hello to be made and signed.
+#[derive(Debug)]
+pub struct Greeting {
+    /// By `hello` with a session key, as clients do that never acknowledge.
+    pub legacy: bool,
+    /// The acknowledgement must be the next frame.
+    pub awaited: bool,
+    /// Fields changed before signing.
+    pub with: Changes,
+    /// Fields changed after signing.
+    pub then: Changes,
+}
+
+/// Fields to set (by dotted path), and fields to leave out.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Path and value.
+    pub set: Vec<(String, Given)>,
+    /// Paths.
+    pub unset: Vec<String>,
+}
+
+/// What a peer sends.
+#[derive(Debug)]
+pub enum Sending {
+    /// JSON as it stands, in one text frame.
+    Json(String),
+    /// One frame.
+    Frame(FrameSpec, Data),
+    /// Bytes of the stream.
+    Bytes(Data),
+}
+
+/// A frame with whatever header the story wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameSpec {
+    /// The opcode.
+    pub op: u8,
+    /// The final fragment.
+    pub fin: bool,
+    /// Reserved bits, as a number from 0 to 7.
+    pub rsv: u8,
+    /// The payload is masked.
+    pub mask: bool,
+    /// The length in the header, when it is not the payload's.
+    pub length: Option<u64>,
+}
+
+impl FrameSpec {
+    /// A plain frame of that opcode, as a client must send it.
+    pub fn of(op: u8) -> FrameSpec {
+        FrameSpec { op, fin: true, rsv: 0, mask: true, length: None }
+    }
+}
+
+/// A message to somebody.
+#[derive(Debug)]
+pub struct Telling {
+    /// A peer, or a target as the wire has it (`*`, `@group`, …).
+    pub whom: String,
+    /// The text.
+    pub text: Data,
+    /// `id` and `client_message_id`.
+    pub id: Option<String>,
+    /// Other fields.
+    pub with: Changes,
+}
+
+/// What a peer must see next.
+#[derive(Debug)]
+pub enum Sight {
+    /// A frame of this `type` (any type when empty).
+    Frame(String, Option<Pattern>),
+    /// A system event of this name, wherever it stands among the events.
+    Event(String, Option<Pattern>),
+    /// No system event of this name, for that many milliseconds.
+    NoEvent(String, u64),
+    /// No frame but system events, for that many milliseconds.
+    Nothing(u64),
+    /// A close frame.
+    Close(u16, Option<String>),
+    /// The end of the stream.
+    End,
+    /// A ping of the broker.
+    Ping,
+    /// A pong with this payload.
+    Pong(Data),
+    /// Bytes of the stream, before or instead of an upgrade.
+    Bytes(Data),
+}
+
+/// An HTTP request and what must come back.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The method.
+    pub method: String,
+    /// The target.
+    pub target: String,
+    /// Headers.
+    pub headers: Vec<(String, Given)>,
+    /// The body.
+    pub body: Body,
+    /// The status that must come back.
+    pub status: u16,
+    /// Headers that must come back, by lower-case name.
+    pub expect_headers: Vec<(String, Given)>,
+    /// The body that must come back.
+    pub expect: Expected,
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub enum Body {
+    /// None.
+    None,
+    /// JSON as it stands.
+    Json(String),
+    /// Bytes.
+    Data(Data),
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub enum Expected {
+    /// Whatever it is.
+    Anything,
+    /// JSON.
+    Json(Pattern),
+    /// A part of it.
+    Part(Data),
+}
+
+impl Act {
+    /// How long this step waits for certain, in milliseconds.
+    pub fn waits_ms(&self) -> u64 {
+        match self {
+            Act::Wait(ms) | Act::Peer(_, Deed::Sees(_, Sight::Nothing(ms) | Sight::NoEvent(_, ms))) => *ms,
+            _ => 0,
+        }
+    }
+}
+
+impl Peer {
+    /// The name its key follows from: the session's, or the member's own.
+    pub fn identity(&self) -> String {
+        match &self.session {
+            Some(session) => format!("{}.{session}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The end of a turn: what surfaces wanted becomes frames, store requests and log records.
+//!
+//! The one place where effects become bytes. Performing one effect may let a connection read on, which may want
+//! more, so this goes on until nothing is wanted; every round uses up bytes that were received before.
+
+use super::client::{Bound, Client};
+use super::relay::Errand;
+use super::{After, Broker, Timer};
+use crate::conn::{Chunk, frame_text};
+use crate::ids::{ConnId, Ticket};
+use crate::machine::{Output, Outputs};
+use crate::stats::{Counter, Gauge};
+use crate::store::{Ended, Found, StoreResult};
+use crate::surface::{Effect, SessionId};
+use crate::time::Now;
+use crate::wire::http::Response;
+
+/// From this many recipients on, a text is framed once and shared.
+const SHARED_FROM: usize = 2;
+
+impl Broker {
+    pub(super) fn apply(&mut self, now: Now, todo: &mut Outputs) {
+        while !self.effects.list.is_empty() || !self.resumed.is_empty() {
+            let mut effects = std::mem::take(&mut self.effects);
+            for effect in effects.list.drain(..) {
+                self.perform(now, effect, &effects.arena, todo);
+            }
+            effects.arena.clear();
+            if self.effects.list.is_empty() {
+                self.effects = effects;
+            }
+            for SessionId(id) in std::mem::take(&mut self.resumed) {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    if client.connection.has_kept() {
+                        broker.read(now, id, client, Chunk::empty(), todo);
+                    }
+                });
+            }
+        }
+        for (op, after) in self.work.writes.drain(..) {
+            self.commits.stage(op, After::Mesh(after));
+        }
+        for (query, after) in self.work.questions.drain(..) {
+            self.commits.ask(query, After::Mesh(after));
+        }
+        self.commits.flush(now.mono, todo);
+        let (commits, retries) = self.commits.take_counts();
+        self.stats.add(Counter::Commits, commits);
+        self.stats.add(Counter::CommitRetries, retries);
+        for no in self.meshes.take_touched() {
+            match self.meshes.deadline(no) {
+                Some(deadline) => self.timers.arm(Timer::Mesh(no), deadline.at),
+                None => self.timers.disarm(Timer::Mesh(no)),
+            }
+        }
+        for note in self.notes.drain(..) {
+            todo.push(Output::Note(note));
+        }
+    }
+
+    fn perform(&mut self, now: Now, effect: Effect, arena: &[u8], todo: &mut Outputs) {
+        match effect {
+            Effect::Tell { session: SessionId(id), text } => {
+                self.with_client(now, id, todo, |_, client, todo| {
+                    client.connection.send(now.mono, &arena[text], id, todo);
+                });
+            }
+            Effect::TellMany { sessions, text } => self.tell_many(now, &sessions, &arena[text], todo),
+            Effect::Answer { session: SessionId(id), status, body } => {
+                let headers = vec![("Content-Type", "application/json".to_owned())];
+                let mut response = Response { status, headers, body };
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    super::routes::finish(&mut response, client);
+                    broker.respond(now, id, client, &response, todo);
+                });
+            }
+            Effect::Bind { session: SessionId(id), peer } => {
+                let alive = self.with_client(now, id, todo, |broker, client, _| {
+                    broker.bind(now, id, client, peer);
+                });
+                if alive.is_none() {
+                    self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, SessionId(id)));
+                }
+                self.resumed.push(SessionId(id));
+            }
+            Effect::Ping { session: SessionId(id), payload } => {
+                self.with_client(now, id, todo, |_, client, todo| {
+                    client.connection.ping(now.mono, &payload, id, todo);
+                });
+            }
+            Effect::Resume { session } => self.resumed.push(session),
+            Effect::Enter { session: SessionId(id), mesh, call } => {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    broker.run_errand(now, id, client, Errand::Admin(mesh, call), todo);
+                });
+            }
+            Effect::End { session: SessionId(id), fault } => {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    broker.end(now, id, client, fault, todo);
+                });
+            }
+        }
+    }
+
+    fn tell_many(&mut self, now: Now, sessions: &[SessionId], text: &[u8], todo: &mut Outputs) {
+        let shared = (sessions.len() >= SHARED_FROM).then(|| frame_text(text));
+        for SessionId(id) in sessions {
+            self.with_client(now, *id, todo, |_, client, todo| match &shared {
+                Some(frame) => client.connection.send_shared(now.mono, frame, *id, todo),
+                None => client.connection.send(now.mono, text, *id, todo),
+            });
+        }
+    }
+
+    /// Answers an HTTP request; the connection ends after it.
+    pub(super) fn respond(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        response: &Response,
+        todo: &mut Outputs,
+    ) {
+        client.bound = Bound::Closing;
+        self.leave_lobby(id, client);
+        self.timers.disarm(Timer::Hello(id));
+        client.connection.respond(now.mono, response, id, todo);
+        if client.ended {
+            client.connection.ended(now.mono, id, todo);
+        }
+    }
+
+    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult) {
+        let mut released = Vec::new();
+        self.commits.stored(now.mono, ticket, result, &mut released);
+        for (after, ended) in released {
+            match after {
+                After::Health => {
+                    let alive = matches!(&ended, Ended::Found(found) if **found == Found::Alive);
+                    self.health_known(now, alive);
+                }
+                After::Mesh(after) => {
+                    if let Ended::Refused(error) = &ended {
+                        self.store_failed(error);
+                    }
+                    self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));
+                }
+            }
+        }
+        self.stats.set(Gauge::DbHealthy, i64::from(self.health.is_up()));
+    }
+}

@@ -1,0 +1,91 @@
+//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, end.
+
+use super::{Broker, Timer};
+use crate::fault::Fault;
+use crate::ids::ConnId;
+use crate::machine::{Output, Outputs};
+use crate::time::Now;
+
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Serving,
+    /// Commits in flight are awaited, and their acks.
+    Finishing,
+    /// Everybody was told; their goodbyes are awaited.
+    Closing,
+    /// Over.
+    Finished,
+}
+
+impl Drain {
+    pub(super) fn is_on(&self) -> bool {
+        self.stage != Stage::Serving
+    }
+}
+
+impl Broker {
+    pub(super) fn begin_drain(&mut self, now: Now) {
+        if self.drain.is_on() {
+            return;
+        }
+        self.drain.stage = Stage::Finishing;
+        for timer in [Timer::Status, Timer::Retention, Timer::Health] {
+            self.timers.disarm(timer);
+        }
+        self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.drain_ms()));
+        self.with_meshes(now, super::super::mesh::Meshes::drain);
+    }
+
+    /// Takes the next step once the one before is done.
+    pub(super) fn go_on_draining(&mut self, now: Now, todo: &mut Outputs) {
+        if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
+            self.say_goodbye(now, todo);
+        }
+        if self.drain.stage == Stage::Closing && self.open.is_empty() && self.commits.is_idle() {
+            self.finish(todo);
+        }
+    }
+
+    fn say_goodbye(&mut self, now: Now, todo: &mut Outputs) {
+        self.drain.stage = Stage::Closing;
+        let all: Vec<ConnId> = self.open.iter().copied().collect();
+        for id in all {
+            self.with_client(now, id, todo, |broker, client, todo| {
+                if client.connection.is_open() {
+                    broker.end(now, id, client, Fault::ShuttingDown, todo);
+                } else if matches!(client.bound, super::Bound::Lobby) {
+                    broker.depart(now, id, client);
+                    client.connection.abort(id, todo);
+                }
+            });
+        }
+        self.apply(now, todo);
+    }
+
+    /// It has lasted long enough: whoever is left is dropped.
+    pub(super) fn drain_timeout(&mut self, now: Now, todo: &mut Outputs) {
+        if self.drain.stage == Stage::Finishing {
+            self.say_goodbye(now, todo);
+            self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.close_ms()));
+            return;
+        }
+        let all: Vec<ConnId> = self.open.iter().copied().collect();
+        for id in all {
+            self.with_client(now, id, todo, |_, client, todo| client.connection.abort(id, todo));
+        }
+        self.finish(todo);
+    }
+
+    fn finish(&mut self, todo: &mut Outputs) {
+        if self.drain.stage != Stage::Finished {
+            self.drain.stage = Stage::Finished;
+            todo.push(Output::Finished);
+        }
+    }
+}

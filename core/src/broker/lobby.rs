@@ -1,0 +1,157 @@
+//! Connections that nobody has authenticated yet: how many, from where, and what their first message may be.
+//!
+//! *Always holds:* over a cap it is the oldest silent connection that goes, never the newcomer (HSK-01, HSK-06).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::client::{Bound, Client, say};
+use super::relay::Errand;
+use super::{Broker, Timer};
+use crate::fault::Fault;
+use crate::ids::ConnId;
+use crate::machine::Outputs;
+use crate::mesh::{Greeting, Refusal};
+use crate::stats::{Counter, Gauge};
+use crate::time::Now;
+use crate::wire::http::Response;
+use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
+
+#[derive(Debug, Default)]
+pub(super) struct Lobby {
+    /// Oldest first.
+    silent: BTreeSet<ConnId>,
+    by_address: BTreeMap<IpAddr, BTreeSet<ConnId>>,
+}
+
+impl Broker {
+    pub(super) fn enter_lobby(&mut self, now: Now, id: ConnId, client: Client, todo: &mut Outputs) {
+        self.make_room(now, client.remote, todo);
+        self.count_in(id, client.remote);
+        self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
+        self.clients.insert(id, Some(Box::new(client)));
+        self.open.insert(id);
+        self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn leave_lobby(&mut self, id: ConnId, client: &Client) {
+        if self.lobby.silent.remove(&id)
+            && let Some(mine) = self.lobby.by_address.get_mut(&client.remote)
+        {
+            mine.remove(&id);
+            if mine.is_empty() {
+                self.lobby.by_address.remove(&client.remote);
+            }
+        }
+    }
+
+    /// A trusted proxy names the true address.
+    pub(super) fn move_address(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        to: IpAddr,
+        todo: &mut Outputs,
+    ) {
+        self.leave_lobby(id, client);
+        client.remote = to;
+        self.make_room(now, to, todo);
+        self.count_in(id, to);
+    }
+
+    fn count_in(&mut self, id: ConnId, remote: IpAddr) {
+        self.lobby.silent.insert(id);
+        self.lobby.by_address.entry(remote).or_default().insert(id);
+    }
+
+    fn make_room(&mut self, now: Now, remote: IpAddr, todo: &mut Outputs) {
+        let exempt = remote.is_loopback() || self.config.trusted_proxies.contains(&remote);
+        let same_address = self
+            .lobby
+            .by_address
+            .get(&remote)
+            .filter(|mine| !exempt && mine.len() as u64 >= self.limits.unauthenticated_per_address_max());
+        let oldest = match same_address {
+            Some(mine) => mine.first().copied(),
+            None if self.lobby.silent.len() as u64 >= self.limits.handshakes_max() => {
+                self.lobby.silent.first().copied()
+            }
+            None => None,
+        };
+        let Some(oldest) = oldest else { return };
+        self.stats.count(Counter::Overloaded);
+        self.with_client(now, oldest, todo, |broker, client, todo| {
+            if client.connection.is_open() {
+                broker.end(now, oldest, client, Fault::Overloaded, todo);
+            } else {
+                broker.depart(now, oldest, client);
+                client.connection.abort(oldest, todo);
+            }
+        });
+    }
+
+    /// No hello and no request in time.
+    pub(super) fn hello_timeout(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
+        self.with_client(now, id, todo, |broker, client, todo| match client.bound {
+            Bound::Peer(_) | Bound::Closing => {}
+            Bound::Answering | Bound::Moving(_) => {
+                let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+                broker.respond(now, id, client, &late, todo);
+            }
+            Bound::Lobby | Bound::Joining(_) if client.connection.is_open() => {
+                broker.stats.count(Counter::RejectedHelloTimeout);
+                broker.end(now, id, client, Fault::HelloTimeout, todo);
+            }
+            Bound::Lobby | Bound::Joining(_) => {
+                let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };
+                broker.respond(now, id, client, &late, todo);
+            }
+        });
+    }
+
+    /// A connection's first message must be a hello; anything else is answered, and the time goes on.
+    pub(super) fn first_message(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        text: &str,
+        todo: &mut Outputs,
+    ) {
+        let (kind, named) = match kind_of(text) {
+            Ok(known) => known,
+            Err(why) => return self.bad_request(now, id, client, text, &why.text, todo),
+        };
+        let greeting = match kind.as_str() {
+            "hello" => serde_json::from_str::<Hello>(text).ok().map(|hello| Greeting::Hello(Box::new(hello))),
+            "session_hello" => serde_json::from_str::<SessionHello>(text)
+                .ok()
+                .map(|hello| Greeting::Session(Box::new(hello))),
+            _ => return no_hello(now, id, client, &named, todo),
+        };
+        match greeting {
+            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
+            None => {
+                let refusal = Refusal::unreadable(kind == "session_hello");
+                self.stats.count(refusal.counter);
+                let (code, message) = (refusal.code, refusal.message.as_str());
+                let frame = ErrorFrame { code, message, id: None, request: None, server_time: None };
+                say(now, id, client, &frame, todo);
+                self.end(now, id, client, refusal.fault, todo);
+            }
+        }
+    }
+}
+
+fn no_hello(now: Now, id: ConnId, client: &mut Client, named: &Named<'_>, todo: &mut Outputs) {
+    let request = named.request.as_deref();
+    let frame = ErrorFrame {
+        code: "no_hello",
+        message: "must send hello first",
+        id: named.id.as_deref().or(request),
+        request,
+        server_time: None,
+    };
+    say(now, id, client, &frame, todo);
+}

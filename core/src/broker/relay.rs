@@ -1,0 +1,134 @@
+//! Work that belongs to another shard: the connection moves there with its errand, or a word is passed on.
+
+use super::client::{Bound, Client};
+use super::{Broker, Timer};
+use crate::ids::{ConnId, MeshId, MeshNo, ShardId};
+use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
+use crate::mesh::{Greeting, Hook, HookFound, JoinCall, Status};
+use crate::stats::Gauge;
+use crate::surface::{PresenceNo, SessionId};
+use crate::time::Now;
+use crate::wire::admin::AdminCall;
+
+/// A connection on its way to the shard that does its errand.
+#[derive(Debug)]
+struct Moving {
+    client: Box<Client>,
+    errand: Box<Errand>,
+}
+
+/// What one shard says to another.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// Whom could this hook mean?
+    Asked { ask: u64, hook: Hook },
+    /// These.
+    Found { ask: u64, found: HookFound },
+    /// It means this one.
+    Meant { mesh: MeshNo, presence: PresenceNo, status: Status },
+    /// It means nobody: keep it for a hello.
+    Kept { hook: Hook },
+}
+
+/// What a connection wants from the shard that owns a mesh.
+#[derive(Debug)]
+pub(super) enum Errand {
+    Hello(Box<Greeting>),
+    Join(Box<JoinCall>),
+    Admin(MeshId, AdminCall),
+}
+
+impl Errand {
+    fn mesh(&self) -> MeshId {
+        match self {
+            Errand::Hello(greeting) => MeshId::new(greeting.mesh_id()),
+            Errand::Join(call) => MeshId::new(call.payload.mesh_id.as_str()),
+            Errand::Admin(mesh, _) => mesh.clone(),
+        }
+    }
+}
+
+impl Broker {
+    /// Does a connection's errand here, or sends the connection to the shard that does it.
+    pub(super) fn run_errand(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        errand: Errand,
+        todo: &mut Outputs,
+    ) {
+        let mesh = errand.mesh();
+        if !self.meshes.owns(&mesh) {
+            client.bound = Bound::Moving(Box::new(errand));
+            return self.move_on(id, client, todo);
+        }
+        let session = SessionId(id);
+        match errand {
+            Errand::Hello(greeting) => {
+                client.bound = Bound::Joining(mesh);
+                self.with_meshes(now, |meshes, cx| meshes.greet(cx, session, *greeting));
+            }
+            Errand::Join(call) => {
+                client.bound = Bound::Answering;
+                self.with_meshes(now, |meshes, cx| meshes.join(cx, session, call));
+            }
+            Errand::Admin(mesh, call) => {
+                client.bound = Bound::Answering;
+                self.with_meshes(now, |meshes, cx| meshes.admin_in(cx, session, mesh, call));
+            }
+        }
+    }
+
+    /// Moves a connection once nothing of it is on its way.
+    pub(super) fn move_on(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
+        if !client.connection.is_quiet() || client.granted {
+            return;
+        }
+        let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
+        self.leave_lobby(id, client);
+        let to = self.shards.owner(&errand.mesh());
+        let moved = client.move_out(&self.limits);
+        let parcel = Parcel::new(Moving { client: Box::new(moved), errand });
+        todo.push(Output::Handoff { conn: id, to, parcel });
+    }
+
+    pub(super) fn adopted(&mut self, now: Now, id: ConnId, parcel: Parcel, todo: &mut Outputs) {
+        let moving = parcel.open::<Moving>().filter(|_| !self.drain.is_on());
+        let Some(Moving { client, errand }) = moving else {
+            return todo.push(Output::Close { conn: id, how: Closing::Both });
+        };
+        self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
+        self.clients.insert(id, Some(client));
+        self.open.insert(id);
+        self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
+        self.with_client(now, id, todo, |broker, client, todo| {
+            broker.run_errand(now, id, client, *errand, todo);
+        });
+    }
+
+    pub(super) fn relayed(&mut self, now: Now, from: ShardId, envelope: Envelope, todo: &mut Outputs) {
+        let Some(word) = envelope.open::<Word>() else { return };
+        match word {
+            Word::Asked { ask, hook } => {
+                let found = self.meshes.find_hooked(self.shards.own, &hook);
+                self.relay(from, Word::Found { ask, found }, todo);
+            }
+            Word::Found { ask, found } => self.hook_found(now, ask, found, todo),
+            Word::Meant { mesh, presence, status } => {
+                self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, mesh, presence, status));
+            }
+            Word::Kept { hook } => self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook)),
+        }
+    }
+
+    pub(super) fn relay(&self, to: ShardId, word: Word, todo: &mut Outputs) {
+        todo.push(Output::Relay { to, envelope: Envelope::new(word) });
+    }
+
+    /// Every shard but this one.
+    pub(super) fn others(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let own = self.shards.own;
+        (0..self.shards.count).map(ShardId).filter(move |shard| *shard != own)
+    }
+}

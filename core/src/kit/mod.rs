@@ -1,0 +1,7 @@
+//! Mechanisms that know no domain.
+
+pub(crate) mod bucket;
+pub(crate) mod fair;
+pub(crate) mod few;
+pub(crate) mod index;
+pub(crate) mod timers;

@@ -1,0 +1,147 @@
+//! What a peer can ask: who is there, and what became of a message.
+
+use super::presence::Presence;
+use super::profile::refuse;
+use super::roster::display_name;
+use super::{Cx, Mesh, Then, hex};
+use crate::ids::{MailboxNo, Position};
+use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
+use crate::store::{Ended, Found, MessageView, Outcome, Query, Target};
+use crate::surface::{PresenceNo, SessionId};
+use crate::wire::mesh::{MessageStatusResult, PeerRow, PeersList, RecipientRow};
+
+/// Somebody who asked for a message's fate.
+#[derive(Debug)]
+pub(crate) struct StatusAsked {
+    session: SessionId,
+    /// As asked.
+    message_id: String,
+    request: Option<String>,
+}
+
+impl Mesh {
+    /// `list_peers` (3.6). Hidden peers are seen by their own member only.
+    pub(super) fn list_peers(
+        &self,
+        cx: &mut Cx<'_>,
+        (no, session): (PresenceNo, SessionId),
+        all: bool,
+        request: Option<&str>,
+    ) {
+        let asker = self.roster.presence(no).map(|presence| presence.member);
+        let shown = |presence: &&Presence| presence.visible || Some(presence.member) == asker;
+        let mut peers: Vec<PeerRow<'_>> =
+            self.roster.listed().filter(shown).map(|presence| self.row(presence, all)).collect();
+        if all {
+            let away = |no: &MailboxNo| self.roster.listed_of(*no).next().is_none();
+            let members = self.roster.members.values();
+            peers.extend(members.filter(|row| row.revoked_at.is_none() && away(&row.no)).map(|member| {
+                PeerRow {
+                    pubkey: member.key.hex(),
+                    member_pubkey: member.key.hex(),
+                    display_name: display_name(member),
+                    online: Some(false),
+                    ..PeerRow::default()
+                }
+            }));
+        }
+        cx.tell(session, &PeersList { peers, request });
+    }
+
+    fn row<'a>(&'a self, presence: &'a Presence, all: bool) -> PeerRow<'a> {
+        let profile = &presence.profile;
+        PeerRow {
+            pubkey: presence.shown_key.hex(),
+            member_pubkey: hex(self.roster.key_of(presence.member)),
+            display_name: &presence.display_name,
+            status: Some(presence.standing.status.word()),
+            summary: Some(presence.summary.as_deref()),
+            groups: Some(&presence.groups),
+            session_id: Some(&presence.session_id),
+            connected_at: Some(presence.connected_at.iso()),
+            cwd: Some(&presence.cwd),
+            peer_role: Some(presence.kind.word()),
+            hostname: presence.hostname.as_deref(),
+            peer_type: presence.peer_type.as_deref(),
+            channel: presence.channel.as_deref(),
+            model: presence.model.as_deref(),
+            stats: presence.stats.as_ref(),
+            visible: Some(presence.visible),
+            profile: (*profile != Default::default()).then_some(profile),
+            online: all.then_some(presence.line().is_some()),
+        }
+    }
+
+    /// `message_status` (3.10). A message of another mesh is answered like one that does not exist.
+    pub(super) fn message_status(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        session: SessionId,
+        message_id: String,
+        request: Option<&str>,
+    ) {
+        let chars = message_id.len();
+        let fits = (PREFIX_CHARS_MIN..=ID_CHARS).contains(&chars);
+        if !fits || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let text = format!("messageId must be {PREFIX_CHARS_MIN}-{ID_CHARS} base62 chars (got {chars})");
+            return refuse(cx, session, request, "invalid_argument", &text);
+        }
+        // An id that was made up costs the same question as one of another mesh.
+        let position = ids.resolve(&message_id).unwrap_or(Position::ZERO);
+        let asked = StatusAsked { session, message_id, request: request.map(str::to_owned) };
+        self.ask(cx, Query::Message(position), Then::Status(Box::new(asked)));
+    }
+
+    pub(super) fn status_found(&self, cx: &mut Cx<'_>, asked: &StatusAsked, ended: Ended) {
+        let request = asked.request.as_deref();
+        let view = match ended {
+            Ended::Found(found) => match *found {
+                Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
+                _ => None,
+            },
+            Ended::Done(_) => None,
+            Ended::Refused(_) => {
+                let text = "the store does not answer: ask again later";
+                return refuse(cx, asked.session, request, "unavailable", text);
+            }
+        };
+        let Some(view) = view else {
+            return refuse(cx, asked.session, request, "not_found", "message not found");
+        };
+        let delivered = view.pending.is_empty()
+            && view.settled.iter().all(|(_, _, outcome)| *outcome == Outcome::Delivered)
+            && !view.settled.is_empty();
+        let last = view.settled.iter().map(|(_, at, _)| *at).max();
+        let target = match &view.message.target {
+            Target::Mailbox(no) => hex(self.roster.key_of(*no)),
+            Target::Spec(text) => text.to_string(),
+        };
+        let result = MessageStatusResult {
+            message_id: &asked.message_id,
+            target_spec: &target,
+            delivered,
+            delivered_at: last.filter(|_| delivered).map(super::super::time::Wall::iso),
+            recipients: self.recipients(&view),
+            request,
+        };
+        cx.tell(asked.session, &result);
+    }
+
+    fn recipients(&self, view: &MessageView) -> Vec<RecipientRow<'_>> {
+        let settled = view.settled.iter().map(|(no, _, outcome)| (*no, outcome.word()));
+        let pending = view.pending.iter().map(|(no, _)| {
+            let there = self.roster.taker(*no, |_| false).is_some();
+            (*no, if there { "held" } else { "disconnected" })
+        });
+        let mut rows: Vec<(MailboxNo, &'static str)> = settled.chain(pending).collect();
+        rows.sort_unstable();
+        rows.into_iter()
+            .map(|(no, status)| RecipientRow {
+                name: self.roster.name_of(no),
+                pubkey: hex(self.roster.key_of(no)),
+                status,
+            })
+            .collect()
+    }
+}

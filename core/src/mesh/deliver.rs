@@ -1,0 +1,453 @@
+//! When a message is pushed: to whom, past which gate, for how long.
+//!
+//! *Decides* the taker of a mailbox, the gate of priority against status (I7), leases and redelivery.
+//! *Always holds:* one live lease for each delivery (I8); at most `unacked_pushes_max` of them a mailbox; a lease
+//! ends with its connection, its time or its acknowledgement; what comes back goes ahead of what is later.
+
+use super::mailbox::{Item, Lease, Mailbox, Window};
+use super::presence::LegacyPush;
+use super::{Cx, Mesh, Then, Timer, hex};
+use crate::ids::{MailboxNo, Position};
+use crate::message_id::MessageIds;
+use crate::note::{Level, Note};
+use crate::stats::Counter;
+use crate::store::{Ended, Found, Message, Op, Outcome, Priority, Query, Settled};
+use crate::surface::{Effect, PresenceNo, SessionId};
+use crate::wire::mesh::Push;
+
+/// Bytes of a push besides its nonce and ciphertext, at most: ids, keys, names and their labels.
+const PUSH_OVERHEAD_BYTES: usize = 1_024;
+
+impl Mesh {
+    /// Pushes what a mailbox may be pushed: called whenever that may have changed.
+    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
+        let window = window(cx);
+        loop {
+            let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
+            let (taker, open) = (taker.no, taker.standing.open_lanes());
+            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+            if waiting.leased() as u64 >= cx.config.limits.unacked_pushes_max() {
+                return;
+            }
+            if !self.has_room(taker) {
+                return;
+            }
+            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+            let page = waiting.page_wanted(open, window);
+            let item = waiting.take(open);
+            if let Some((priority, after, limit)) = page {
+                self.ask_page(cx, mailbox, priority, after, limit);
+            }
+            let Some(item) = item else { return };
+            self.push(cx, ids, mailbox, taker, item);
+        }
+    }
+
+    /// Pushes whatever one presence can take: its member's mail and its session's.
+    pub(super) fn deliver_to(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        member: MailboxNo,
+    ) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&member) {
+            mailbox.reconsider();
+        }
+        self.deliver(cx, ids, member);
+        let own = self.roster.presence(no).map(|presence| presence.mailbox);
+        if let Some(own) = own.filter(|own| *own != member) {
+            self.deliver(cx, ids, own);
+        }
+    }
+
+    /// True when the taker's connection has room for another push. If not, it is remembered as waiting for room.
+    fn has_room(&mut self, taker: PresenceNo) -> bool {
+        let line = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut());
+        line.is_some_and(|line| {
+            line.starved |= line.room_bytes == 0;
+            line.room_bytes > 0
+        })
+    }
+
+    fn push(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        mailbox: MailboxNo,
+        taker: PresenceNo,
+        mut item: Item,
+    ) {
+        let limits = &cx.config.limits;
+        let overdue = cx.now.wall > item.message.at.after_millis(limits.message_ttl_ms());
+        if let Some(outcome) = Mailbox::verdict(&item, limits.deliveries_max(), overdue) {
+            return self.settle(cx, mailbox, &item.message, outcome);
+        }
+        // A session drops what it sent itself, so such mail waits for another connection of its member.
+        let wrote_it = |presence: &super::presence::Presence| {
+            presence.mailbox == item.message.session && presence.mailbox != mailbox
+        };
+        let taker = match self.roster.presence(taker) {
+            Some(presence) if !wrote_it(presence) => Some(taker),
+            _ => self.roster.taker(mailbox, wrote_it).map(|presence| presence.no),
+        };
+        let Some(taker) = taker.filter(|taker| self.has_room(*taker)) else {
+            if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+                waiting.set_aside(item);
+            }
+            return;
+        };
+        item.tries += 1;
+        let redelivered = item.tries > 1;
+        let bytes = item.message.nonce.len() + item.message.ciphertext.len() + PUSH_OVERHEAD_BYTES;
+        let Some(line) = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut()) else {
+            return;
+        };
+        line.room_bytes = line.room_bytes.saturating_sub(bytes);
+        let session = line.session;
+        let legacy = !line.acknowledges;
+        if legacy {
+            let ping_at = cx.now.mono.after_millis(limits.legacy_ping_ms());
+            let position = item.position();
+            line.legacy.push_back(LegacyPush { mailbox, position, ping_at, pinged: None });
+            self.timers.arm_by(Timer::LegacyPing(taker), ping_at);
+        }
+        self.tell_push(cx, ids, session, taker, &item.message);
+        cx.count(match item.message.priority {
+            Priority::Now => Counter::RoutedNow,
+            Priority::Next => Counter::RoutedNext,
+            Priority::Low => Counter::RoutedLow,
+        });
+        if redelivered {
+            cx.count(Counter::Redelivered);
+        }
+        let until = cx.now.mono.after_millis(cx.config.limits.lease_ms());
+        if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+            waiting.lend(item, session, until);
+        }
+        self.timers.arm_by(Timer::Lease(mailbox), until);
+    }
+
+    fn tell_push(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        session: SessionId,
+        taker: PresenceNo,
+        message: &Message,
+    ) {
+        let sender = self.roster.members.get(&message.sender);
+        let same_member =
+            self.roster.presence(taker).is_some_and(|presence| presence.member == message.sender);
+        let message_id = ids.encode(message.position);
+        let (sender_key, member_key) =
+            (hex(self.roster.key_of(message.session)), hex(sender.map(|row| row.key)));
+        let push = Push {
+            message_id: &message_id,
+            mesh_id: self.row.id.as_str(),
+            sender_pubkey: &sender_key,
+            sender_member_pubkey: (!same_member).then_some(member_key.as_str()),
+            sender_member_id: sender.map_or("", |row| row.id.as_str()),
+            sender_name: self.roster.name_of(message.session),
+            priority: message.priority.word(),
+            nonce: &message.nonce,
+            ciphertext: &message.ciphertext,
+            created_at: &message.at.iso(),
+            client_message_id: message.client_message_id.as_deref(),
+            request_fingerprint: message.request_fingerprint.as_deref(),
+            reply_to_id: message.reply_to.as_deref(),
+        };
+        cx.tell(session, &push);
+        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id.as_str()));
+    }
+
+    /// A recipient says that it has a message: by our id or by the sender's.
+    pub(super) fn client_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        broker_id: Option<&str>,
+        client_id: Option<&str>,
+    ) {
+        let Some(presence) = self.roster.presence(no) else { return };
+        let (member, own) = (presence.member, presence.mailbox);
+        let position =
+            broker_id.filter(|id| id.len() == crate::message_id::ID_CHARS).and_then(|id| ids.resolve(id));
+        let client_id = client_id.filter(|id| !id.is_empty());
+        let is_meant = |message: &Message| {
+            position == Some(message.position)
+                || (client_id.is_some() && message.client_message_id.as_deref() == client_id)
+        };
+        let mut marked = 0;
+        for mailbox in [Some(own), (member != own).then_some(member)].into_iter().flatten() {
+            // One message can wait in both mailboxes, and one client id can name several senders' messages.
+            while let Some(item) =
+                self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.settle(is_meant))
+            {
+                self.settle(cx, mailbox, &item.message, Outcome::Delivered);
+                marked += 1;
+            }
+            if marked > 0 {
+                self.deliver(cx, ids, mailbox);
+            }
+        }
+        if marked == 0 && (position.is_some() || client_id.is_some() || broker_id.is_some()) {
+            cx.count(Counter::UnknownAck);
+        }
+        cx.note(Level::Debug, || Note::new(Level::Debug, "ws client_ack").with("marked", marked));
+    }
+
+    /// A delivery ends. The row says so before anybody is told.
+    pub(super) fn settle(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mailbox: MailboxNo,
+        message: &Message,
+        outcome: Outcome,
+    ) {
+        let settled = Settled {
+            position: message.position,
+            mailbox,
+            priority: message.priority,
+            at: cx.now.wall,
+            outcome,
+        };
+        self.stage(cx, Op::Settle(settled), Then::Settled(settled, message.queued_bytes()));
+    }
+
+    pub(super) fn settled(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64, ended: &Ended) {
+        if let Ended::Refused(_) = ended {
+            // The recipient has it: the row must still go, or it would be delivered again after a restart.
+            self.owed.push(settled);
+            self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
+        } else {
+            cx.count(match settled.outcome {
+                Outcome::Delivered => Counter::SettledDelivered,
+                Outcome::Expired => Counter::SettledExpired,
+                Outcome::Dead => Counter::SettledDead,
+            });
+        }
+        self.queued = self.queued.saturating_sub(1);
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+        if let Some(waiting) = self.mailboxes.get_mut(&settled.mailbox) {
+            waiting.queued = waiting.queued.saturating_sub(1);
+        }
+    }
+
+    /// The oldest lease of a mailbox may have ended.
+    pub(super) fn leases_lapsed(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
+        let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+        for lease in waiting.lapsed(cx.now.mono) {
+            self.take_back(cx, mailbox, lease, true);
+        }
+        if let Some(until) = self.mailboxes.get(&mailbox).and_then(Mailbox::lease_end) {
+            self.timers.arm(Timer::Lease(mailbox), until);
+        }
+        self.deliver(cx, ids, mailbox);
+    }
+
+    /// The connection of a presence ended: its leases end with it, and its mail may go elsewhere.
+    pub(super) fn release(&mut self, cx: &mut Cx<'_>, no: PresenceNo, session: SessionId) {
+        let Some(presence) = self.roster.presence(no) else { return };
+        let counts = presence.line().is_none_or(|line| line.acknowledges);
+        for mailbox in
+            [Some(presence.member), (presence.mailbox != presence.member).then_some(presence.mailbox)]
+        {
+            let Some((mailbox, waiting)) = mailbox.and_then(|no| Some((no, self.mailboxes.get_mut(&no)?)))
+            else {
+                continue;
+            };
+            for (place, lease) in waiting.released(session).into_iter().enumerate() {
+                // A receiver works in order, so the first unacknowledged message is the one it may have died of.
+                self.take_back(cx, mailbox, lease, counts && place == 0);
+            }
+        }
+    }
+
+    fn take_back(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, lease: Lease, counts: bool) {
+        let mut item = lease.item;
+        if !counts {
+            item.tries = item.tries.saturating_sub(1);
+        }
+        if u64::from(item.tries) >= cx.config.limits.deliveries_max() {
+            return self.settle(cx, mailbox, &item.message, Outcome::Dead);
+        }
+        let (position, priority, tries) = (item.position(), item.message.priority, item.tries);
+        if counts {
+            self.stage(cx, Op::Tried { position, mailbox, priority, tries }, Then::Nothing);
+        }
+        if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+            waiting.put_back(item);
+        }
+    }
+
+    /// A member was removed: what waits for it or its sessions is dead.
+    pub(super) fn bury(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        let mine = |(no, waiting): (&MailboxNo, &Mailbox)| (waiting.member == member).then_some(*no);
+        let mailboxes: Vec<MailboxNo> = self.mailboxes.iter().filter_map(mine).collect();
+        for mailbox in mailboxes {
+            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { continue };
+            for item in waiting.empty() {
+                self.settle(cx, mailbox, &item.message, Outcome::Dead);
+            }
+            let window = window(cx);
+            while let Some((priority, after, limit)) =
+                self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.page_wanted([true; 3], window))
+            {
+                self.ask_page(cx, mailbox, priority, after, limit);
+            }
+        }
+    }
+
+    fn ask_page(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mailbox: MailboxNo,
+        priority: Priority,
+        after: Position,
+        limit: u64,
+    ) {
+        let page = u32::try_from(limit).unwrap_or(u32::MAX);
+        let query = Query::Pending { mailbox, priority, after, limit: page };
+        self.ask(cx, query, Then::Page { mailbox, priority, after, limit });
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a page is named by what was asked for")]
+    pub(super) fn page_read(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        mailbox: MailboxNo,
+        priority: Priority,
+        after: Position,
+        limit: u64,
+        ended: Ended,
+    ) {
+        let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+        let rows = match ended {
+            Ended::Found(found) => match *found {
+                Found::Pending(rows) => Some(rows),
+                _ => None,
+            },
+            Ended::Done(_) | Ended::Refused(_) => None,
+        };
+        match rows {
+            Some(rows) => {
+                let complete = (rows.len() as u64) < limit;
+                waiting.fill(priority, after, rows, complete);
+                let member = waiting.member;
+                if self.roster.members.get(&member).is_some_and(|row| row.revoked_at.is_some()) {
+                    return self.bury(cx, member);
+                }
+                self.deliver(cx, ids, mailbox);
+                if self.roster.taker(mailbox, |_| false).is_none()
+                    && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
+                {
+                    waiting.unload();
+                }
+            }
+            None => {
+                waiting.unfilled(priority);
+                self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
+            }
+        }
+    }
+
+    /// Tries again what the store refused.
+    pub(super) fn retry(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) {
+        for settled in std::mem::take(&mut self.owed) {
+            // Its place in the queue was given back when it was refused first.
+            self.queued += 1;
+            if let Some(waiting) = self.mailboxes.get_mut(&settled.mailbox) {
+                waiting.queued += 1;
+            }
+            self.stage(cx, Op::Settle(settled), Then::Settled(settled, 0));
+        }
+        let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
+        for mailbox in all {
+            self.deliver(cx, ids, mailbox);
+        }
+    }
+
+    /// A connection can take this many bytes.
+    pub(super) fn room(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        session: SessionId,
+        bytes: usize,
+    ) {
+        let Some(presence) = self.roster.presence_mut(no) else { return };
+        let member = presence.member;
+        let Some(line) = presence.line_mut().filter(|line| line.session == session) else { return };
+        line.room_bytes = bytes;
+        if line.starved && bytes > 0 {
+            line.starved = false;
+            self.deliver_to(cx, ids, no, member);
+        }
+    }
+
+    /// A client that never acknowledges is due the ping whose pong does it.
+    pub(super) fn legacy_ping(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
+        let token = self.next_ping;
+        self.next_ping += 1;
+        let now = cx.now.mono;
+        let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) else {
+            return;
+        };
+        let due = line.legacy.iter_mut().filter(|push| push.pinged.is_none() && push.ping_at <= now);
+        if due.map(|push| push.pinged = Some(token)).count() > 0 {
+            let payload = bytes::Bytes::copy_from_slice(&token.to_be_bytes());
+            cx.effects.list.push(Effect::Ping { session: line.session, payload });
+        }
+        if let Some(next) = line.legacy.iter().find(|push| push.pinged.is_none()) {
+            self.timers.arm(Timer::LegacyPing(no), next.ping_at);
+        }
+    }
+
+    /// Its pong says that it has read everything before the ping.
+    pub(super) fn legacy_pong(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        session: SessionId,
+        payload: &[u8],
+    ) {
+        let Ok(token) = payload.try_into().map(u64::from_be_bytes) else { return };
+        let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
+        let Some(line) = line.filter(|line| line.session == session) else { return };
+        let (done, kept) =
+            line.legacy.drain(..).partition(|push| push.pinged.is_some_and(|pinged| pinged <= token));
+        line.legacy = kept;
+        let done: std::collections::VecDeque<LegacyPush> = done;
+        for LegacyPush { mailbox, position, .. } in done {
+            let item = self
+                .mailboxes
+                .get_mut(&mailbox)
+                .and_then(|waiting| waiting.settle(|m| m.position == position));
+            if let Some(item) = item {
+                self.settle(cx, mailbox, &item.message, Outcome::Delivered);
+                self.deliver(cx, ids, mailbox);
+            }
+        }
+    }
+
+    /// Deliveries that wait for a presence: its member's and its session's.
+    pub(super) fn queued_for(&self, no: PresenceNo) -> u64 {
+        self.roster.presence(no).map_or(0, |presence| self.queued_for_new(presence))
+    }
+
+    pub(super) fn queued_for_new(&self, presence: &super::presence::Presence) -> u64 {
+        let queued = |mailbox: MailboxNo| self.mailboxes.get(&mailbox).map_or(0, |waiting| waiting.queued);
+        let own = if presence.mailbox == presence.member { 0 } else { queued(presence.mailbox) };
+        queued(presence.member) + own
+    }
+}
+
+/// How much of a lane is kept in memory.
+pub(super) fn window(cx: &Cx<'_>) -> Window {
+    Window { messages: cx.config.limits.lane_messages_max(), bytes: cx.config.limits.lane_bytes_max() }
+}

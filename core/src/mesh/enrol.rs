@@ -1,0 +1,204 @@
+//! Enrolment: how a key becomes a member (mesh protocol, `POST /join`).
+
+use ed25519_dalek::{Signer, SigningKey};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::hello::verifies;
+use super::{Cx, Mesh, Then};
+use crate::ids::{MemberId, PublicKey};
+use crate::note::{Level, Note};
+use crate::store::{
+    Ended, Enrol, EnrolRefusal, Found, InviteRow, MemberRow, Op, Query, Reply, Role, StoreError,
+};
+use crate::surface::SessionId;
+use crate::time::Wall;
+
+/// A request to join, with its fields in the right form.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JoinCall {
+    pub payload: InvitePayload,
+    token_hash: [u8; 32],
+    key: PublicKey,
+    name: String,
+}
+
+/// What an invite says, signed by the mesh's owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InvitePayload {
+    pub v: i64,
+    pub mesh_id: String,
+    pub mesh_slug: String,
+    pub broker_url: String,
+    /// Unix seconds.
+    pub expires_at: i64,
+    pub mesh_root_key: String,
+    pub role: Role,
+    pub owner_pubkey: String,
+    #[serde(default)]
+    pub signature: String,
+}
+
+impl InvitePayload {
+    fn signed(&self) -> String {
+        let InvitePayload {
+            v, mesh_id, mesh_slug, broker_url, expires_at, mesh_root_key, owner_pubkey, ..
+        } = self;
+        let role = self.role.word();
+        format!("{v}|{mesh_id}|{mesh_slug}|{broker_url}|{expires_at}|{mesh_root_key}|{role}|{owner_pubkey}")
+    }
+
+    pub(super) fn sign(&mut self, owner: &SigningKey) {
+        let signature = owner.sign(self.signed().as_bytes());
+        self.signature = data_encoding::HEXLOWER.encode(&signature.to_bytes());
+    }
+
+    fn is_signed(&self) -> bool {
+        let signature = data_encoding::HEXLOWER.decode(self.signature.as_bytes()).ok();
+        let signature: Option<[u8; 64]> = signature.and_then(|bytes| bytes.try_into().ok());
+        match (PublicKey::from_hex(&self.owner_pubkey), signature) {
+            (Some(key), Some(signature)) => verifies(&key.0, &signature, &self.signed()),
+            _ => false,
+        }
+    }
+}
+
+/// How far an enrolment got.
+#[derive(Debug)]
+pub(crate) enum Enrolling {
+    /// The invite is being looked up.
+    Invited { session: SessionId, call: Box<JoinCall> },
+    /// The member is being made.
+    Made { session: SessionId, row: Box<MemberRow> },
+}
+
+impl JoinCall {
+    /// Reads a request's body; the error is the contract's text.
+    pub(crate) fn parse(body: &serde_json::Value, name_bytes_max: u64) -> Result<JoinCall, &'static str> {
+        const MISSING: &str = "invite_token, invite_payload, peer_pubkey, display_name required";
+        let text =
+            |name: &str| body.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty());
+        let (token, key, name) = (text("invite_token"), text("peer_pubkey"), text("display_name"));
+        let payload = body.get("invite_payload").filter(|payload| payload.is_object());
+        let (Some(token), Some(key), Some(name), Some(payload)) = (token, key, name, payload) else {
+            return Err(MISSING);
+        };
+        let key = PublicKey::from_hex(key).ok_or("peer_pubkey must be 64 hex chars (32 bytes)")?;
+        if name.len() as u64 > name_bytes_max {
+            return Err("display_name is too long");
+        }
+        // A payload with a field missing cannot be what the owner signed.
+        let payload = InvitePayload::deserialize(payload).map_err(|_| "invite_bad_signature")?;
+        if !payload.is_signed() {
+            return Err("invite_bad_signature");
+        }
+        Ok(JoinCall { payload, token_hash: token_hash(token), key, name: name.to_owned() })
+    }
+}
+
+/// Only the hash of a token is kept.
+pub(super) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+impl Mesh {
+    pub(super) fn join(&mut self, cx: &mut Cx<'_>, session: SessionId, call: Box<JoinCall>) {
+        if call.payload.owner_pubkey != self.row.owner_key.hex() {
+            return refuse(cx, session, "invite_owner_mismatch");
+        }
+        let query = Query::Invite(call.token_hash);
+        self.ask(cx, query, Then::Enrol(Box::new(Enrolling::Invited { session, call })));
+    }
+
+    pub(super) fn enrol_stored(&mut self, cx: &mut Cx<'_>, enrolling: Enrolling, ended: Ended) {
+        match (enrolling, ended) {
+            (Enrolling::Invited { session, .. } | Enrolling::Made { session, .. }, Ended::Refused(error)) => {
+                turn_away(cx, session, Some(&error));
+            }
+            (Enrolling::Invited { session, call }, Ended::Found(found)) => match *found {
+                Found::Invite(invite) => self.invited(cx, session, *call, invite),
+                _ => refuse(cx, session, "invite_not_found"),
+            },
+            (Enrolling::Made { session, mut row }, Ended::Done(Reply::Enrolled { mailbox })) => {
+                row.no = mailbox;
+                cx.answer(session, 200, &json!({ "ok": true, "memberId": row.id.as_str() }));
+                cx.note(Level::Info, || {
+                    Note::new(Level::Info, "join").with("pubkey", &row.key.hex()[..12]).with("ok", true)
+                });
+                self.roster.add_member(*row);
+                self.row.members += 1;
+            }
+            (Enrolling::Made { session, .. }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::Exhausted))) => {
+                refuse(cx, session, "invite_exhausted");
+            }
+            (
+                Enrolling::Invited { session, .. } | Enrolling::Made { session, .. },
+                Ended::Done(_) | Ended::Found(_),
+            ) => {
+                refuse(cx, session, "member_insert_failed");
+            }
+        }
+    }
+
+    fn invited(&mut self, cx: &mut Cx<'_>, session: SessionId, call: JoinCall, invite: Option<InviteRow>) {
+        let Some(invite) = invite else { return refuse(cx, session, "invite_not_found") };
+        if invite.mesh != self.no {
+            return refuse(cx, session, "invite_mesh_mismatch");
+        }
+        if invite.revoked_at.is_some() {
+            return refuse(cx, session, "invite_revoked");
+        }
+        if invite.expires_at <= cx.now.wall {
+            return refuse(cx, session, "invite_expired");
+        }
+        if let Some(member) = self.roster.member_by_key(&call.key).filter(|row| row.revoked_at.is_none()) {
+            let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
+            return cx.answer(session, 200, &body);
+        }
+        let id = MemberId::mint(cx.rng);
+        // The invite's row decides what its users become; the payload only repeats it.
+        let enrol = Enrol {
+            invite: invite.id,
+            mesh: self.no,
+            id: id.clone(),
+            key: call.key,
+            name: call.name.clone(),
+            role: invite.role,
+            at: cx.now.wall,
+        };
+        let row = MemberRow {
+            no: crate::ids::MailboxNo(0),
+            id,
+            key: call.key,
+            name: call.name,
+            role: invite.role,
+            role_tag: None,
+            default_groups: Vec::new(),
+            message_mode: "push".to_owned(),
+            joined_at: cx.now.wall,
+            revoked_at: None,
+            state: None,
+        };
+        let made = Enrolling::Made { session, row: Box::new(row) };
+        self.stage(cx, Op::Enrol(Box::new(enrol)), Then::Enrol(Box::new(made)));
+    }
+}
+
+/// The mesh is not there, or the store does not answer.
+pub(super) fn turn_away(cx: &mut Cx<'_>, session: SessionId, error: Option<&StoreError>) {
+    match error {
+        None => refuse(cx, session, "mesh_not_found"),
+        Some(_) => cx.answer(session, 503, &json!({ "ok": false, "error": "store_down" })),
+    }
+}
+
+fn refuse(cx: &mut Cx<'_>, session: SessionId, error: &'static str) {
+    cx.answer(session, 400, &json!({ "ok": false, "error": error }));
+    cx.note(Level::Info, || Note::new(Level::Info, "join").with("ok", false).with("error", error));
+}
+
+/// A stamp in whole Unix seconds, as invites carry it.
+pub(super) fn seconds(at: Wall) -> i64 {
+    at.as_millis().div_euclid(1_000)
+}

@@ -1,0 +1,156 @@
+//! How a presence ends: its connection goes, it has a while to come back, then it is gone.
+
+use super::presence::{Link, Presence};
+use super::{Cx, Mesh, Then, Timer, events};
+use crate::fault::Fault;
+use crate::ids::MailboxNo;
+use crate::message_id::MessageIds;
+use crate::note::{Level, Note};
+use crate::stats::Gauge;
+use crate::store::{Op, PeerState, SavedStats};
+use crate::surface::{PresenceNo, SessionId};
+use crate::wire::mesh::Stats;
+
+impl Mesh {
+    /// A connection ended. The end of one that was replaced before changes nothing.
+    pub(super) fn gone(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, session: SessionId) {
+        let Some(presence) = self.roster.presence(no) else { return };
+        if presence.session() != Some(session) {
+            return;
+        }
+        if presence.send_only {
+            self.roster.remove_presence(no);
+            return self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
+        }
+        let (member, mailbox, id) = (presence.member, presence.mailbox, presence.id.clone());
+        let grace_ms = cx.config.limits.grace_ms();
+        cx.note(Level::Info, || {
+            Note::new(Level::Info, "ws close").with("presence_id", id.as_str()).with("grace_ms", grace_ms)
+        });
+        cx.stats.shift(Gauge::ConnectionsActive, -1);
+        self.release(cx, no, session);
+        self.save_peer(cx, no);
+        let until = cx.now.mono.after_millis(grace_ms);
+        if let Some(presence) = self.roster.presence_mut(no) {
+            presence.link = Link::Grace { until };
+        }
+        self.timers.arm(Timer::Grace(no), until);
+        for mailbox in [member, mailbox] {
+            self.deliver(cx, ids, mailbox);
+            self.unload_if_alone(mailbox);
+        }
+    }
+
+    /// Nobody is there to take this mail: the store keeps it.
+    fn unload_if_alone(&mut self, mailbox: MailboxNo) {
+        if self.roster.taker(mailbox, |_| false).is_none()
+            && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
+        {
+            waiting.unload();
+        }
+    }
+
+    pub(super) fn grace_ended(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
+        if self.roster.presence(no).is_some_and(|presence| presence.is_over(cx.now.mono)) {
+            self.evict(cx, ids, no);
+        }
+    }
+
+    /// Ends a presence for good and tells the others.
+    pub(super) fn evict(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
+        self.timers.disarm(Timer::Grace(no));
+        let Some(gone) = self.roster.remove_presence(no) else { return };
+        cx.note(Level::Info, || {
+            Note::new(Level::Info, "lease grace expired — evicting").with("presence_id", gone.id.as_str())
+        });
+        self.end_presences(cx, vec![gone.id.clone()]);
+        events::left(self, cx, &gone);
+        self.deliver(cx, ids, gone.member);
+        self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
+    }
+
+    /// A member was removed: its connections end, its presences too.
+    pub(super) fn ban(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        let all: Vec<PresenceNo> = self
+            .roster
+            .all()
+            .filter(|presence| presence.member == member)
+            .map(|presence| presence.no)
+            .collect();
+        let mut ended = Vec::new();
+        for no in all {
+            if let Some(session) = self.roster.presence(no).and_then(Presence::session) {
+                cx.end(session, Fault::Banned);
+                self.release(cx, no, session);
+            }
+            self.timers.disarm(Timer::Grace(no));
+            let Some(gone) = self.roster.remove_presence(no) else { continue };
+            if !gone.send_only {
+                if gone.line().is_some() {
+                    cx.stats.shift(Gauge::ConnectionsActive, -1);
+                }
+                ended.push(gone.id);
+            }
+        }
+        self.end_presences(cx, ended);
+    }
+
+    /// The broker is stopping: every presence is saved and ends.
+    pub(super) fn end_all(&mut self, cx: &mut Cx<'_>) {
+        let all: Vec<PresenceNo> = self.roster.listed().map(|presence| presence.no).collect();
+        all.iter().for_each(|no| self.save_peer(cx, *no));
+        let ended = self.roster.listed().map(|presence| presence.id.clone()).collect();
+        self.end_presences(cx, ended);
+    }
+
+    /// Keeps what a member's next hello gets back, and where groups find it while it is away.
+    pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
+        let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
+        let Some(row) = self.roster.members.get(&presence.member) else { return };
+        let before = row.state.clone();
+        let state = match (presence.is_control_plane() || presence.session_key.is_none(), before) {
+            // A session restores nothing, so it must not overwrite what its member's own connection gets back.
+            (false, Some(before)) => {
+                PeerState { last_groups: presence.groups.clone(), last_seen: cx.now.wall, ..before }
+            }
+            (false, None) => PeerState {
+                groups: Vec::new(),
+                last_groups: presence.groups.clone(),
+                profile: Default::default(),
+                visible: true,
+                summary: None,
+                display_name: None,
+                stats: SavedStats::default(),
+                last_seen: cx.now.wall,
+            },
+            (true, _) => PeerState {
+                groups: presence.groups.clone(),
+                last_groups: presence.groups.clone(),
+                profile: presence.profile.clone(),
+                visible: presence.visible,
+                summary: presence.summary.clone(),
+                display_name: Some(presence.display_name.clone()),
+                stats: presence.stats.as_ref().map(saved).unwrap_or_default(),
+                last_seen: cx.now.wall,
+            },
+        };
+        let member = presence.member;
+        if let Some(row) = self.roster.members.get_mut(&member) {
+            row.state = Some(state.clone());
+        }
+        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+    }
+}
+
+/// Clients count on from what they are given back, so their latest word is the sum already.
+fn saved(stats: &Stats) -> SavedStats {
+    let whole = |number: &Option<serde_json::Number>| {
+        number.as_ref().and_then(serde_json::Number::as_u64).unwrap_or(0)
+    };
+    SavedStats {
+        messages_in: whole(&stats.messages_in),
+        messages_out: whole(&stats.messages_out),
+        tool_calls: whole(&stats.tool_calls),
+        errors: whole(&stats.errors),
+    }
+}

@@ -1,0 +1,451 @@
+//! One mailbox: its lanes of waiting messages and its leases.
+//!
+//! *Decides* which message is next and what comes back when a lease ends. *Does not* know connections, statuses or
+//! the store: `deliver.rs` does.
+//!
+//! *Always holds:* every pending delivery of the mailbox is in `leases`, in a lane's `items`, set `aside`, or in the
+//! store beyond its lane's `tail`; a lane's items are in order of position.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::ids::{MailboxNo, Position};
+use crate::kit::fair::Turns;
+use crate::store::{Message, Outcome, PendingRow, Priority};
+use crate::surface::SessionId;
+use crate::time::Mono;
+
+/// A message on its way to one mailbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub message: Arc<Message>,
+    /// How often it was pushed.
+    pub tries: u32,
+}
+
+impl Item {
+    pub(crate) fn position(&self) -> Position {
+        self.message.position
+    }
+}
+
+/// A message that was pushed and not acknowledged yet.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub item: Item,
+    pub session: SessionId,
+    pub until: Mono,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    /// Whose it is: the member's number.
+    pub member: MailboxNo,
+    lanes: [Lane; 3],
+    turns: Turns,
+    /// In the order they were lent, which is the order they end in.
+    leases: VecDeque<Lease>,
+    /// Messages whose only possible taker is the session that sent them.
+    aside: Vec<Item>,
+    /// Deliveries that wait or are leased, accepted but uncommitted ones included.
+    pub queued: u64,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    items: VecDeque<Item>,
+    bytes: u64,
+    /// Everything up to here was loaded once.
+    tail: Position,
+    /// The last committed message of this lane, as far as known.
+    newest: Position,
+    /// The store has more beyond `tail`.
+    more: bool,
+    /// A page was asked for.
+    loading: bool,
+}
+
+/// How much of a lane is kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl Mailbox {
+    pub(crate) fn new(member: MailboxNo) -> Mailbox {
+        Mailbox {
+            member,
+            lanes: Default::default(),
+            turns: Turns::default(),
+            leases: VecDeque::new(),
+            aside: Vec::new(),
+            queued: 0,
+        }
+    }
+
+    /// The store holds this many deliveries in a lane that was never looked at.
+    pub(crate) fn expect(&mut self, priority: Priority, messages: u64) {
+        self.queued += messages;
+        self.lane(priority).more |= messages > 0;
+    }
+
+    /// A delivery was committed. `wanted` says that somebody is there to take it soon.
+    pub(crate) fn add(&mut self, message: Arc<Message>, wanted: bool, window: Window) {
+        let position = message.position;
+        let lane = self.lane(message.priority);
+        if position <= lane.tail {
+            // A page that was read in the meantime brought it already.
+            return;
+        }
+        lane.newest = lane.newest.max(position);
+        if wanted && !lane.more && !lane.loading && lane.has_room(window) {
+            lane.tail = position;
+            lane.push(Item { message, tries: 0 });
+        } else {
+            lane.more = true;
+        }
+    }
+
+    /// A commit whose outcome stays unknown may have put something into this lane.
+    pub(crate) fn suspect(&mut self, priority: Priority, position: Position) {
+        let lane = self.lane(priority);
+        lane.newest = lane.newest.max(position);
+        lane.more = true;
+    }
+
+    /// Takes in a page of the store's that was asked for after that position.
+    pub(crate) fn fill(
+        &mut self,
+        priority: Priority,
+        after: Position,
+        rows: Vec<PendingRow>,
+        complete: bool,
+    ) {
+        let lane = self.lane(priority);
+        lane.loading = false;
+        if after != lane.tail {
+            // The lane was unloaded meanwhile: these rows no longer follow what it holds.
+            return;
+        }
+        for row in rows {
+            let position = row.message.position;
+            if position > lane.tail {
+                lane.tail = position;
+                lane.push(Item { message: row.message, tries: row.tries });
+            }
+        }
+        lane.more = !complete || lane.newest > lane.tail;
+    }
+
+    /// A page could not be read; it will be asked for again.
+    pub(crate) fn unfilled(&mut self, priority: Priority) {
+        self.lane(priority).loading = false;
+    }
+
+    /// The page to ask for next among the lanes that may be delivered, if one runs low.
+    pub(crate) fn page_wanted(
+        &mut self,
+        open: [bool; 3],
+        window: Window,
+    ) -> Option<(Priority, Position, u64)> {
+        for (priority, is_open) in Priority::ALL.into_iter().zip(open) {
+            let lane = self.lane(priority);
+            let low = (lane.items.len() as u64) < window.messages.div_ceil(2) && lane.bytes < window.bytes;
+            if is_open && lane.more && !lane.loading && low {
+                lane.loading = true;
+                return Some((priority, lane.tail, window.messages));
+            }
+        }
+        None
+    }
+
+    /// Takes the message whose turn it is among the lanes that may be delivered.
+    pub(crate) fn take(&mut self, open: [bool; 3]) -> Option<Item> {
+        let waiting = [0, 1, 2].map(|lane| open[lane] && !self.lanes[lane].items.is_empty());
+        let lane = self.turns.pick(waiting)?;
+        self.lanes[lane].pop()
+    }
+
+    /// Puts a message back to where it came from, ahead of everything later.
+    pub(crate) fn put_back(&mut self, item: Item) {
+        self.lane(item.message.priority).insert(item);
+    }
+
+    pub(crate) fn set_aside(&mut self, item: Item) {
+        self.aside.push(item);
+    }
+
+    /// Messages that were set aside wait in their lanes again.
+    pub(crate) fn reconsider(&mut self) {
+        for item in std::mem::take(&mut self.aside) {
+            self.put_back(item);
+        }
+    }
+
+    pub(crate) fn lend(&mut self, item: Item, session: SessionId, until: Mono) {
+        self.leases.push_back(Lease { item, session, until });
+    }
+
+    pub(crate) fn leased(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// When the oldest lease ends.
+    pub(crate) fn lease_end(&self) -> Option<Mono> {
+        self.leases.front().map(|lease| lease.until)
+    }
+
+    /// Leases that ended by time.
+    pub(crate) fn lapsed(&mut self, now: Mono) -> Vec<Lease> {
+        let ended = self.leases.iter().take_while(|lease| lease.until <= now).count();
+        self.leases.drain(..ended).collect()
+    }
+
+    /// Leases that end because their holder's connection did, oldest first.
+    pub(crate) fn released(&mut self, session: SessionId) -> Vec<Lease> {
+        let (gone, kept): (Vec<Lease>, Vec<Lease>) =
+            self.leases.drain(..).partition(|lease| lease.session == session);
+        self.leases = kept.into();
+        gone
+    }
+
+    /// Finds a pending delivery by its message, wherever it is in memory, and takes it out.
+    pub(crate) fn settle(&mut self, wanted: impl Fn(&Message) -> bool) -> Option<Item> {
+        if let Some(at) = self.leases.iter().position(|lease| wanted(&lease.item.message)) {
+            return self.leases.remove(at).map(|lease| lease.item);
+        }
+        if let Some(at) = self.aside.iter().position(|item| wanted(&item.message)) {
+            return Some(self.aside.remove(at));
+        }
+        self.lanes.iter_mut().find_map(|lane| {
+            // Only what was pushed before can be acknowledged, and that waits at the front.
+            let at =
+                lane.items.iter().take_while(|item| item.tries > 0).position(|item| wanted(&item.message))?;
+            lane.remove(at)
+        })
+    }
+
+    /// Removes a delivery that waits too long, unless it is leased. False when it is leased.
+    pub(crate) fn expire(&mut self, priority: Priority, position: Position) -> bool {
+        if self.leases.iter().any(|lease| lease.item.position() == position) {
+            return false;
+        }
+        self.aside.retain(|item| item.position() != position);
+        let lane = self.lane(priority);
+        if let Some(at) = lane.items.iter().position(|item| item.position() == position) {
+            lane.remove(at);
+        }
+        true
+    }
+
+    /// Forgets messages that only fill memory while nobody is there to take them; the store has them.
+    pub(crate) fn unload(&mut self) {
+        self.reconsider();
+        for lane in &mut self.lanes {
+            if let (Some(first), Some(last)) = (lane.items.front(), lane.items.back()) {
+                lane.newest = lane.newest.max(last.position());
+                lane.tail = Position(first.position().0.saturating_sub(1));
+                lane.more = true;
+                lane.items = VecDeque::new();
+                lane.bytes = 0;
+            }
+        }
+    }
+
+    /// Takes out everything that is in memory, leased or not.
+    pub(crate) fn empty(&mut self) -> Vec<Item> {
+        self.reconsider();
+        let mut items: Vec<Item> = self.leases.drain(..).map(|lease| lease.item).collect();
+        for lane in &mut self.lanes {
+            items.extend(lane.items.drain(..));
+            lane.bytes = 0;
+        }
+        items
+    }
+
+    /// How a delivery of this item ends if it may not be pushed any more.
+    pub(crate) fn verdict(item: &Item, deliveries_max: u64, overdue: bool) -> Option<Outcome> {
+        if overdue {
+            Some(Outcome::Expired)
+        } else if u64::from(item.tries) >= deliveries_max {
+            Some(Outcome::Dead)
+        } else {
+            None
+        }
+    }
+
+    fn lane(&mut self, priority: Priority) -> &mut Lane {
+        &mut self.lanes[usize::from(priority.rank())]
+    }
+}
+
+impl Lane {
+    fn has_room(&self, window: Window) -> bool {
+        (self.items.len() as u64) < window.messages && self.bytes < window.bytes
+    }
+
+    fn push(&mut self, item: Item) {
+        self.bytes += item.message.queued_bytes();
+        self.items.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        self.remove(0)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Item> {
+        let item = self.items.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(item.message.queued_bytes());
+        Some(item)
+    }
+
+    fn insert(&mut self, item: Item) {
+        self.bytes += item.message.queued_bytes();
+        let at = self.items.partition_point(|other| other.position() < item.position());
+        self.items.insert(at, item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ConnId, MeshNo};
+    use crate::store::Target;
+    use crate::time::Wall;
+
+    const WINDOW: Window = Window { messages: 4, bytes: 1_000 };
+    const SESSION: SessionId = SessionId(ConnId(1));
+    const OPEN: [bool; 3] = [true; 3];
+
+    fn message(position: u64, priority: Priority) -> Arc<Message> {
+        Arc::new(Message {
+            position: Position(position),
+            mesh: MeshNo(1),
+            sender: MailboxNo(1),
+            session: MailboxNo(1),
+            target: Target::Mailbox(MailboxNo(2)),
+            priority,
+            at: Wall::from_millis(0),
+            nonce: "".into(),
+            ciphertext: "YQ==".into(),
+            client_message_id: None,
+            request_fingerprint: None,
+            reply_to: None,
+        })
+    }
+
+    fn rows(positions: impl IntoIterator<Item = u64>) -> Vec<PendingRow> {
+        positions
+            .into_iter()
+            .map(|at| PendingRow { tries: 0, message: message(at, Priority::Next) })
+            .collect()
+    }
+
+    fn taken(mailbox: &mut Mailbox) -> Vec<u64> {
+        std::iter::from_fn(|| mailbox.take(OPEN)).map(|item| item.position().0).collect()
+    }
+
+    #[test]
+    fn messages_leave_in_the_order_they_were_accepted() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        for at in 1..=3 {
+            mailbox.add(message(at, Priority::Next), true, WINDOW);
+        }
+        assert_eq!(taken(&mut mailbox), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_does_not_fit_in_memory_is_read_from_the_store_without_gap_or_repeat() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        for at in 1..=6 {
+            mailbox.add(message(at, Priority::Next), true, WINDOW);
+        }
+        assert_eq!(taken(&mut mailbox), [1, 2, 3, 4]);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(4), 4)));
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), None, "one page at a time");
+        // The page was read before 7 was committed, and 7 was committed before the page came.
+        mailbox.add(message(7, Priority::Next), true, WINDOW);
+        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true);
+        assert_eq!(taken(&mut mailbox), [5, 6]);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(6), 4)));
+        mailbox.fill(Priority::Next, Position(6), rows(7..=8), true);
+        // The page saw 8 before its commit was reported.
+        mailbox.add(message(8, Priority::Next), true, WINDOW);
+        assert_eq!(taken(&mut mailbox), [7, 8]);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), None);
+    }
+
+    #[test]
+    fn what_comes_back_goes_ahead_of_what_is_later() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        for at in 1..=3 {
+            mailbox.add(message(at, Priority::Next), true, WINDOW);
+        }
+        let (one, two) = (mailbox.take(OPEN).unwrap(), mailbox.take(OPEN).unwrap());
+        mailbox.put_back(two);
+        mailbox.put_back(one);
+        assert_eq!(taken(&mut mailbox), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_mailbox_that_was_unloaded_is_read_again_from_its_first_waiting_message() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        for at in 4..=6 {
+            mailbox.add(message(at, Priority::Next), true, WINDOW);
+        }
+        let first = mailbox.take(OPEN).unwrap();
+        mailbox.put_back(first);
+        mailbox.unload();
+        assert_eq!(taken(&mut mailbox), [0; 0]);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(3), 4)));
+        mailbox.fill(Priority::Next, Position(3), rows(4..=6), true);
+        assert_eq!(taken(&mut mailbox), [4, 5, 6]);
+    }
+
+    #[test]
+    fn a_page_that_was_on_its_way_while_the_mailbox_was_unloaded_leaves_no_gap() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        for at in 1..=6 {
+            mailbox.add(message(at, Priority::Next), true, WINDOW);
+        }
+        let kept: Vec<Item> = (0..3).filter_map(|_| mailbox.take(OPEN)).collect();
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(4), 4)));
+        kept.into_iter().for_each(|item| mailbox.put_back(item));
+        mailbox.unload();
+        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true);
+        assert_eq!(taken(&mut mailbox), [0; 0]);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+    }
+
+    #[test]
+    fn f_del_01_an_acknowledgement_counts_while_leased_and_after_the_lease() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.add(message(1, Priority::Now), true, WINDOW);
+        let mut item = mailbox.take(OPEN).unwrap();
+        item.tries = 1;
+        mailbox.lend(item, SESSION, Mono::from_nanos(5));
+        let lapsed = mailbox.lapsed(Mono::from_nanos(5));
+        mailbox.put_back(lapsed.into_iter().next().unwrap().item);
+        assert!(mailbox.settle(|message| message.position == Position(1)).is_some());
+        assert!(mailbox.settle(|message| message.position == Position(1)).is_none());
+    }
+
+    #[test]
+    fn a_message_that_was_never_pushed_cannot_be_acknowledged() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.add(message(1, Priority::Now), true, WINDOW);
+        assert!(mailbox.settle(|_| true).is_none());
+    }
+
+    #[test]
+    fn a_closed_lane_holds_its_messages_and_the_others_go_on() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.add(message(1, Priority::Low), true, WINDOW);
+        mailbox.add(message(2, Priority::Now), true, WINDOW);
+        let urgent = [true, false, false];
+        assert_eq!(mailbox.take(urgent).map(|item| item.position().0), Some(2));
+        assert!(mailbox.take(urgent).is_none());
+        assert_eq!(taken(&mut mailbox), [1]);
+    }
+}

@@ -1,0 +1,392 @@
+//! The mesh surface: meshes, their people and their mail.
+//!
+//! | to change | look in |
+//! |---|---|
+//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs` |
+//! | who is who, who is there | `roster.rs`, `presence.rs` |
+//! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
+//! | how a presence ends | `grace.rs` |
+//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
+//! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
+//!
+//! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
+
+mod accept;
+mod admin;
+mod answers;
+mod deliver;
+mod enrol;
+mod events;
+mod grace;
+mod hear;
+mod hello;
+mod hook;
+mod mailbox;
+mod presence;
+mod profile;
+mod quota;
+mod residence;
+mod retention;
+mod roster;
+mod seat;
+mod status;
+mod target;
+mod vault;
+mod welcome;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PublicKey};
+use crate::kit::bucket::Bucket;
+use crate::kit::index::Index;
+use crate::kit::timers::Timers;
+use crate::machine::{Cause, Deadline};
+use crate::message_id::MessageIds;
+use crate::rng::Rng;
+use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
+use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
+use crate::time::Mono;
+
+pub(crate) use enrol::JoinCall;
+pub(crate) use hello::{Greeting, Refusal};
+pub(crate) use hook::{Hook, HookFound, PendingHooks};
+pub(crate) use status::Status;
+
+/// The context of a call into this surface.
+pub(crate) type Cx<'a> = surface::Cx<'a, After>;
+
+/// Where this surface goes on when the store has answered.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// Nobody waits.
+    Nothing,
+    /// A block of positions is ours.
+    Positions,
+    /// A mesh was looked up for everybody who waits for it.
+    Loaded(MeshId),
+    /// A page of overdue deliveries was read.
+    Overdue,
+    /// Old rows were removed.
+    Pruned,
+    /// How much waits in the whole store.
+    Depth,
+    /// An admin request that needs no mesh in memory.
+    Admin(Box<admin::AdminStep>),
+    /// Something of one mesh.
+    Mesh { mesh: MeshNo, then: Then },
+}
+
+/// Where a mesh goes on.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// Nobody waits.
+    Nothing,
+    /// A hello was recorded.
+    Welcomed(Box<welcome::Joining>),
+    /// A message was accepted.
+    Accepted(Position),
+    /// A delivery ended.
+    Settled(Settled, u64),
+    /// A page of a lane was read.
+    Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
+    /// A message was looked up for `message_status`.
+    Status(Box<answers::StatusAsked>),
+    /// An invite was looked up for somebody who wants to join, or spent.
+    Enrol(Box<enrol::Enrolling>),
+    /// Something an admin asked for was written.
+    Admin(Box<admin::AdminStep>),
+}
+
+/// All meshes of this shard.
+#[derive(Debug)]
+pub(crate) struct Meshes {
+    resident: BTreeMap<MeshNo, Mesh>,
+    by_id: Index<MeshId, MeshNo>,
+    /// Meshes that are being looked up, and who waits for them.
+    loading: BTreeMap<MeshId, Vec<residence::Waiting>>,
+    positions: Positions,
+    hooks: PendingHooks,
+    /// Where the look for overdue deliveries goes on.
+    overdue_after: Option<Cursor>,
+    retention_running: bool,
+    draining: bool,
+    shards: Shards,
+    /// Meshes whose deadline may have changed in this turn.
+    touched: Vec<MeshNo>,
+}
+
+/// Positions that are ours to give out, and the ids made of them.
+#[derive(Debug, Default)]
+struct Positions {
+    next: u64,
+    end: u64,
+    asked: bool,
+    ids: Option<MessageIds>,
+}
+
+/// One mesh in memory.
+#[derive(Debug)]
+struct Mesh {
+    no: MeshNo,
+    row: MeshRow,
+    roster: roster::Roster,
+    mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
+    /// Connections whose hello is being recorded.
+    joining: BTreeSet<SessionId>,
+    /// Sends that wait for their commit.
+    accepting: Index<Position, accept::Accepting>,
+    /// Their keys of idempotency.
+    in_flight: Index<(MailboxNo, Box<str>), Position>,
+    buckets: Index<MailboxNo, Bucket>,
+    timers: Timers<Timer>,
+    queued: u64,
+    queued_bytes: u64,
+    /// Continuations that have not come back.
+    outstanding: u64,
+    /// Writes that the store refused and that must still happen.
+    owed: Vec<Settled>,
+    next_ping: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A mailbox's oldest lease ends.
+    Lease(MailboxNo),
+    /// A client that never acknowledges is due its ping.
+    LegacyPing(PresenceNo),
+    /// A presence's grace ends.
+    Grace(PresenceNo),
+    /// Mail waits for a page that could not be read, or for a write that was refused.
+    Retry,
+    /// Nobody has needed the mesh for long enough.
+    Forget,
+}
+
+impl Meshes {
+    pub(crate) fn new(rng: &mut Rng, shards: Shards) -> Meshes {
+        Meshes {
+            resident: BTreeMap::new(),
+            by_id: Index::new(rng),
+            loading: BTreeMap::new(),
+            positions: Positions::default(),
+            hooks: PendingHooks::default(),
+            overdue_after: None,
+            retention_running: false,
+            draining: false,
+            shards,
+            touched: Vec::new(),
+        }
+    }
+
+    /// The process starts: asks for what every send needs.
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
+        if first_shard {
+            cx.stage(Op::Started { at: cx.now.wall }, After::Nothing);
+        }
+        self.positions.refill(cx);
+    }
+
+    /// A peer that said hello says something.
+    pub(crate) fn hear(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId, text: &str) {
+        let (draining, positions) = (self.draining, &mut self.positions);
+        if let Some(mesh) = self.resident.get_mut(&peer.mesh) {
+            self.touched.push(peer.mesh);
+            mesh.hear(cx, positions, draining, (peer.presence, session), text);
+        }
+    }
+
+    /// A peer answered a ping.
+    pub(crate) fn pong(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId, payload: &[u8]) {
+        self.with(peer.mesh, |mesh, ids| mesh.legacy_pong(cx, ids, peer.presence, session, payload));
+    }
+
+    /// A peer's connection ended.
+    pub(crate) fn gone(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId) {
+        self.with(peer.mesh, |mesh, ids| mesh.gone(cx, ids, peer.presence, session));
+    }
+
+    /// A connection ended whose hello was still being judged.
+    pub(crate) fn abandoned(&mut self, mesh: &MeshId, session: SessionId) {
+        if let Some(waiting) = self.loading.get_mut(mesh) {
+            waiting.retain(|one| one.session() != session);
+        }
+        if let Some(mesh) = self.by_id.find(mesh).and_then(|no| self.resident.get_mut(no)) {
+            mesh.joining.remove(&session);
+        }
+    }
+
+    /// A peer's connection can take this many bytes.
+    pub(crate) fn room(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId, bytes: usize) {
+        self.with(peer.mesh, |mesh, ids| mesh.room(cx, ids, peer.presence, session, bytes));
+    }
+
+    /// Sends of a peer that are not answered yet.
+    pub(crate) fn unanswered(&self, peer: Peer) -> u64 {
+        let mesh = self.resident.get(&peer.mesh);
+        let line =
+            mesh.and_then(|mesh| mesh.roster.presence(peer.presence)).and_then(presence::Presence::line);
+        line.map_or(0, |line| line.unanswered)
+    }
+
+    /// Looks for statuses that nobody confirmed.
+    pub(crate) fn sweep_statuses(&mut self, cx: &mut Cx<'_>) {
+        let meshes: Vec<MeshNo> = self.resident.keys().copied().collect();
+        let flipped: u64 =
+            meshes.into_iter().filter_map(|no| self.with(no, |mesh, ids| mesh.sweep_statuses(cx, ids))).sum();
+        cx.stats.add(crate::stats::Counter::TtlFlipped, flipped);
+        cx.count(if flipped > 0 {
+            crate::stats::Counter::SweepFlipped
+        } else {
+            crate::stats::Counter::SweepClean
+        });
+    }
+
+    /// The deadline of a mesh passed.
+    pub(crate) fn wake(&mut self, cx: &mut Cx<'_>, no: MeshNo) {
+        let forget = self.with(no, |mesh, ids| mesh.wake(cx, ids)).unwrap_or(false);
+        if forget && let Some(mesh) = self.resident.remove(&no) {
+            self.by_id.remove(&mesh.row.id);
+        }
+    }
+
+    /// Somebody wants to join a mesh.
+    pub(crate) fn join(&mut self, cx: &mut Cx<'_>, session: SessionId, call: Box<JoinCall>) {
+        let id = MeshId::new(call.payload.mesh_id.as_str());
+        self.visit(cx, id, residence::Waiting::Join { session, call });
+    }
+
+    /// When a mesh wants to be woken.
+    pub(crate) fn deadline(&mut self, no: MeshNo) -> Option<Deadline> {
+        let (at, timer) = self.resident.get_mut(&no)?.timers.earliest()?;
+        let cause = match timer {
+            Timer::Lease(_) => Cause::Lease,
+            Timer::LegacyPing(_) => Cause::LegacyPing,
+            Timer::Grace(_) => Cause::Grace,
+            Timer::Retry => Cause::Commit,
+            Timer::Forget => Cause::Retention,
+        };
+        Some(Deadline { at, cause })
+    }
+
+    /// Meshes whose deadline may have changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> Vec<MeshNo> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Stops taking work and marks every presence as ended.
+    pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
+        self.draining = true;
+        for mesh in self.resident.values_mut() {
+            mesh.end_all(cx);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.resident.len()
+    }
+
+    fn with<R>(&mut self, no: MeshNo, run: impl FnOnce(&mut Mesh, &MessageIds) -> R) -> Option<R> {
+        let (mesh, ids) = (self.resident.get_mut(&no)?, self.positions.ids.as_ref()?);
+        self.touched.push(no);
+        Some(run(mesh, ids))
+    }
+}
+
+impl Positions {
+    /// Takes the next position, and asks for more in good time.
+    fn next(&mut self, cx: &mut Cx<'_>) -> Option<Position> {
+        if self.end - self.next < BLOCK / 2 {
+            self.refill(cx);
+        }
+        let position = (self.next < self.end).then_some(Position(self.next))?;
+        self.next += 1;
+        Some(position)
+    }
+
+    fn refill(&mut self, cx: &mut Cx<'_>) {
+        if !self.asked {
+            self.asked = true;
+            cx.stage(Op::LeasePositions { count: BLOCK }, After::Positions);
+        }
+    }
+}
+
+/// Positions leased at once: seconds of the heaviest traffic, and a gap that nobody notices when they are lost.
+const BLOCK: u64 = 1 << 18;
+
+impl Mesh {
+    fn new(rng: &mut Rng, mut load: MeshLoad) -> Mesh {
+        let roster = roster::Roster::new(rng, &mut load);
+        let mut mesh = Mesh {
+            no: load.mesh.no,
+            row: load.mesh,
+            roster,
+            mailboxes: BTreeMap::new(),
+            joining: BTreeSet::new(),
+            accepting: Index::new(rng),
+            in_flight: Index::new(rng),
+            buckets: Index::new(rng),
+            timers: Timers::new(rng),
+            queued: 0,
+            queued_bytes: 0,
+            outstanding: 0,
+            owed: Vec::new(),
+            next_ping: 0,
+        };
+        for lane in load.queued {
+            mesh.queued += lane.messages;
+            mesh.queued_bytes += lane.bytes;
+            mesh.mailbox(lane.mailbox).expect(lane.priority, lane.messages);
+        }
+        mesh
+    }
+
+    /// The mailbox of that number, made when it is first needed.
+    fn mailbox(&mut self, no: MailboxNo) -> &mut mailbox::Mailbox {
+        let member = self.roster.session_row(no).map_or(no, |session| session.member);
+        self.mailboxes.entry(no).or_insert_with(|| mailbox::Mailbox::new(member))
+    }
+
+    fn stage(&mut self, cx: &mut Cx<'_>, op: Op, then: Then) {
+        self.outstanding += 1;
+        cx.stage(op, After::Mesh { mesh: self.no, then });
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, query: crate::store::Query, then: Then) {
+        self.outstanding += 1;
+        cx.ask(query, After::Mesh { mesh: self.no, then });
+    }
+
+    /// Something is due. True when nobody needs this mesh in memory any more.
+    fn wake(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) -> bool {
+        while let Some(timer) = self.timers.due(cx.now.mono) {
+            match timer {
+                Timer::Lease(mailbox) => self.leases_lapsed(cx, ids, mailbox),
+                Timer::LegacyPing(presence) => self.legacy_ping(cx, presence),
+                Timer::Grace(presence) => self.grace_ended(cx, ids, presence),
+                Timer::Retry => self.retry(cx, ids),
+                Timer::Forget if self.is_idle() => return true,
+                Timer::Forget => {}
+            }
+        }
+        false
+    }
+
+    /// True when nothing here would be lost or late if the mesh were read again from the store.
+    fn is_idle(&self) -> bool {
+        self.roster.all().next().is_none() && self.outstanding == 0 && self.owed.is_empty()
+    }
+
+    /// Starts the time after which an unneeded mesh is forgotten.
+    fn rest(&mut self, now: Mono, idle_ms: u64) {
+        if self.is_idle() {
+            self.timers.arm(Timer::Forget, now.after_millis(idle_ms));
+        }
+    }
+}
+
+/// A key as the wire shows it, or nothing for a mailbox that is gone.
+fn hex(key: Option<PublicKey>) -> String {
+    key.map(|key| key.hex()).unwrap_or_default()
+}

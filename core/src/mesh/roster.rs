@@ -1,0 +1,200 @@
+//! Who belongs to a mesh and who is there: members, sessions, presences.
+//!
+//! *Decides* nothing; it answers who is who. *Always holds:* a key names one mailbox of the mesh.
+
+use std::collections::BTreeMap;
+
+use super::presence::{Link, Presence};
+use crate::ids::{MailboxNo, PublicKey};
+use crate::kit::index::Index;
+use crate::rng::Rng;
+use crate::store::{Group, MemberRow, MeshLoad, SessionRow};
+use crate::surface::{PresenceNo, SessionId};
+
+#[derive(Debug)]
+pub(crate) struct Roster {
+    pub members: BTreeMap<MailboxNo, MemberRow>,
+    sessions: BTreeMap<MailboxNo, SessionRow>,
+    keys: Index<PublicKey, MailboxNo>,
+    /// In the order they said hello.
+    presences: BTreeMap<PresenceNo, Presence>,
+    /// Each member's presences, oldest first.
+    by_member: BTreeMap<MailboxNo, Vec<PresenceNo>>,
+    last_presence: PresenceNo,
+}
+
+/// Why a name leads to no member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoMember {
+    Unknown,
+    Ambiguous,
+}
+
+impl Roster {
+    pub(crate) fn new(rng: &mut Rng, load: &mut MeshLoad) -> Roster {
+        let mut roster = Roster {
+            members: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            keys: Index::new(rng),
+            presences: BTreeMap::new(),
+            by_member: BTreeMap::new(),
+            last_presence: PresenceNo(0),
+        };
+        load.members.drain(..).for_each(|member| roster.add_member(member));
+        load.sessions.drain(..).for_each(|session| roster.add_session(session));
+        roster
+    }
+
+    pub(crate) fn add_member(&mut self, member: MemberRow) {
+        self.keys.insert(member.key, member.no);
+        self.members.insert(member.no, member);
+    }
+
+    pub(crate) fn add_session(&mut self, session: SessionRow) {
+        self.keys.insert(session.key, session.no);
+        self.sessions.insert(session.no, session);
+    }
+
+    /// The number for the next presence.
+    pub(crate) fn next_presence(&mut self) -> PresenceNo {
+        self.last_presence.0 += 1;
+        self.last_presence
+    }
+
+    pub(crate) fn member_by_key(&self, key: &PublicKey) -> Option<&MemberRow> {
+        self.members.get(self.keys.find(key)?)
+    }
+
+    /// The member with this id, key or (when only one has it) name.
+    pub(crate) fn member_called(&self, text: &str) -> Result<&MemberRow, NoMember> {
+        let key = PublicKey::from_hex(text);
+        let by_identity =
+            self.members.values().find(|member| member.id.as_str() == text || Some(member.key) == key);
+        if let Some(member) = by_identity {
+            return Ok(member);
+        }
+        let mut named =
+            self.members.values().filter(|member| member.name == text && member.revoked_at.is_none());
+        match (named.next(), named.next()) {
+            (Some(member), None) => Ok(member),
+            (Some(_), Some(_)) => Err(NoMember::Ambiguous),
+            (None, _) => Err(NoMember::Unknown),
+        }
+    }
+
+    /// The mailbox this key addresses.
+    pub(crate) fn mailbox(&self, key: &PublicKey) -> Option<MailboxNo> {
+        self.keys.find(key).copied()
+    }
+
+    /// Whose a mailbox is.
+    pub(crate) fn owner(&self, mailbox: MailboxNo) -> Option<&MemberRow> {
+        let member = self.sessions.get(&mailbox).map_or(mailbox, |session| session.member);
+        self.members.get(&member)
+    }
+
+    /// The key that addresses a mailbox.
+    pub(crate) fn key_of(&self, mailbox: MailboxNo) -> Option<PublicKey> {
+        match self.sessions.get(&mailbox) {
+            Some(session) => Some(session.key),
+            None => self.members.get(&mailbox).map(|member| member.key),
+        }
+    }
+
+    /// The name a mailbox's mail is signed with: the session's last display name, else the member's.
+    pub(crate) fn name_of(&self, mailbox: MailboxNo) -> &str {
+        let session = self.sessions.get(&mailbox).and_then(|session| session.name.as_deref());
+        session.or_else(|| self.owner(mailbox).map(display_name)).unwrap_or("")
+    }
+
+    /// Presences that others see, in the order they connected.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &Presence> {
+        self.presences.values().filter(|presence| presence.is_listed())
+    }
+
+    /// Presences of one member that others see, oldest first.
+    pub(crate) fn listed_of(&self, member: MailboxNo) -> impl DoubleEndedIterator<Item = &Presence> {
+        self.by_member.get(&member).into_iter().flatten().filter_map(|no| self.presences.get(no))
+    }
+
+    pub(crate) fn presence(&self, no: PresenceNo) -> Option<&Presence> {
+        self.presences.get(&no)
+    }
+
+    pub(crate) fn presence_mut(&mut self, no: PresenceNo) -> Option<&mut Presence> {
+        self.presences.get_mut(&no)
+    }
+
+    /// All presences, those that only send included.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Presence> {
+        self.presences.values()
+    }
+
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Presence> {
+        self.presences.values_mut()
+    }
+
+    pub(crate) fn add_presence(&mut self, presence: Presence) {
+        if presence.is_listed() {
+            self.by_member.entry(presence.member).or_default().push(presence.no);
+        }
+        self.presences.insert(presence.no, presence);
+    }
+
+    pub(crate) fn remove_presence(&mut self, no: PresenceNo) -> Option<Presence> {
+        let gone = self.presences.remove(&no)?;
+        if let Some(mine) = self.by_member.get_mut(&gone.member) {
+            mine.retain(|other| *other != no);
+            if mine.is_empty() {
+                self.by_member.remove(&gone.member);
+            }
+        }
+        Some(gone)
+    }
+
+    pub(crate) fn session_row(&self, mailbox: MailboxNo) -> Option<&SessionRow> {
+        self.sessions.get(&mailbox)
+    }
+
+    /// Sessions of everybody who passes `wanted` and is connected.
+    pub(crate) fn sessions_where(&self, wanted: impl Fn(&Presence) -> bool) -> Vec<SessionId> {
+        self.listed().filter(|presence| wanted(presence)).filter_map(Presence::session).collect()
+    }
+
+    /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane connection,
+    /// else its newest one. The newest of several. `but` says whose connection does not count.
+    pub(crate) fn taker(&self, mailbox: MailboxNo, but: impl Fn(&Presence) -> bool) -> Option<&Presence> {
+        let session = self.sessions.get(&mailbox);
+        let member = session.map_or(mailbox, |session| session.member);
+        let online = || {
+            let mine = self.by_member.get(&member).into_iter().flatten().rev();
+            mine.filter_map(|no| self.presences.get(no))
+                .filter(|presence| presence.line().is_some() && !but(presence))
+        };
+        if session.is_some() {
+            return online().find(|presence| presence.mailbox == mailbox);
+        }
+        online().find(|presence| presence.is_control_plane()).or_else(|| online().next())
+    }
+
+    /// The oldest presence in grace, which makes room for a newcomer.
+    pub(crate) fn oldest_in_grace(&self) -> Option<PresenceNo> {
+        self.listed()
+            .filter_map(|presence| match presence.link {
+                Link::Grace { until } => Some((until, presence.no)),
+                Link::Online(_) => None,
+            })
+            .min()
+            .map(|(_, no)| no)
+    }
+
+    /// Where `@group` finds a member that is away: its groups as last known, else its default ones.
+    pub(crate) fn groups_away(member: &MemberRow) -> &[Group] {
+        member.state.as_ref().map_or(&member.default_groups, |state| &state.last_groups)
+    }
+}
+
+/// The name a member is shown under while it has no connection.
+pub(crate) fn display_name(member: &MemberRow) -> &str {
+    member.state.as_ref().and_then(|state| state.display_name.as_deref()).unwrap_or(&member.name)
+}

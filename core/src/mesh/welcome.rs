@@ -1,0 +1,547 @@
+//! Who may come in: from a verified hello to a presence that has its `hello_ack`.
+//!
+//! *Decides* membership, whose a session key is, capacity, who is replaced by whom, and what is restored.
+//! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded, so that
+//! a copy of it is refused from then on.
+
+use super::hello::{Greeting, Proof, Refusal};
+use super::presence::{Line, Link, Presence};
+use super::residence::Waiting;
+use super::seat::{Seat, Swap, Swaps, identity};
+use super::status::{Source, Standing};
+use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
+use crate::fault::Fault;
+use crate::ids::{MailboxNo, MeshId, PresenceId, PublicKey};
+use crate::message_id::MessageIds;
+use crate::note::{Level, Note};
+use crate::stats::{Counter, Gauge};
+use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, StoreError};
+use crate::surface::{Effect, Peer, PresenceNo, SessionId};
+use crate::wire::mesh::{ErrorFrame, HelloAck, HelloPeer, MemberProfile};
+
+/// A hello that is being recorded.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    session: SessionId,
+    greeting: Greeting,
+    member: MailboxNo,
+    /// The presence the record names.
+    presence: PresenceId,
+}
+
+impl Greeting {
+    pub(super) fn peer(&self) -> &HelloPeer {
+        match self {
+            Greeting::Hello(hello) => &hello.named,
+            Greeting::Session(hello) => &hello.named,
+        }
+    }
+
+    fn kind(&self) -> PresenceKind {
+        match self {
+            Greeting::Hello(_) => PresenceKind::ControlPlane,
+            Greeting::Session(_) => PresenceKind::Session,
+        }
+    }
+
+    fn sends_only(&self) -> bool {
+        let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
+        self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
+    }
+
+    fn no_member(&self) -> Refusal {
+        let text = match self {
+            Greeting::Hello(_) => "pubkey not found in mesh",
+            Greeting::Session(_) => "parent pubkey not found in mesh",
+        };
+        Refusal::new("unauthorized", text, Fault::Unauthorized, Counter::RejectedUnauthorized)
+    }
+}
+
+impl Meshes {
+    /// A connection says hello.
+    pub(crate) fn greet(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting) {
+        let id = MeshId::new(greeting.mesh_id());
+        let judged = greeting
+            .check_shape()
+            .and_then(|()| match self.by_id.find(&id).and_then(|no| self.resident.get(no)) {
+                Some(mesh) => mesh.check_capacity(cx, &greeting),
+                None => Ok(()),
+            })
+            .and_then(|()| greeting.verify(cx.now.wall, &cx.config.limits));
+        match judged {
+            Ok(proof) => self.visit(cx, id, Waiting::Hello { session, greeting, proof }),
+            Err(refusal) => refuse(cx, session, &refusal),
+        }
+    }
+
+    /// The mesh somebody waits for is not there, or cannot be looked up.
+    pub(super) fn turn_away(&mut self, cx: &mut Cx<'_>, waiting: Waiting, error: Option<&StoreError>) {
+        match (waiting, error) {
+            (Waiting::Hello { session, greeting, .. }, None) => refuse(cx, session, &greeting.no_member()),
+            (Waiting::Hello { session, .. }, Some(_)) => refuse(cx, session, &no_store()),
+            (Waiting::Join { session, .. }, error) => enrol::turn_away(cx, session, error),
+            (Waiting::Admin { session, .. }, error) => super::admin::turn_away(cx, session, error),
+        }
+    }
+}
+
+impl Mesh {
+    /// Judges what needs the mesh, and records the hello.
+    pub(super) fn welcome(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting, proof: Proof) {
+        let member = match self.admit(cx, &greeting) {
+            Ok(member) => member,
+            Err(refusal) => return refuse(cx, session, &refusal),
+        };
+        let peer = greeting.peer();
+        let name = peer.display_name.clone().filter(|name| !name.is_empty());
+        let presence = match self.seat(&identity(&greeting, member)) {
+            Seat::Same(no) => self.roster.presence(no).map(|presence| presence.id.clone()),
+            Seat::Instead(_) | Seat::Fresh => None,
+        };
+        let presence = presence.unwrap_or_else(|| PresenceId::mint(cx.rng));
+        let row = PresenceRow {
+            id: presence.clone(),
+            kind: greeting.kind(),
+            session_id: peer.session_id.clone(),
+            pid: peer.pid,
+            cwd: peer.cwd.clone(),
+            connected_at: cx.now.wall,
+        };
+        let hello = Hello {
+            mesh: self.no,
+            member,
+            session: greeting.session_key().map(|key| (key, name)),
+            presence: (!greeting.sends_only()).then_some(row),
+            proof: proof.0,
+            proof_by: cx.rng.next_u64(),
+            // Whoever captured a hello can show it until its timestamp is too old, on either side of the clock.
+            proof_until: cx.now.wall.after_millis(cx.config.limits.hello_skew_ms() * 2),
+            at: cx.now.wall,
+        };
+        self.joining.insert(session);
+        let joining = Joining { session, greeting, member, presence };
+        self.stage(cx, Op::Hello(Box::new(hello)), Then::Welcomed(Box::new(joining)));
+    }
+
+    /// The hello was recorded, or not.
+    pub(super) fn welcomed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        hooks: &mut PendingHooks,
+        joining: Joining,
+        ended: &Ended,
+    ) {
+        let mailbox = match ended {
+            Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
+            Ended::Done(Reply::KeyTaken) => Err(Refusal::session_key()),
+            Ended::Done(Reply::Replayed) => Err(Refusal::new(
+                "replayed",
+                "this hello was used before: sign one with the current time",
+                Fault::Replayed,
+                Counter::RejectedReplayed,
+            )),
+            Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(no_store()),
+        };
+        let seated = self.joining.remove(&joining.session);
+        match mailbox {
+            Err(refusal) => refuse(cx, joining.session, &refusal),
+            Ok(_) if !seated => self.end_presences(cx, vec![joining.presence]),
+            Ok(mailbox) => match self.check_capacity(cx, &joining.greeting) {
+                Err(refusal) => {
+                    self.end_presences(cx, vec![joining.presence]);
+                    refuse(cx, joining.session, &refusal);
+                }
+                Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
+            },
+        }
+    }
+
+    /// Row 2 of both tables. Whoever takes over an entry needs no room, and an entry in grace makes room.
+    fn check_capacity(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<(), Refusal> {
+        let member =
+            PublicKey::from_hex(greeting.member_key()).and_then(|key| self.roster.member_by_key(&key));
+        let takes_over = !greeting.sends_only()
+            && member.is_some_and(|member| self.seat(&identity(greeting, member.no)) != Seat::Fresh);
+        let (taken, max) = if greeting.sends_only() {
+            let senders = self.roster.all().filter(|presence| presence.send_only).count();
+            (senders, cx.config.limits.send_only_per_mesh_max())
+        } else {
+            let online = self.roster.listed().filter(|presence| presence.line().is_some()).count();
+            (online, cx.config.limits.connections_per_mesh_max())
+        };
+        if takes_over || (taken as u64) < max {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "capacity",
+            "mesh at connection capacity",
+            Fault::Capacity,
+            Counter::RejectedCapacity,
+        ))
+    }
+
+    /// Rows 6 to 8: membership, and whose the keys are.
+    fn admit(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<MailboxNo, Refusal> {
+        let key = PublicKey::from_hex(greeting.member_key());
+        let member =
+            key.and_then(|key| self.roster.member_by_key(&key)).ok_or_else(|| greeting.no_member())?;
+        if member.revoked_at.is_some() {
+            return Err(Refusal::new(
+                "revoked",
+                format!("You've been removed from \"{}\". Contact the mesh owner to rejoin.", self.row.name),
+                Fault::Banned,
+                Counter::RejectedRevoked,
+            ));
+        }
+        if let Greeting::Session(hello) = greeting
+            && hello.parent_member_id.as_deref().is_some_and(|id| !id.is_empty() && id != member.id.as_str())
+        {
+            return Err(Refusal::new(
+                "parent_member_id_mismatch",
+                "parentMemberId does not match parentMemberPubkey",
+                Fault::ParentMemberMismatch,
+                Counter::RejectedParentMember,
+            ));
+        }
+        if let Some(mailbox) = greeting.session_key().and_then(|key| self.roster.mailbox(&key)) {
+            let own_session = self.roster.session_row(mailbox).is_some_and(|row| row.member == member.no);
+            if !own_session {
+                return Err(Refusal::session_key());
+            }
+        }
+        if !fits(greeting.peer(), cx) {
+            return Err(Refusal::unreadable(greeting.kind() == PresenceKind::Session));
+        }
+        let seat = self.seat(&identity(greeting, member.no));
+        if let Seat::Same(no) = seat
+            && !greeting.sends_only()
+            && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
+        {
+            return Err(conflict());
+        }
+        Ok(member.no)
+    }
+
+    fn sit_down(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        hooks: &mut PendingHooks,
+        joining: Joining,
+        mailbox: MailboxNo,
+    ) {
+        let Joining { session, greeting, member, presence } = joining;
+        if let (Some(key), name) = (greeting.session_key(), &greeting.peer().display_name) {
+            let row =
+                SessionRow { no: mailbox, key, member, name: name.clone().filter(|name| !name.is_empty()) };
+            self.roster.add_session(row);
+        }
+        let seat = match greeting.sends_only() {
+            true => Seat::Fresh,
+            false => self.seat(&identity(&greeting, member)),
+        };
+        match seat {
+            Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
+            Seat::Instead(no) => {
+                self.replace(cx, ids, no);
+                self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
+            }
+            Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
+        }
+    }
+
+    /// The same peer on a newer connection.
+    fn reattach(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        session: SessionId,
+        greeting: &Greeting,
+        recorded: PresenceId,
+    ) {
+        let replaced = self.roster.presence(no).and_then(Presence::session);
+        if let Some(old) = replaced {
+            let limits = &cx.config.limits;
+            let swaps = self.roster.presence_mut(no).map(|presence| {
+                presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms())
+            });
+            if swaps == Some(Swap::Held) {
+                cx.end(old, Fault::SessionConflict);
+                self.gone(cx, ids, no, old);
+                return refuse(cx, session, &conflict());
+            }
+            cx.end(old, Fault::SessionReplaced);
+            self.release(cx, no, old);
+        } else {
+            cx.stats.shift(Gauge::ConnectionsActive, 1);
+            self.timers.disarm(Timer::Grace(no));
+        }
+        let line = line(cx, session, greeting.peer());
+        let Some(presence) = self.roster.presence_mut(no) else { return };
+        let stray = (presence.id != recorded).then_some(recorded);
+        let peer = greeting.peer();
+        presence.cwd.clone_from(&peer.cwd);
+        presence.pid = peer.pid;
+        if let Some(name) = peer.display_name.as_ref().filter(|name| !name.is_empty()) {
+            presence.display_name.clone_from(name);
+        }
+        if greeting.kind() == PresenceKind::Session {
+            presence.session_id.clone_from(&peer.session_id);
+        }
+        presence.channel.clone_from(&peer.channel);
+        presence.link = Link::Online(line);
+        let (id, name, member) = (presence.id.clone(), presence.display_name.clone(), presence.member);
+        cx.note(Level::Info, || {
+            Note::new(Level::Info, "ws hello reattach (lease)").with("presence_id", id.as_str())
+        });
+        let peer = Peer { mesh: self.no, presence: no };
+        cx.effects.list.push(Effect::Bind { session, peer });
+        let ack = HelloAck {
+            presence_id: id.as_str(),
+            member_display_name: &name,
+            member_profile: None,
+            restored: false,
+            last_summary: None,
+            last_seen_at: None,
+            restored_groups: None,
+            restored_stats: None,
+            services: (greeting.kind() == PresenceKind::ControlPlane).then_some([]),
+            queued: self.queued_for(no),
+        };
+        cx.tell(session, &ack);
+        self.end_presences(cx, stray.into_iter().collect());
+        self.deliver_to(cx, ids, no, member);
+    }
+
+    /// A peer that was not there.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one arrival, each named where it is made")]
+    fn arrive(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        hooks: &mut PendingHooks,
+        session: SessionId,
+        greeting: &Greeting,
+        (member, mailbox): (MailboxNo, MailboxNo),
+        id: PresenceId,
+    ) {
+        self.make_room(cx, ids, greeting);
+        let no = self.roster.next_presence();
+        let line = line(cx, session, greeting.peer());
+        let Some(row) = self.roster.members.get(&member) else { return };
+        let mut presence = seated(cx, no, id, greeting, row, mailbox, line);
+        if let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd).filter(|_| !presence.send_only) {
+            presence.apply_hook(cx.now.mono, status, cx.config.limits.hook_fresh_ms());
+        }
+        let send_only = presence.send_only;
+        let ack_text = ack(&presence, row, greeting, self.queued_for_new(&presence));
+        cx.note(Level::Info, || {
+            Note::new(
+                Level::Info,
+                if greeting.kind() == PresenceKind::Session { "ws session_hello" } else { "ws hello" },
+            )
+            .with("mesh_id", self.row.id.as_str())
+            .with("member", presence.display_name.as_str())
+            .with("presence_id", presence.id.as_str())
+            .with("session_id", presence.session_id.as_str())
+            .with("restored", ack_text.restored)
+        });
+        cx.effects.list.push(Effect::Bind { session, peer: Peer { mesh: self.no, presence: no } });
+        cx.tell(session, &ack_text);
+        let returned = ack_text.restored.then(|| row.state.clone()).flatten();
+        let name = presence.display_name.clone();
+        self.roster.add_presence(presence);
+        if send_only {
+            return;
+        }
+        cx.stats.shift(Gauge::ConnectionsActive, 1);
+        if mailbox == member
+            && let Some(state) = self.roster.members.get_mut(&member).and_then(|row| row.state.as_mut())
+        {
+            state.display_name = Some(name);
+        }
+        events::arrived(self, cx, no, greeting.kind(), returned.as_ref());
+        self.deliver_to(cx, ids, no, member);
+    }
+
+    /// At capacity the oldest entry in grace makes room for a newcomer.
+    fn make_room(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, greeting: &Greeting) {
+        if greeting.sends_only() {
+            return;
+        }
+        let max = cx.config.limits.connections_per_mesh_max();
+        while self.roster.listed().count() as u64 >= max {
+            let Some(oldest) = self.roster.oldest_in_grace() else { return };
+            self.evict(cx, ids, oldest);
+        }
+    }
+
+    /// Another session of the same place takes over: the old one goes without a word to the others.
+    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
+        let Some(old) = self.roster.presence(no) else { return };
+        let (session, id) = (old.session(), old.id.clone());
+        cx.note(Level::Info, || Note::new(Level::Info, "hello dedup").with("old_presence", id.as_str()));
+        if let Some(session) = session {
+            cx.end(session, Fault::SessionReplaced);
+            self.release(cx, no, session);
+            cx.stats.shift(Gauge::ConnectionsActive, -1);
+        }
+        self.timers.disarm(Timer::Grace(no));
+        let Some(gone) = self.roster.remove_presence(no) else { return };
+        self.end_presences(cx, vec![gone.id]);
+        self.deliver(cx, ids, gone.mailbox);
+        self.deliver(cx, ids, gone.member);
+    }
+
+    pub(super) fn end_presences(&mut self, cx: &mut Cx<'_>, ids: Vec<PresenceId>) {
+        if !ids.is_empty() {
+            let at = cx.now.wall;
+            self.stage(cx, Op::EndPresences { ids, at }, Then::Nothing);
+        }
+    }
+}
+
+/// Refuses a hello: the `error` frame, then the close.
+pub(crate) fn refuse(cx: &mut Cx<'_>, session: SessionId, refusal: &Refusal) {
+    let server_time = (refusal.fault == Fault::TimestampSkew).then_some(cx.now.wall.as_millis());
+    let frame =
+        ErrorFrame { code: refusal.code, message: &refusal.message, id: None, request: None, server_time };
+    cx.tell(session, &frame);
+    cx.end(session, refusal.fault);
+    cx.count(refusal.counter);
+    let (level, text) = match refusal.fault {
+        Fault::Banned => (Level::Info, "hello rejected: revoked"),
+        Fault::Capacity => (Level::Warn, "mesh at capacity"),
+        _ => (Level::Warn, "hello sig rejected"),
+    };
+    cx.note(level, || Note::new(level, text).with("reason", refusal.code));
+}
+
+fn no_store() -> Refusal {
+    Refusal::new(
+        "overloaded",
+        "the store does not answer: come back later",
+        Fault::Overloaded,
+        Counter::RejectedStore,
+    )
+}
+
+fn conflict() -> Refusal {
+    Refusal::new(
+        "session_conflict",
+        "two clients keep replacing each other under this session",
+        Fault::SessionConflict,
+        Counter::RejectedConflict,
+    )
+}
+
+fn line(cx: &Cx<'_>, session: SessionId, peer: &HelloPeer) -> Line {
+    let room = crate::config::size(cx.config.limits.outbox_bytes_max() / 2);
+    Line::new(session, peer.channel.as_deref() != Some("claude-code"), room)
+}
+
+/// Texts and lists of a hello within their bounds.
+fn fits(peer: &HelloPeer, cx: &Cx<'_>) -> bool {
+    let limits = &cx.config.limits;
+    let short = |text: &str| text.len() as u64 <= limits.name_bytes_max();
+    let names = [&peer.display_name, &peer.hostname, &peer.channel, &peer.model, &peer.peer_type];
+    let groups = peer.groups.as_deref().unwrap_or_default();
+    names.into_iter().flatten().all(|text| short(text))
+        && short(&peer.session_id)
+        && peer.cwd.len() as u64 <= limits.text_bytes_max()
+        && groups.len() as u64 <= limits.groups_per_peer_max()
+        && groups.iter().all(|group| short(&group.name) && group.role.as_deref().is_none_or(short))
+}
+
+fn seated(
+    cx: &Cx<'_>,
+    no: PresenceNo,
+    id: PresenceId,
+    greeting: &Greeting,
+    row: &MemberRow,
+    mailbox: MailboxNo,
+    line: Line,
+) -> Presence {
+    let peer = greeting.peer();
+    let state = match greeting {
+        Greeting::Hello(_) => row.state.as_ref(),
+        Greeting::Session(_) => None,
+    };
+    let session_key = greeting.session_key();
+    let saved_groups = state.map(|state| state.groups.clone()).filter(|groups| !groups.is_empty());
+    let groups = match (&peer.groups, greeting) {
+        (Some(groups), Greeting::Session(_)) => groups.clone(),
+        (Some(groups), Greeting::Hello(_)) if !groups.is_empty() => groups.clone(),
+        _ => saved_groups.unwrap_or_else(|| row.default_groups.clone()),
+    };
+    Presence {
+        no,
+        id,
+        kind: greeting.kind(),
+        member: row.no,
+        mailbox,
+        session_key,
+        shown_key: session_key.unwrap_or(row.key),
+        display_name: peer
+            .display_name
+            .clone()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| row.name.clone()),
+        session_id: peer.session_id.clone(),
+        pid: peer.pid,
+        cwd: peer.cwd.clone(),
+        hostname: peer.hostname.clone(),
+        channel: peer.channel.clone(),
+        model: peer.model.clone(),
+        peer_type: peer.peer_type.clone(),
+        groups,
+        visible: state.is_none_or(|state| state.visible),
+        profile: state.map(|state| state.profile.clone()).unwrap_or_default(),
+        summary: None,
+        stats: None,
+        standing: Standing::new(cx.now.mono),
+        swaps: Swaps::default(),
+        connected_at: cx.now.wall,
+        send_only: greeting.sends_only(),
+        link: Link::Online(line),
+    }
+}
+
+fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queued: u64) -> HelloAck<'a> {
+    let by_member = matches!(greeting, Greeting::Hello(_)) && !presence.send_only;
+    let state = row.state.as_ref().filter(|_| by_member);
+    let asked_for_groups = greeting.peer().groups.as_ref().is_some_and(|groups| !groups.is_empty());
+    HelloAck {
+        presence_id: presence.id.as_str(),
+        member_display_name: &presence.display_name,
+        member_profile: Some(MemberProfile {
+            role_tag: row.role_tag.as_deref(),
+            groups: &row.default_groups,
+            message_mode: &row.message_mode,
+        }),
+        restored: state.is_some(),
+        last_summary: state.and_then(|state| state.summary.as_deref()),
+        last_seen_at: state.map(|state| state.last_seen.iso()),
+        restored_groups: state
+            .map(|state| state.groups.as_slice())
+            .filter(|groups| !asked_for_groups && !groups.is_empty()),
+        restored_stats: state.map(|state| state.stats),
+        services: by_member.then_some([]),
+        queued,
+    }
+}
+
+impl Presence {
+    /// A hook that came before this presence speaks for it.
+    pub(super) fn apply_hook(
+        &mut self,
+        now: crate::time::Mono,
+        status: super::Status,
+        fresh_ms: u64,
+    ) -> bool {
+        self.standing.write(now, status, Source::Hook, fresh_ms)
+    }
+}

@@ -1,0 +1,172 @@
+//! Public message ids: 32 base62 characters made from a position and the store's secret.
+//!
+//! The first 8 characters are a keyed permutation of the position, so that a prefix of 8 or more finds its message
+//! without an index; the other 24 are a keyed tag, so that nobody can make up an id.
+
+use std::hash::Hasher;
+
+use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher24;
+
+use crate::ids::{BASE62, Position};
+
+/// Makes and resolves the message ids of one store.
+#[derive(Clone)]
+pub struct MessageIds {
+    secret: [u8; 32],
+    rounds: [(u64, u64); ROUNDS],
+}
+
+/// The shortest prefix that names a message (mesh protocol, `message_status`).
+pub const PREFIX_CHARS_MIN: usize = 8;
+
+/// The length of a complete id.
+pub const ID_CHARS: usize = 32;
+
+const ROUNDS: usize = 6;
+const HALF_BITS: u32 = 24;
+const HALF_MASK: u64 = (1 << HALF_BITS) - 1;
+/// 62^8: what eight characters can tell apart.
+const DOMAIN: u64 = 218_340_105_584_896;
+
+impl MessageIds {
+    /// Ids keyed with a store's secret.
+    pub fn new(secret: [u8; 32]) -> MessageIds {
+        let mut rounds = [(0, 0); ROUNDS];
+        for (place, round) in (0_u64..).zip(rounds.iter_mut()) {
+            let digest: [u8; 32] = Sha256::new()
+                .chain_update(b"peermesh-id-round")
+                .chain_update(place.to_be_bytes())
+                .chain_update(secret)
+                .finalize()
+                .into();
+            *round = (word(&digest, 0), word(&digest, 8));
+        }
+        MessageIds { secret, rounds }
+    }
+
+    /// The id of the message at `position`, which must lie below 62^8.
+    pub fn encode(&self, position: Position) -> String {
+        let mut text = [0; ID_CHARS];
+        base62(self.permute(position.0), &mut text[..PREFIX_CHARS_MIN]);
+        self.tag(position, &mut text[PREFIX_CHARS_MIN..]);
+        text.iter().map(|byte| char::from(*byte)).collect()
+    }
+
+    /// The position that an id, or a prefix of at least eight characters, names; `None` when it cannot be an id of
+    /// this store.
+    pub fn resolve(&self, id: &str) -> Option<Position> {
+        let bytes = id.as_bytes();
+        if bytes.len() < PREFIX_CHARS_MIN || bytes.len() > ID_CHARS {
+            return None;
+        }
+        let mut value: u64 = 0;
+        for byte in &bytes[..PREFIX_CHARS_MIN] {
+            let digit = BASE62.iter().position(|letter| letter == byte)?;
+            value = value * 62 + digit as u64;
+        }
+        let position = Position(self.invert(value));
+        let mut tag = [0; ID_CHARS - PREFIX_CHARS_MIN];
+        self.tag(position, &mut tag);
+        tag.starts_with(&bytes[PREFIX_CHARS_MIN..]).then_some(position)
+    }
+
+    /// A Feistel network over 48 bits, walked until the value falls into the domain again.
+    fn permute(&self, position: u64) -> u64 {
+        debug_assert!(position < DOMAIN, "a position fits eight characters");
+        let mut value = position;
+        loop {
+            let (mut left, mut right) = (value >> HALF_BITS, value & HALF_MASK);
+            for key in &self.rounds {
+                (left, right) = (right, left ^ (mix(*key, right) & HALF_MASK));
+            }
+            value = left << HALF_BITS | right;
+            if value < DOMAIN {
+                return value;
+            }
+        }
+    }
+
+    fn invert(&self, public: u64) -> u64 {
+        let mut value = public;
+        loop {
+            let (mut left, mut right) = (value >> HALF_BITS, value & HALF_MASK);
+            for key in self.rounds.iter().rev() {
+                (left, right) = (right ^ (mix(*key, left) & HALF_MASK), left);
+            }
+            value = left << HALF_BITS | right;
+            if value < DOMAIN {
+                return value;
+            }
+        }
+    }
+
+    fn tag(&self, position: Position, text: &mut [u8]) {
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(self.secret).chain_update(position.0.to_be_bytes()).finalize().into();
+        // Eight characters hold 47 of each word's 64 bits, so three words fill the tag.
+        for (place, part) in text.chunks_mut(8).enumerate() {
+            base62(word(&digest, place * 8) % DOMAIN, part);
+        }
+    }
+}
+
+impl std::fmt::Debug for MessageIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MessageIds(…)")
+    }
+}
+
+fn word(digest: &[u8; 32], at: usize) -> u64 {
+    digest[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+fn mix(key: (u64, u64), half: u64) -> u64 {
+    let mut hasher = SipHasher24::new_with_keys(key.0, key.1);
+    hasher.write_u64(half);
+    hasher.finish()
+}
+
+fn base62(mut value: u64, text: &mut [u8]) {
+    for place in text.iter_mut().rev() {
+        *place = BASE62[(value % 62) as usize];
+        value /= 62;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_and_each_of_its_prefixes_lead_back_to_the_position() {
+        let ids = MessageIds::new([9; 32]);
+        for position in [0, 1, 2, 62, 1_000_000, DOMAIN - 1].map(Position) {
+            let id = ids.encode(position);
+            assert_eq!(id.len(), ID_CHARS);
+            assert_eq!(ids.resolve(&id), Some(position));
+            assert_eq!(ids.resolve(&id[..8]), Some(position));
+            assert_eq!(ids.resolve(&id[..20]), Some(position));
+        }
+    }
+
+    #[test]
+    fn an_id_that_was_made_up_names_nothing() {
+        let ids = MessageIds::new([9; 32]);
+        let id = ids.encode(Position(7));
+        let forged = format!("{}{}", &id[..31], if id.ends_with('A') { 'B' } else { 'A' });
+        assert_eq!(ids.resolve(&forged), None);
+        assert_eq!(MessageIds::new([8; 32]).resolve(&id), None);
+        assert_eq!(ids.resolve(&id[..7]), None);
+        assert_eq!(ids.resolve("not-base62!"), None);
+        assert_eq!(ids.resolve(&format!("{id}A")), None);
+    }
+
+    #[test]
+    fn neighbours_do_not_look_alike() {
+        let ids = MessageIds::new([9; 32]);
+        let (one, two) = (ids.encode(Position(100)), ids.encode(Position(101)));
+        let same = one.bytes().zip(two.bytes()).filter(|(a, b)| a == b).count();
+        assert!(same < 8, "{one} and {two}");
+    }
+}

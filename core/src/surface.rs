@@ -1,0 +1,165 @@
+//! What every surface is lent while it handles something: time, chance, limits, and lists for what it wants done.
+//!
+//! A surface knows sessions, never sockets or bytes. It does not call the store, the log or a connection: it appends
+//! to a list, and the broker performs the lists when the surface returns.
+
+use std::hash::Hasher;
+use std::ops::Range;
+
+use bytes::Bytes;
+use siphasher::sip::SipHasher13;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::ids::{ConnId, MeshId, ShardId};
+use crate::note::{Level, Note};
+use crate::rng::Rng;
+use crate::stats::{Counter, Stats};
+use crate::store::{Op, Query};
+use crate::time::Now;
+use crate::wire::admin::AdminCall;
+use crate::wire::mesh::Encode;
+
+/// A connection as surfaces see it. Never used twice, so an old one cannot be taken for its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SessionId(pub(crate) ConnId);
+
+/// The context of one call into a surface, whose continuations are of type `A`.
+pub(crate) struct Cx<'a, A> {
+    pub now: Now,
+    pub config: &'a Config,
+    pub rng: &'a mut Rng,
+    pub stats: &'a mut Stats,
+    pub notes: &'a mut Vec<Note>,
+    pub effects: &'a mut Effects,
+    pub work: &'a mut Work<A>,
+}
+
+/// What a surface wants from the store, in order.
+#[derive(Debug)]
+pub(crate) struct Work<A> {
+    pub writes: Vec<(Op, A)>,
+    pub questions: Vec<(Query, A)>,
+}
+
+impl<A> Default for Work<A> {
+    fn default() -> Work<A> {
+        Work { writes: Vec::new(), questions: Vec::new() }
+    }
+}
+
+/// What a surface wants done to connections, in order. The texts live in one arena.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub list: Vec<Effect>,
+    pub arena: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Send one text.
+    Tell { session: SessionId, text: Range<usize> },
+    /// Send one text to many.
+    TellMany { sessions: Vec<SessionId>, text: Range<usize> },
+    /// Answer an HTTP request with JSON.
+    Answer { session: SessionId, status: u16, body: Vec<u8> },
+    /// The hello was accepted: this connection is a peer of that mesh from here on.
+    Bind { session: SessionId, peer: Peer },
+    /// Send a ping that carries these bytes.
+    Ping { session: SessionId, payload: Bytes },
+    /// One more of the session's sends is answered: its reading may go on.
+    Resume { session: SessionId },
+    /// An admin request belongs to that mesh: pass it to the shard that owns it.
+    Enter { session: SessionId, mesh: MeshId, call: AdminCall },
+    /// End the connection.
+    End { session: SessionId, fault: Fault },
+}
+
+/// Which presence of which mesh a connection speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub mesh: crate::ids::MeshNo,
+    pub presence: PresenceNo,
+}
+
+/// A presence's number inside its mesh: grows with every hello, so that it is also its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PresenceNo(pub(crate) u64);
+
+impl<A> Cx<'_, A> {
+    /// Sends one message.
+    pub(crate) fn tell(&mut self, session: SessionId, message: &impl Encode) {
+        let text = self.effects.encode(message);
+        self.effects.list.push(Effect::Tell { session, text });
+    }
+
+    /// Sends one message to many.
+    pub(crate) fn tell_many(&mut self, sessions: Vec<SessionId>, message: &impl Encode) {
+        if sessions.is_empty() {
+            return;
+        }
+        let text = self.effects.encode(message);
+        self.effects.list.push(Effect::TellMany { sessions, text });
+    }
+
+    /// Answers an HTTP request with JSON.
+    pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &serde_json::Value) {
+        let body = body.to_string().into_bytes();
+        self.effects.list.push(Effect::Answer { session, status, body });
+    }
+
+    /// Ends a connection.
+    pub(crate) fn end(&mut self, session: SessionId, fault: Fault) {
+        self.effects.list.push(Effect::End { session, fault });
+    }
+
+    /// Writes something; `after` comes back when that is done.
+    pub(crate) fn stage(&mut self, op: Op, after: A) {
+        self.work.writes.push((op, after));
+    }
+
+    /// Asks something; `after` comes back with the answer.
+    pub(crate) fn ask(&mut self, query: Query, after: A) {
+        self.work.questions.push((query, after));
+    }
+
+    /// Adds a log record, made only if somebody will see it.
+    pub(crate) fn note(&mut self, level: Level, make: impl FnOnce() -> Note) {
+        if level <= self.config.log_level {
+            self.notes.push(make());
+        }
+    }
+
+    pub(crate) fn count(&mut self, counter: Counter) {
+        self.stats.count(counter);
+    }
+}
+
+impl Effects {
+    fn encode(&mut self, message: &impl Encode) -> Range<usize> {
+        let start = self.arena.len();
+        message.encode(&mut self.arena);
+        start..self.arena.len()
+    }
+}
+
+/// Which shard owns what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shards {
+    pub own: ShardId,
+    pub count: u16,
+}
+
+impl Shards {
+    /// The shard that owns a mesh: the same in every process with that many shards.
+    pub(crate) fn owner(self, mesh: &MeshId) -> ShardId {
+        let mut hasher = SipHasher13::new();
+        hasher.write(mesh.as_str().as_bytes());
+        let shard = hasher.finish() % u64::from(self.count.max(1));
+        ShardId(u16::try_from(shard).unwrap_or(0))
+    }
+
+    pub(crate) fn owns(self, mesh: &MeshId) -> bool {
+        self.owner(mesh) == self.own
+    }
+}

@@ -1,0 +1,13 @@
+//! The JSON messages of the mesh surface (mesh protocol, messages of the core).
+
+mod inbound;
+mod outbound;
+
+pub(crate) use inbound::{
+    Attestation, Hello, HelloPeer, Inbound, JoinGroup, Named, Send, SessionHello, SetProfile, SetStats,
+    SetStatus, Stats, decode, kind_of,
+};
+pub(crate) use outbound::{
+    Ack, Encode, ErrorFrame, HelloAck, MemberProfile, MessageStatusResult, PeerRow, PeersList, Push,
+    RecipientRow, SystemPush,
+};

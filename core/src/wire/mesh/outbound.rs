@@ -1,0 +1,231 @@
+//! What the broker says. Strict: every field of the contract, in a fixed order.
+
+use serde::Serialize;
+
+use super::inbound::Stats;
+use crate::store::{Group, Profile, SavedStats};
+
+/// Messages that can be written as one JSON text.
+pub(crate) trait Encode: Serialize {
+    /// Appends the JSON text to `out`.
+    fn encode(&self, out: &mut Vec<u8>) {
+        // Writing into memory cannot fail, and none of our types refuses to be written.
+        serde_json::to_writer(out, self).expect("a message of ours is JSON");
+    }
+}
+
+macro_rules! encodes {
+    ($($name:ident),+) => { $(impl Encode for $name<'_> {})+ };
+}
+
+encodes!(ErrorFrame, HelloAck, Ack, Push, SystemPush, PeersList, MessageStatusResult);
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// `error` (3.1).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "error")]
+pub(crate) struct ErrorFrame<'a> {
+    pub code: &'a str,
+    pub message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
+    pub request: Option<&'a str>,
+    /// The broker's clock in Unix milliseconds, when the peer's is what is wrong.
+    #[serde(rename = "serverTime", skip_serializing_if = "Option::is_none")]
+    pub server_time: Option<i64>,
+}
+
+/// `hello_ack` (2.4).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "hello_ack", rename_all = "camelCase")]
+pub(crate) struct HelloAck<'a> {
+    pub presence_id: &'a str,
+    pub member_display_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_profile: Option<MemberProfile<'a>>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub restored: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored_groups: Option<&'a [Group]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored_stats: Option<SavedStats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<[(); 0]>,
+    /// Additive: deliveries that wait for this peer.
+    pub queued: u64,
+}
+
+/// What the mesh knows of the member (2.4).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MemberProfile<'a> {
+    pub role_tag: Option<&'a str>,
+    pub groups: &'a [Group],
+    pub message_mode: &'a str,
+}
+
+/// `ack` (3.2, and the short form of 3.5).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "ack", rename_all = "camelCase")]
+pub(crate) struct Ack<'a> {
+    pub id: &'a str,
+    pub message_id: &'a str,
+    pub queued: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
+    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
+    pub request: Option<&'a str>,
+    /// Additive: mailboxes the message goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<usize>,
+    /// Additive: how many of them have somebody connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<usize>,
+}
+
+/// `push` of a message (3.3), with every attribution field.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "push", rename_all = "camelCase")]
+pub(crate) struct Push<'a> {
+    pub message_id: &'a str,
+    pub mesh_id: &'a str,
+    pub sender_pubkey: &'a str,
+    /// Absent towards the sender's own member, whose clients would drop the push unacknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_member_pubkey: Option<&'a str>,
+    pub sender_member_id: &'a str,
+    pub sender_name: &'a str,
+    pub priority: &'a str,
+    pub nonce: &'a str,
+    pub ciphertext: &'a str,
+    pub created_at: &'a str,
+    #[serde(rename = "client_message_id", skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<&'a str>,
+    #[serde(rename = "request_fingerprint", skip_serializing_if = "Option::is_none")]
+    pub request_fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to_id: Option<&'a str>,
+}
+
+/// `push` of a system event (3.3).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "push", rename_all = "camelCase")]
+pub(crate) struct SystemPush<'a> {
+    pub subtype: &'a str,
+    pub event: &'a str,
+    pub event_data: &'a serde_json::Value,
+    pub message_id: &'a str,
+    pub mesh_id: &'a str,
+    pub sender_pubkey: &'a str,
+    pub priority: &'a str,
+    pub nonce: &'a str,
+    pub ciphertext: &'a str,
+    pub created_at: &'a str,
+}
+
+/// `peers_list` (3.6).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "peers_list")]
+pub(crate) struct PeersList<'a> {
+    pub peers: Vec<PeerRow<'a>>,
+    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
+    pub request: Option<&'a str>,
+}
+
+/// One row of `peers_list`. A member without a presence has `online:false` and no fields of one.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PeerRow<'a> {
+    pub pubkey: String,
+    pub member_pubkey: String,
+    pub display_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<&'a [Group]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<&'a Stats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visible: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<&'a Profile>,
+    /// Additive, only in answers to `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+}
+
+/// `message_status_result` (3.10).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "message_status_result", rename_all = "camelCase")]
+pub(crate) struct MessageStatusResult<'a> {
+    pub message_id: &'a str,
+    pub target_spec: &'a str,
+    pub delivered: bool,
+    pub delivered_at: Option<String>,
+    pub recipients: Vec<RecipientRow<'a>>,
+    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
+    pub request: Option<&'a str>,
+}
+
+/// One recipient of a message: `delivered`, `held` (connected, not delivered), `disconnected`, and additively
+/// `expired` and `dead`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RecipientRow<'a> {
+    pub name: &'a str,
+    pub pubkey: String,
+    pub status: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_names_its_request_only_when_the_request_had_a_name() {
+        let mut out = Vec::new();
+        Ack {
+            id: "7",
+            message_id: "",
+            queued: false,
+            error: Some("invalid: x"),
+            request: None,
+            recipients: None,
+            online: None,
+        }
+        .encode(&mut out);
+        assert_eq!(out, br#"{"type":"ack","id":"7","messageId":"","queued":false,"error":"invalid: x"}"#);
+    }
+
+    #[test]
+    fn a_summary_that_is_not_set_is_null_in_a_presence_row_and_absent_in_a_member_row() {
+        let row = PeerRow { summary: Some(None), ..PeerRow::default() };
+        assert!(serde_json::to_string(&row).unwrap().contains(r#""summary":null"#));
+        assert!(!serde_json::to_string(&PeerRow::default()).unwrap().contains("summary"));
+    }
+}

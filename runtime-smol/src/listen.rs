@@ -1,0 +1,69 @@
+//! The listener: a task of shard 0 that accepts streams and hands them to it.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Weak;
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use futures_lite::future::yield_now;
+use peermesh_core::note::{Level, Note};
+
+use crate::shard::Shard;
+
+/// How long the listener rests when the process has no room for another stream.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Accepts until the shard is gone.
+pub(crate) async fn accept(listener: Async<TcpListener>, shard: Weak<RefCell<Shard>>) {
+    let mut reserve = Reserve::new();
+    let mut failing = false;
+    loop {
+        let accepted = listener.accept().await;
+        let Some(shard) = shard.upgrade() else { return };
+        match accepted {
+            Ok((stream, remote)) => {
+                failing = false;
+                // Without this the last small frame of a burst could wait for the peer's delayed ack.
+                let opened = stream.get_ref().set_nodelay(true);
+                if opened.is_ok() {
+                    shard.borrow_mut().open(stream, remote.ip().to_canonical());
+                }
+            }
+            // The peer gave up before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if !failing {
+                    let note = Note::new(Level::Error, "accept failed").with("error", error.to_string());
+                    shard.borrow().note(note);
+                }
+                failing = true;
+                drop(shard);
+                reserve.refuse_one(listener.get_ref());
+                Timer::after(BACK_OFF).await;
+                continue;
+            }
+        }
+        // A burst of connects must not keep the shard from its turns.
+        drop(shard);
+        yield_now().await;
+    }
+}
+
+/// A descriptor held back, so that a stream can be accepted and closed when no other is left: its peer learns at once
+/// that there is no room, instead of waiting in the kernel's queue.
+struct Reserve(Option<File>);
+
+impl Reserve {
+    fn new() -> Reserve {
+        Reserve(File::open("/dev/null").ok())
+    }
+
+    fn refuse_one(&mut self, listener: &TcpListener) {
+        self.0 = None;
+        drop(listener.accept());
+        *self = Reserve::new();
+    }
+}

@@ -1,0 +1,496 @@
+//! One shard: a machine, its connections and its turns, on one thread.
+//!
+//! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock is read
+//! once a turn, and a deadline is checked against that reading, never against a timer's word.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::mem;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use async_io::Async;
+use bytes::Bytes;
+use futures_lite::future::poll_fn;
+use peermesh_core::ids::{ConnId, ShardId, Ticket};
+use peermesh_core::machine::{
+    Cause, Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload,
+};
+use peermesh_core::machine::{Envelope, Parcel};
+use peermesh_core::note::Note;
+use peermesh_core::stats::Stats;
+use peermesh_core::store::{Request, StoreResult};
+use peermesh_core::time::{Mono, Now};
+use smol::LocalExecutor;
+
+use crate::Scrape;
+use crate::clock::{Alarm, Clock};
+use crate::conn::{Conn, Link, Parts, Spares, Unwritten, carry};
+use crate::listen::accept;
+use crate::store::Desk;
+
+/// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
+const SCRATCH_BYTES: usize = 64 * 1_024;
+/// Facts told before the wishes they caused are performed, however many more are ready.
+const FACTS_PER_TURN_MAX: usize = 256;
+
+/// Runs a shard on this thread until its machine has finished.
+pub(crate) fn run(
+    id: ShardId,
+    machine: Box<dyn Machine + Send>,
+    hub: Arc<Hub>,
+    listener: Option<Async<TcpListener>>,
+) {
+    let executor = Rc::new(LocalExecutor::new());
+    let shard = Rc::new_cyclic(|me| RefCell::new(Shard::new(id, machine, hub, &executor, me)));
+    if let Some(listener) = listener {
+        executor.spawn(accept(listener, Rc::downgrade(&shard))).detach();
+    }
+    let turns = executor.spawn(drive(Rc::downgrade(&shard)));
+    async_io::block_on(executor.run(turns));
+    shard.borrow().inbox().close();
+    if let Some(panic) = shard.borrow_mut().panic.take() {
+        panic::resume_unwind(panic);
+    }
+}
+
+/// The task that takes the turns: woken by whoever has something for the machine, and by the alarm.
+async fn drive(shard: Weak<RefCell<Shard>>) {
+    let mut alarm = Alarm::new();
+    poll_fn(|cx| {
+        let Some(shard) = shard.upgrade() else { return Poll::Ready(()) };
+        let mut shard = shard.borrow_mut();
+        shard.hear(cx);
+        shard.turn();
+        if let Some(at) = shard.deadline() {
+            alarm.wake_by(at, cx);
+        }
+        if shard.finished { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// See the module's own words.
+pub(crate) struct Shard {
+    id: ShardId,
+    machine: Box<dyn Machine + Send>,
+    hub: Arc<Hub>,
+    executor: Rc<LocalExecutor<'static>>,
+    me: Weak<RefCell<Shard>>,
+    conns: HashMap<ConnId, Conn>,
+    deadline: Option<Deadline>,
+    finished: bool,
+    /// What the machine panicked with.
+    panic: Option<Box<dyn Any + Send>>,
+    /// Wakes the task that takes the turns.
+    bell: Option<Waker>,
+    /// The bell was rung since the last turn.
+    rung: bool,
+    /// The clock's reading of the turn under way.
+    now: Option<Now>,
+    /// Facts told in the turn under way.
+    told: usize,
+    todo: Outputs,
+    dirty: Vec<ConnId>,
+    requests: Vec<Request>,
+    /// Facts that performing wishes made.
+    echoes: Vec<(ConnId, Echo)>,
+    posts: Vec<Post>,
+    scratch: Box<[u8]>,
+    spares: Spares,
+}
+
+/// A fact about a connection that comes of performing a wish.
+enum Echo {
+    Sent(usize),
+    Broken,
+    Scraped(Bytes),
+}
+
+impl Shard {
+    fn new(
+        id: ShardId,
+        machine: Box<dyn Machine + Send>,
+        hub: Arc<Hub>,
+        executor: &Rc<LocalExecutor<'static>>,
+        me: &Weak<RefCell<Shard>>,
+    ) -> Shard {
+        Shard {
+            id,
+            machine,
+            hub,
+            executor: Rc::clone(executor),
+            me: me.clone(),
+            conns: HashMap::new(),
+            // The first turn wakes the machine, which then knows the time and can say what it needs.
+            deadline: Some(Deadline { at: Mono::START, cause: Cause::Continue }),
+            finished: false,
+            panic: None,
+            bell: None,
+            rung: false,
+            now: None,
+            told: 0,
+            todo: Outputs::new(),
+            dirty: Vec::new(),
+            requests: Vec::new(),
+            echoes: Vec::new(),
+            posts: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            spares: Spares::default(),
+        }
+    }
+
+    /// One turn. Connections that were ready have told their chunks before; here follow posts and the deadline, then
+    /// the wishes, then one write for each connection that has something to write, and what came of it.
+    pub(crate) fn turn(&mut self) {
+        self.rung = false;
+        self.take_posts();
+        if self.is_due() {
+            self.tell(Input::Wake);
+        }
+        self.perform();
+        self.hub.desk.submit(self.id, &mut self.requests);
+        self.flush();
+        self.tell_echoes();
+        let again = !self.todo.is_empty() || self.is_due();
+        (self.now, self.told) = (None, 0);
+        if again {
+            self.ring();
+        }
+    }
+
+    fn take_posts(&mut self) {
+        let mut posts = mem::take(&mut self.posts);
+        if !self.inbox().take(&mut posts) {
+            self.finished = true;
+        }
+        for post in posts.drain(..) {
+            match post {
+                Post::Stored { ticket, result } => self.tell(Input::Stored { ticket, result }),
+                Post::Relayed { from, envelope } => self.tell(Input::Relayed { from, envelope }),
+                Post::Adopted { parts, parcel } => {
+                    let conn = parts.id;
+                    self.settle(parts);
+                    self.tell(Input::Adopted { conn, parcel });
+                }
+                Post::Order(order) => self.tell(Input::Order(order)),
+            }
+        }
+        self.posts = posts;
+    }
+
+    /// Performs the wishes in list order. Writes are gathered here and made by `flush`.
+    fn perform(&mut self) {
+        let mut wishes = self.todo.take();
+        for wish in wishes.drain(..) {
+            match wish {
+                Output::Read { conn } => {
+                    if let Some(conn) = self.conns.get(&conn).filter(|conn| !conn.ended) {
+                        conn.link.grant();
+                    }
+                }
+                Output::Send { conn, bytes } => self.send(conn, &bytes),
+                Output::Close { conn, how } => self.close(conn, how),
+                Output::Store(request) => self.requests.push(request),
+                Output::Relay { to, envelope } => {
+                    self.hub.post(to, Post::Relayed { from: self.id, envelope });
+                }
+                Output::Handoff { conn, to, parcel } => {
+                    if let Some(gone) = self.conns.remove(&conn) {
+                        self.hub.post(to, Post::Adopted { parts: gone.into_parts(conn), parcel });
+                    }
+                }
+                Output::Scrape { conn, openmetrics } => {
+                    let page = (self.hub.scrape)(&self.hub.snapshots(), openmetrics);
+                    self.echoes.push((conn, Echo::Scraped(page)));
+                }
+                Output::Note(note) => self.note(note),
+                Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
+                Output::Finished => self.finished = true,
+            }
+        }
+        self.todo.clear(wishes);
+    }
+
+    fn send(&mut self, id: ConnId, payload: &Payload) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match payload {
+            Payload::Arena(_) => conn.unwritten.copy(self.todo.bytes(payload), &mut self.spares),
+            Payload::Shared(bytes) => {
+                conn.unwritten.share(bytes, conn.link.is_blocked(), &mut self.spares);
+            }
+        }
+        if !mem::replace(&mut conn.dirty, true) {
+            self.dirty.push(id);
+        }
+    }
+
+    fn close(&mut self, id: ConnId, how: Closing) {
+        match how {
+            Closing::Write => {
+                let Some(conn) = self.conns.get_mut(&id) else { return };
+                conn.closing = true;
+                if !mem::replace(&mut conn.dirty, true) {
+                    self.dirty.push(id);
+                }
+            }
+            Closing::Both => {
+                if let Some(mut conn) = self.conns.remove(&id) {
+                    // What stands before this in the list gets its one chance; nobody waits for the outcome.
+                    let _ = conn.flush(&mut self.spares);
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for id in self.dirty.drain(..) {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            conn.dirty = false;
+            match conn.flush(&mut self.spares) {
+                Ok(0) => {}
+                Ok(bytes) => self.echoes.push((id, Echo::Sent(bytes))),
+                Err(_) => {
+                    self.conns.remove(&id);
+                    self.echoes.push((id, Echo::Broken));
+                }
+            }
+        }
+    }
+
+    fn tell_echoes(&mut self) {
+        let mut echoes = mem::take(&mut self.echoes);
+        for (conn, echo) in echoes.drain(..) {
+            self.tell(match echo {
+                Echo::Sent(bytes) => Input::Sent { conn, bytes },
+                Echo::Broken => Input::Closed { conn, how: Ending::Broken },
+                Echo::Scraped(page) => Input::Scraped { conn, page },
+            });
+        }
+        self.echoes = echoes;
+    }
+
+    /// A stream was accepted.
+    pub(crate) fn open(&mut self, stream: Async<TcpStream>, remote: IpAddr) {
+        let conn = ConnId(self.hub.conns.fetch_add(1, Ordering::Relaxed));
+        self.settle(Parts {
+            id: conn,
+            stream: Arc::new(stream),
+            granted: false,
+            unwritten: Unwritten::default(),
+            ended: false,
+            closing: false,
+        });
+        self.tell_now(Input::Opened { conn, remote });
+    }
+
+    /// Gives a connection its task on this shard.
+    fn settle(&mut self, parts: Parts) {
+        let id = parts.id;
+        let link = Rc::new(Link::new(Arc::clone(&parts.stream), parts.granted));
+        let task = self.executor.spawn(carry(id, Rc::clone(&link), self.me.clone()));
+        self.conns.insert(id, Conn::new(parts, link, task));
+        self.writable(id);
+    }
+
+    /// A connection with a grant has bytes, or its end, to read.
+    pub(crate) fn receive(&mut self, id: ConnId, link: &Link) {
+        let mut scratch = mem::take(&mut self.scratch);
+        let mut stream = link.stream.get_ref();
+        match stream.read(&mut scratch) {
+            Ok(0) => {
+                link.spend();
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.ended = true;
+                }
+                self.tell_now(Input::Closed { conn: id, how: Ending::Finished });
+            }
+            Ok(bytes) => {
+                link.spend();
+                link.filled.set(bytes == scratch.len());
+                self.tell_now(Input::Received { conn: id, bytes: &mut scratch[..bytes] });
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => self.lose(id),
+        }
+        self.scratch = scratch;
+    }
+
+    /// The kernel takes bytes of this connection again.
+    pub(crate) fn writable(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if (!conn.unwritten.is_empty() || conn.closing) && !mem::replace(&mut conn.dirty, true) {
+            self.dirty.push(id);
+            self.ring();
+        }
+    }
+
+    /// The stream is gone.
+    pub(crate) fn lose(&mut self, id: ConnId) {
+        if self.conns.remove(&id).is_some() {
+            self.tell_now(Input::Closed { conn: id, how: Ending::Broken });
+        }
+    }
+
+    /// Hands a log record out.
+    pub(crate) fn note(&self, note: Note) {
+        (self.hub.note)(note);
+    }
+
+    /// Tells a fact from outside a turn: its wishes wait for the turn that is rung for here.
+    fn tell_now(&mut self, fact: Input<'_>) {
+        self.tell(fact);
+        if self.told >= FACTS_PER_TURN_MAX {
+            self.turn();
+        }
+        self.ring();
+    }
+
+    fn tell(&mut self, fact: Input<'_>) {
+        if self.finished {
+            return;
+        }
+        let now = self.moment();
+        self.told += 1;
+        let (machine, todo) = (&mut self.machine, &mut self.todo);
+        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is suspect.
+        match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
+            Ok(deadline) => self.deadline = deadline,
+            Err(panic) => (self.panic, self.finished) = (Some(panic), true),
+        }
+    }
+
+    fn moment(&mut self) -> Now {
+        *self.now.get_or_insert_with(|| self.hub.clock.now())
+    }
+
+    fn is_due(&mut self) -> bool {
+        let now = self.moment();
+        self.deadline.is_some_and(|deadline| deadline.at <= now.mono)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline.and_then(|deadline| self.hub.clock.instant(deadline.at))
+    }
+
+    fn ring(&mut self) {
+        if !mem::replace(&mut self.rung, true)
+            && let Some(bell) = &self.bell
+        {
+            bell.wake_by_ref();
+        }
+    }
+
+    /// Learns how to wake the task that takes the turns.
+    fn hear(&mut self, cx: &Context<'_>) {
+        if self.bell.as_ref().is_none_or(|bell| !bell.will_wake(cx.waker())) {
+            self.bell = Some(cx.waker().clone());
+            self.inbox().hear(cx.waker().clone());
+        }
+    }
+
+    fn inbox(&self) -> &Inbox {
+        &self.hub.inboxes[usize::from(self.id.0)]
+    }
+}
+
+/// What all shards of a run share.
+pub(crate) struct Hub {
+    pub(crate) inboxes: Arc<[Inbox]>,
+    pub(crate) desk: Desk,
+    pub(crate) note: Arc<dyn Fn(Note) + Send + Sync>,
+    pub(crate) scrape: Arc<Scrape>,
+    /// The latest snapshot of each shard.
+    pub(crate) snapshots: Mutex<Vec<Stats>>,
+    /// The next connection's id.
+    pub(crate) conns: AtomicU64,
+    pub(crate) clock: Clock,
+}
+
+impl Hub {
+    fn post(&self, to: ShardId, post: Post) {
+        if let Some(inbox) = self.inboxes.get(usize::from(to.0)) {
+            inbox.post(post);
+        }
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, Vec<Stats>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What other threads have for a shard.
+pub(crate) enum Post {
+    Stored { ticket: Ticket, result: StoreResult },
+    Relayed { from: ShardId, envelope: Envelope },
+    Adopted { parts: Parts, parcel: Parcel },
+    Order(Order),
+}
+
+/// Where other threads leave what they have for a shard. The first post rings; those that follow before the shard
+/// looks cost nothing more.
+#[derive(Default)]
+pub(crate) struct Inbox(Mutex<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    posts: Vec<Post>,
+    bell: Option<Waker>,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn post(&self, post: Post) {
+        let mut slot = self.lock();
+        if slot.closed {
+            return;
+        }
+        slot.posts.push(post);
+        let bell = if slot.posts.len() == 1 { slot.bell.clone() } else { None };
+        drop(slot);
+        if let Some(bell) = bell {
+            bell.wake();
+        }
+    }
+
+    /// Refuses posts from here on, and ends the shard if it still runs.
+    pub(crate) fn close(&self) {
+        let mut slot = self.lock();
+        slot.closed = true;
+        let (posts, bell) = (mem::take(&mut slot.posts), slot.bell.take());
+        drop(slot);
+        drop(posts);
+        if let Some(bell) = bell {
+            bell.wake();
+        }
+    }
+
+    /// Swaps all posts for the empty list given; false when the inbox is closed.
+    fn take(&self, posts: &mut Vec<Post>) -> bool {
+        let mut slot = self.lock();
+        mem::swap(&mut slot.posts, posts);
+        !slot.closed
+    }
+
+    fn hear(&self, bell: Waker) {
+        self.lock().bell = Some(bell);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inbox({} posts)", self.lock().posts.len())
+    }
+}
