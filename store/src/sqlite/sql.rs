@@ -143,7 +143,7 @@ statements! {
         "SELECT p.tries, ", message_columns!("m."), " FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos LIMIT ?4"
     );
-    LANE_AGES = "SELECT p.pos, m.at, g.id, length(m.nonce) + length(m.cipher) FROM pending p LEFT JOIN message m ON m.pos = p.pos \
+    LANE_AGES = "SELECT p.pos, p.bytes, m.at, g.id FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         LEFT JOIN mesh g ON g.n = m.mesh WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 
