@@ -59,6 +59,10 @@ statements! {
 
     STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
     STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
+    BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
+    BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
+    BLOCK_PRUNE = "DELETE FROM block WHERE first < \
+        (SELECT max(first) FROM block WHERE first <= (SELECT min(pos) FROM message))";
 
     MESH_INSERT = "INSERT INTO mesh \
         (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
