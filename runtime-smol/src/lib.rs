@@ -26,11 +26,13 @@ use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
 
 use crate::clock::Clock;
-use crate::shard::{Hub, Inbox, Post};
+use crate::inbox::{Inbox, Post};
+use crate::shard::Hub;
 use crate::store::Desk;
 
 mod clock;
 mod conn;
+mod inbox;
 mod listen;
 mod shard;
 mod store;
