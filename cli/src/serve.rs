@@ -52,8 +52,8 @@ pub(crate) fn run(
     let drain = Duration::from_millis(settings.limits.drain_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     home.prepare()?;
-    let store = sqlite::open(home.dir(), READERS).map_err(ServeError::from)?;
     let config = Arc::new(configure(home, &settings)?);
+    let store = sqlite::open(home.dir(), READERS).map_err(ServeError::from)?;
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| ServeError::Listen { address: settings.listen, error })?;

@@ -96,7 +96,7 @@ impl Broker {
             }
             Effect::End { session: SessionId(id), fault } => {
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.end(now, id, client, fault, todo)
+                    broker.end(now, id, client, fault, todo);
                 });
             }
         }

@@ -49,7 +49,7 @@ impl Broker {
         if alive && !was_up {
             let failures = std::mem::take(&mut self.health.failures);
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
-            self.with_meshes(now, |meshes, cx| meshes.store_is_back(cx));
+            self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
         }
         if !alive {
             self.health.failures += 1;

@@ -14,7 +14,6 @@
 
 mod accept;
 mod admin;
-mod admin_call;
 mod answers;
 mod deliver;
 mod enrol;
@@ -30,6 +29,7 @@ mod quota;
 mod residence;
 mod retention;
 mod roster;
+mod seat;
 mod status;
 mod target;
 mod vault;
@@ -48,8 +48,6 @@ use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Mono;
 
-pub(crate) use admin::AdminCall;
-pub(crate) use admin_call::parse_admin;
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::{Greeting, Refusal};
 pub(crate) use hook::{Hook, HookFound, PendingHooks};

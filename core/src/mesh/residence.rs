@@ -1,18 +1,19 @@
 //! Which meshes are in memory: looked up on first use, forgotten when nobody needs them.
 
 use super::hello::{Greeting, Proof};
-use super::{After, Cx, Mesh, Meshes, PendingHooks, Then, admin, enrol, retention};
+use super::{After, Cx, Mesh, Meshes, PendingHooks, Then, enrol, retention};
 use crate::ids::{MeshId, MeshNo};
 use crate::message_id::MessageIds;
 use crate::store::{Ended, Found, Query, Reply};
 use crate::surface::SessionId;
+use crate::wire::admin::AdminCall;
 
 /// Somebody who needs a mesh that is being looked up.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Hello { session: SessionId, greeting: Greeting, proof: Proof },
     Join { session: SessionId, call: Box<enrol::JoinCall> },
-    Admin { session: SessionId, call: admin::AdminCall },
+    Admin { session: SessionId, call: AdminCall },
 }
 
 impl Waiting {
@@ -147,7 +148,7 @@ impl Mesh {
         self.outstanding -= 1;
         match then {
             Then::Nothing => {}
-            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, ended),
+            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, &ended),
             Then::Accepted(position) => self.accepted(cx, ids, position, ended),
             Then::Settled(settled, bytes) => self.settled(cx, settled, bytes, &ended),
             Then::Page { mailbox, priority, after, limit } => {

@@ -10,9 +10,9 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::{self, BadRow, DedupeKeys};
 
-/// Messages that one call looks at without removing them, because they are too young or still waited for. Positions
-/// are handed out to shards in blocks, so an old message may stand behind a young one of another shard, though
-/// hardly behind this many.
+/// Messages that one call looks at without removing them, because they are too young or still waited for.
+/// Positions are handed out to shards in blocks, so an old message may stand behind a young one of another
+/// shard, though hardly behind this many.
 const KEPT_ROWS_MAX: usize = 8_192;
 
 /// Removes at most `limit` messages, ended presences and outlived proofs each, oldest first.
@@ -93,8 +93,8 @@ pub(super) fn mailboxes_of(recip: Option<i64>, list: Option<Vec<u8>>) -> Result<
     }
 }
 
-/// Removes a client message id, found at its key or behind it, and closes the gap: ids that had to move on because
-/// of it move back, or they would not be found any more.
+/// Removes a client message id, found at its key or behind it, and closes the gap: ids that had to move on
+/// because of it move back, or they would not be found any more.
 fn forget_key(conn: &Connection, keys: &DedupeKeys, home: i64, position: i64) -> Result<(), Trouble> {
     let mut gap = home;
     while run(conn, sql::DEDUPE_DROP, (gap, position))? == 0 {
