@@ -19,8 +19,8 @@ pub(crate) enum Post {
     Order(Order),
 }
 
-/// Where other threads leave what they have for a shard. The first post rings; those that follow before the shard
-/// looks cost nothing more.
+/// Where other threads leave what they have for a shard. The first post rings; those that follow before the
+/// shard looks cost nothing more.
 #[derive(Default)]
 pub(crate) struct Inbox(Mutex<Slot>);
 

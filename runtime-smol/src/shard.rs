@@ -1,7 +1,7 @@
 //! One shard: a machine, its connections and its turns, on one thread.
 //!
-//! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock is read
-//! once a turn, and a deadline is checked against that reading, never against a timer's word.
+//! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock
+//! is read once a turn, and a deadline is checked against that reading, never against a timer's word.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -146,8 +146,9 @@ impl Shard {
         }
     }
 
-    /// One turn. Connections that were ready have told their chunks before; here follow posts and the deadline, then
-    /// the wishes, then one write for each connection that has something to write, and what came of it.
+    /// One turn. Connections that were ready have told their chunks before; here follow posts and the
+    /// deadline, then the wishes, then one write for each connection that has something to write, and what
+    /// came of it.
     pub(crate) fn turn(&mut self) {
         self.rung = false;
         self.take_posts();
@@ -359,7 +360,8 @@ impl Shard {
         let now = self.moment();
         self.told += 1;
         let (machine, todo) = (&mut self.machine, &mut self.todo);
-        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is suspect.
+        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is
+        // suspect.
         match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
             Ok(deadline) => self.deadline = deadline,
             Err(panic) => (self.panic, self.finished) = (Some(panic), true),

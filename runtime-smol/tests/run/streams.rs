@@ -190,7 +190,8 @@ fn a_closed_connection_is_dropped_without_a_word_to_the_machine() {
     assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
 }
 
-/// Sends `left` bytes to each peer that connects, at most `window` of them unsent, half of them as shared payloads.
+/// Sends `left` bytes to each peer that connects, at most `window` of them unsent, half of them as shared
+/// payloads.
 fn torrent(left: usize, window: usize) -> Box<dyn Machine + Send> {
     const STEP: usize = 10_000;
     let shared: Bytes = (0..STEP).map(byte).collect();
