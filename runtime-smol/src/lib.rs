@@ -1,12 +1,12 @@
 //! Carries bytes, time and store results to machines and their wishes away, on smol.
 //!
-//! A shard is one thread that drives a local executor: its connections are read, handled and written on that thread.
-//! Store lanes are threads of their own. One wake-up of a shard is one *turn* (`shard`): everything that is ready is
-//! told to the machine, then its wishes are performed in list order, then each connection with bytes to write is
-//! written once.
+//! A shard is one thread that drives a local executor: its connections are read, handled and written on that
+//! thread. Store lanes are threads of their own. One wake-up of a shard is one *turn* (`shard`): everything
+//! that is ready is told to the machine, then its wishes are performed in list order, then each connection
+//! with bytes to write is written once.
 //!
-//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the machine
-//! (read grants, write credit, windows between shards, one batch in flight).
+//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the
+//! machine (read grants, write credit, windows between shards, one batch in flight).
 
 use std::fmt;
 use std::io;
@@ -26,11 +26,13 @@ use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
 
 use crate::clock::Clock;
-use crate::shard::{Hub, Inbox, Post};
+use crate::inbox::{Inbox, Post};
+use crate::shard::Hub;
 use crate::store::Desk;
 
 mod clock;
 mod conn;
+mod inbox;
 mod listen;
 mod shard;
 mod store;

@@ -1,7 +1,8 @@
 //! The stage in memory: machines, streams and store in one place, and time that jumps from event to event.
 //!
-//! *Always holds:* whatever is due at a moment happens in the order in which it became due, so that a story takes the
-//! same course every time. Store requests are performed at the end of their delay, so a crash before that loses them.
+//! *Always holds:* whatever is due at a moment happens in the order in which it became due, so that a story
+//! takes the same course every time. Store requests are performed at the end of their delay, so a crash
+//! before that loses them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -1,4 +1,5 @@
-//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its own.
+//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its
+//! own.
 
 use std::fmt;
 use std::io::{Read, Write};

@@ -176,7 +176,8 @@ fn finishing() -> Box<dyn Machine + Send> {
 fn an_order_reaches_every_shard_and_join_waits_for_all_of_them() {
     let world = World::of(vec![finishing(), finishing(), finishing()]);
     let mut peer = world.connect();
-    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order or after.
+    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order
+    // or after.
     thread::sleep(Duration::from_millis(50));
     world.running.order(Order::Drain);
     world.running.join();
