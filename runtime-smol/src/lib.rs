@@ -49,10 +49,15 @@ pub struct Plan {
     pub note: Arc<dyn Fn(Note) + Send + Sync>,
     /// Renders the metrics page from the latest snapshots, whenever a machine wishes for it.
     pub scrape: Arc<Scrape>,
+    /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
+    pub fail: Arc<Fail>,
 }
 
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
 pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+
+/// Ends the process, saying why.
+pub type Fail = dyn Fn(String) + Send + Sync;
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +106,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
         desk,
         note: plan.note,
         scrape: plan.scrape,
+        fail: plan.fail,
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
         clock: Clock::start(),

@@ -28,12 +28,12 @@ use peermesh_core::store::Request;
 use peermesh_core::time::{Mono, Now};
 use smol::LocalExecutor;
 
-use crate::Scrape;
 use crate::clock::{Alarm, Clock};
 use crate::conn::{Conn, Link, Parts, Spares, Unwritten, carry};
 use crate::inbox::{Inbox, Post};
 use crate::listen::accept;
 use crate::store::Desk;
+use crate::{Fail, Scrape};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
@@ -214,6 +214,7 @@ impl Shard {
                 Output::Note(note) => self.note(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
+                Output::Fail { why } => (self.hub.fail)(why),
             }
         }
         self.todo.clear(wishes);
@@ -427,6 +428,7 @@ pub(crate) struct Hub {
     pub(crate) desk: Desk,
     pub(crate) note: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) scrape: Arc<Scrape>,
+    pub(crate) fail: Arc<Fail>,
     /// The latest snapshot of each shard.
     pub(crate) snapshots: Mutex<Vec<Stats>>,
     /// The next connection's id.
