@@ -305,7 +305,9 @@ impl Meshes {
 
     fn with<R>(&mut self, no: MeshNo, run: impl FnOnce(&mut Mesh, &MessageIds) -> R) -> Option<R> {
         let (mesh, ids) = (self.resident.get_mut(&no)?, self.positions.ids.as_ref()?);
-        self.touched.push(no);
+        if self.touched.last() != Some(&no) {
+            self.touched.push(no);
+        }
         Some(run(mesh, ids))
     }
 }
