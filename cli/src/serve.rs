@@ -16,7 +16,7 @@ use peermesh_store::sqlite::{self, OpenError, Sqlite};
 use rustix::process::{Resource, Rlimit};
 
 use crate::config::{Flags, Settings};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home};
 use crate::logs::Logs;
 use crate::terminal::Terminal;
@@ -113,7 +113,7 @@ fn plan(
         let (config, seed) = (Arc::clone(config), home::random::<32>()?);
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
-    let (noting, scraping) = (logs.clone(), logs.clone());
+    let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
     Ok(Plan {
         listener,
         shards,
@@ -121,6 +121,11 @@ fn plan(
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)
+        }),
+        fail: Arc::new(move |why| {
+            failing.note(Note::new(Level::Error, "broker failed").with("error", why));
+            failing.flush(LAST_LINES);
+            std::process::exit(Exit::Corrupt as i32);
         }),
     })
 }

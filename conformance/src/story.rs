@@ -1,6 +1,7 @@
 //! Stories as text: what is written, as values.
 //!
-//! *Decides:* whether a text is a story, and says file and line where it is not. *Does not:* know what a broker is.
+//! *Decides:* whether a text is a story, and says file and line where it is not. *Does not:* know what a
+//! broker is.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -159,7 +160,7 @@ impl Story {
         let waits: u64 = self.steps.iter().map(|step| step.act.waits_ms()).sum();
         if waits > WAITS_MS_MAX && self.terms.memory_only.is_none() {
             return Err(format!(
-                "waits {waits} ms in sum; at most {WAITS_MS_MAX}: scale limits down, or say `memory-only:` and why"
+                "waits {waits} of at most {WAITS_MS_MAX} ms: scale limits down, or say `memory-only:` and why"
             )
             .into());
         }

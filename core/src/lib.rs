@@ -10,7 +10,7 @@
 //!   now ──► Machine::handle ──► deadline: wake me then, if nothing happens before
 //!                    │
 //!                    ▼
-//!            Read, Send, Close, Store, Relay, Handoff, Scrape, Note, Stats, Finished   (performed in this order)
+//!            Read, Send, Close, Store, Relay, Handoff, Scrape, Note, Stats, Finished, Fail   (in this order)
 //! ```
 //!
 //! ```

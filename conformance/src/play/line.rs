@@ -1,5 +1,5 @@
-//! A peer's end of a byte stream: upgrade, frames in both directions. Written apart from the broker's own codec, so
-//! that the two check each other.
+//! A peer's end of a byte stream: upgrade, frames in both directions. Written apart from the broker's own
+//! codec, so that the two check each other.
 
 use std::collections::VecDeque;
 
@@ -39,6 +39,8 @@ pub(crate) struct Line {
     pub(crate) pings: u32,
     pub(crate) pongs: VecDeque<Vec<u8>>,
     pub(crate) close: Option<(u16, String)>,
+    /// The story looked at the close frame.
+    pub(crate) close_seen: bool,
     /// We sent a close frame.
     pub(crate) closing: bool,
     /// Nothing more will come.
@@ -61,6 +63,7 @@ impl Line {
             pings: 0,
             pongs: VecDeque::new(),
             close: None,
+            close_seen: false,
             closing: false,
             ended: false,
             broken: None,

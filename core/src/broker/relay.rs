@@ -82,7 +82,7 @@ impl Broker {
 
     /// Moves a connection once nothing of it is on its way.
     pub(super) fn move_on(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !client.connection.is_quiet() || client.granted {
+        if !self.meshes.is_started() || !client.connection.is_quiet() || client.granted {
             return;
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
