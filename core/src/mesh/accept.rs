@@ -66,15 +66,32 @@ impl Mesh {
         send: &Send<'_>,
     ) {
         let id = send.id.as_deref().unwrap_or("");
-        if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
-            line.unanswered += 1;
-        }
+        self.expect_answer(no);
         if draining {
             let no_more = No::new(Counter::SendDraining, "retry: draining this broker is stopping");
             return self.refuse_send(cx, (no, session), id, &no_more);
         }
         if let Err(refusal) = self.accept(cx, positions, (no, session), send) {
             self.refuse_send(cx, (no, session), id, &refusal);
+        }
+    }
+
+    /// A send whose fields cannot be read is refused like any other.
+    pub(super) fn unreadable_send(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (no, session): (PresenceNo, SessionId),
+        id: &str,
+        why: &str,
+    ) {
+        self.expect_answer(no);
+        let refusal = No::new(Counter::SendBad, format!("invalid: schema {why}"));
+        self.refuse_send(cx, (no, session), id, &refusal);
+    }
+
+    fn expect_answer(&mut self, no: PresenceNo) {
+        if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
+            line.unanswered += 1;
         }
     }
 

@@ -7,8 +7,9 @@ use crate::ids::MailboxNo;
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Op, PeerState, SavedStats};
+use crate::store::{Op, PeerState, PresenceKind, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
+use crate::time::Wall;
 use crate::wire::mesh::Stats;
 
 impl Mesh {
@@ -107,30 +108,21 @@ impl Mesh {
     pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
         let Some(row) = self.roster.members.get(&presence.member) else { return };
-        let before = row.state.clone();
-        let state = match (presence.is_control_plane() || presence.session_key.is_none(), before) {
-            // A session restores nothing, so it must not overwrite what its member's own connection gets back.
-            (false, Some(before)) => {
+        let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
+        let state = match presence.kind {
+            // A `session_hello` restores nothing, so its session must not overwrite what a `hello` gets back.
+            PresenceKind::Session => {
                 PeerState { last_groups: presence.groups.clone(), last_seen: cx.now.wall, ..before }
             }
-            (false, None) => PeerState {
-                groups: Vec::new(),
-                last_groups: presence.groups.clone(),
-                profile: Default::default(),
-                visible: true,
-                summary: None,
-                display_name: None,
-                stats: SavedStats::default(),
-                last_seen: cx.now.wall,
-            },
-            (true, _) => PeerState {
+            PresenceKind::ControlPlane => PeerState {
                 groups: presence.groups.clone(),
                 last_groups: presence.groups.clone(),
                 profile: presence.profile.clone(),
                 visible: presence.visible,
-                summary: presence.summary.clone(),
+                // Who says nothing of these on this connection said it on an earlier one.
+                summary: presence.summary.clone().or(before.summary),
                 display_name: Some(presence.display_name.clone()),
-                stats: presence.stats.as_ref().map(saved).unwrap_or_default(),
+                stats: presence.stats.as_ref().map_or(before.stats, saved),
                 last_seen: cx.now.wall,
             },
         };
@@ -139,6 +131,20 @@ impl Mesh {
             row.state = Some(state.clone());
         }
         self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+    }
+}
+
+/// What is kept of a member of which nothing was said yet.
+fn nothing_saved(at: Wall) -> PeerState {
+    PeerState {
+        groups: Vec::new(),
+        last_groups: Vec::new(),
+        profile: Default::default(),
+        visible: true,
+        summary: None,
+        display_name: None,
+        stats: SavedStats::default(),
+        last_seen: at,
     }
 }
 

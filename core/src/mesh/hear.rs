@@ -3,7 +3,7 @@
 use super::{Cx, Mesh, Positions, profile};
 use crate::stats::Counter;
 use crate::surface::{PresenceNo, SessionId};
-use crate::wire::mesh::{ErrorFrame, Inbound, Named, decode};
+use crate::wire::mesh::{ErrorFrame, Inbound, Named, decode, kind_of};
 
 impl Mesh {
     pub(super) fn hear(
@@ -16,7 +16,7 @@ impl Mesh {
     ) {
         let message = match decode(text) {
             Ok(message) => message,
-            Err(malformed) => return self.misunderstood(cx, session, text, &malformed.text),
+            Err(malformed) => return self.misunderstood(cx, (no, session), text, &malformed.text),
         };
         if let Inbound::Send(send) = &message {
             return self.send(cx, positions, draining, (no, session), send);
@@ -57,9 +57,13 @@ impl Mesh {
         }
     }
 
-    fn misunderstood(&self, cx: &mut Cx<'_>, session: SessionId, text: &str, why: &str) {
-        cx.count(Counter::SendBad);
+    /// Nothing is left without an answer; that of a send is its ack, because some clients look at nothing else.
+    fn misunderstood(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), text: &str, why: &str) {
         let named = Named::of(text);
-        profile::misunderstood(cx, session, &named, why);
+        if kind_of(text).is_ok_and(|(kind, _)| kind == "send") {
+            return self.unreadable_send(cx, peer, named.id.as_deref().unwrap_or(""), why);
+        }
+        cx.count(Counter::SendBad);
+        profile::misunderstood(cx, peer.1, &named, why);
     }
 }

@@ -50,6 +50,14 @@ impl Refusal {
         )
     }
 
+    /// A session key of the right form that is not the member's to use.
+    pub(crate) fn foreign_session_key() -> Refusal {
+        Refusal {
+            message: "sessionPubkey is another member's session or a member key".to_owned(),
+            ..Refusal::session_key()
+        }
+    }
+
     /// A hello whose fields are missing or of another type.
     pub(crate) fn unreadable(session: bool) -> Refusal {
         if session { Kind::Session.refuse(Word::Malformed) } else { Kind::Member.refuse(Word::Malformed) }

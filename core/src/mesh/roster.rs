@@ -101,10 +101,16 @@ impl Roster {
         }
     }
 
-    /// The name a mailbox's mail is signed with: the session's last display name, else the member's.
+    /// The name a mailbox's mail is signed with: that of its newest presence, else the session's last display name,
+    /// else the member's.
     pub(crate) fn name_of(&self, mailbox: MailboxNo) -> &str {
-        let session = self.sessions.get(&mailbox).and_then(|session| session.name.as_deref());
-        session.or_else(|| self.owner(mailbox).map(display_name)).unwrap_or("")
+        let session = self.sessions.get(&mailbox);
+        let member = session.map_or(mailbox, |session| session.member);
+        if let Some(presence) = self.listed_of(member).rfind(|presence| presence.mailbox == mailbox) {
+            return &presence.display_name;
+        }
+        let name = session.and_then(|session| session.name.as_deref());
+        name.or_else(|| self.owner(mailbox).map(display_name)).unwrap_or("")
     }
 
     /// Presences that others see, in the order they connected.

@@ -7,7 +7,7 @@
 use super::hello::{Greeting, Proof, Refusal};
 use super::presence::{Line, Link, Presence};
 use super::residence::Waiting;
-use super::seat::{Seat, Swap, Swaps, identity};
+use super::seat::{Seat, Swap, Swaps};
 use super::status::{Source, Standing};
 use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
 use crate::fault::Fault;
@@ -44,7 +44,7 @@ impl Greeting {
         }
     }
 
-    fn sends_only(&self) -> bool {
+    pub(super) fn sends_only(&self) -> bool {
         let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
         self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
     }
@@ -95,7 +95,7 @@ impl Mesh {
         };
         let peer = greeting.peer();
         let name = peer.display_name.clone().filter(|name| !name.is_empty());
-        let presence = match self.seat(&identity(&greeting, member)) {
+        let presence = match self.seat_for(&greeting, member) {
             Seat::Same(no) => self.roster.presence(no).map(|presence| presence.id.clone()),
             Seat::Instead(_) | Seat::Fresh => None,
         };
@@ -135,7 +135,7 @@ impl Mesh {
     ) {
         let mailbox = match ended {
             Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
-            Ended::Done(Reply::KeyTaken) => Err(Refusal::session_key()),
+            Ended::Done(Reply::KeyTaken) => Err(Refusal::foreign_session_key()),
             Ended::Done(Reply::Replayed) => Err(Refusal::new(
                 "replayed",
                 "this hello was used before: sign one with the current time",
@@ -145,16 +145,38 @@ impl Mesh {
             Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(no_store()),
         };
         let seated = self.joining.remove(&joining.session);
-        match mailbox {
-            Err(refusal) => refuse(cx, joining.session, &refusal),
-            Ok(_) if !seated => self.end_presences(cx, vec![joining.presence]),
-            Ok(mailbox) => match self.check_capacity(cx, &joining.greeting) {
-                Err(refusal) => {
-                    self.end_presences(cx, vec![joining.presence]);
-                    refuse(cx, joining.session, &refusal);
-                }
-                Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
-            },
+        let mailbox = match mailbox {
+            Err(refusal) => return refuse(cx, joining.session, &refusal),
+            Ok(mailbox) => mailbox,
+        };
+        self.know_session(&joining, mailbox);
+        if !seated {
+            return self.disown(cx, joining.presence);
+        }
+        // While the hello was recorded its member may have been removed, and others may have come in.
+        let still =
+            self.admit(cx, &joining.greeting).and_then(|_| self.check_capacity(cx, &joining.greeting));
+        match still {
+            Err(refusal) => {
+                self.disown(cx, joining.presence);
+                refuse(cx, joining.session, &refusal);
+            }
+            Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
+        }
+    }
+
+    /// From here on the key of a recorded session addresses its mailbox, whatever becomes of the connection.
+    fn know_session(&mut self, joining: &Joining, mailbox: MailboxNo) {
+        if let Some(key) = joining.greeting.session_key() {
+            let name = joining.greeting.peer().display_name.clone().filter(|name| !name.is_empty());
+            self.roster.add_session(SessionRow { no: mailbox, key, member: joining.member, name });
+        }
+    }
+
+    /// Ends a recorded presence that nobody takes, unless it is one that was there before.
+    fn disown(&mut self, cx: &mut Cx<'_>, recorded: PresenceId) {
+        if !self.roster.all().any(|presence| presence.id == recorded) {
+            self.end_presences(cx, vec![recorded]);
         }
     }
 
@@ -162,8 +184,7 @@ impl Mesh {
     fn check_capacity(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<(), Refusal> {
         let member =
             PublicKey::from_hex(greeting.member_key()).and_then(|key| self.roster.member_by_key(&key));
-        let takes_over = !greeting.sends_only()
-            && member.is_some_and(|member| self.seat(&identity(greeting, member.no)) != Seat::Fresh);
+        let takes_over = member.is_some_and(|member| self.seat_for(greeting, member.no) != Seat::Fresh);
         let (taken, max) = if greeting.sends_only() {
             let senders = self.roster.all().filter(|presence| presence.send_only).count();
             (senders, cx.config.limits.send_only_per_mesh_max())
@@ -208,15 +229,13 @@ impl Mesh {
         if let Some(mailbox) = greeting.session_key().and_then(|key| self.roster.mailbox(&key)) {
             let own_session = self.roster.session_row(mailbox).is_some_and(|row| row.member == member.no);
             if !own_session {
-                return Err(Refusal::session_key());
+                return Err(Refusal::foreign_session_key());
             }
         }
         if !fits(greeting.peer(), cx) {
             return Err(Refusal::unreadable(greeting.kind() == PresenceKind::Session));
         }
-        let seat = self.seat(&identity(greeting, member.no));
-        if let Seat::Same(no) = seat
-            && !greeting.sends_only()
+        if let Seat::Same(no) = self.seat_for(greeting, member.no)
             && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
         {
             return Err(conflict());
@@ -233,16 +252,7 @@ impl Mesh {
         mailbox: MailboxNo,
     ) {
         let Joining { session, greeting, member, presence } = joining;
-        if let (Some(key), name) = (greeting.session_key(), &greeting.peer().display_name) {
-            let row =
-                SessionRow { no: mailbox, key, member, name: name.clone().filter(|name| !name.is_empty()) };
-            self.roster.add_session(row);
-        }
-        let seat = match greeting.sends_only() {
-            true => Seat::Fresh,
-            false => self.seat(&identity(&greeting, member)),
-        };
-        match seat {
+        match self.seat_for(&greeting, member) {
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
                 self.replace(cx, ids, no);
@@ -302,7 +312,9 @@ impl Mesh {
         let ack = HelloAck {
             presence_id: id.as_str(),
             member_display_name: &name,
-            member_profile: None,
+            member_profile: (greeting.kind() == PresenceKind::ControlPlane)
+                .then(|| self.roster.members.get(&member).map(profile))
+                .flatten(),
             restored: false,
             last_summary: None,
             last_seen_at: None,
@@ -333,7 +345,9 @@ impl Mesh {
         let line = line(cx, session, greeting.peer());
         let Some(row) = self.roster.members.get(&member) else { return };
         let mut presence = seated(cx, no, id, greeting, row, mailbox, line);
-        if let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd).filter(|_| !presence.send_only) {
+        if !presence.send_only
+            && let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd)
+        {
             presence.apply_hook(cx.now.mono, status, cx.config.limits.hook_fresh_ms());
         }
         let send_only = presence.send_only;
@@ -517,11 +531,7 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
     HelloAck {
         presence_id: presence.id.as_str(),
         member_display_name: &presence.display_name,
-        member_profile: Some(MemberProfile {
-            role_tag: row.role_tag.as_deref(),
-            groups: &row.default_groups,
-            message_mode: &row.message_mode,
-        }),
+        member_profile: Some(profile(row)),
         restored: state.is_some(),
         last_summary: state.and_then(|state| state.summary.as_deref()),
         last_seen_at: state.map(|state| state.last_seen.iso()),
@@ -531,6 +541,14 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
         restored_stats: state.map(|state| state.stats),
         services: by_member.then_some([]),
         queued,
+    }
+}
+
+fn profile(row: &MemberRow) -> MemberProfile<'_> {
+    MemberProfile {
+        role_tag: row.role_tag.as_deref(),
+        groups: &row.default_groups,
+        message_mode: &row.message_mode,
     }
 }
 
