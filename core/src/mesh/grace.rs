@@ -7,8 +7,9 @@ use crate::ids::MailboxNo;
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Op, PeerState, SavedStats};
+use crate::store::{Op, PeerState, PresenceKind, Profile, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
+use crate::time::Wall;
 use crate::wire::mesh::Stats;
 
 impl Mesh {
@@ -107,31 +108,21 @@ impl Mesh {
     pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
         let Some(row) = self.roster.members.get(&presence.member) else { return };
-        let before = row.state.clone();
-        let state = match (presence.is_control_plane() || presence.session_key.is_none(), before) {
+        let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
+        let (last_groups, last_seen) = (presence.groups.clone(), cx.now.wall);
+        let state = match presence.kind {
             // A session restores nothing, so it must not overwrite what its member's own connection gets back.
-            (false, Some(before)) => {
-                PeerState { last_groups: presence.groups.clone(), last_seen: cx.now.wall, ..before }
-            }
-            (false, None) => PeerState {
-                groups: Vec::new(),
-                last_groups: presence.groups.clone(),
-                profile: Default::default(),
-                visible: true,
-                summary: None,
-                display_name: None,
-                stats: SavedStats::default(),
-                last_seen: cx.now.wall,
-            },
-            (true, _) => PeerState {
-                groups: presence.groups.clone(),
-                last_groups: presence.groups.clone(),
+            PresenceKind::Session => PeerState { last_groups, last_seen, ..before },
+            PresenceKind::ControlPlane => PeerState {
+                groups: last_groups.clone(),
+                last_groups,
                 profile: presence.profile.clone(),
                 visible: presence.visible,
-                summary: presence.summary.clone(),
+                // What this connection did not speak of is as it was.
+                summary: presence.summary.clone().or(before.summary),
                 display_name: Some(presence.display_name.clone()),
-                stats: presence.stats.as_ref().map(saved).unwrap_or_default(),
-                last_seen: cx.now.wall,
+                stats: presence.stats.as_ref().map_or(before.stats, saved),
+                last_seen,
             },
         };
         let member = presence.member;
@@ -139,6 +130,19 @@ impl Mesh {
             row.state = Some(state.clone());
         }
         self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+    }
+}
+
+fn nothing_saved(last_seen: Wall) -> PeerState {
+    PeerState {
+        groups: Vec::new(),
+        last_groups: Vec::new(),
+        profile: Profile::default(),
+        visible: true,
+        summary: None,
+        display_name: None,
+        stats: SavedStats::default(),
+        last_seen,
     }
 }
 
