@@ -2,7 +2,7 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs` |
+//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs`; who may not: `refusal.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
@@ -26,6 +26,7 @@ mod mailbox;
 mod presence;
 mod profile;
 mod quota;
+mod refusal;
 mod residence;
 mod retention;
 mod roster;
@@ -49,8 +50,9 @@ use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Mono;
 
 pub(crate) use enrol::JoinCall;
-pub(crate) use hello::{Greeting, Refusal};
+pub(crate) use hello::Greeting;
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
+pub(crate) use refusal::Refusal;
 pub(crate) use status::Status;
 
 /// The context of a call into this surface.
