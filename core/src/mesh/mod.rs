@@ -94,6 +94,8 @@ pub(crate) enum Then {
     Settled(Settled, u64),
     /// A page of a lane was read.
     Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
+    /// A message was looked up because of an acknowledgement for one of these mailboxes.
+    LateAck { position: Position, mailboxes: [MailboxNo; 2] },
     /// A message was looked up for `message_status`.
     Status(Box<answers::StatusAsked>),
     /// An invite was looked up for somebody who wants to join, or spent.
@@ -149,8 +151,8 @@ struct Mesh {
     queued_bytes: u64,
     /// Continuations that have not come back.
     outstanding: u64,
-    /// Writes that the store refused and that must still happen.
-    owed: Vec<Settled>,
+    /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
+    owed: Vec<(Settled, u64)>,
     next_ping: u64,
 }
 
@@ -297,6 +299,7 @@ impl Meshes {
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
         self.draining = true;
         for mesh in self.resident.values_mut() {
+            mesh.repay(cx);
             mesh.end_all(cx);
         }
     }
