@@ -195,8 +195,7 @@ impl Mesh {
             self.settle(cx, mailbox, &item.message, Outcome::Delivered);
             return self.deliver(cx, ids, mailbox);
         }
-        let stored =
-            |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
+        let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
         match position.filter(|_| mailboxes.iter().any(stored)) {
             Some(position) => self.ask(cx, Query::Message(position), Then::LateAck { position, mailboxes }),
             None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
