@@ -223,7 +223,8 @@ impl Memory {
                 | Output::Scrape { .. }
                 | Output::Note(_)
                 | Output::Stats(_)
-                | Output::Finished => {}
+                | Output::Finished
+                | Output::Fail { .. } => {}
             }
         }
         self.todo.clear(wishes);

@@ -16,7 +16,7 @@ use peermesh_store::sqlite::{self, OpenError, Sqlite};
 use rustix::process::{Resource, Rlimit};
 
 use crate::config::{Flags, Settings};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home};
 use crate::logs::Logs;
 use crate::terminal::Terminal;
@@ -52,8 +52,8 @@ pub(crate) fn run(
     let drain = Duration::from_millis(settings.limits.drain_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     home.prepare()?;
-    let store = sqlite::open(home.dir(), READERS).map_err(ServeError::from)?;
     let config = Arc::new(configure(home, &settings)?);
+    let store = sqlite::open(home.dir(), READERS).map_err(ServeError::from)?;
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| ServeError::Listen { address: settings.listen, error })?;
@@ -113,7 +113,7 @@ fn plan(
         let (config, seed) = (Arc::clone(config), home::random::<32>()?);
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
-    let (noting, scraping) = (logs.clone(), logs.clone());
+    let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
     Ok(Plan {
         listener,
         shards,
@@ -121,6 +121,11 @@ fn plan(
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)
+        }),
+        fail: Arc::new(move |why| {
+            failing.note(Note::new(Level::Error, "broker failed").with("error", why));
+            failing.flush(LAST_LINES);
+            std::process::exit(Exit::Corrupt as i32);
         }),
     })
 }

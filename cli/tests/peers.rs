@@ -2,7 +2,8 @@
 
 mod town;
 
-use town::{Broker, Town};
+use rustix::process::Signal;
+use town::{PATIENCE, Process, Town};
 
 #[test]
 fn json_of_create_invite_and_join_has_the_promised_names() {
@@ -65,13 +66,44 @@ fn a_send_that_waits_returns_when_the_follower_has_it() {
     town.settle(&["ann", "bob"]);
     let ran = town.run(&["send", "bob", "early", "--as", "ann", "--wait", "delivered", "--timeout", "1s"]);
     assert_eq!(ran.code, 5, "{ran:?}");
-    let _inbox = Broker::spawn(town.command(&["inbox", "--follow", "--as", "bob"]));
-    broker.says("ws hello");
+    let _inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
     let sent = town.json(&["send", "bob", "late", "--as", "ann", "--wait", "delivered"]);
     assert_eq!(sent["status"], "delivered");
     let peers = town.json(&["peers", "--as", "ann"]);
     let bob = |peer: &&serde_json::Value| peer["displayName"] == "bob" && peer["online"] != false;
     assert_eq!(peers["peers"].as_array().unwrap().iter().filter(bob).count(), 1, "{peers}");
+}
+
+#[test]
+fn a_follower_comes_back_when_the_broker_does_and_shows_each_message_once() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let mut inbox = Process::printing(town.command(&["inbox", "--follow", "--as", "bob", "--json"]));
+    broker.greets_follower();
+    town.json(&["send", "bob", "one", "--as", "ann", "--wait", "delivered"]);
+    assert_eq!(inbox.prints()["text"], "one");
+    broker.kill();
+    let mut broker = town.serve();
+    town.json(&["send", "bob", "two", "--as", "ann"]);
+    assert_eq!(inbox.prints()["text"], "two");
+    broker.signal(Signal::TERM);
+    broker.ends(PATIENCE);
+}
+
+#[test]
+fn the_newer_of_two_followers_takes_over_for_good() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let mut older = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
+    let mut newer = Process::printing(town.command(&["inbox", "--follow", "--as", "bob", "--json"]));
+    assert_eq!(older.ends(PATIENCE).code(), Some(3), "{:?}", older.log);
+    assert!(older.log.join(" ").contains("took over"), "{:?}", older.log);
+    town.json(&["send", "bob", "soup?", "--as", "ann"]);
+    assert_eq!(newer.prints()["text"], "soup?");
 }
 
 #[test]
@@ -81,8 +113,8 @@ fn a_status_needs_a_session_and_is_shown() {
     town.settle(&["ann", "bob"]);
     let ran = town.run(&["status", "dnd", "--as", "bob"]);
     assert!(ran.code == 3 && ran.err.contains("inbox --follow --as bob"), "{ran:?}");
-    let _inbox = Broker::spawn(town.command(&["inbox", "--follow", "--as", "bob"]));
-    broker.says("ws hello");
+    let _inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
     assert_eq!(town.json(&["status", "dnd", "--as", "bob"])["status"], "dnd");
     assert_eq!(town.json(&["status", "--as", "bob"])["sessions"][0]["status"], "dnd");
 }

@@ -2,11 +2,14 @@
 
 mod town;
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Child;
+use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use town::{Broker, Town};
+use town::{PATIENCE, Process, Town};
 
 /// From a signal to the end of the process.
 const SHUTDOWN: Duration = Duration::from_secs(6);
@@ -16,8 +19,8 @@ fn sigterm_ends_the_broker_with_0_in_time() {
     let town = Town::new();
     let mut broker = town.serve();
     town.settle(&["ann", "bob"]);
-    let mut inbox = Broker::spawn(town.command(&["inbox", "--follow", "--as", "bob"]));
-    broker.says("ws hello");
+    let mut inbox = Process::logging(town.command(&["inbox", "--follow", "--as", "bob"]));
+    broker.greets_follower();
     broker.signal(Signal::TERM);
     assert_eq!(broker.ends(SHUTDOWN).code(), Some(0), "{:?}", broker.log);
     let log = broker.log.join("\n");
@@ -25,6 +28,47 @@ fn sigterm_ends_the_broker_with_0_in_time() {
     assert!(inbox.log.is_empty() && !town.data().join("broker").exists());
     inbox.signal(Signal::TERM);
     inbox.ends(SHUTDOWN);
+}
+
+#[test]
+fn f_lif_02_a_second_signal_ends_the_broker_at_once() {
+    let town = Town::new();
+    let minute = "60000";
+    let mut broker = town.serve_with(&[
+        ("PEERMESH_DRAIN_MS", minute),
+        ("PEERMESH_CLOSE_MS", minute),
+        ("PEERMESH_HELLO_TIMEOUT_MS", minute),
+    ]);
+    // It will never answer the goodbye, so draining takes its whole time.
+    let _silent = upgraded(town.port);
+    broker.signal(Signal::TERM);
+    broker.says("shutdown signal");
+    broker.signal(Signal::TERM);
+    let status = broker.ends(SHUTDOWN);
+    assert_ne!(status.code(), Some(0), "{:?}", broker.log);
+}
+
+#[test]
+fn f_lif_05_a_log_that_nobody_reads_does_not_stop_the_broker() {
+    let town = Town::new();
+    let port = town.port.to_string();
+    let mut command = town.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
+    let (unread, mut log) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_setpipe_size(&log, 4_096).unwrap();
+    log.write_all(&vec![b'\n'; room]).unwrap();
+    let mut broker = command.env("PEERMESH_LOG", "trace").stderr(log).spawn().map(Running).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while town.run(&["health"]).code != 0 {
+        assert!(Instant::now() < until && broker.0.try_wait().unwrap().is_none(), "it does not come up");
+    }
+    town.settle(&["ann", "bob"]);
+    for text in ["one", "two", "three"] {
+        town.json(&["send", "bob", text, "--as", "ann"]);
+    }
+    assert_eq!(town.inbox("bob"), ["one", "two", "three"]);
+    kill_process(Pid::from_child(&broker.0), Signal::TERM).unwrap();
+    assert_eq!(broker.0.wait().unwrap().code(), Some(0));
+    drop(unread);
 }
 
 #[test]
@@ -53,7 +97,7 @@ fn the_first_record_tells_port_version_and_limits() {
     let port = town.port.to_string();
     let mut command = town.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
     command.env("STATUS_TTL_SECONDS", "61");
-    let mut broker = Broker::spawn(command);
+    let mut broker = Process::logging(command);
     let record = broker.says("broker listening");
     assert_eq!((&record["port"], &record["ttl_seconds"]), (&town.port.into(), &61.into()));
     assert_eq!((&record["ws_path"], &record["max_message_bytes"]), (&"/ws".into(), &65_536.into()));
@@ -94,6 +138,30 @@ fn f_acc_05_a_message_acked_before_a_kill_arrives_once_after_the_restart() {
     assert_eq!(again["message_id"], sent["message_id"], "the same key is the same message");
     assert_eq!(town.inbox("bob"), ["soup?"]);
     assert!(town.inbox("bob").is_empty(), "an acknowledged message comes once");
+}
+
+/// A WebSocket connection that says nothing after its upgrade.
+fn upgraded(port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    stream
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

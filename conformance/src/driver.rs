@@ -1,7 +1,7 @@
 //! What a story is played on: a broker with its store, and byte streams to it.
 //!
-//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`] starts the
-//! runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
+//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`]
+//! starts the runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -54,8 +54,8 @@ pub trait Stage {
     /// Appends what arrived on a stream; true when nothing more will come.
     fn read(&mut self, line: LineId, into: &mut Vec<u8>) -> bool;
 
-    /// Lets the world go on until something may have happened; false when the time `until` (in milliseconds since
-    /// the story began) came first.
+    /// Lets the world go on until something may have happened; false when the time `until` (in milliseconds
+    /// since the story began) came first.
     ///
     /// # Errors
     /// When the broker is gone though nobody ended it.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::note::Level;
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
+    ($($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
         /// Every bound the broker keeps to.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
@@ -26,7 +26,16 @@ macro_rules! limits {
             /// The names of all limits, in the order of the table.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            $($(#[$doc])*
+            /// All limits with their defaults, ranges and meanings.
+            pub const TABLE: &'static [LimitRow] = &[$(LimitRow {
+                name: stringify!($name),
+                default: $default,
+                min: $min,
+                max: $max,
+                help: concat!($($help),+).trim_ascii(),
+            }),+];
+
+            $($(#[doc = $help])+
             pub const fn $name(&self) -> u64 {
                 self.$name
             })+
@@ -251,6 +260,21 @@ impl Limits {
             self.send_rate_burst
         }
     }
+}
+
+/// One row of the table of limits, as `docs/limits.md` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    /// The name, which ends in the unit where there is one.
+    pub name: &'static str,
+    /// What it is unless set.
+    pub default: u64,
+    /// The smallest value it may be set to.
+    pub min: u64,
+    /// The greatest value it may be set to.
+    pub max: u64,
+    /// What it bounds.
+    pub help: &'static str,
 }
 
 /// A limit's value as a count or a length in memory.

@@ -157,6 +157,11 @@ pub enum Output {
     Stats(Box<Stats>),
     /// Drained: the shard may end.
     Finished,
+    /// The machine cannot go on, and no later state would be better: the process must end, and say why.
+    Fail {
+        /// What the operator must know.
+        why: String,
+    },
 }
 
 /// How to end our side of a stream.

@@ -33,10 +33,10 @@ impl MessageIds {
     /// Ids keyed with a store's secret.
     pub fn new(secret: [u8; 32]) -> MessageIds {
         let mut rounds = [(0, 0); ROUNDS];
-        for (place, round) in rounds.iter_mut().enumerate() {
+        for (place, round) in (0_u64..).zip(rounds.iter_mut()) {
             let digest: [u8; 32] = Sha256::new()
                 .chain_update(b"peermesh-id-round")
-                .chain_update([place as u8])
+                .chain_update(place.to_be_bytes())
                 .chain_update(secret)
                 .finalize()
                 .into();

@@ -12,12 +12,12 @@ use siphasher::sip::SipHasher13;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::ids::{ConnId, MeshId, ShardId};
-use crate::mesh::AdminCall;
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::{Counter, Stats};
 use crate::store::{Op, Query};
 use crate::time::Now;
+use crate::wire::admin::AdminCall;
 use crate::wire::mesh::Encode;
 
 /// A connection as surfaces see it. Never used twice, so an old one cannot be taken for its successor.

@@ -1,15 +1,21 @@
 -- Everything a broker keeps. Two rules shape it: no row that is written for every message has a random key
--- (except `dedupe`), and what belongs together lies together (WITHOUT ROWID tables are clustered by their key).
--- Times are Unix milliseconds. Columns that end in _json hold JSON text.
+-- (except `dedupe`), and what belongs together lies together (WITHOUT ROWID tables are clustered by their
+-- key). Times are Unix milliseconds. Columns that end in _json hold JSON text.
 
 -- The store itself: one row.
 CREATE TABLE store (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
     next   INTEGER NOT NULL, -- the first message position that nobody has leased
-    secret BLOB NOT NULL     -- keys public message ids and the dedupe hash; the same for the store's whole life
+    secret BLOB NOT NULL     -- keys public message ids and the dedupe hash; never changes
 ) STRICT;
 
 INSERT INTO store (one, next, secret) VALUES (1, 1, randomblob(32));
+
+-- Where each leased block of positions begins. A block is one shard's, so within it messages get older
+-- downwards.
+CREATE TABLE block (
+    first INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE mesh (
     n                   INTEGER PRIMARY KEY,
@@ -98,8 +104,8 @@ CREATE TABLE proof (
 
 CREATE INDEX proof_by_until ON proof (until);
 
--- Accepted messages, by their place in the one order of the store. Short columns come first, so that a scan by time
--- does not read long bodies.
+-- Accepted messages, by their place in the one order of the store. Short columns come first, so that a scan
+-- by time does not read long bodies.
 CREATE TABLE message (
     pos       INTEGER PRIMARY KEY,
     at        INTEGER NOT NULL,
@@ -117,8 +123,8 @@ CREATE TABLE message (
     cipher    TEXT NOT NULL
 ) STRICT;
 
--- (mesh, sender, cmid) of kept messages. The key is 64 bits of a keyed hash of the three; one that is taken by
--- another message is followed by the next free one.
+-- (mesh, sender, cmid) of kept messages. The key is 64 bits of a keyed hash of the three; one that is taken
+-- by another message is followed by the next free one.
 CREATE TABLE dedupe (
     key INTEGER PRIMARY KEY,
     pos INTEGER NOT NULL

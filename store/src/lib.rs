@@ -1,6 +1,7 @@
 //! Drivers that perform the core's store requests on real databases.
 //!
-//! `core/src/store/model` says what every operation and question means; a driver here means exactly that, on disk.
+//! `core/src/store/model` says what every operation and question means; a driver here means exactly that, on
+//! disk.
 
 mod rows;
 #[cfg(feature = "sqlite")]

@@ -12,7 +12,8 @@ use siphasher::sip::SipHasher24;
 #[derive(Debug)]
 pub(crate) struct BadRow(pub(crate) &'static str);
 
-/// A position as a column. Positions are leased from zero upwards and never reach the end of the signed range.
+/// A position as a column. Positions are leased from zero upwards and never reach the end of the signed
+/// range.
 pub(crate) fn position_column(position: Position) -> i64 {
     i64::try_from(position.0).unwrap_or(i64::MAX)
 }

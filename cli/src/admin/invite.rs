@@ -19,7 +19,7 @@ pub(crate) struct Offer<'a> {
     /// How many peers may join with it.
     pub(crate) uses: u32,
     pub(crate) role: &'a str,
-    /// For how long, counted from now.
+    /// For how long.
     pub(crate) expires: Duration,
 }
 

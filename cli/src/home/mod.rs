@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, AddressError};
 use crate::failure::Exit;
 
-pub(crate) use private::{mode_of, prepare_dir, publish, read, replace};
+pub(crate) use private::{mode_of, prepare_dir, publish, publish_first, read, replace};
+
+/// The configuration file, which an operator may write before the first start.
+const CONFIG_FILE: &str = "peermesh.toml";
 
 /// The data directory of this user or of this broker.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub(crate) enum HomeError {
     Kind { path: PathBuf, wanted: &'static str },
     #[error("{path} holds {bytes} bytes instead of 32; restore the key file that belongs to this store")]
     KeyLength { path: PathBuf, bytes: usize },
+    #[error("the key file {path} is gone; restore it, or name it with PEERMESH_KEY_FILE")]
+    KeyLost { path: PathBuf },
     #[error("{path} holds no admin token; remove it and restart the broker to get a fresh one")]
     NoToken { path: PathBuf },
     #[error("no broker is running on {path}; start one with: peermesh serve")]
@@ -58,6 +63,7 @@ impl HomeError {
             | HomeError::Foreign { .. }
             | HomeError::Kind { .. }
             | HomeError::KeyLength { .. }
+            | HomeError::KeyLost { .. }
             | HomeError::NoToken { .. }
             | HomeError::BrokerFile { .. }
             | HomeError::Chance(_) => Exit::Failed,
@@ -103,11 +109,15 @@ impl Home {
     }
 
     pub(crate) fn config_path(&self) -> PathBuf {
-        self.dir.join("peermesh.toml")
+        self.dir.join(CONFIG_FILE)
     }
 
     pub(crate) fn profiles(&self) -> PathBuf {
         self.dir.join("profiles")
+    }
+
+    fn store_path(&self) -> PathBuf {
+        self.dir.join("peermesh.db")
     }
 
     fn broker_path(&self) -> PathBuf {
@@ -124,16 +134,21 @@ impl Home {
         let path = self.token_path();
         if !exists(&path)? {
             let token = BASE64URL_NOPAD.encode(&random::<32>()?);
-            publish(&path, format!("{token}\n").as_bytes())?;
+            // Another process that starts at the same time may be first; its token is as good.
+            publish_first(&path, format!("{token}\n").as_bytes())?;
         }
         self.read_token()
     }
 
-    /// The key that encrypts the secrets in the store; made on first use.
+    /// The key that encrypts the secrets in the store; made before the store is. A store without its key has
+    /// lost it, and a fresh key would not open what is in there.
     pub(crate) fn make_key(&self) -> Result<Secret, HomeError> {
         let path = self.key_path();
         if !exists(&path)? {
-            publish(&path, &random::<32>()?)?;
+            if exists(&self.store_path())? {
+                return Err(HomeError::KeyLost { path });
+            }
+            publish_first(&path, &random::<32>()?)?;
         }
         read_key(&path)
     }
@@ -258,6 +273,19 @@ mod tests {
         assert_eq!(home.broker_address().unwrap().endpoint(), ("127.0.0.1", 7900));
         home.withdraw();
         assert!(matches!(home.broker_address(), Err(HomeError::NoBroker { .. })));
+    }
+
+    #[test]
+    fn a_store_that_lost_its_key_gets_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(&dir.path().join("mesh")), &nowhere).unwrap();
+        home.prepare().unwrap();
+        home.make_key().unwrap();
+        std::fs::write(home.store_path(), "").unwrap();
+        assert!(home.make_key().is_ok());
+        std::fs::remove_file(home.key_path()).unwrap();
+        let error = home.make_key().unwrap_err();
+        assert!(error.to_string().contains("PEERMESH_KEY_FILE") && !home.key_path().exists(), "{error}");
     }
 
     #[test]

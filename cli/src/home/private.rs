@@ -15,7 +15,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Makes a directory with mode 0700, or makes sure that an existing one is ours and closed to others.
 ///
-/// An empty directory of ours is closed here; one with content is left to its owner to decide about.
+/// A directory of ours that is empty, or holds a configuration file only, is closed here; one with other
+/// content is left to its owner to decide about.
 pub(crate) fn prepare_dir(dir: &Path) -> Result<(), HomeError> {
     let io = |doing| move |error| HomeError::Io { doing, path: dir.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io("make"))?;
@@ -29,10 +30,20 @@ pub(crate) fn prepare_dir(dir: &Path) -> Result<(), HomeError> {
     if about.mode() & 0o077 == 0 {
         return Ok(());
     }
-    if fs::read_dir(dir).map_err(io("read"))?.next().is_some() {
+    let mut names = fs::read_dir(dir).map_err(io("read"))?.map(|entry| entry.map(|entry| entry.file_name()));
+    if names.any(|name| name.ok().is_none_or(|name| name != super::CONFIG_FILE)) {
         return Err(HomeError::Open { path: dir.to_owned(), mode: about.mode() & 0o7777, wanted: 0o700 });
     }
     fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io("close to others"))
+}
+
+/// Makes a file that is complete and 0600 from its first moment; false when the name is taken.
+pub(crate) fn publish_first(path: &Path, bytes: &[u8]) -> Result<bool, HomeError> {
+    match publish(path, bytes) {
+        Ok(()) => Ok(true),
+        Err(HomeError::Io { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a file that is complete and 0600 from its first moment.
@@ -120,6 +131,7 @@ mod tests {
         let error = prepare_dir(dir.path()).unwrap_err();
         assert!(error.to_string().contains("chmod 700"), "{error}");
         fs::remove_file(dir.path().join("theirs")).unwrap();
+        fs::write(dir.path().join("peermesh.toml"), "").unwrap();
         prepare_dir(dir.path()).unwrap();
         assert_eq!(mode_of(dir.path()).unwrap(), 0o700);
     }

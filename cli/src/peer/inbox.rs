@@ -79,7 +79,10 @@ pub(crate) fn follow(
             wait = RECONNECT.0;
         }
         let jittered = jitter(wait, &mut rng);
-        terminal.remark(&format!("{trouble}; connecting again in {:.1} s", jittered.as_secs_f64()));
+        // The rest of the text tells a person what to do, which is done here.
+        let trouble = trouble.to_string();
+        let what = trouble.split(';').next().unwrap_or_default();
+        terminal.remark(&format!("{what}; connecting again in {:.1} s", jittered.as_secs_f64()));
         thread::sleep(jittered);
         wait = (wait * 2).min(RECONNECT.1);
     }

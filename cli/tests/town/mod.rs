@@ -3,10 +3,11 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the town")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,16 +69,16 @@ impl Town {
     }
 
     /// Starts a broker and waits until it listens.
-    pub(crate) fn serve(&self) -> Broker {
+    pub(crate) fn serve(&self) -> Process {
         self.serve_with(&[])
     }
 
     /// Starts a broker with these variables and waits until it listens.
-    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Broker {
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Process {
         let port = self.port.to_string();
         let mut command = self.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
         command.envs(variables.iter().copied());
-        let mut broker = Broker::spawn(command);
+        let mut broker = Process::logging(command);
         broker.says("broker listening");
         broker
     }
@@ -126,21 +127,39 @@ impl From<Output> for Ran {
 }
 
 /// A process whose lines are read as they come. It is killed when the test ends.
-pub(crate) struct Broker {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     /// Every line so far.
     pub(crate) log: Vec<String>,
 }
 
-impl Broker {
-    /// Starts a process whose standard error is its log.
-    pub(crate) fn spawn(mut command: Command) -> Broker {
+impl Process {
+    /// Starts a process and reads its standard error.
+    pub(crate) fn logging(mut command: Command) -> Process {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stream = child.stderr.take().unwrap();
+        Process::reading(child, stream)
+    }
+
+    /// Starts a process and reads its standard output.
+    pub(crate) fn printing(mut command: Command) -> Process {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stream = child.stdout.take().unwrap();
+        Process::reading(child, stream)
+    }
+
+    fn reading(child: Child, stream: impl Read + Send + 'static) -> Process {
         let (tell, lines) = channel();
-        let reader = BufReader::new(child.stderr.take().unwrap());
+        let reader = BufReader::new(stream);
         thread::spawn(move || reader.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Broker { child, lines, log: Vec::new() }
+        Process { child, lines, log: Vec::new() }
+    }
+
+    /// The next line, read as JSON.
+    pub(crate) fn prints(&mut self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// Waits for a record with this message and gives it.
@@ -157,6 +176,11 @@ impl Broker {
                 _ => {}
             }
         }
+    }
+
+    /// Waits until an `inbox --follow` is connected.
+    pub(crate) fn greets_follower(&mut self) {
+        while self.says("ws hello")["session_id"] != "peermesh-follow" {}
     }
 
     /// Sends a signal.
@@ -191,14 +215,24 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to outgoing connections: nobody takes
+/// it before the broker does, and a broker that restarts gets it again.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    loop {
+        let place = std::process::id().wrapping_mul(97).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + place % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

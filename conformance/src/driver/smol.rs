@@ -1,4 +1,5 @@
-//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its own.
+//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its
+//! own.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::machine::{Deadline, Input, Machine, Order, Output, Outputs};
-use peermesh_core::note::Note;
+use peermesh_core::note::{Level, Note};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running};
@@ -240,17 +241,21 @@ impl Stage for Sockets {
         self.over = false;
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
         self.addr = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
-        let fused = |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
-        // The sender is not made for many threads at once, and records come from every shard.
-        let tell = Mutex::new(self.tell.clone());
+        let fused =
+            |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
+        let (tell, failed) = (self.tell.clone(), self.tell.clone());
         let plan = Plan {
             listener,
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
             note: Arc::new(move |note| {
-                let _ = tell.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Noted(note));
+                // Nobody listens once the story is over.
+                let _ = tell.send(Event::Noted(note));
             }),
             scrape: Arc::new(|snapshots, _| page(snapshots)),
+            fail: Arc::new(move |why| {
+                let _ = failed.send(Event::Noted(Note::new(Level::Error, "failed").with("why", why)));
+            }),
         };
         let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);

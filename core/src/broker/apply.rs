@@ -96,7 +96,7 @@ impl Broker {
             }
             Effect::End { session: SessionId(id), fault } => {
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.end(now, id, client, fault, todo)
+                    broker.end(now, id, client, fault, todo);
                 });
             }
         }
@@ -130,7 +130,8 @@ impl Broker {
         }
     }
 
-    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult) {
+    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
+        let was_started = self.meshes.is_started();
         let mut released = Vec::new();
         self.commits.stored(now.mono, ticket, result, &mut released);
         for (after, ended) in released {
@@ -141,12 +142,22 @@ impl Broker {
                 }
                 After::Mesh(after) => {
                     if let Ended::Refused(error) = &ended {
-                        self.store_failed(error);
+                        self.store_failed(error, todo);
                     }
                     self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));
                 }
             }
         }
         self.stats.set(Gauge::DbHealthy, i64::from(self.health.is_up()));
+        if !was_started && self.meshes.is_started() {
+            let all: Vec<ConnId> = self.open.iter().copied().collect();
+            for id in all {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    if matches!(client.bound, Bound::Moving(_)) {
+                        broker.move_on(id, client, todo);
+                    }
+                });
+            }
+        }
     }
 }

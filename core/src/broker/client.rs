@@ -88,7 +88,7 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         match event {
-            Event::Request(request) => self.route(now, id, client, *request, todo),
+            Event::Request(request) => self.route(now, id, client, &request, todo),
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);
                 self.respond(now, id, client, &response, todo);

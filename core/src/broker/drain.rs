@@ -39,7 +39,7 @@ impl Broker {
             self.timers.disarm(timer);
         }
         self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.drain_ms()));
-        self.with_meshes(now, |meshes, cx| meshes.drain(cx));
+        self.with_meshes(now, super::super::mesh::Meshes::drain);
     }
 
     /// Takes the next step once the one before is done.

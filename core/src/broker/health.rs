@@ -1,6 +1,7 @@
 //! Whether the store answers, asked every `health_ms` and learned from every failure.
 
 use super::{After, Broker, Timer};
+use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
 use crate::store::{Query, StoreError};
 use crate::time::Now;
@@ -36,7 +37,11 @@ impl Broker {
     }
 
     /// A request failed: no need to wait for the next question.
-    pub(super) fn store_failed(&mut self, error: &StoreError) {
+    pub(super) fn store_failed(&mut self, error: &StoreError, todo: &mut Outputs) {
+        if let StoreError::Corrupt(_) = error {
+            // Whatever this process believes may not be what is on disk: only a fresh start reads the truth (STO-02).
+            return todo.push(Output::Fail { why: error.to_string() });
+        }
         if self.health.up {
             self.health.up = false;
             self.health.failures = 1;
@@ -49,7 +54,7 @@ impl Broker {
         if alive && !was_up {
             let failures = std::mem::take(&mut self.health.failures);
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
-            self.with_meshes(now, |meshes, cx| meshes.store_is_back(cx));
+            self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
         }
         if !alive {
             self.health.failures += 1;

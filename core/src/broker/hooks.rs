@@ -104,7 +104,7 @@ impl Broker {
         let ask = self.hooks.next;
         self.hooks.next += 1;
         for shard in self.others() {
-            self.relay(shard, Word::HookAsked { ask, hook: hook.clone() }, todo);
+            self.relay(shard, Word::Asked { ask, hook: hook.clone() }, todo);
         }
         self.hooks.asked.insert(ask, Asked { conn: id, hook, found, missing });
     }
@@ -120,7 +120,7 @@ impl Broker {
         let Some(Asked { conn, hook, found, .. }) = self.hooks.asked.remove(&ask) else { return };
         let response = self.decide_hook(now, hook, &found, todo);
         self.with_client(now, conn, todo, |broker, client, todo| {
-            broker.respond(now, conn, client, &response, todo)
+            broker.respond(now, conn, client, &response, todo);
         });
     }
 
@@ -136,17 +136,17 @@ impl Broker {
         self.notes.push(note);
         let Some(target) = meant else {
             for shard in self.others() {
-                self.relay(shard, Word::HookKept { hook: hook.clone() }, todo);
+                self.relay(shard, Word::Kept { hook: hook.clone() }, todo);
             }
             self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook));
             return routes::json(200, &json!({ "ok": true, "pending": true }));
         };
         if target.shard == self.shards.own {
             self.with_meshes(now, |meshes, cx| {
-                meshes.apply_hook(cx, target.mesh, target.presence, hook.status)
+                meshes.apply_hook(cx, target.mesh, target.presence, hook.status);
             });
         } else {
-            let word = Word::HookMeant { mesh: target.mesh, presence: target.presence, status: hook.status };
+            let word = Word::Meant { mesh: target.mesh, presence: target.presence, status: hook.status };
             self.relay(target.shard, word, todo);
         }
         routes::json(200, &json!({ "ok": true, "presence_id": target.id.as_str() }))

@@ -354,7 +354,7 @@ impl Machine for Broker {
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
             Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
-            Input::Stored { ticket, result } => self.stored(now, ticket, result),
+            Input::Stored { ticket, result } => self.stored(now, ticket, result, todo),
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),
             Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),

@@ -4,10 +4,11 @@ use super::client::{Bound, Client};
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, MeshNo, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
-use crate::mesh::{AdminCall, Greeting, Hook, HookFound, JoinCall, Status};
+use crate::mesh::{Greeting, Hook, HookFound, JoinCall, Status};
 use crate::stats::Gauge;
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Now;
+use crate::wire::admin::AdminCall;
 
 /// A connection on its way to the shard that does its errand.
 #[derive(Debug)]
@@ -20,13 +21,13 @@ struct Moving {
 #[derive(Debug)]
 pub(super) enum Word {
     /// Whom could this hook mean?
-    HookAsked { ask: u64, hook: Hook },
+    Asked { ask: u64, hook: Hook },
     /// These.
-    HookFound { ask: u64, found: HookFound },
+    Found { ask: u64, found: HookFound },
     /// It means this one.
-    HookMeant { mesh: MeshNo, presence: PresenceNo, status: Status },
+    Meant { mesh: MeshNo, presence: PresenceNo, status: Status },
     /// It means nobody: keep it for a hello.
-    HookKept { hook: Hook },
+    Kept { hook: Hook },
 }
 
 /// What a connection wants from the shard that owns a mesh.
@@ -81,7 +82,7 @@ impl Broker {
 
     /// Moves a connection once nothing of it is on its way.
     pub(super) fn move_on(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !client.connection.is_quiet() || client.granted {
+        if !self.meshes.is_started() || !client.connection.is_quiet() || client.granted {
             return;
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
@@ -102,22 +103,22 @@ impl Broker {
         self.open.insert(id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
         self.with_client(now, id, todo, |broker, client, todo| {
-            broker.run_errand(now, id, client, *errand, todo)
+            broker.run_errand(now, id, client, *errand, todo);
         });
     }
 
     pub(super) fn relayed(&mut self, now: Now, from: ShardId, envelope: Envelope, todo: &mut Outputs) {
         let Some(word) = envelope.open::<Word>() else { return };
         match word {
-            Word::HookAsked { ask, hook } => {
+            Word::Asked { ask, hook } => {
                 let found = self.meshes.find_hooked(self.shards.own, &hook);
-                self.relay(from, Word::HookFound { ask, found }, todo);
+                self.relay(from, Word::Found { ask, found }, todo);
             }
-            Word::HookFound { ask, found } => self.hook_found(now, ask, found, todo),
-            Word::HookMeant { mesh, presence, status } => {
+            Word::Found { ask, found } => self.hook_found(now, ask, found, todo),
+            Word::Meant { mesh, presence, status } => {
                 self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, mesh, presence, status));
             }
-            Word::HookKept { hook } => self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook)),
+            Word::Kept { hook } => self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook)),
         }
     }
 

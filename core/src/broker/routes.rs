@@ -17,11 +17,12 @@ use crate::config::{Limits, Secret};
 use crate::ids::ConnId;
 use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
-use crate::mesh::{JoinCall, parse_admin};
+use crate::mesh::JoinCall;
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
 use crate::time::{Mono, Now};
+use crate::wire::admin;
 use crate::wire::http::{Request, Response};
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
@@ -32,12 +33,12 @@ impl Broker {
         now: Now,
         id: ConnId,
         client: &mut Client,
-        request: Request,
+        request: &Request,
         todo: &mut Outputs,
     ) {
-        self.believe_proxy(now, id, client, &request, todo);
+        self.believe_proxy(now, id, client, request, todo);
         if let Some(upgrade) = &request.upgrade {
-            return self.upgrade(now, id, client, &request, &upgrade.accept, todo);
+            return self.upgrade(now, id, client, request, &upgrade.accept, todo);
         }
         let path = request.target.as_str();
         client.public = PUBLIC.contains(&path);
@@ -47,11 +48,11 @@ impl Broker {
             }
             ("GET", "/health") => self.health_page(now),
             ("GET", "/health/ready") => self.ready_page(now),
-            ("GET", "/metrics") => return self.scrape(id, client, &request, todo),
-            ("POST", "/hook/set-status") => return self.hook(now, id, client, &request, todo),
-            ("POST", "/join") => return self.join(now, id, client, &request, todo),
+            ("GET", "/metrics") => return self.scrape(id, client, request, todo),
+            ("POST", "/hook/set-status") => return self.hook(now, id, client, request, todo),
+            ("POST", "/join") => return self.join(now, id, client, request, todo),
             _ if path == "/admin" || path.starts_with("/admin/") => {
-                return self.admin(now, id, client, &request, todo);
+                return self.admin(now, id, client, request, todo);
             }
             _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
         };
@@ -181,7 +182,7 @@ impl Broker {
             &mut self.rng,
         );
         let parsed = allowed.and_then(|()| {
-            parse_admin(&request.method, &request.target, &request.body, now.wall, &self.limits)
+            admin::parse(&request.method, &request.target, &request.body, now.wall, &self.limits)
                 .map_err(|no| json(no.status, &json!({ "error": no.code, "message": no.message })))
         });
         match parsed {

@@ -211,14 +211,18 @@ impl Mesh {
         self.answer_send(cx, peer, &ack);
     }
 
-    /// Answers one send; the connection may go on reading.
+    /// Answers one send; a connection that was not read because of it is read on.
     fn answer_send(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId), ack: &Ack<'_>) {
         let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
+        let mut was_paused = false;
         if let Some(line) = line.filter(|line| line.session == session) {
+            was_paused = line.unanswered >= cx.config.limits.unacked_sends_max();
             line.unanswered = line.unanswered.saturating_sub(1);
         }
         cx.tell(session, ack);
-        cx.effects.list.push(Effect::Resume { session });
+        if was_paused {
+            cx.effects.list.push(Effect::Resume { session });
+        }
     }
 
     fn reserve(&mut self, mailboxes: &[MailboxNo], bytes: u64) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::enrol::{InvitePayload, seconds, token_hash};
 use super::roster::NoMember;
 use super::{After, Cx, Mesh, Meshes, Then, vault};
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, PublicKey, mint_text};
+use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, PublicKey, mint_text};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::store::{
@@ -14,17 +14,7 @@ use crate::store::{
 };
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
-
-/// Something an admin asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum AdminCall {
-    CreateMesh { name: String, slug: String },
-    ListMeshes { after: Option<MeshNo> },
-    ShowMesh,
-    Invite { uses: u32, role: Role, expires_at: Wall },
-    ListMembers,
-    RemoveMember { who: String },
-}
+use crate::wire::admin::AdminCall;
 
 /// Where an admin request goes on when the store has answered.
 #[derive(Debug)]
@@ -187,7 +177,7 @@ impl Mesh {
     fn remove_member(&mut self, cx: &mut Cx<'_>, session: SessionId, who: &str) {
         match self.roster.member_called(who) {
             Err(NoMember::Unknown) => {
-                fail(cx, session, 404, "not_found", &format!("no member is called {who:?}"))
+                fail(cx, session, 404, "not_found", &format!("no member is called {who:?}"));
             }
             Err(NoMember::Ambiguous) => {
                 let text = format!("several members are called {who:?}: use the member id or the key");

@@ -121,7 +121,7 @@ impl Mesh {
             message_id: &asked.message_id,
             target_spec: &target,
             delivered,
-            delivered_at: last.filter(|_| delivered).map(|at| at.iso()),
+            delivered_at: last.filter(|_| delivered).map(super::super::time::Wall::iso),
             recipients: self.recipients(&view),
             request,
         };

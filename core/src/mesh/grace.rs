@@ -144,7 +144,9 @@ impl Mesh {
 
 /// Clients count on from what they are given back, so their latest word is the sum already.
 fn saved(stats: &Stats) -> SavedStats {
-    let whole = |number: &Option<serde_json::Number>| number.as_ref().and_then(|n| n.as_u64()).unwrap_or(0);
+    let whole = |number: &Option<serde_json::Number>| {
+        number.as_ref().and_then(serde_json::Number::as_u64).unwrap_or(0)
+    };
     SavedStats {
         messages_in: whole(&stats.messages_in),
         messages_out: whole(&stats.messages_out),

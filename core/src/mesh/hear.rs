@@ -33,7 +33,7 @@ impl Mesh {
             }
             Inbound::SetStatus(wish) => self.set_status(cx, ids, peer, &wish, request),
             Inbound::SetSummary(wish) => {
-                self.set_summary(cx, peer, &wish.summary.unwrap_or_default(), request)
+                self.set_summary(cx, peer, &wish.summary.unwrap_or_default(), request);
             }
             Inbound::SetVisible(wish) => self.set_visible(cx, peer, wish.visible, request),
             Inbound::SetProfile(wish) => self.set_profile(cx, peer, wish, request),

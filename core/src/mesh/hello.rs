@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    fn judged(greeting: Greeting, now: Wall) -> Result<(), &'static str> {
+    fn judged(greeting: &Greeting, now: Wall) -> Result<(), &'static str> {
         greeting
             .check_shape()
             .and_then(|()| greeting.verify(now, &Limits::default()))
@@ -293,27 +293,27 @@ mod tests {
 
     #[test]
     fn the_contracts_vectors_verify() {
-        assert_eq!(judged(Greeting::Hello(Box::new(hello())), NOW), Ok(()));
-        assert_eq!(judged(Greeting::Session(Box::new(session_hello())), NOW), Ok(()));
+        assert_eq!(judged(&Greeting::Hello(Box::new(hello())), NOW), Ok(()));
+        assert_eq!(judged(&Greeting::Session(Box::new(session_hello())), NOW), Ok(()));
     }
 
     #[test]
     fn a_changed_field_breaks_the_signature() {
         let other = Hello { member_id: "mem-2".to_owned(), ..hello() };
-        assert_eq!(judged(Greeting::Hello(Box::new(other)), NOW), Err("bad_signature"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(other)), NOW), Err("bad_signature"));
         let other = SessionHello { mesh_id: "mesh-2".to_owned(), ..session_hello() };
-        assert_eq!(judged(Greeting::Session(Box::new(other)), NOW), Err("bad_signature"));
+        assert_eq!(judged(&Greeting::Session(Box::new(other)), NOW), Err("bad_signature"));
     }
 
     #[test]
     fn the_edges_of_skew_and_of_an_attestations_life_are_where_the_contract_puts_them() {
         let at = |millis| Wall::from_millis(NOW.as_millis() + millis);
-        assert_eq!(judged(Greeting::Hello(Box::new(hello())), at(60_000)), Ok(()));
-        assert_eq!(judged(Greeting::Hello(Box::new(hello())), at(60_001)), Err("timestamp_skew"));
-        assert_eq!(judged(Greeting::Hello(Box::new(hello())), at(-60_001)), Err("timestamp_skew"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(hello())), at(60_000)), Ok(()));
+        assert_eq!(judged(&Greeting::Hello(Box::new(hello())), at(60_001)), Err("timestamp_skew"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(hello())), at(-60_001)), Err("timestamp_skew"));
         let session = || Greeting::Session(Box::new(session_hello()));
-        assert_eq!(judged(session(), at(43_200_000)), Err("expired"));
-        assert_eq!(judged(session(), at(43_200_000 - 86_400_001)), Err("ttl_too_long"));
+        assert_eq!(judged(&session(), at(43_200_000)), Err("expired"));
+        assert_eq!(judged(&session(), at(43_200_000 - 86_400_001)), Err("ttl_too_long"));
     }
 
     #[test]
@@ -322,20 +322,20 @@ mod tests {
         let key = format!("01{}", "00".repeat(31));
         let signature = format!("01{}", "00".repeat(63));
         let forged = Hello { pubkey: key, signature, ..hello() };
-        assert_eq!(judged(Greeting::Hello(Box::new(forged)), NOW), Err("bad_signature"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(forged)), NOW), Err("bad_signature"));
     }
 
     #[test]
     fn forms_are_judged_before_signatures_and_in_the_contracts_order() {
         let upper = Hello { session_pubkey: Some(S.to_uppercase()), ..hello() };
-        assert_eq!(judged(Greeting::Hello(Box::new(upper)), NOW), Err("bad_session_pubkey"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(upper)), NOW), Err("bad_session_pubkey"));
         let empty = Hello { session_pubkey: Some(String::new()), ..hello() };
-        assert_eq!(judged(Greeting::Hello(Box::new(empty)), NOW), Ok(()));
+        assert_eq!(judged(&Greeting::Hello(Box::new(empty)), NOW), Ok(()));
         let parent = SessionHello { parent_member_pubkey: "x".to_owned(), ..session_hello() };
-        assert_eq!(judged(Greeting::Session(Box::new(parent)), NOW), Err("bad_parent_pubkey"));
+        assert_eq!(judged(&Greeting::Session(Box::new(parent)), NOW), Err("bad_parent_pubkey"));
         let unbound = SessionHello { parent_attestation: None, ..session_hello() };
-        assert_eq!(judged(Greeting::Session(Box::new(unbound)), NOW), Err("attestation_mismatch"));
+        assert_eq!(judged(&Greeting::Session(Box::new(unbound)), NOW), Err("attestation_mismatch"));
         let short = Hello { signature: "00".to_owned(), ..hello() };
-        assert_eq!(judged(Greeting::Hello(Box::new(short)), NOW), Err("malformed"));
+        assert_eq!(judged(&Greeting::Hello(Box::new(short)), NOW), Err("malformed"));
     }
 }

@@ -14,7 +14,6 @@
 
 mod accept;
 mod admin;
-mod admin_call;
 mod answers;
 mod deliver;
 mod enrol;
@@ -30,6 +29,7 @@ mod quota;
 mod residence;
 mod retention;
 mod roster;
+mod seat;
 mod status;
 mod target;
 mod vault;
@@ -48,8 +48,6 @@ use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Mono;
 
-pub(crate) use admin::AdminCall;
-pub(crate) use admin_call::parse_admin;
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::{Greeting, Refusal};
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
@@ -63,6 +61,8 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
+    /// What an earlier life of the process left open is closed.
+    Started,
     /// A block of positions is ours.
     Positions,
     /// A mesh was looked up for everybody who waits for it.
@@ -112,6 +112,7 @@ pub(crate) struct Meshes {
     /// Where the look for overdue deliveries goes on.
     overdue_after: Option<Cursor>,
     retention_running: bool,
+    started: bool,
     draining: bool,
     shards: Shards,
     /// Meshes whose deadline may have changed in this turn.
@@ -175,6 +176,7 @@ impl Meshes {
             hooks: PendingHooks::default(),
             overdue_after: None,
             retention_running: false,
+            started: false,
             draining: false,
             shards,
             touched: Vec::new(),
@@ -184,9 +186,22 @@ impl Meshes {
     /// The process starts: asks for what every send needs.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
         if first_shard {
-            cx.stage(Op::Started { at: cx.now.wall }, After::Nothing);
+            self.close_earlier_life(cx);
+        } else {
+            self.started = true;
         }
         self.positions.refill(cx);
+    }
+
+    /// Presences that are open in the store were left so by an earlier life. This ends all of them, so no hello
+    /// may be recorded before it, on any shard.
+    fn close_earlier_life(&self, cx: &mut Cx<'_>) {
+        cx.stage(Op::Started { at: cx.now.wall }, After::Started);
+    }
+
+    /// True when hellos may be recorded by other shards too.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
     }
 
     /// A peer that said hello says something.
@@ -290,7 +305,9 @@ impl Meshes {
 
     fn with<R>(&mut self, no: MeshNo, run: impl FnOnce(&mut Mesh, &MessageIds) -> R) -> Option<R> {
         let (mesh, ids) = (self.resident.get_mut(&no)?, self.positions.ids.as_ref()?);
-        self.touched.push(no);
+        if self.touched.last() != Some(&no) {
+            self.touched.push(no);
+        }
         Some(run(mesh, ids))
     }
 }

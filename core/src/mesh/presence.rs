@@ -8,8 +8,8 @@ use crate::surface::{PresenceNo, SessionId};
 use crate::time::{Mono, Wall};
 use crate::wire::mesh::Stats;
 
+use super::seat::Swaps;
 use super::status::Standing;
-use super::welcome::Swaps;
 
 #[derive(Debug)]
 pub(crate) struct Presence {

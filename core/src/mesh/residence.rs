@@ -1,18 +1,19 @@
 //! Which meshes are in memory: looked up on first use, forgotten when nobody needs them.
 
 use super::hello::{Greeting, Proof};
-use super::{After, Cx, Mesh, Meshes, PendingHooks, Then, admin, enrol, retention};
+use super::{After, Cx, Mesh, Meshes, PendingHooks, Then, enrol, retention};
 use crate::ids::{MeshId, MeshNo};
 use crate::message_id::MessageIds;
 use crate::store::{Ended, Found, Query, Reply};
 use crate::surface::SessionId;
+use crate::wire::admin::AdminCall;
 
 /// Somebody who needs a mesh that is being looked up.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Hello { session: SessionId, greeting: Greeting, proof: Proof },
     Join { session: SessionId, call: Box<enrol::JoinCall> },
-    Admin { session: SessionId, call: admin::AdminCall },
+    Admin { session: SessionId, call: AdminCall },
 }
 
 impl Waiting {
@@ -52,6 +53,7 @@ impl Meshes {
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
+            After::Started => self.started |= matches!(ended, Ended::Done(_)),
             After::Positions => self.positions_leased(cx, &ended),
             After::Loaded(id) => self.loaded(cx, &id, ended),
             After::Overdue => self.overdue_read(cx, ended),
@@ -89,6 +91,9 @@ impl Meshes {
 
     /// Asks again for what could not be had while the store was away.
     pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        if !self.started {
+            self.close_earlier_life(cx);
+        }
         if self.positions.ids.is_none() || self.positions.next >= self.positions.end {
             self.positions.refill(cx);
         }
@@ -147,7 +152,7 @@ impl Mesh {
         self.outstanding -= 1;
         match then {
             Then::Nothing => {}
-            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, ended),
+            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, &ended),
             Then::Accepted(position) => self.accepted(cx, ids, position, ended),
             Then::Settled(settled, bytes) => self.settled(cx, settled, bytes, &ended),
             Then::Page { mailbox, priority, after, limit } => {

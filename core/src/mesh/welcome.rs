@@ -7,6 +7,7 @@
 use super::hello::{Greeting, Proof, Refusal};
 use super::presence::{Line, Link, Presence};
 use super::residence::Waiting;
+use super::seat::{Seat, Swap, Swaps, identity};
 use super::status::{Source, Standing};
 use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
 use crate::fault::Fault;
@@ -16,7 +17,6 @@ use crate::note::{Level, Note};
 use crate::stats::{Counter, Gauge};
 use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, StoreError};
 use crate::surface::{Effect, Peer, PresenceNo, SessionId};
-use crate::time::Mono;
 use crate::wire::mesh::{ErrorFrame, HelloAck, HelloPeer, MemberProfile};
 
 /// A hello that is being recorded.
@@ -29,27 +29,8 @@ pub(crate) struct Joining {
     presence: PresenceId,
 }
 
-/// What a hello means for the presences there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seat {
-    /// The same peer came back, or a newer connection of it takes over.
-    Same(PresenceNo),
-    /// Another session under the same session id takes the place of this one.
-    Instead(PresenceNo),
-    /// Somebody else.
-    Fresh,
-}
-
-/// What names a peer across its connections.
-#[derive(Clone, Copy)]
-struct Identity<'a> {
-    member: MailboxNo,
-    session_key: Option<PublicKey>,
-    peer: &'a HelloPeer,
-}
-
 impl Greeting {
-    fn peer(&self) -> &HelloPeer {
+    pub(super) fn peer(&self) -> &HelloPeer {
         match self {
             Greeting::Hello(hello) => &hello.named,
             Greeting::Session(hello) => &hello.named,
@@ -150,10 +131,10 @@ impl Mesh {
         ids: &MessageIds,
         hooks: &mut PendingHooks,
         joining: Joining,
-        ended: Ended,
+        ended: &Ended,
     ) {
         let mailbox = match ended {
-            Ended::Done(Reply::Welcome { mailbox }) => Ok(mailbox),
+            Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
             Ended::Done(Reply::KeyTaken) => Err(Refusal::session_key()),
             Ended::Done(Reply::Replayed) => Err(Refusal::new(
                 "replayed",
@@ -241,26 +222,6 @@ impl Mesh {
             return Err(conflict());
         }
         Ok(member.no)
-    }
-
-    /// Which entry a hello continues or replaces. Only one of the same member's.
-    fn seat(&self, identity: &Identity<'_>) -> Seat {
-        let peer = identity.peer;
-        let same_place = |old: &Presence| old.session_id == peer.session_id && old.hostname == peer.hostname;
-        let mut instead = Seat::Fresh;
-        for old in self.roster.listed_of(identity.member) {
-            let same = match identity.session_key {
-                Some(key) => old.session_key == Some(key),
-                None => old.session_key.is_none() && same_place(old),
-            };
-            if same {
-                return Seat::Same(old.no);
-            }
-            if same_place(old) {
-                instead = Seat::Instead(old.no);
-            }
-        }
-        instead
     }
 
     fn sit_down(
@@ -443,36 +404,6 @@ impl Mesh {
     }
 }
 
-/// How often a presence changed hands, and whether it is held down for it (NET-06).
-#[derive(Debug, Default)]
-pub(crate) struct Swaps {
-    recent: Vec<Mono>,
-    held_until: Option<Mono>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Swap {
-    Fine,
-    Held,
-}
-
-impl Swaps {
-    fn is_held(&self, now: Mono) -> bool {
-        self.held_until.is_some_and(|until| now < until)
-    }
-
-    fn swap(&mut self, now: Mono, max: u64, window_ms: u64) -> Swap {
-        self.recent.retain(|at| now.millis_since(*at) < window_ms);
-        self.recent.push(now);
-        if self.recent.len() as u64 <= max {
-            return Swap::Fine;
-        }
-        self.recent.clear();
-        self.held_until = Some(now.after_millis(window_ms));
-        Swap::Held
-    }
-}
-
 /// Refuses a hello: the `error` frame, then the close.
 pub(crate) fn refuse(cx: &mut Cx<'_>, session: SessionId, refusal: &Refusal) {
     let server_time = (refusal.fault == Fault::TimestampSkew).then_some(cx.now.wall.as_millis());
@@ -505,10 +436,6 @@ fn conflict() -> Refusal {
         Fault::SessionConflict,
         Counter::RejectedConflict,
     )
-}
-
-fn identity(greeting: &Greeting, member: MailboxNo) -> Identity<'_> {
-    Identity { member, session_key: greeting.session_key(), peer: greeting.peer() }
 }
 
 fn line(cx: &Cx<'_>, session: SessionId, peer: &HelloPeer) -> Line {
@@ -609,7 +536,12 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
 
 impl Presence {
     /// A hook that came before this presence speaks for it.
-    pub(super) fn apply_hook(&mut self, now: Mono, status: super::Status, fresh_ms: u64) -> bool {
+    pub(super) fn apply_hook(
+        &mut self,
+        now: crate::time::Mono,
+        status: super::Status,
+        fresh_ms: u64,
+    ) -> bool {
         self.standing.write(now, status, Source::Hook, fresh_ms)
     }
 }

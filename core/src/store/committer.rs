@@ -1,12 +1,12 @@
 //! Gathers writes while a batch flies, and hands continuations back in the order they were staged.
 //!
-//! *Decides:* when a batch starts and what is in it; whether a batch of unknown outcome is tried again; how many
-//! questions the store has at once.
+//! *Decides:* when a batch starts and what is in it; whether a batch of unknown outcome is tried again; how
+//! many questions the store has at once.
 //! *Does not:* know what an operation means, or look at its reply.
-//! *Always holds:* at most one write batch is in flight or waits for its next try. Batches are cut from the front of
-//! what was staged, so results come back in staging order. A question sees every batch that was `stored` before it
-//! was asked and may or may not see any later one: whoever needs to read its own write asks in that write's
-//! continuation.
+//! *Always holds:* at most one write batch is in flight or waits for its next try. Batches are cut from the
+//! front of what was staged, so results come back in staging order. A question sees every batch that was
+//! `stored` before it was asked and may or may not see any later one: whoever needs to read its own write
+//! asks in that write's continuation.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::ids::Ticket;
 use crate::machine::{Output, Outputs};
 use crate::time::Mono;
 
-/// When a batch returns and this many operations have gathered meanwhile, the shard is under load: the next batches
-/// are spaced out so that they hold enough messages to share a commit's cost.
+/// When a batch returns and this many operations have gathered meanwhile, the shard is under load: the next
+/// batches are spaced out so that they hold enough messages to share a commit's cost.
 const LOADED_OPS: usize = 8;
 
 /// What became of something staged or asked.
@@ -84,8 +84,8 @@ enum FlightState {
 }
 
 impl<A> Flight<A> {
-    /// What an error of the last try says about all tries together: an earlier one, whose outcome was unknown, may
-    /// have been written even if the last one surely was not.
+    /// What an error of the last try says about all tries together: an earlier one, whose outcome was
+    /// unknown, may have been written even if the last one surely was not.
     fn so_far(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Unavailable(_) | StoreError::Full if self.tries > 1 => {
@@ -134,8 +134,8 @@ impl<A> Committer<A> {
         self.afters.push(after);
     }
 
-    /// Asks a question. It flies at the next `flush`, whatever batches do, unless `reads_in_flight_max` others fly;
-    /// behind `reads_waiting_max` waiting ones it is refused, which the next `stored` tells.
+    /// Asks a question. It flies at the next `flush`, whatever batches do, unless `reads_in_flight_max`
+    /// others fly; behind `reads_waiting_max` waiting ones it is refused, which the next `stored` tells.
     pub(crate) fn ask(&mut self, query: Query, after: A) {
         let room = self.bounds.asked.saturating_sub(self.asked.len()).saturating_add(self.bounds.waiting);
         if self.waiting.len() < room {
@@ -180,7 +180,8 @@ impl<A> Committer<A> {
         released.extend(self.overflow.drain(..).map(|after| (after, refused())));
     }
 
-    /// When `flush` may start the next batch or try one again; `None` while it waits for the store or for work.
+    /// When `flush` may start the next batch or try one again; `None` while it waits for the store or for
+    /// work.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         match &self.flight {
             Some(Flight { state: FlightState::Flying(_), .. }) => None,

@@ -1,18 +1,23 @@
 //! The store as the core sees it: requests out, results in.
 //!
-//! [`port`] is the vocabulary, `committer` gathers writes into batches, `model` (feature `model`) is the meaning of
-//! every operation as maps in memory.
+//! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked, `row.rs`
+//! what is kept. `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every
+//! operation as maps in memory.
 
 pub(crate) mod committer;
 #[cfg(feature = "model")]
 pub mod model;
+mod op;
 mod port;
+mod query;
+mod row;
 
 pub(crate) use committer::Ended;
 
-pub use port::{
-    Accept, Answer, Batch, Cursor, Driver, Enrol, EnrolRefusal, Found, Group, Hello, InviteRow, LaneCount,
-    MemberRow, MeshLoad, MeshRow, Message, MessageView, NewMesh, Op, Outcome, OverdueRow, PeerState,
-    PendingRow, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Request, Role, SavedStats,
-    SessionRow, Settled, StoreError, StoreResult, Target, Work,
+pub use op::{Accept, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
+pub use port::{Answer, Batch, Driver, Request, StoreError, StoreResult, Work};
+pub use query::{Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};
+pub use row::{
+    Group, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind, PresenceRow, Priority,
+    Profile, Role, SavedStats, SessionRow, Target,
 };

@@ -1,5 +1,6 @@
 //! Bytes to values and back. Pure: no policy, no state beyond a parse.
 
+pub(crate) mod admin;
 pub(crate) mod assemble;
 pub(crate) mod frame;
 pub(crate) mod head;

@@ -1,5 +1,6 @@
 //! The life of a run: deadlines, store lanes, orders, and how it ends.
 
+use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -175,7 +176,8 @@ fn finishing() -> Box<dyn Machine + Send> {
 fn an_order_reaches_every_shard_and_join_waits_for_all_of_them() {
     let world = World::of(vec![finishing(), finishing(), finishing()]);
     let mut peer = world.connect();
-    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order or after.
+    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order
+    // or after.
     thread::sleep(Duration::from_millis(50));
     world.running.order(Order::Drain);
     world.running.join();
@@ -199,6 +201,23 @@ fn f_lif_04_a_panic_in_a_machine_reaches_whoever_joins() {
 }
 
 #[test]
+fn a_panic_over_the_bytes_of_a_connection_is_not_kept_by_its_task() {
+    let world = World::of(vec![machine(|_, input, todo| {
+        match input {
+            Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
+            Input::Received { .. } => panic!("bytes found an inconsistency"),
+            _ => {}
+        }
+        None
+    })]);
+    let mut peer = world.connect();
+    peer.write_all(b"x").unwrap();
+    assert_eq!(rest(&mut peer), b"", "the shard is gone, and its connections with it");
+    let end = panic::catch_unwind(AssertUnwindSafe(|| world.running.join()));
+    assert_eq!(end.unwrap_err().downcast_ref::<&str>(), Some(&"bytes found an inconsistency"));
+}
+
+#[test]
 fn a_run_without_shards_is_refused() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let plan = peermesh_runtime_smol::Plan {
@@ -207,6 +226,23 @@ fn a_run_without_shards_is_refused() {
         lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new() },
         note: Arc::new(|_| ()),
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
+        fail: Arc::new(|_| ()),
     };
     assert!(peermesh_runtime_smol::start(plan).is_err());
+}
+
+#[test]
+fn f_sto_02_a_machine_that_cannot_go_on_is_reported_with_its_reason() {
+    let broken = machine(|_, input, todo| {
+        match input {
+            Input::Wake => todo.push(Output::Fail { why: "the disk lies".to_owned() }),
+            Input::Order(_) => todo.push(Output::Finished),
+            _ => {}
+        }
+        None
+    });
+    let world = World::of(vec![broken]);
+    assert_eq!(world.failures.recv_timeout(PATIENCE).as_deref(), Ok("the disk lies"));
+    world.running.order(Order::Drain);
+    world.running.join();
 }

@@ -1,8 +1,8 @@
 //! Messages and deliveries: what is written for every message.
 //!
-//! *Always holds:* rows of one table are written in the order of their keys, so that neighbours share a page. The
-//! outcome is that of the operations in their own order: they touch each other only through a message's position,
-//! and a message that follows a change of its own delivery starts a new round.
+//! *Always holds:* rows of one table are written in the order of their keys, so that neighbours share a page.
+//! The outcome is that of the operations in their own order: they touch each other only through a message's
+//! position, and a message that follows a change of its own delivery starts a new round.
 
 use std::collections::HashSet;
 
@@ -112,8 +112,8 @@ impl<'a> Mail<'a> {
         Ok(())
     }
 
-    /// Enters one client message id, at its key or the next free one; gives the position of the other message that
-    /// has it already.
+    /// Enters one client message id, at its key or the next free one; gives the position of the other message
+    /// that has it already.
     fn claim(
         &self,
         claim: &mut CachedStatement<'_>,
@@ -151,8 +151,8 @@ impl<'a> Mail<'a> {
             == (message.mesh, message.sender, &message.client_message_id))
     }
 
-    /// Inserts the messages whose ids are theirs, and their deliveries. A message that is there already is the same
-    /// write again, and its deliveries are not touched: some may have ended since.
+    /// Inserts the messages whose ids are theirs, and their deliveries. A message that is there already is
+    /// the same write again, and its deliveries are not touched: some may have ended since.
     fn insert_messages(&mut self) -> Result<(), Trouble> {
         self.accepts.retain(|incoming| incoming.fresh);
         self.accepts.sort_by_key(|incoming| incoming.accept.message.position);

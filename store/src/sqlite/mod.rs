@@ -1,7 +1,7 @@
 //! The embedded store: one file, one writer, a few readers.
 //!
-//! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked for as
-//! long as it lives, so that two brokers never write one store.
+//! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked
+//! for as long as it lives, so that two brokers never write one store.
 
 mod mail;
 mod open;

@@ -15,25 +15,32 @@ use super::trouble::{Distrust, Trouble, corrupt_text, is_corrupt};
 use super::write::{Writer, store_row};
 use super::{Sqlite, place, sql};
 
-/// The oldest SQLite library that may be linked: those before it can damage a log that is reset while it is written.
+/// The oldest SQLite library that may be linked: those before it can damage a log that is reset while it is
+/// written.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// How long a statement waits for somebody else's lock. Nobody else writes, so this is about backups and tools.
+/// How long a statement waits for somebody else's lock. Nobody else writes, so this is about backups and
+/// tools.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// Pages kept in memory, in KiB and negative, as SQLite wants it. Readers share the kernel's copy of the file
+/// and read short ranges, so a small cache of their own does.
+const WRITER_CACHE: i64 = -65_536;
+const READER_CACHE: i64 = -4_096;
 
 /// Why the store cannot be opened; the text tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such directory.
-    #[error("the data directory {} does not exist; create it, or name another one with --data", dir.display())]
+    #[error("the data directory {} does not exist; create it, or name another with --data", dir.display())]
     Missing {
         /// The directory.
         dir: PathBuf,
     },
     /// It is not ours to write.
     #[error(
-        "{} cannot be written ({source}); give this user write permission there, or name another directory with \
-         --data", file.display()
+        "{} cannot be written ({source}); give this user write permission there, or name another directory \
+         with --data", file.display()
     )]
     ReadOnly {
         /// The file or directory.
@@ -43,8 +50,8 @@ pub enum OpenError {
     },
     /// Another process has it.
     #[error(
-        "another process{} uses this data directory and holds {}; stop it first, or name another directory with \
-         --data", pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default(), file.display()
+        "another process{} uses this data directory and holds {}; stop it first, or name another directory \
+         with --data", pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default(), file.display()
     )]
     Locked {
         /// The lock file.
@@ -54,8 +61,8 @@ pub enum OpenError {
     },
     /// The directory is on another machine.
     #[error(
-        "{} is on a network file system ({kind}), where SQLite can lose data; name a directory on a local disk with \
-         --data", dir.display()
+        "{} is on a network file system ({kind}), where SQLite can lose data; name a directory on a local \
+         disk with --data", dir.display()
     )]
     NetworkFilesystem {
         /// The directory.
@@ -73,8 +80,8 @@ pub enum OpenError {
     },
     /// A newer program has changed the tables.
     #[error(
-        "{} has schema version {found}, but this program knows only up to {known}; start the newer peermesh that \
-         wrote it, or restore a backup from before the upgrade", file.display()
+        "{} has schema version {found}, but this program knows only up to {known}; start the newer peermesh \
+         that wrote it, or restore a backup from before the upgrade", file.display()
     )]
     NewerSchema {
         /// The database.
@@ -93,7 +100,7 @@ pub enum OpenError {
         text: String,
     },
     /// The tables could not be made or brought up to date.
-    #[error("the tables in {} could not be brought up to date, and were left as they were: {detail}", file.display())]
+    #[error("the tables in {} could not be brought up to date and were left alone: {detail}", file.display())]
     Migration {
         /// The database.
         file: PathBuf,
@@ -109,7 +116,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// SQLite refused.
-    #[error("SQLite cannot use {}: {detail}; is its disk full, or the file in use by another program?", file.display())]
+    #[error("SQLite cannot use {}: {detail}; is the disk full, or another program using it?", file.display())]
     Sqlite {
         /// The database.
         file: PathBuf,
@@ -124,6 +131,13 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`], after which nothing is left locked.
 pub fn open(dir: &Path, readers: usize) -> Result<Sqlite, OpenError> {
+    let (writer, readers, _) = open_parts(dir, readers)?;
+    let readers = readers.into_iter().map(|reader| Box::new(reader) as Box<dyn Driver>).collect();
+    Ok(Sqlite { writer: Box::new(writer), readers })
+}
+
+/// The same, as what they are.
+pub(super) fn open_parts(dir: &Path, readers: usize) -> Result<(Writer, Vec<Reader>, Distrust), OpenError> {
     let dir = dir.canonicalize().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => OpenError::Missing { dir: dir.to_owned() },
         _ => OpenError::Io { file: dir.to_owned(), source },
@@ -140,17 +154,15 @@ pub fn open(dir: &Path, readers: usize) -> Result<Sqlite, OpenError> {
     migrate(&mut conn, &file)?;
     let (_, secret) = store_row(&conn).map_err(|trouble| refused(&file, &trouble))?;
     let distrust = Distrust::default();
-    let readers: Result<Vec<_>, OpenError> = (0..readers)
-        .map(|_| {
-            let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            Ok(Box::new(Reader::new(conn, distrust.clone())) as Box<dyn Driver>)
-        })
-        .collect();
-    let readers = readers?;
-    Ok(Sqlite { writer: Box::new(Writer::new(conn, lock, distrust, &secret)), readers })
+    let read = |_| {
+        let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Reader::new(conn, distrust.clone()))
+    };
+    let readers: Vec<Reader> = (0..readers).map(read).collect::<Result<_, OpenError>>()?;
+    Ok((Writer::new(conn, lock, distrust.clone(), &secret), readers, distrust))
 }
 
-fn check_library(found: i32) -> Result<(), OpenError> {
+pub(super) fn check_library(found: i32) -> Result<(), OpenError> {
     let words = |number: i32| format!("{}.{}.{}", number / 1_000_000, number / 1_000 % 1_000, number % 1_000);
     if found < SQLITE_MIN {
         return Err(OpenError::SqliteTooOld { found: words(found), wanted: words(SQLITE_MIN) });
@@ -194,7 +206,7 @@ fn make_private(file: &Path) -> Result<(), OpenError> {
     made.map(drop).map_err(|source| cannot_open(file, source))
 }
 
-fn cannot_open(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn cannot_open(path: &Path, source: io::Error) -> OpenError {
     let file = path.to_owned();
     match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -210,12 +222,13 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     let set_up = |conn: &Connection| {
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(sql::ALL.len());
-        // The build turns foreign keys on; the tables have none, and checking for them would cost every statement.
+        // The build turns foreign keys on; the tables have none, and checking for them would cost every
+        // statement.
         conn.pragma_update(None, "foreign_keys", false)?;
         // A fault in mapped memory would end the process; reading reports it.
         conn.pragma_update(None, "mmap_size", 0)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
-        conn.pragma_update(None, "cache_size", -65_536)
+        conn.pragma_update(None, "cache_size", READER_CACHE)
     };
     let conn = conn.and_then(|conn| set_up(&conn).map(|()| conn));
     conn.map_err(|error| refused(file, &error.into()))
@@ -229,6 +242,7 @@ fn set_up_writer(conn: &Connection, file: &Path) -> Result<(), OpenError> {
         conn.pragma_update(None, "locking_mode", "NORMAL")?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        conn.pragma_update(None, "cache_size", WRITER_CACHE)?;
         Ok(mode)
     };
     let mode = set_up().map_err(|error| refused(file, &error.into()))?;
@@ -239,7 +253,8 @@ fn set_up_writer(conn: &Connection, file: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Brings the tables up to date, all in one transaction. The lock sees to it that nobody else does so meanwhile.
+/// Brings the tables up to date, all in one transaction. The lock sees to it that nobody else does so
+/// meanwhile.
 fn migrate(conn: &mut Connection, file: &Path) -> Result<(), OpenError> {
     let found = schema_version(conn).map_err(|error| refused(file, &error.into()))?;
     if let Some(found) = found

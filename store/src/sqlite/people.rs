@@ -1,4 +1,5 @@
-//! Meshes, invites, members, hellos and presences: what is written when somebody comes, goes or is administered.
+//! Meshes, invites, members, hellos and presences: what is written when somebody comes, goes or is
+//! administered.
 
 use peermesh_core::ids::{MailboxNo, MeshNo, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
@@ -48,8 +49,8 @@ pub(super) fn create_invite(conn: &Connection, invite: &InviteRow) -> Result<Rep
     inserted_or_existing(made || conn.prepare_cached(sql::INVITE_HAS_ID)?.exists([invite.id.as_str()])?)
 }
 
-/// A row that exists under its own id is the same write again; one that was not inserted otherwise met another's
-/// slug or token.
+/// A row that exists under its own id is the same write again; one that was not inserted otherwise met
+/// another's slug or token.
 fn inserted_or_existing(ours: bool) -> Result<Reply, Trouble> {
     Ok(if ours { Reply::Inserted } else { Reply::Existing { position: Position::ZERO } })
 }

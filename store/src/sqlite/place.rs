@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// File systems whose locks and shared memory do not reach, or do not surely reach, everyone who has the file open.
+/// File systems whose locks and shared memory do not reach, or do not surely reach, everyone who has the file
+/// open.
 const NETWORK: &[&str] = &[
     "9p",
     "afs",
@@ -23,8 +24,8 @@ const NETWORK: &[&str] = &[
     "smbfs",
 ];
 
-/// The kind of network file system that holds `dir`, by the kernel's list of mounts; none when it is local or the
-/// list cannot be read.
+/// The kind of network file system that holds `dir`, by the kernel's list of mounts; none when it is local or
+/// the list cannot be read.
 pub(super) fn network_filesystem(dir: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let kind = kind_of_mount(&mounts, dir)?;
@@ -38,7 +39,8 @@ fn kind_of_mount<'a>(mounts: &'a str, dir: &Path) -> Option<&'a str> {
     holding.max_by_key(|(place, _)| place.components().count()).map(|(_, kind)| kind)
 }
 
-/// Mount point and file system of one line: `36 35 98:0 /root /mount/point options tags… - kind source options`.
+/// Mount point and file system of one line: `36 35 98:0 /root /mount/point options tags… - kind source
+/// options`.
 fn parse_mount(line: &str) -> Option<(PathBuf, &str)> {
     let (mount, filesystem) = line.split_once(" - ")?;
     Some((unescape(mount.split(' ').nth(4)?), filesystem.split(' ').next()?))

@@ -1,7 +1,7 @@
 //! Reading connections, and what every question asks of the tables.
 //!
-//! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once does so
-//! in one transaction.
+//! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once
+//! does so in one transaction.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
-use super::write::{run, store_row};
+use super::write::{roll_back, run, store_row};
 use super::{overdue, roster, sql};
 use crate::rows::{self, BadRow};
 
@@ -50,13 +50,12 @@ pub(super) fn answer(conn: &Connection, distrust: &Distrust, query: &Query) -> S
 }
 
 fn in_one_state(conn: &Connection, find: impl FnOnce() -> Result<Found, Trouble>) -> Result<Found, Trouble> {
+    roll_back(conn)?;
     run(conn, sql::BEGIN_READ, ())?;
     let found = find();
-    // Nothing was changed, so there is nothing to lose; and a transaction left open would hold an old state for ever.
-    let ended = run(conn, sql::ROLLBACK, ());
-    let found = found?;
-    ended?;
-    Ok(found)
+    // Nothing was changed. A transaction left open would go on showing this state for ever.
+    roll_back(conn)?;
+    found
 }
 
 fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {

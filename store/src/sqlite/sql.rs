@@ -59,8 +59,13 @@ statements! {
 
     STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
     STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
+    BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
+    BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
+    BLOCK_PRUNE = "DELETE FROM block WHERE first < \
+        (SELECT max(first) FROM block WHERE first <= (SELECT min(pos) FROM message))";
 
-    MESH_INSERT = "INSERT INTO mesh (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
+    MESH_INSERT = "INSERT INTO mesh \
+        (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
     MESH_HAS_ID = "SELECT id FROM mesh WHERE id = ?1";
     MESH_HAS_SLUG = "SELECT id FROM mesh WHERE slug = ?1";
@@ -81,7 +86,8 @@ statements! {
     MAILBOX_RENAME = "UPDATE mailbox SET name = ?2 WHERE n = ?1";
     MAILBOXES = "SELECT n, key, member, name FROM mailbox WHERE mesh = ?1 ORDER BY n";
 
-    MEMBER_INSERT = "INSERT INTO member (n, mesh, id, name, role, default_groups_json, message_mode, joined_at) \
+    MEMBER_INSERT = "INSERT INTO member \
+        (n, mesh, id, name, role, default_groups_json, message_mode, joined_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     MEMBER_HAS_ID = "SELECT n FROM member WHERE id = ?1";
     MEMBER_REVOKE = "UPDATE member SET revoked_at = ?2 WHERE n = ?1";
@@ -91,8 +97,8 @@ statements! {
         FROM member m CROSS JOIN mailbox b LEFT JOIN peer_state s ON s.member = m.n \
         WHERE m.mesh = ?1 AND b.n = m.n ORDER BY m.n";
 
-    PEER_SAVE = "INSERT INTO peer_state (member, groups_json, last_groups_json, profile_json, visible, summary, \
-        display_name, stats_json, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+    PEER_SAVE = "INSERT INTO peer_state (member, groups_json, last_groups_json, profile_json, visible, \
+        summary, display_name, stats_json, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
         ON CONFLICT (member) DO UPDATE SET groups_json = excluded.groups_json, \
         last_groups_json = excluded.last_groups_json, profile_json = excluded.profile_json, \
         visible = excluded.visible, summary = excluded.summary, display_name = excluded.display_name, \
@@ -119,8 +125,9 @@ statements! {
     DEDUPE_DROP = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
     DEDUPE_MOVE = "UPDATE dedupe SET key = ?2 WHERE key = ?1";
 
-    MESSAGE_INSERT = "INSERT INTO message (pos, at, mesh, sender, session, prio, recip, target, mailboxes, cmid, \
-        fp, reply_to, nonce, cipher) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+    MESSAGE_INSERT = "INSERT INTO message \
+        (pos, at, mesh, sender, session, prio, recip, target, mailboxes, cmid, fp, reply_to, nonce, cipher) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
         ON CONFLICT DO NOTHING";
     MESSAGE_KEY = "SELECT mesh, sender, cmid FROM message WHERE pos = ?1";
     MESSAGE_READ = concat!("SELECT ", message_columns!(""), ", mailboxes FROM message WHERE pos = ?1");
@@ -133,13 +140,14 @@ statements! {
     PENDING_DELETE = "DELETE FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
     PENDING_TRIED = "UPDATE pending SET tries = ?4 WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
     PENDING_READ = "SELECT tries FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
-    PENDING_COUNT = "SELECT prio, count(*), sum(bytes) FROM pending WHERE recip = ?1 GROUP BY prio ORDER BY prio";
+    PENDING_COUNT = "SELECT prio, count(*), sum(bytes) FROM pending WHERE recip = ?1 \
+        GROUP BY prio ORDER BY prio";
     PENDING_DEPTH = "SELECT count(*) FROM pending";
     LANE_PAGE = concat!(
         "SELECT p.tries, ", message_columns!("m."), " FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos LIMIT ?4"
     );
-    LANE_AGES = "SELECT p.pos, m.at, g.id, length(m.nonce) + length(m.cipher) FROM pending p LEFT JOIN message m ON m.pos = p.pos \
+    LANE_AGES = "SELECT p.pos, p.bytes, m.at, g.id FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         LEFT JOIN mesh g ON g.n = m.mesh WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 

@@ -45,9 +45,9 @@ impl Trouble {
         }
     }
 
-    /// What to tell the core when COMMIT failed. As long as the transaction is open, nothing was written; the caller
-    /// rolls it back. When SQLite has ended it by itself, the last frame may be in the log or not, unless there was
-    /// no room for it.
+    /// What to tell the core when COMMIT failed. As long as the transaction is open, nothing was written; the
+    /// caller rolls it back. When SQLite has ended it by itself, the last frame may be in the log or not,
+    /// unless there was no room for it.
     pub(super) fn failed_commit(&self, conn: &Connection, still_open: bool) -> StoreError {
         let refusal = self.refusal(conn);
         match refusal {
@@ -59,8 +59,8 @@ impl Trouble {
         }
     }
 
-    /// True when the disk did not confirm a sync. What it holds is not known from here on, and a later sync that
-    /// succeeds proves nothing about the earlier bytes.
+    /// True when the disk did not confirm a sync. What it holds is not known from here on, and a later sync
+    /// that succeeds proves nothing about the earlier bytes.
     pub(super) fn is_failed_sync(&self) -> bool {
         let Trouble::Sql(Error::SqliteFailure(code, _)) = self else { return false };
         matches!(code.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
@@ -76,13 +76,13 @@ pub(super) fn is_corrupt(code: ffi::Error) -> bool {
 /// Names the damaged file and a way to save what is in it.
 pub(super) fn corrupt_text(file: &str, detail: &str) -> String {
     format!(
-        "{file} is damaged ({detail}). Stop the broker, keep a copy of the data directory, and either restore a \
-         backup or save what can be read with: sqlite3 '{file}' .recover | sqlite3 '{file}.recovered'"
+        "{file} is damaged ({detail}). Stop the broker, keep a copy of the data directory, and either restore \
+         a backup or save what can be read with: sqlite3 '{file}' .recover | sqlite3 '{file}.recovered'"
     )
 }
 
-/// The reason, once there is one, not to trust this store until the process has started again. Shared by the writer
-/// and its readers.
+/// The reason, once there is one, not to trust this store until the process has started again. Shared by the
+/// writer and its readers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Distrust(Arc<OnceLock<String>>);
 
@@ -95,8 +95,8 @@ impl Distrust {
     /// Stops trusting the store after a failed sync.
     pub(super) fn note(&self, trouble: &Trouble) {
         if trouble.is_failed_sync() {
-            let why = "the disk did not confirm a sync, so what it holds is not known; start the broker again, and \
-                       it will recover from its log";
+            let why = "the disk did not confirm a sync, so what it holds is not known; start the broker \
+                       again, and it will recover from its log";
             self.0.get_or_init(|| why.to_owned());
         }
     }

@@ -1,7 +1,8 @@
 //! The one writing connection: batches in, one transaction and one sync out.
 //!
-//! *Always holds:* a batch is written as a whole or not at all. No operation can break a constraint of the schema
-//! (every insert says what happens when its key exists), so one bad message cannot take its neighbours down.
+//! *Always holds:* a batch is written as a whole or not at all. No operation can break a constraint of the
+//! schema (every insert says what happens when its key exists), so one bad message cannot take its neighbours
+//! down.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -54,6 +55,18 @@ impl Writer {
         Writer { conn, keys: DedupeKeys::new(secret), distrust, _lock: lock }
     }
 
+    /// The connection, for tests that play with the file.
+    #[cfg(test)]
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Other dedupe keys, for tests that want collisions.
+    #[cfg(test)]
+    pub(super) fn set_keys(&mut self, keys: DedupeKeys) {
+        self.keys = keys;
+    }
+
     /// Writes one batch in a transaction of its own, after the one it shared with others failed.
     fn commit_alone(&self, batch: &Arc<Batch>) -> StoreResult {
         let mut replies = self.commit(std::slice::from_ref(batch)).map_err(|failed| failed.error)?;
@@ -63,17 +76,17 @@ impl Writer {
     /// Writes all batches in one transaction.
     fn commit(&self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Failed> {
         self.distrust.check().map_err(|error| Failed { error, may_be_one_batch: false })?;
-        self.roll_back();
+        self.abandon();
         run(&self.conn, sql::BEGIN, ()).map_err(|trouble| self.refused(&trouble, false))?;
         let performed: Result<Vec<_>, _> = batches.iter().map(|batch| self.perform(batch)).collect();
         let replies = performed.map_err(|trouble| {
-            self.roll_back();
+            self.abandon();
             self.refused(&trouble, true)
         })?;
         run(&self.conn, sql::COMMIT, ()).map_err(|trouble| {
             self.distrust.note(&trouble);
             let error = trouble.failed_commit(&self.conn, !self.conn.is_autocommit());
-            self.roll_back();
+            self.abandon();
             Failed { may_be_one_batch: error == StoreError::Full, error }
         })?;
         Ok(replies)
@@ -84,18 +97,16 @@ impl Writer {
         Failed { error: trouble.refusal(&self.conn), may_be_one_batch }
     }
 
-    /// Ends a transaction that is still open. When even that fails it stays open, nothing of it is written, and the
-    /// next call tries again.
-    fn roll_back(&self) {
-        if !self.conn.is_autocommit()
-            && let Err(trouble) = run(&self.conn, sql::ROLLBACK, ())
-        {
+    /// Ends what is left of a transaction that failed. When even that does not work it stays open, nothing of
+    /// it is written, and the next call tries again.
+    fn abandon(&self) {
+        if let Err(trouble) = roll_back(&self.conn) {
             self.distrust.note(&trouble);
         }
     }
 
-    /// Performs the operations of one batch. The outcome is that of performing them in order; rows of messages and
-    /// deliveries are gathered first, to be written in the order of their keys.
+    /// Performs the operations of one batch. The outcome is that of performing them in order; rows of
+    /// messages and deliveries are gathered first, to be written in the order of their keys.
     fn perform(&self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
         let conn = &self.conn;
         let mut mail = Mail::new(conn, &self.keys);
@@ -134,6 +145,14 @@ pub(super) fn store_row(conn: &Connection) -> Result<(i64, [u8; 32]), Trouble> {
     Ok((next, rows::bytes_32(&secret)?))
 }
 
+/// Ends a transaction that is still open.
+pub(super) fn roll_back(conn: &Connection) -> Result<(), Trouble> {
+    if !conn.is_autocommit() {
+        run(conn, sql::ROLLBACK, ())?;
+    }
+    Ok(())
+}
+
 /// Runs a statement for its effect and tells how many rows it changed.
 pub(super) fn run(conn: &Connection, sql: &str, params: impl Params) -> Result<usize, Trouble> {
     Ok(conn.prepare_cached(sql)?.execute(params)?)
@@ -143,5 +162,6 @@ fn lease(conn: &Connection, count: u64) -> Result<Reply, Trouble> {
     let (first, secret) = store_row(conn)?;
     let next = first.checked_add(rows::count_column(count)).ok_or(BadRow("no positions are left"))?;
     run(conn, sql::STORE_NEXT, [next])?;
+    run(conn, sql::BLOCK_INSERT, [first])?;
     Ok(Reply::Positions { first: rows::position(first)?, count, secret })
 }

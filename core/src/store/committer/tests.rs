@@ -206,7 +206,8 @@ fn questions_beyond_the_bound_wait_and_beyond_that_are_refused() {
     assert_eq!(store.flies(), ["2 read"]);
 }
 
-/// A committer with a store that answers when the test says so. Continuations are numbered from 0 as they are staged.
+/// A committer with a store that answers when the test says so. Continuations are numbered from 0 as they are
+/// staged.
 struct Desk {
     committer: Committer<u32>,
     now: Mono,

@@ -1,7 +1,7 @@
 //! The store as maps in memory: the executable meaning of every operation and question.
 //!
-//! *Always holds:* every write succeeds at once and nothing is ever lost; whoever wants delays, refusals, unknown
-//! outcomes or crashes wraps this driver. A clone is a snapshot.
+//! *Always holds:* every write succeeds at once and nothing is ever lost; whoever wants delays, refusals,
+//! unknown outcomes or crashes wraps this driver. A clone is a snapshot.
 
 mod read;
 mod write;

@@ -1,12 +1,22 @@
-//! Reads an admin request's method, path and body.
+//! The admin API's requests: method, path and body to what is asked for.
 
 use serde_json::Value;
 
-use super::admin::AdminCall;
 use crate::config::Limits;
 use crate::ids::MeshNo;
 use crate::store::Role;
 use crate::time::Wall;
+
+/// Something an admin asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AdminCall {
+    CreateMesh { name: String, slug: String },
+    ListMeshes { after: Option<MeshNo> },
+    ShowMesh,
+    Invite { uses: u32, role: Role, expires_at: Wall },
+    ListMembers,
+    RemoveMember { who: String },
+}
 
 /// A request that asks for nothing that can be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +27,7 @@ pub(crate) struct BadCall {
 }
 
 /// What is asked, and of which mesh (slug or id).
-pub(crate) fn parse_admin(
+pub(crate) fn parse(
     method: &str,
     target: &str,
     body: &[u8],
@@ -149,37 +159,37 @@ mod tests {
 
     const NOW: Wall = Wall::from_millis(1_000_000);
 
-    fn parse(method: &str, target: &str, body: &str) -> Result<(Option<String>, AdminCall), String> {
-        parse_admin(method, target, body.as_bytes(), NOW, &Limits::default()).map_err(|no| no.message)
+    fn asked(method: &str, target: &str, body: &str) -> Result<(Option<String>, AdminCall), String> {
+        parse(method, target, body.as_bytes(), NOW, &Limits::default()).map_err(|no| no.message)
     }
 
     #[test]
     fn a_mesh_without_a_slug_gets_one_from_its_name() {
         let call = AdminCall::CreateMesh { name: "Red Team (2)".to_owned(), slug: "red-team-2".to_owned() };
-        assert_eq!(parse("POST", "/admin/meshes", r#"{"name":" Red Team (2) "}"#), Ok((None, call)));
+        assert_eq!(asked("POST", "/admin/meshes", r#"{"name":" Red Team (2) "}"#), Ok((None, call)));
         assert!(
-            parse("POST", "/admin/meshes", r#"{"name":"x","slug":"A b"}"#).unwrap_err().starts_with("slug")
+            asked("POST", "/admin/meshes", r#"{"name":"x","slug":"A b"}"#).unwrap_err().starts_with("slug")
         );
-        assert!(parse("POST", "/admin/meshes", r#"{"name":""}"#).unwrap_err().starts_with("name"));
-        assert!(parse("POST", "/admin/meshes", "[]").unwrap_err().starts_with("the body"));
+        assert!(asked("POST", "/admin/meshes", r#"{"name":""}"#).unwrap_err().starts_with("name"));
+        assert!(asked("POST", "/admin/meshes", "[]").unwrap_err().starts_with("the body"));
     }
 
     #[test]
     fn an_invite_has_one_use_and_a_week_unless_told_otherwise() {
-        let (mesh, call) = parse("POST", "/admin/meshes/red/invites", "{}").unwrap();
+        let (mesh, call) = asked("POST", "/admin/meshes/red/invites", "{}").unwrap();
         assert_eq!(mesh.as_deref(), Some("red"));
         let expires_at = NOW.after_millis(7 * 86_400_000);
         assert_eq!(call, AdminCall::Invite { uses: 1, role: Role::Member, expires_at });
         for wrong in [r#"{"uses":0}"#, r#"{"role":"owner"}"#, r#"{"expires_at":1}"#, r#"{"uses":1.5}"#] {
-            assert!(parse("POST", "/admin/meshes/red/invites", wrong).is_err(), "{wrong}");
+            assert!(asked("POST", "/admin/meshes/red/invites", wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn a_name_in_a_path_is_decoded_once() {
-        let (_, call) = parse("DELETE", "/admin/meshes/red/members/Ann%20B%2525", "").unwrap();
+        let (_, call) = asked("DELETE", "/admin/meshes/red/members/Ann%20B%2525", "").unwrap();
         assert_eq!(call, AdminCall::RemoveMember { who: "Ann B%25".to_owned() });
-        assert!(parse("DELETE", "/admin/meshes/red/members/%zz", "").is_err());
-        assert!(parse("GET", "/admin/nothing", "").is_err());
+        assert!(asked("DELETE", "/admin/meshes/red/members/%zz", "").is_err());
+        assert!(asked("GET", "/admin/nothing", "").is_err());
     }
 }

@@ -1,0 +1,244 @@
+//! A desk with a store behind it, and short handles for what one does there.
+
+use std::sync::Arc;
+
+use peermesh_core::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::store::model::Model;
+use peermesh_core::store::{
+    Accept, Batch, Cursor, Driver, Enrol, Found, Hello, InviteRow, MeshLoad, Message, MessageView, NewMesh,
+    Op, Outcome, PresenceKind, PresenceRow, Priority, Query, Reply, Role, Settled, Target,
+};
+use peermesh_core::time::Wall;
+
+use crate::{found, memory_dir, open, replies};
+
+pub(crate) const ANN: MailboxNo = MailboxNo(1);
+pub(crate) const BOB: MailboxNo = MailboxNo(2);
+pub(crate) const MESH: MeshNo = MeshNo(1);
+
+/// Tells the same story of every driver.
+pub(crate) fn each(story: impl Fn(&mut Desk)) {
+    let dir = memory_dir();
+    let drivers: [Box<dyn Driver>; 2] = [Box::new(Model::new([7; 32])), open(dir.path()).writer];
+    for driver in drivers {
+        let mut desk = Desk { driver, now: 1_000 };
+        desk.writes([mesh("1", "kitchen")]);
+        desk.invites("all", 2);
+        desk.writes([desk.enrol("all", 1, 1), desk.enrol("all", 2, 2)]);
+        story(&mut desk);
+    }
+}
+
+/// A store with one mesh, in which Ann and Bob are members.
+pub(crate) struct Desk {
+    driver: Box<dyn Driver>,
+    now: i64,
+}
+
+impl Desk {
+    pub(crate) fn now(&self) -> Wall {
+        Wall::from_millis(self.now)
+    }
+
+    pub(crate) fn passes(&mut self, millis: i64) {
+        self.now += millis;
+    }
+
+    pub(crate) fn writes<const N: usize>(&mut self, ops: [Op; N]) -> Vec<Reply> {
+        replies(&mut *self.driver, &[Arc::new(Batch { ops: ops.into() })]).remove(0)
+    }
+
+    pub(crate) fn asks(&mut self, query: &Query) -> Found {
+        found(self.driver.read(query))
+    }
+
+    pub(crate) fn found_mesh(&mut self, name: &str) {
+        self.writes([mesh(name, name)]);
+    }
+
+    /// A draft of a message from Ann to Bob.
+    pub(crate) fn message(&self, position: u64) -> Draft {
+        let message = Message {
+            position: Position(position),
+            mesh: MESH,
+            sender: ANN,
+            session: ANN,
+            target: Target::Mailbox(BOB),
+            priority: Priority::Next,
+            at: self.now(),
+            nonce: "nonce".into(),
+            ciphertext: "text".into(),
+            client_message_id: None,
+            request_fingerprint: None,
+            reply_to: None,
+        };
+        Draft { message, mailboxes: vec![BOB] }
+    }
+
+    pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
+        self.writes([draft.op()]).remove(0)
+    }
+
+    pub(crate) fn settle(&self, position: u64, mailbox: MailboxNo, outcome: Outcome) -> Op {
+        let (position, priority, at) = (Position(position), Priority::Next, self.now());
+        Op::Settle(Settled { position, mailbox, priority, at, outcome })
+    }
+
+    pub(crate) fn settles(&mut self, position: u64, mailbox: MailboxNo, outcome: Outcome) {
+        self.writes([self.settle(position, mailbox, outcome)]);
+    }
+
+    pub(crate) fn prunes(&mut self, before: Wall, limit: u32) -> u32 {
+        let prune = Op::Prune { messages_before: before, proofs_before: before, limit };
+        match self.writes([prune]).remove(0) {
+            Reply::Pruned { rows } => rows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn invites(&mut self, name: &str, uses_max: u32) {
+        let token_hash = [if name == "all" { 1 } else { 2 }; 32];
+        let invite = InviteRow {
+            id: InviteId::new(name),
+            mesh: MESH,
+            token_hash,
+            uses_max,
+            uses: 0,
+            role: Role::Member,
+            expires_at: self.now(),
+            created_at: self.now(),
+            revoked_at: None,
+        };
+        self.writes([Op::CreateInvite(Box::new(invite))]);
+    }
+
+    pub(crate) fn enrol(&self, invite: &str, n: u8, key: u8) -> Op {
+        Op::Enrol(Box::new(Enrol {
+            invite: InviteId::new(invite),
+            mesh: MESH,
+            id: MemberId::new(format!("member-{n}")),
+            key: PublicKey([key; 32]),
+            name: format!("name-{n}"),
+            role: Role::Member,
+            at: self.now(),
+        }))
+    }
+
+    /// A member's n-th hello, with a session key or without.
+    pub(crate) fn hello(&self, member: MailboxNo, n: u8, session: Option<u8>) -> Op {
+        let presence = PresenceRow {
+            id: PresenceId::new(format!("presence-{n}")),
+            kind: PresenceKind::Session,
+            session_id: "s".into(),
+            pid: 1,
+            cwd: "/".into(),
+            connected_at: self.now(),
+        };
+        Op::Hello(Box::new(Hello {
+            mesh: MESH,
+            member,
+            session: session.map(|key| (PublicKey([key; 32]), None)),
+            presence: Some(presence),
+            proof: [n; 32],
+            proof_by: u64::MAX - 9,
+            proof_until: self.now().after_millis(500),
+            at: self.now(),
+        }))
+    }
+
+    pub(crate) fn lane(&mut self, mailbox: MailboxNo, priority: Priority) -> Vec<u64> {
+        self.lane_page(mailbox, priority, 0, 99)
+    }
+
+    pub(crate) fn lane_page(
+        &mut self,
+        mailbox: MailboxNo,
+        priority: Priority,
+        after: u64,
+        limit: u32,
+    ) -> Vec<u64> {
+        match self.asks(&Query::Pending { mailbox, priority, after: Position(after), limit }) {
+            Found::Pending(rows) => rows.iter().map(|row| row.message.position.0).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn view(&mut self, position: u64) -> Option<MessageView> {
+        match self.asks(&Query::Message(Position(position))) {
+            Found::Message(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn overdue(&mut self, before: Wall, after: Option<Cursor>, limit: u32) -> Vec<Cursor> {
+        match self.asks(&Query::Overdue { before, after, limit }) {
+            Found::Overdue(rows) => rows.into_iter().map(|row| row.cursor).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn load(&mut self) -> MeshLoad {
+        match self.asks(&Query::Mesh(MeshId::new("1"))) {
+            Found::Mesh(Some(load)) => load,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A message before it is accepted.
+pub(crate) struct Draft {
+    message: Message,
+    mailboxes: Vec<MailboxNo>,
+}
+
+impl Draft {
+    pub(crate) fn client_id(mut self, id: &str) -> Draft {
+        self.message.client_message_id = Some(id.into());
+        self
+    }
+
+    pub(crate) fn from(mut self, sender: MailboxNo) -> Draft {
+        self.message.sender = sender;
+        self
+    }
+
+    pub(crate) fn in_mesh(mut self, mesh: MeshNo) -> Draft {
+        self.message.mesh = mesh;
+        self
+    }
+
+    pub(crate) fn of(mut self, priority: Priority) -> Draft {
+        self.message.priority = priority;
+        self
+    }
+
+    pub(crate) fn to(mut self, spec: &str, mailboxes: &[MailboxNo]) -> Draft {
+        self.message.target = Target::Spec(spec.into());
+        self.mailboxes = mailboxes.to_vec();
+        self
+    }
+
+    pub(crate) fn op(self) -> Op {
+        Op::Accept(Accept { message: Arc::new(self.message), mailboxes: self.mailboxes.into() })
+    }
+}
+
+pub(crate) fn mesh(id: &str, slug: &str) -> Op {
+    Op::CreateMesh(Box::new(NewMesh {
+        id: MeshId::new(id),
+        slug: slug.into(),
+        name: slug.into(),
+        owner_key: PublicKey([0; 32]),
+        owner_secret_sealed: Vec::new(),
+        root_key_sealed: Vec::new(),
+        created_at: Wall::from_millis(0),
+    }))
+}
+
+pub(crate) fn existing(position: u64) -> Reply {
+    Reply::Existing { position: Position(position) }
+}
+
+pub(crate) fn places(cursors: &[Cursor]) -> Vec<(MailboxNo, u64)> {
+    cursors.iter().map(|cursor| (cursor.mailbox, cursor.position.0)).collect()
+}

@@ -1,0 +1,202 @@
+//! The drivers against the model: the same random work, the same replies and answers.
+
+mod desk;
+mod meaning;
+mod traffic;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
+
+use peermesh_core::ids::Position;
+use peermesh_core::store::model::Model;
+use peermesh_core::store::{Answer, Batch, Driver, EnrolRefusal, Found, Op, Query, Reply, StoreResult};
+use peermesh_store::sqlite::{self, OpenError, Sqlite};
+use tempfile::TempDir;
+use traffic::Traffic;
+
+/// Seeds of one run, and rounds of work with each of them.
+const SEEDS: u64 = 200;
+const ROUNDS: usize = 24;
+
+#[test]
+fn sqlite_answers_as_the_model_does() {
+    let seen: BTreeSet<&'static str> = std::thread::scope(|scope| {
+        let half = |odd| move || (0..SEEDS).filter(|seed| seed % 2 == odd).flat_map(live).collect();
+        let halves: [ScopedJoinHandle<'_, BTreeSet<_>>; 2] = [scope.spawn(half(0)), scope.spawn(half(1))];
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    let wanted = [
+        "accepted",
+        "done",
+        "enrolled",
+        "exhausted",
+        "key taken",
+        "known message",
+        "known slug",
+        "leased",
+        "nothing to prune",
+        "pruned",
+        "replayed",
+        "session key taken",
+        "welcome",
+    ];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), wanted, "the work did not reach every kind of reply");
+}
+
+/// One store's life beside the model's: some batches merged into one commit, some run twice, the file opened
+/// again half way, and at the end everything compared. Gives the kinds of replies that came.
+fn live(seed: u64) -> BTreeSet<&'static str> {
+    let mut pair = Pair::new(seed);
+    for round in 0..ROUNDS {
+        pair.works();
+        for _ in 0..3 {
+            let query = pair.traffic.question();
+            pair.compare(&query);
+        }
+        if round == ROUNDS / 2 {
+            pair.reopens();
+        }
+    }
+    pair.takes_stock();
+    pair.seen
+}
+
+#[test]
+fn f_sto_05_a_second_process_is_refused_and_told_who_has_the_lock() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path());
+    let error = sqlite::open(dir.path(), 0).unwrap_err();
+    let OpenError::Locked { pid, .. } = &error else { panic!("{error}") };
+    assert_eq!(pid.as_deref(), Some(std::process::id().to_string().as_str()));
+    assert!(error.to_string().contains(&format!("{}", dir.path().join("lock").display())));
+    drop(first);
+    open(dir.path());
+}
+
+/// A model and an SQLite store that live through the same.
+struct Pair {
+    seed: u64,
+    traffic: Traffic,
+    model: Model,
+    /// None only while it is closed and opened again.
+    sqlite: Option<Sqlite>,
+    dir: TempDir,
+    seen: BTreeSet<&'static str>,
+}
+
+impl Pair {
+    fn new(seed: u64) -> Pair {
+        let dir = memory_dir();
+        let mut sqlite = open(dir.path());
+        let mut model = Model::new(secret_of(&mut *sqlite.writer));
+        secret_of(&mut model);
+        Pair { seed, traffic: Traffic::new(seed), model, sqlite: Some(sqlite), dir, seen: BTreeSet::new() }
+    }
+
+    fn works(&mut self) {
+        let count = 1 + self.traffic.below(3);
+        let batches: Vec<Arc<Batch>> = (0..count).map(|_| self.traffic.batch()).collect();
+        let alone: Vec<Vec<Reply>> = batches
+            .iter()
+            .map(|batch| replies(&mut self.model, std::slice::from_ref(batch)).remove(0))
+            .collect();
+        let merged = replies(self.writer(), &batches);
+        assert_eq!(merged, alone, "seed {}: {batches:#?}", self.seed);
+        if batches.iter().all(|batch| Traffic::is_repeatable(batch)) && self.traffic.below(3) == 0 {
+            let again = replies(self.writer(), &batches);
+            let same = again.iter().flatten().zip(alone.iter().flatten()).all(|(one, two)| is_same(one, two));
+            assert!(same, "seed {}: run again: {batches:#?}\n{again:?}\n{alone:?}", self.seed);
+        }
+        for (batch, replies) in batches.iter().zip(&alone) {
+            self.seen.extend(replies.iter().map(kind));
+            self.traffic.learn(batch, replies);
+        }
+    }
+
+    fn compare(&mut self, query: &Query) {
+        let wanted = found(self.model.read(query));
+        let reader = &mut self.sqlite.as_mut().unwrap().readers[0];
+        assert_eq!(found(reader.read(query)), wanted, "seed {}: {query:?}", self.seed);
+    }
+
+    fn reopens(&mut self) {
+        let secret = secret_of(&mut self.model);
+        self.sqlite = None;
+        self.sqlite = Some(open(self.dir.path()));
+        assert_eq!(secret_of(self.writer()), secret);
+        self.takes_stock();
+    }
+
+    fn writer(&mut self) -> &mut dyn Driver {
+        &mut *self.sqlite.as_mut().unwrap().writer
+    }
+
+    fn takes_stock(&mut self) {
+        for query in self.traffic.inventory() {
+            self.compare(&query);
+        }
+    }
+}
+
+/// A directory in memory where there is one: these stories are about meaning, not about the disk.
+fn memory_dir() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
+fn open(dir: &Path) -> Sqlite {
+    sqlite::open(dir, 1).unwrap()
+}
+
+/// Whether a repetition was answered as the first run was. An enrolment that was refused is refused again,
+/// but what came after it in its batch may have given it another reason.
+fn is_same(again: &Reply, first: &Reply) -> bool {
+    let refused = |reply: &Reply| matches!(reply, Reply::EnrolRefused(_));
+    again == first || refused(again) && refused(first)
+}
+
+fn kind(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Done => "done",
+        Reply::Inserted => "accepted",
+        Reply::Existing { position: Position::ZERO } => "known slug",
+        Reply::Existing { .. } => "known message",
+        Reply::Positions { .. } => "leased",
+        Reply::Enrolled { .. } => "enrolled",
+        Reply::EnrolRefused(EnrolRefusal::Exhausted) => "exhausted",
+        Reply::EnrolRefused(EnrolRefusal::KeyTaken) => "key taken",
+        Reply::Welcome { .. } => "welcome",
+        Reply::Replayed => "replayed",
+        Reply::KeyTaken => "session key taken",
+        Reply::Pruned { rows: 0 } => "nothing to prune",
+        Reply::Pruned { .. } => "pruned",
+    }
+}
+
+/// Leases one position, which tells the secret.
+fn secret_of(driver: &mut dyn Driver) -> [u8; 32] {
+    let batch = Arc::new(Batch { ops: vec![Op::LeasePositions { count: 1 }] });
+    match replies(driver, &[batch]).remove(0).remove(0) {
+        Reply::Positions { secret, .. } => secret,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn replies(driver: &mut dyn Driver, batches: &[Arc<Batch>]) -> Vec<Vec<Reply>> {
+    driver
+        .write(batches)
+        .into_iter()
+        .map(|result| match result {
+            Ok(Answer::Replies(replies)) => replies,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn found(result: StoreResult) -> Found {
+    match result {
+        Ok(Answer::Found(found)) => *found,
+        other => panic!("{other:?}"),
+    }
+}

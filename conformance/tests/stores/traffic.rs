@@ -1,0 +1,391 @@
+//! Random work for a store: batches and questions as a broker with two shards would send them, drawn from a
+//! seed.
+//!
+//! *Always holds:* what a batch builds on was answered before, as in a broker, where continuations wait for
+//! the commit; positions of one mesh grow with time; nothing else is guaranteed, and many operations name
+//! what is not there.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use peermesh_core::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::rng::Rng;
+use peermesh_core::store::{
+    Accept, Batch, Cursor, Enrol, Group, Hello, InviteRow, Message, NewMesh, Op, Outcome, PeerState,
+    PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role, SavedStats, Settled, Target,
+};
+use peermesh_core::time::Wall;
+
+const SHARDS: usize = 2;
+
+/// What the broker of this story knows.
+pub(crate) struct Traffic {
+    rng: Rng,
+    wall: i64,
+    blocks: Vec<Range<u64>>,
+    meshes: Vec<MeshId>,
+    members: Vec<(MeshNo, MailboxNo)>,
+    mailboxes: Vec<(MeshNo, MailboxNo)>,
+    invites: Vec<InviteRow>,
+    keys: Vec<PublicKey>,
+    proofs: Vec<[u8; 32]>,
+    presences: Vec<PresenceId>,
+    sent: Vec<Accept>,
+    /// Of `sent`, those that were accepted before the last removal of old messages.
+    sent_before_prune: usize,
+}
+
+impl Traffic {
+    pub(crate) fn new(seed: u64) -> Traffic {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Traffic {
+            rng: Rng::from_seed(bytes),
+            wall: 1_700_000_000_000,
+            blocks: vec![0..0; SHARDS],
+            meshes: Vec::new(),
+            members: Vec::new(),
+            mailboxes: Vec::new(),
+            invites: Vec::new(),
+            keys: Vec::new(),
+            proofs: Vec::new(),
+            presences: Vec::new(),
+            sent: Vec::new(),
+            sent_before_prune: 0,
+        }
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.rng.below(bound as u64)).unwrap()
+    }
+
+    /// The next batch.
+    pub(crate) fn batch(&mut self) -> Arc<Batch> {
+        let shard = self.below(SHARDS);
+        if self.blocks[shard].end - self.blocks[shard].start < 20 {
+            // The block is asked for alone, so that its reply can be told from others'.
+            return Arc::new(Batch { ops: vec![Op::LeasePositions { count: 40 }] });
+        }
+        let count = 1 + self.below(12);
+        Arc::new(Batch { ops: (0..count).map(|_| self.op(shard)).collect() })
+    }
+
+    /// Whether running a batch again must leave everything as it is. A lease and a prune each do another
+    /// portion.
+    pub(crate) fn is_repeatable(batch: &Batch) -> bool {
+        !batch.ops.iter().any(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. }))
+    }
+
+    /// Takes note of what a batch achieved.
+    pub(crate) fn learn(&mut self, batch: &Batch, replies: &[Reply]) {
+        for (op, reply) in batch.ops.iter().zip(replies) {
+            match (op, reply) {
+                (_, Reply::Positions { first, count, .. }) => {
+                    let empty = self.blocks.iter_mut().min_by_key(|block| block.end - block.start);
+                    *empty.unwrap() = first.0..first.0 + count;
+                }
+                (Op::CreateMesh(mesh), Reply::Inserted) if !self.meshes.contains(&mesh.id) => {
+                    self.meshes.push(mesh.id.clone());
+                }
+                (Op::CreateInvite(invite), _) => self.invites.push((**invite).clone()),
+                (Op::Enrol(enrol), Reply::Enrolled { mailbox }) => {
+                    self.members.push((enrol.mesh, *mailbox));
+                    self.mailboxes.push((enrol.mesh, *mailbox));
+                }
+                (Op::Hello(hello), Reply::Welcome { mailbox }) => {
+                    self.mailboxes.push((hello.mesh, *mailbox));
+                    self.proofs.push(hello.proof);
+                    self.presences.extend(hello.presence.iter().map(|presence| presence.id.clone()));
+                }
+                (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
+                (_, Reply::Pruned { .. }) => self.sent_before_prune = self.sent.len(),
+                _ => {}
+            }
+        }
+    }
+
+    fn op(&mut self, shard: usize) -> Op {
+        self.wall += i64::try_from(self.rng.below(40)).unwrap();
+        match self.below(100) {
+            0..4 => self.create_mesh(),
+            4..8 => self.create_invite(),
+            8..16 => self.enrol(),
+            16..18 => Op::SetRevoked { member: self.member().1, at: self.maybe(|traffic| traffic.now()) },
+            18..26 => self.hello(),
+            26..28 => Op::EndPresences { ids: self.some(Traffic::presence), at: self.now() },
+            28..32 => Op::SavePeer { member: self.member().1, state: Box::new(self.peer_state()) },
+            32..66 => self.accept(shard),
+            66..90 => self.settle(),
+            90..95 => self.tried(),
+            95..98 => self.prune(),
+            _ => Op::Started { at: self.now() },
+        }
+    }
+
+    fn create_mesh(&mut self) -> Op {
+        let known = self.meshes.len();
+        let again = known > 0 && self.below(4) == 0;
+        let id = if again { self.mesh_id() } else { MeshId::mint(&mut self.rng) };
+        Op::CreateMesh(Box::new(NewMesh {
+            id,
+            slug: format!("mesh-{}", self.below(12)),
+            name: self.word(),
+            owner_key: PublicKey(self.rng.key()),
+            owner_secret_sealed: self.rng.key().to_vec(),
+            root_key_sealed: Vec::new(),
+            created_at: self.now(),
+        }))
+    }
+
+    fn create_invite(&mut self) -> Op {
+        if self.meshes.is_empty() {
+            return self.create_mesh();
+        }
+        Op::CreateInvite(Box::new(InviteRow {
+            id: InviteId::mint(&mut self.rng),
+            mesh: self.mesh_no(),
+            token_hash: self.rng.key(),
+            uses_max: u32::try_from(self.below(4)).unwrap(),
+            uses: 0,
+            role: if self.below(2) == 0 { Role::Admin } else { Role::Member },
+            expires_at: self.now(),
+            created_at: self.now(),
+            revoked_at: self.maybe(|traffic| traffic.now()),
+        }))
+    }
+
+    fn enrol(&mut self) -> Op {
+        let invite = self.pick(|traffic| &traffic.invites).map(|invite| (invite.id, invite.mesh));
+        let stranger = (InviteId::new("nobody's"), self.mesh_no());
+        let (invite, mesh) = invite.unwrap_or(stranger);
+        Op::Enrol(Box::new(Enrol {
+            invite,
+            mesh,
+            id: MemberId::mint(&mut self.rng),
+            key: self.key(),
+            name: self.word(),
+            role: Role::Member,
+            at: self.now(),
+        }))
+    }
+
+    fn hello(&mut self) -> Op {
+        let Some((mesh, member)) = self.pick(|traffic| &traffic.members) else { return self.enrol() };
+        let used = if self.below(8) == 0 { self.pick(|traffic| &traffic.proofs) } else { None };
+        Op::Hello(Box::new(Hello {
+            mesh,
+            member,
+            session: self.maybe(|traffic| (traffic.key(), traffic.maybe(Traffic::word))),
+            presence: self.maybe(Traffic::presence_row),
+            proof: used.unwrap_or_else(|| self.rng.key()),
+            proof_by: self.rng.next_u64(),
+            proof_until: self.now().after_millis(self.rng.below(400)),
+            at: self.now(),
+        }))
+    }
+
+    fn presence_row(&mut self) -> PresenceRow {
+        PresenceRow {
+            id: self.presence(),
+            kind: if self.below(2) == 0 { PresenceKind::Session } else { PresenceKind::ControlPlane },
+            session_id: self.word(),
+            pid: i64::try_from(self.below(70_000)).unwrap(),
+            cwd: self.word(),
+            connected_at: self.now(),
+        }
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        PeerState {
+            groups: self.some(|traffic| Group { name: traffic.word(), role: traffic.maybe(Traffic::word) }),
+            last_groups: self.some(|traffic| Group { name: traffic.word(), role: None }),
+            profile: Profile {
+                avatar: self.maybe(Traffic::word),
+                title: self.maybe(Traffic::word),
+                bio: None,
+                capabilities: self.maybe(|traffic| traffic.some(Traffic::word)),
+            },
+            visible: self.below(2) == 0,
+            summary: self.maybe(Traffic::word),
+            display_name: self.maybe(Traffic::word),
+            stats: SavedStats { messages_in: self.rng.next_u64(), ..SavedStats::default() },
+            last_seen: self.now(),
+        }
+    }
+
+    fn accept(&mut self, shard: usize) -> Op {
+        if self.below(20) == 0 && self.sent.len() > self.sent_before_prune {
+            let young = &self.sent[self.sent_before_prune..];
+            return Op::Accept(young[usize::try_from(self.rng.below(young.len() as u64)).unwrap()].clone());
+        }
+        let of_shard = |mesh: MeshNo| usize::try_from(mesh.0).unwrap() % SHARDS == shard;
+        let senders: Vec<_> = self.members.iter().copied().filter(|(mesh, _)| of_shard(*mesh)).collect();
+        let Some(&(mesh, sender)) = senders.get(self.below(senders.len().max(1))) else {
+            return self.enrol();
+        };
+        let reachable: Vec<_> =
+            self.mailboxes.iter().filter(|(at, _)| *at == mesh).map(|(_, no)| *no).collect();
+        let recipient = reachable[self.below(reachable.len())];
+        let (target, mailboxes) = match self.below(4) {
+            0 => (
+                Target::Spec("@group".into()),
+                self.some(|traffic| reachable[traffic.below(reachable.len())]),
+            ),
+            1 => (Target::Mailbox(recipient), self.some(|traffic| reachable[traffic.below(reachable.len())])),
+            _ => (Target::Mailbox(recipient), vec![recipient]),
+        };
+        let position =
+            self.blocks[shard].next().map(Position).expect("a batch is no longer than what is left");
+        let message = Message {
+            position,
+            mesh,
+            sender,
+            session: reachable[self.below(reachable.len())],
+            target,
+            priority: self.priority(),
+            at: self.now(),
+            nonce: self.word().into(),
+            ciphertext: self.word().into(),
+            client_message_id: self.maybe(|traffic| format!("id-{}", traffic.below(30)).into()),
+            request_fingerprint: self.maybe(|traffic| traffic.word().into()),
+            reply_to: self.maybe(|traffic| traffic.word().into()),
+        };
+        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into() })
+    }
+
+    fn settle(&mut self) -> Op {
+        let Cursor { mailbox, priority, position } = self.delivery();
+        let outcome = Outcome::ALL[self.below(3)];
+        Op::Settle(Settled { position, mailbox, priority, at: self.now(), outcome })
+    }
+
+    fn tried(&mut self) -> Op {
+        let Cursor { mailbox, priority, position } = self.delivery();
+        Op::Tried { position, mailbox, priority, tries: u32::try_from(self.below(10)).unwrap() }
+    }
+
+    fn prune(&mut self) -> Op {
+        let limit = u32::try_from(1 + self.below(6)).unwrap();
+        let before = self.now().before_millis(self.rng.below(2_000));
+        Op::Prune { messages_before: before, proofs_before: before, limit }
+    }
+
+    /// A question.
+    pub(crate) fn question(&mut self) -> Query {
+        let limit = u32::try_from(self.below(5)).unwrap();
+        match self.below(9) {
+            0 => Query::Ping,
+            1 => Query::Mesh(self.mesh_id()),
+            2 => Query::FindMesh(format!("mesh-{}", self.below(12))),
+            3 => Query::Meshes { after: self.maybe(Traffic::mesh_no), limit },
+            4 => Query::Invite(
+                self.pick(|traffic| &traffic.invites).map_or([0; 32], |invite| invite.token_hash),
+            ),
+            5 => {
+                let Cursor { mailbox, priority, position } = self.delivery();
+                let after = if self.below(2) == 0 { position } else { Position::ZERO };
+                Query::Pending { mailbox, priority, after, limit }
+            }
+            6 => {
+                let before = self.now().before_millis(self.rng.below(2_000));
+                Query::Overdue { before, after: self.maybe(Traffic::delivery), limit: limit * 3 }
+            }
+            7 => Query::Message(self.delivery().position),
+            _ => Query::Depth,
+        }
+    }
+
+    /// Questions whose answers together show everything there is.
+    pub(crate) fn inventory(&self) -> Vec<Query> {
+        let mut queries = vec![Query::Depth, Query::Meshes { after: None, limit: u32::MAX }];
+        queries.push(Query::Overdue { before: self.now().after_millis(1), after: None, limit: u32::MAX });
+        queries.extend(self.meshes.iter().cloned().map(Query::Mesh));
+        queries.extend(self.meshes.iter().map(|id| Query::FindMesh(id.as_str().to_owned())));
+        queries.extend(self.invites.iter().map(|invite| Query::Invite(invite.token_hash)));
+        queries.extend(self.sent.iter().map(|sent| Query::Message(sent.message.position)));
+        for (_, mailbox) in &self.mailboxes {
+            let lane = |priority| Query::Pending {
+                mailbox: *mailbox,
+                priority,
+                after: Position::ZERO,
+                limit: u32::MAX,
+            };
+            queries.extend(Priority::ALL.map(lane));
+        }
+        queries
+    }
+
+    fn now(&self) -> Wall {
+        Wall::from_millis(self.wall)
+    }
+
+    fn word(&mut self) -> String {
+        const WORDS: [&str; 6] =
+            ["", "soup", "naïve café", "line\nfeed", "nul\0byte", "'; DROP TABLE message; --"];
+        WORDS[self.below(WORDS.len())].to_owned()
+    }
+
+    fn priority(&mut self) -> Priority {
+        Priority::ALL[self.below(3)]
+    }
+
+    /// A key, so often the same that keys meet.
+    fn key(&mut self) -> PublicKey {
+        if self.below(3) == 0
+            && let Some(known) = self.pick(|traffic| &traffic.keys)
+        {
+            return known;
+        }
+        let key = PublicKey(self.rng.key());
+        self.keys.push(key);
+        key
+    }
+
+    fn presence(&mut self) -> PresenceId {
+        let known = self.pick(|traffic| &traffic.presences);
+        if self.below(2) == 0 { known } else { None }.unwrap_or_else(|| PresenceId::mint(&mut self.rng))
+    }
+
+    fn mesh_id(&mut self) -> MeshId {
+        self.pick(|traffic| &traffic.meshes).unwrap_or_else(|| MeshId::new("no such mesh"))
+    }
+
+    /// A mesh's number; they are given in order from 1.
+    fn mesh_no(&mut self) -> MeshNo {
+        let known = self.meshes.len().max(1);
+        MeshNo(1 + i64::try_from(self.below(known)).unwrap())
+    }
+
+    fn member(&mut self) -> (MeshNo, MailboxNo) {
+        let nobody = (self.mesh_no(), MailboxNo(1_000_000));
+        self.pick(|traffic| &traffic.members).unwrap_or(nobody)
+    }
+
+    /// Where something waits, waited, or never was.
+    fn delivery(&mut self) -> Cursor {
+        let stranger =
+            Cursor { mailbox: self.member().1, priority: self.priority(), position: Position(1 << 40) };
+        let Some(sent) = self.pick(|traffic| &traffic.sent) else { return stranger };
+        if sent.mailboxes.is_empty() || self.below(10) == 0 {
+            return stranger;
+        }
+        let mailbox = sent.mailboxes[self.below(sent.mailboxes.len())];
+        let priority = if self.below(20) == 0 { self.priority() } else { sent.message.priority };
+        Cursor { mailbox, priority, position: sent.message.position }
+    }
+
+    fn pick<T: Clone>(&mut self, list: impl Fn(&Traffic) -> &Vec<T>) -> Option<T> {
+        let place = self.below(list(self).len().max(1));
+        list(self).get(place).cloned()
+    }
+
+    fn maybe<T>(&mut self, make: impl FnOnce(&mut Traffic) -> T) -> Option<T> {
+        if self.below(2) == 0 { Some(make(self)) } else { None }
+    }
+
+    fn some<T>(&mut self, make: impl Fn(&mut Traffic) -> T) -> Vec<T> {
+        let count = self.below(4);
+        (0..count).map(|_| make(self)).collect()
+    }
+}

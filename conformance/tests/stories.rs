@@ -1,0 +1,123 @@
+//! Every story, on every stage.
+//!
+//! `PEERMESH_STORY=name` plays only stories whose path contains that text.
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use peermesh_conformance::driver::core::Memory;
+use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::{self, Stage};
+use peermesh_conformance::play::play;
+use peermesh_conformance::story::{Story, Told};
+
+/// Stories on real sockets spend their time waiting, so many can be under way on few processors.
+const AT_ONCE: usize = 8;
+
+#[test]
+fn every_story_holds_in_memory() {
+    let failures = outcomes(&stories(), 1, |story| Ok(Box::new(Memory::new(&story.terms)?)));
+    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+}
+
+#[test]
+fn every_story_holds_on_smol() {
+    let mut stories = stories();
+    stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
+    let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::new(&story.terms)?)));
+    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+}
+
+#[test]
+#[ignore = "minutes of real time, for ./check --long"]
+fn every_long_story_holds_on_smol_too() {
+    let mut stories = stories();
+    stories.retain(|story| story.terms.long.is_some());
+    assert!(!stories.is_empty());
+    let failures = outcomes(&stories, stories.len(), |story| Ok(Box::new(Sockets::new(&story.terms)?)));
+    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+}
+
+#[test]
+fn every_story_asks_for_a_broker_that_can_be() {
+    for story in stories() {
+        if let Err(said) = driver::config(&story.terms) {
+            panic!("{}: {}", story.path.display(), said.0);
+        }
+    }
+}
+
+/// All stories, in order of their paths.
+fn stories() -> Vec<Story> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut paths = Vec::new();
+    collect(&cases, &mut paths);
+    paths.sort();
+    if let Ok(wanted) = std::env::var("PEERMESH_STORY") {
+        paths.retain(|path| path.to_string_lossy().contains(&wanted));
+        assert!(!paths.is_empty(), "no story has {wanted:?} in its path");
+    }
+    paths
+        .iter()
+        .map(|path| {
+            let shown = path.strip_prefix(&cases).unwrap();
+            Story::parse(shown, &fs::read_to_string(path).unwrap()).unwrap_or_else(|bad| panic!("{bad}"))
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "story") {
+            paths.push(path);
+        }
+    }
+}
+
+/// Plays stories, some at once, and gives what failed in the stories' order.
+fn outcomes(
+    stories: &[Story],
+    at_once: usize,
+    stage: impl Fn(&Story) -> Told<Box<dyn Stage>> + Sync,
+) -> Vec<String> {
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..at_once.min(stories.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(story) = stories.get(at) else { return };
+                    if let Some(failure) = outcome(story, &stage) {
+                        failed.lock().unwrap().push((at, failure));
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort();
+    failed.into_iter().map(|(_, failure)| failure).collect()
+}
+
+fn outcome(story: &Story, stage: impl Fn(&Story) -> Told<Box<dyn Stage>>) -> Option<String> {
+    let lived = panic::catch_unwind(AssertUnwindSafe(|| match stage(story) {
+        Ok(stage) => play(story, stage).map_err(|failure| failure.to_string()),
+        Err(said) => Err(format!("{}: {}", story.path.display(), said.0)),
+    }));
+    match lived {
+        Ok(Ok(())) => None,
+        Ok(Err(failure)) => Some(failure),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+            Some(format!("{}: panicked: {text}", story.path.display()))
+        }
+    }
+}

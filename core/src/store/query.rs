@@ -1,0 +1,144 @@
+//! What can be asked, and what is found.
+
+use std::sync::Arc;
+
+use super::{InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, SessionRow};
+use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
+use crate::time::Wall;
+
+/// A question.
+#[derive(Clone, Debug)]
+pub enum Query {
+    /// Answers `Found::Alive` when the store works.
+    Ping,
+    /// Everything of one mesh: `Found::Mesh`.
+    Mesh(MeshId),
+    /// The mesh with this slug or id: `Found::MeshId`.
+    FindMesh(String),
+    /// All meshes in order of their numbers, after this one: `Found::Meshes`.
+    Meshes {
+        /// Start after this number; `None` from the beginning.
+        after: Option<MeshNo>,
+        /// At most this many.
+        limit: u32,
+    },
+    /// The invite with this token hash: `Found::Invite`.
+    Invite([u8; 32]),
+    /// A page of one lane, in order of positions: `Found::Pending`.
+    Pending {
+        /// Whose.
+        mailbox: MailboxNo,
+        /// Which lane.
+        priority: Priority,
+        /// Start after this position.
+        after: Position,
+        /// At most this many.
+        limit: u32,
+    },
+    /// A page of all pending deliveries of messages accepted before `before`: `Found::Overdue`. In one lane,
+    /// positions grow with time; a delivery that stands behind a younger one may be left out until that one is
+    /// overdue too.
+    Overdue {
+        /// Accepted before this.
+        before: Wall,
+        /// Start after this; `None` from the beginning.
+        after: Option<Cursor>,
+        /// At most this many rows.
+        limit: u32,
+    },
+    /// One message and its deliveries: `Found::Message`.
+    Message(Position),
+    /// How many deliveries are pending in the whole store: `Found::Depth`.
+    Depth,
+}
+
+/// What a query found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The store works.
+    Alive,
+    /// The mesh, if there is one.
+    Mesh(Option<MeshLoad>),
+    /// Its id, if there is one.
+    MeshId(Option<MeshId>),
+    /// A page of meshes.
+    Meshes(Vec<MeshRow>),
+    /// The invite, if there is one.
+    Invite(Option<InviteRow>),
+    /// A page of a lane. Shorter than the limit means that the lane ends here.
+    Pending(Vec<PendingRow>),
+    /// A page of overdue deliveries. Shorter than the limit means that there are no more.
+    Overdue(Vec<OverdueRow>),
+    /// The message, if it is still kept.
+    Message(Option<MessageView>),
+    /// How many.
+    Depth(u64),
+}
+
+/// A place in the order (mailbox, priority, position).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The mailbox.
+    pub mailbox: MailboxNo,
+    /// The lane.
+    pub priority: Priority,
+    /// The message.
+    pub position: Position,
+}
+
+/// A delivery that waits, with its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRow {
+    /// How often it was pushed, as far as that was remembered.
+    pub tries: u32,
+    /// The message.
+    pub message: Arc<Message>,
+}
+
+/// A delivery that waited too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverdueRow {
+    /// Where it waits.
+    pub cursor: Cursor,
+    /// In which mesh.
+    pub mesh: MeshId,
+    /// Bytes of nonce and ciphertext.
+    pub bytes: u64,
+}
+
+/// A message and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Mailboxes it still waits for, with the number of tries as far as remembered.
+    pub pending: Vec<(MailboxNo, u32)>,
+    /// Deliveries that ended.
+    pub settled: Vec<(MailboxNo, Wall, Outcome)>,
+}
+
+/// Everything a shard needs to decide for a mesh from memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeshLoad {
+    /// The mesh itself.
+    pub mesh: MeshRow,
+    /// All its members, removed ones included.
+    pub members: Vec<MemberRow>,
+    /// All its sessions.
+    pub sessions: Vec<SessionRow>,
+    /// What waits.
+    pub queued: Vec<LaneCount>,
+}
+
+/// How much waits in one lane of one mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneCount {
+    /// The mailbox.
+    pub mailbox: MailboxNo,
+    /// The lane.
+    pub priority: Priority,
+    /// How many deliveries.
+    pub messages: u64,
+    /// How many bytes of nonce and ciphertext.
+    pub bytes: u64,
+}
