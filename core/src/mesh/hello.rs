@@ -219,7 +219,9 @@ fn attest(attestation: &Attestation, now: Wall, limits: &Limits) -> Result<(), R
     let refuse = |word: &'static str, fault, counter| {
         Err(Refusal::new(word, format!("attestation rejected: {word}"), fault, counter))
     };
-    let until = attestation.expires_at;
+    let Some(until) = attestation.expires_at else {
+        return refuse("malformed", Fault::Malformed, Counter::RejectedAttestationMalformed);
+    };
     if until <= now.as_millis() {
         return refuse("expired", Fault::Expired, Counter::RejectedAttestationExpired);
     }
@@ -282,7 +284,7 @@ mod tests {
             parent_attestation: Some(Attestation {
                 session_pubkey: S.to_owned(),
                 parent_member_pubkey: M.to_owned(),
-                expires_at: 1_700_043_200_000,
+                expires_at: Some(1_700_043_200_000),
                 signature: "d6237c82ab2a8bebc9d2e7ba83f8e89e629888b7cc12406a0f3dd10c4bd83699338b032262f85cb1e4aea3c367726ec89c1e0f2541e37775bedb50fd6a3a8409".to_owned(),
             }),
             timestamp: NOW.as_millis(),
@@ -343,6 +345,11 @@ mod tests {
         assert_eq!(judged(&Greeting::Session(Box::new(parent)), NOW), Err("bad_parent_pubkey"));
         let unbound = SessionHello { parent_attestation: None, ..session_hello() };
         assert_eq!(judged(&Greeting::Session(Box::new(unbound)), NOW), Err("attestation_mismatch"));
+        let endless =
+            Attestation { expires_at: None, ..session_hello().parent_attestation.unwrap_or_default() };
+        let endless = SessionHello { parent_attestation: Some(endless), ..session_hello() };
+        let refusal = Greeting::Session(Box::new(endless)).verify(NOW, &Limits::default()).unwrap_err();
+        assert_eq!(refusal.message, "attestation rejected: malformed");
         let short = Hello { signature: "00".to_owned(), ..hello() };
         assert_eq!(judged(&Greeting::Hello(Box::new(short)), NOW), Err("malformed"));
     }

@@ -104,7 +104,10 @@ pub(crate) struct SessionHello {
     pub mesh_id: String,
     #[serde(default)]
     pub parent_member_id: Option<String>,
+    // Missing keys have refusals of their own, so they are read as empty ones.
+    #[serde(default)]
     pub parent_member_pubkey: String,
+    #[serde(default)]
     pub session_pubkey: String,
     #[serde(default)]
     pub parent_attestation: Option<Attestation>,
@@ -114,13 +117,13 @@ pub(crate) struct SessionHello {
     pub named: HelloPeer,
 }
 
-/// A member's word that a session key is its own.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A member's word that a session key is its own. What is missing is judged with what it says.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Attestation {
     pub session_pubkey: String,
     pub parent_member_pubkey: String,
-    pub expires_at: i64,
+    pub expires_at: Option<i64>,
     pub signature: String,
 }
 
@@ -351,5 +354,13 @@ mod tests {
         let hello: Hello = serde_json::from_str(text).unwrap();
         assert_eq!((hello.timestamp, hello.named.pid, hello.named.groups), (5, 1, None));
         assert!(serde_json::from_str::<Hello>(&text.replace("\"pid\":1,", "")).is_err());
+    }
+
+    #[test]
+    fn a_session_hello_without_its_keys_is_read_so_that_it_can_be_refused_by_name() {
+        let text = r#"{"type":"session_hello","meshId":"m","parentAttestation":{},"sessionId":"s","pid":1,"cwd":"/","timestamp":5,"signature":"g"}"#;
+        let hello: SessionHello = serde_json::from_str(text).unwrap();
+        assert_eq!((hello.session_pubkey.as_str(), hello.parent_member_pubkey.as_str()), ("", ""));
+        assert_eq!(hello.parent_attestation, Some(Attestation::default()));
     }
 }
