@@ -131,6 +131,7 @@ impl Broker {
             _ => return no_hello(now, id, client, &named, todo),
         };
         match greeting {
+            Some(_) if self.drain.is_on() => self.end(now, id, client, Fault::ShuttingDown, todo),
             Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
             None => {
                 let refusal = Refusal::unreadable(kind == "session_hello");
