@@ -132,6 +132,7 @@ impl Broker {
             _ => return no_hello(now, id, client, &named, todo),
         };
         match greeting {
+            Some(_) if self.drain.is_on() => self.end(now, id, client, Fault::ShuttingDown, todo),
             Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
             None => {
                 let session = kind == "session_hello";

@@ -197,7 +197,11 @@ impl Mesh {
         for no in mailboxes {
             let wanted = self.roster.taker(*no, |_| false).is_some();
             self.mailbox(*no).add(Arc::clone(message), wanted, window);
-            self.deliver(cx, ids, *no);
+            // Its owner may have been removed while the message was on its way to the disk.
+            match self.roster.owner(*no).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no) {
+                Some(removed) => self.bury(cx, removed),
+                None => self.deliver(cx, ids, *no),
+            }
         }
     }
 

@@ -132,6 +132,12 @@ impl Mesh {
             (Enrolling::Made { session, .. }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::Exhausted))) => {
                 refuse(cx, session, "invite_exhausted");
             }
+            // Two requests for one key can be under way at once.
+            (Enrolling::Made { session, row }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::KeyTaken))) => {
+                if !self.is_member_already(cx, session, &row.key) {
+                    refuse(cx, session, "member_insert_failed");
+                }
+            }
             (
                 Enrolling::Invited { session, .. } | Enrolling::Made { session, .. },
                 Ended::Done(_) | Ended::Found(_),
@@ -152,9 +158,8 @@ impl Mesh {
         if invite.expires_at <= cx.now.wall {
             return refuse(cx, session, "invite_expired");
         }
-        if let Some(member) = self.roster.member_by_key(&call.key).filter(|row| row.revoked_at.is_none()) {
-            let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
-            return cx.answer(session, 200, &body);
+        if self.is_member_already(cx, session, &call.key) {
+            return;
         }
         let id = MemberId::mint(cx.rng);
         // The invite's row decides what its users become; the payload only repeats it.
@@ -182,6 +187,16 @@ impl Mesh {
         };
         let made = Enrolling::Made { session, row: Box::new(row) };
         self.stage(cx, Op::Enrol(Box::new(enrol)), Then::Enrol(Box::new(made)));
+    }
+
+    /// Answers whoever is an active member; that needs no use of the invite.
+    fn is_member_already(&self, cx: &mut Cx<'_>, session: SessionId, key: &PublicKey) -> bool {
+        let Some(member) = self.roster.member_by_key(key).filter(|row| row.revoked_at.is_none()) else {
+            return false;
+        };
+        let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
+        cx.answer(session, 200, &body);
+        true
     }
 }
 
