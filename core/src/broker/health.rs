@@ -65,7 +65,7 @@ impl Broker {
     }
 }
 
-/// A store that is away is the machine room's trouble, not a defect here.
+/// The first failure of a streak; those that follow are not told again.
 fn failed(why: &str) -> Note {
-    Note::new(Level::Warn, "db ping failed").with("consecutive_failures", 1).with("error", why)
+    Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1).with("error", why)
 }

@@ -13,6 +13,7 @@ use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::mesh::{Greeting, Refusal};
 use crate::stats::{Counter, Gauge};
+use crate::store::PresenceKind;
 use crate::time::Now;
 use crate::wire::http::Response;
 use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
@@ -134,8 +135,11 @@ impl Broker {
             Some(_) if self.drain.is_on() => self.end(now, id, client, Fault::ShuttingDown, todo),
             Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
             None => {
-                let refusal = Refusal::unreadable(kind == "session_hello");
+                let session = kind == "session_hello";
+                let kind = if session { PresenceKind::Session } else { PresenceKind::ControlPlane };
+                let refusal = Refusal::unreadable(kind);
                 self.stats.count(refusal.counter);
+                self.notes.push(refusal.note(kind));
                 let (code, message) = (refusal.code, refusal.message.as_str());
                 let frame = ErrorFrame { code, message, id: None, request: None, server_time: None };
                 say(now, id, client, &frame, todo);

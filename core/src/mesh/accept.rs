@@ -177,8 +177,10 @@ impl Mesh {
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
                 if let StoreError::Unknown(_) = error {
+                    // It may be there: whoever it is for must not wait until the sender tries again.
                     for no in mailboxes.iter() {
                         self.mailbox(*no).suspect(message.priority, position);
+                        self.deliver(cx, ids, *no);
                     }
                 }
                 let refusal = No::of_store(&error);

@@ -11,7 +11,7 @@ use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Ended, Found, Message, Op, Outcome, Priority, Query, Settled};
+use crate::store::{Ended, Found, Message, MessageView, Op, Outcome, Priority, Query, Settled};
 use crate::surface::{Effect, PresenceNo, SessionId};
 use crate::wire::mesh::Push;
 
@@ -79,9 +79,8 @@ impl Mesh {
         mut item: Item,
     ) {
         let limits = &cx.config.limits;
-        let overdue = cx.now.wall > item.message.at.after_millis(limits.message_ttl_ms());
-        if let Some(outcome) = Mailbox::verdict(&item, limits.deliveries_max(), overdue) {
-            return self.settle(cx, mailbox, &item.message, outcome);
+        if u64::from(item.tries) >= limits.deliveries_max() {
+            return self.settle(cx, mailbox, &item.message, Outcome::Dead);
         }
         // A session drops what it sent itself, so such mail waits for another connection of its member.
         let wrote_it = |presence: &super::presence::Presence| {
@@ -171,31 +170,67 @@ impl Mesh {
         client_id: Option<&str>,
     ) {
         let Some(presence) = self.roster.presence(no) else { return };
-        let (member, own) = (presence.member, presence.mailbox);
+        let Some(session) = presence.session() else { return };
+        let mailboxes = [presence.mailbox, presence.member];
         let position =
             broker_id.filter(|id| id.len() == crate::message_id::ID_CHARS).and_then(|id| ids.resolve(id));
-        let client_id = client_id.filter(|id| !id.is_empty());
-        let is_meant = |message: &Message| {
-            position == Some(message.position)
-                || (client_id.is_some() && message.client_message_id.as_deref() == client_id)
+        // Our id names one message; the sender's may name several senders' messages, so it is the second choice.
+        let client_id = client_id.filter(|id| !id.is_empty() && position.is_none());
+        let is_meant = |message: &Message| match position {
+            Some(position) => message.position == position,
+            None => client_id.is_some() && message.client_message_id.as_deref() == client_id,
         };
-        let mut marked = 0;
-        for mailbox in [Some(own), (member != own).then_some(member)].into_iter().flatten() {
-            // One message can wait in both mailboxes, and one client id can name several senders' messages.
-            while let Some(item) =
-                self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.settle(is_meant))
-            {
-                self.settle(cx, mailbox, &item.message, Outcome::Delivered);
-                marked += 1;
-            }
-            if marked > 0 {
-                self.deliver(cx, ids, mailbox);
-            }
-        }
-        if marked == 0 && (position.is_some() || client_id.is_some() || broker_id.is_some()) {
-            cx.count(Counter::UnknownAck);
-        }
+        // One message can lie in both mailboxes of this peer: what it was pushed itself comes first.
+        let leased = |mesh: &mut Mesh, no: &MailboxNo| {
+            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_leased(session, is_meant))
+        };
+        let late = |mesh: &mut Mesh, no: &MailboxNo| {
+            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_out(position?))
+        };
+        let found = mailboxes.iter().find_map(|no| Some((*no, leased(self, no)?)));
+        let found = found.or_else(|| mailboxes.iter().find_map(|no| Some((*no, late(self, no)?))));
+        let marked = u8::from(found.is_some());
         cx.note(Level::Debug, || Note::new(Level::Debug, "ws client_ack").with("marked", marked));
+        if let Some((mailbox, item)) = found {
+            self.settle(cx, mailbox, &item.message, Outcome::Delivered);
+            return self.deliver(cx, ids, mailbox);
+        }
+        let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
+        match position.filter(|_| mailboxes.iter().any(stored)) {
+            Some(position) => self.ask(cx, Query::Message(position), Then::LateAck { position, mailboxes }),
+            None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
+            None => {}
+        }
+    }
+
+    /// An acknowledgement of something that is not in memory: the store knows whether it still waits.
+    pub(super) fn late_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        position: Position,
+        mailboxes: [MailboxNo; 2],
+        ended: Ended,
+    ) {
+        let view = match ended {
+            Ended::Found(found) => match *found {
+                Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
+                _ => None,
+            },
+            Ended::Done(_) | Ended::Refused(_) => None,
+        };
+        let waits = |view: &MessageView| {
+            mailboxes.into_iter().find(|no| view.pending.iter().any(|(mailbox, _)| mailbox == no))
+        };
+        match view.and_then(|view| Some((waits(&view)?, view.message))) {
+            Some((mailbox, message)) => {
+                // A page may have brought it in the meantime.
+                if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+                    waiting.take_out(position);
+                }
+                self.settle(cx, mailbox, &message, Outcome::Delivered);
+            }
+            None => cx.count(Counter::UnknownAck),
+        }
     }
 
     /// A delivery ends. The row says so before anybody is told.
@@ -213,25 +248,36 @@ impl Mesh {
             at: cx.now.wall,
             outcome,
         };
-        self.stage(cx, Op::Settle(settled), Then::Settled(settled, message.queued_bytes()));
+        self.end_row(cx, settled, message.queued_bytes());
+    }
+
+    /// Writes that a delivery ended, unless that is being written already.
+    pub(super) fn end_row(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64) {
+        if self.mailbox(settled.mailbox).begin_end(settled.position) {
+            self.stage(cx, Op::Settle(settled), Then::Settled(settled, bytes));
+        }
     }
 
     pub(super) fn settled(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64, ended: &Ended) {
         if let Ended::Refused(_) = ended {
             // The recipient has it: the row must still go, or it would be delivered again after a restart.
-            self.owed.push(settled);
-            self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
-        } else {
-            cx.count(match settled.outcome {
-                Outcome::Delivered => Counter::SettledDelivered,
-                Outcome::Expired => Counter::SettledExpired,
-                Outcome::Dead => Counter::SettledDead,
-            });
+            self.owed.push((settled, bytes));
+            return self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
         }
+        cx.count(match settled.outcome {
+            Outcome::Delivered => Counter::SettledDelivered,
+            Outcome::Expired => Counter::SettledExpired,
+            Outcome::Dead => Counter::SettledDead,
+        });
         self.queued = self.queued.saturating_sub(1);
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
-        if let Some(waiting) = self.mailboxes.get_mut(&settled.mailbox) {
-            waiting.queued = waiting.queued.saturating_sub(1);
+        self.mailbox(settled.mailbox).ended(settled.position);
+    }
+
+    /// Writes once more what the store refused.
+    pub(super) fn repay(&mut self, cx: &mut Cx<'_>) {
+        for (settled, bytes) in std::mem::take(&mut self.owed) {
+            self.stage(cx, Op::Settle(settled), Then::Settled(settled, bytes));
         }
     }
 
@@ -335,7 +381,7 @@ impl Mesh {
         match rows {
             Some(rows) => {
                 let complete = (rows.len() as u64) < limit;
-                waiting.fill(priority, after, rows, complete);
+                waiting.fill(priority, after, rows, complete, window(cx));
                 let member = waiting.member;
                 if self.roster.members.get(&member).is_some_and(|row| row.revoked_at.is_some()) {
                     return self.bury(cx, member);
@@ -356,14 +402,7 @@ impl Mesh {
 
     /// Tries again what the store refused.
     pub(super) fn retry(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) {
-        for settled in std::mem::take(&mut self.owed) {
-            // Its place in the queue was given back when it was refused first.
-            self.queued += 1;
-            if let Some(waiting) = self.mailboxes.get_mut(&settled.mailbox) {
-                waiting.queued += 1;
-            }
-            self.stage(cx, Op::Settle(settled), Then::Settled(settled, 0));
-        }
+        self.repay(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
             self.deliver(cx, ids, mailbox);
@@ -424,10 +463,7 @@ impl Mesh {
         line.legacy = kept;
         let done: std::collections::VecDeque<LegacyPush> = done;
         for LegacyPush { mailbox, position, .. } in done {
-            let item = self
-                .mailboxes
-                .get_mut(&mailbox)
-                .and_then(|waiting| waiting.settle(|m| m.position == position));
+            let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take_out(position));
             if let Some(item) = item {
                 self.settle(cx, mailbox, &item.message, Outcome::Delivered);
                 self.deliver(cx, ids, mailbox);

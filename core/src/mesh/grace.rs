@@ -7,7 +7,7 @@ use crate::ids::MailboxNo;
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Op, PeerState, PresenceKind, SavedStats};
+use crate::store::{Op, PeerState, PresenceKind, Profile, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Wall;
 use crate::wire::mesh::Stats;
@@ -109,21 +109,20 @@ impl Mesh {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
         let Some(row) = self.roster.members.get(&presence.member) else { return };
         let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
+        let (last_groups, last_seen) = (presence.groups.clone(), cx.now.wall);
         let state = match presence.kind {
-            // A `session_hello` restores nothing, so its session must not overwrite what a `hello` gets back.
-            PresenceKind::Session => {
-                PeerState { last_groups: presence.groups.clone(), last_seen: cx.now.wall, ..before }
-            }
+            // A session restores nothing, so it must not overwrite what its member's own connection gets back.
+            PresenceKind::Session => PeerState { last_groups, last_seen, ..before },
             PresenceKind::ControlPlane => PeerState {
-                groups: presence.groups.clone(),
-                last_groups: presence.groups.clone(),
+                groups: last_groups.clone(),
+                last_groups,
                 profile: presence.profile.clone(),
                 visible: presence.visible,
-                // Who says nothing of these on this connection said it on an earlier one.
+                // What this connection did not speak of is as it was.
                 summary: presence.summary.clone().or(before.summary),
                 display_name: Some(presence.display_name.clone()),
                 stats: presence.stats.as_ref().map_or(before.stats, saved),
-                last_seen: cx.now.wall,
+                last_seen,
             },
         };
         let member = presence.member;
@@ -134,17 +133,16 @@ impl Mesh {
     }
 }
 
-/// What is kept of a member of which nothing was said yet.
-fn nothing_saved(at: Wall) -> PeerState {
+fn nothing_saved(last_seen: Wall) -> PeerState {
     PeerState {
         groups: Vec::new(),
         last_groups: Vec::new(),
-        profile: Default::default(),
+        profile: Profile::default(),
         visible: true,
         summary: None,
         display_name: None,
         stats: SavedStats::default(),
-        last_seen: at,
+        last_seen,
     }
 }
 

@@ -4,14 +4,15 @@
 //! the store: `deliver.rs` does.
 //!
 //! *Always holds:* every pending delivery of the mailbox is in `leases`, in a lane's `items`, set `aside`, or in the
-//! store beyond its lane's `tail`; a lane's items are in order of position.
+//! store beyond its lane's `tail`; a lane's items are in order of position. One whose end is being written is in
+//! `ending` instead, and no page brings it back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{MailboxNo, Position};
 use crate::kit::fair::Turns;
-use crate::store::{Message, Outcome, PendingRow, Priority};
+use crate::store::{Message, PendingRow, Priority};
 use crate::surface::SessionId;
 use crate::time::Mono;
 
@@ -47,7 +48,9 @@ pub(crate) struct Mailbox {
     leases: VecDeque<Lease>,
     /// Messages whose only possible taker is the session that sent them.
     aside: Vec<Item>,
-    /// Deliveries that wait or are leased, accepted but uncommitted ones included.
+    /// Deliveries that have ended, although the store may not know it yet.
+    ending: BTreeSet<Position>,
+    /// Deliveries whose rows are not gone from the store, accepted but uncommitted ones included.
     pub queued: u64,
 }
 
@@ -63,6 +66,8 @@ struct Lane {
     more: bool,
     /// A page was asked for.
     loading: bool,
+    /// What `newest` was then: the page shows everything up to it.
+    asked: Position,
 }
 
 /// How much of a lane is kept in memory.
@@ -80,6 +85,7 @@ impl Mailbox {
             turns: Turns::default(),
             leases: VecDeque::new(),
             aside: Vec::new(),
+            ending: BTreeSet::new(),
             queued: 0,
         }
     }
@@ -114,26 +120,35 @@ impl Mailbox {
         lane.more = true;
     }
 
-    /// Takes in a page of the store's that was asked for after that position.
+    /// Takes in a page of the store's that was asked for after that position, as far as the window allows.
     pub(crate) fn fill(
         &mut self,
         priority: Priority,
         after: Position,
         rows: Vec<PendingRow>,
         complete: bool,
+        window: Window,
     ) {
-        let lane = self.lane(priority);
+        let ending = &self.ending;
+        let lane = &mut self.lanes[usize::from(priority.rank())];
         lane.loading = false;
         if after != lane.tail {
             // The lane was unloaded meanwhile: these rows no longer follow what it holds.
             return;
         }
         for row in rows {
-            let position = row.message.position;
-            if position > lane.tail {
-                lane.tail = position;
+            if !lane.items.is_empty() && !lane.has_room(window) {
+                lane.more = true;
+                return;
+            }
+            lane.tail = row.message.position;
+            if !ending.contains(&lane.tail) {
                 lane.push(Item { message: row.message, tries: row.tries });
             }
+        }
+        if complete {
+            // Whatever else was expected up to there has ended in the store.
+            lane.tail = lane.tail.max(lane.asked);
         }
         lane.more = !complete || lane.newest > lane.tail;
     }
@@ -153,7 +168,7 @@ impl Mailbox {
             let lane = self.lane(priority);
             let low = (lane.items.len() as u64) < window.messages.div_ceil(2) && lane.bytes < window.bytes;
             if is_open && lane.more && !lane.loading && low {
-                lane.loading = true;
+                (lane.loading, lane.asked) = (true, lane.newest);
                 return Some((priority, lane.tail, window.messages));
             }
         }
@@ -210,33 +225,53 @@ impl Mailbox {
         gone
     }
 
-    /// Finds a pending delivery by its message, wherever it is in memory, and takes it out.
-    pub(crate) fn settle(&mut self, wanted: impl Fn(&Message) -> bool) -> Option<Item> {
-        if let Some(at) = self.leases.iter().position(|lease| wanted(&lease.item.message)) {
+    /// Takes out what is leased to that session, the oldest that fits.
+    pub(crate) fn take_leased(
+        &mut self,
+        session: SessionId,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Option<Item> {
+        let at = self.leases.iter().position(|one| one.session == session && wanted(&one.item.message))?;
+        self.leases.remove(at).map(|lease| lease.item)
+    }
+
+    /// Takes out a delivery wherever it is in memory. Whoever knows a message's id has it.
+    pub(crate) fn take_out(&mut self, position: Position) -> Option<Item> {
+        if let Some(at) = self.leases.iter().position(|lease| lease.item.position() == position) {
             return self.leases.remove(at).map(|lease| lease.item);
         }
-        if let Some(at) = self.aside.iter().position(|item| wanted(&item.message)) {
+        if let Some(at) = self.aside.iter().position(|item| item.position() == position) {
             return Some(self.aside.remove(at));
         }
         self.lanes.iter_mut().find_map(|lane| {
-            // Only what was pushed before can be acknowledged, and that waits at the front.
-            let at =
-                lane.items.iter().take_while(|item| item.tries > 0).position(|item| wanted(&item.message))?;
+            let at = lane.items.binary_search_by_key(&position, Item::position).ok()?;
             lane.remove(at)
         })
     }
 
-    /// Removes a delivery that waits too long, unless it is leased. False when it is leased.
-    pub(crate) fn expire(&mut self, priority: Priority, position: Position) -> bool {
-        if self.leases.iter().any(|lease| lease.item.position() == position) {
-            return false;
+    /// True when a delivery may wait in the store without being in memory.
+    pub(crate) fn is_partly_stored(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.more)
+    }
+
+    /// A delivery ended: its row is to go. False when it is going already.
+    pub(crate) fn begin_end(&mut self, position: Position) -> bool {
+        self.ending.insert(position)
+    }
+
+    /// The row of a delivery is gone.
+    pub(crate) fn ended(&mut self, position: Position) {
+        self.ending.remove(&position);
+        self.queued = self.queued.saturating_sub(1);
+    }
+
+    /// Removes a delivery that waits too long. False when it is leased, and may still be acknowledged.
+    pub(crate) fn expire(&mut self, position: Position) -> bool {
+        let leased = self.leases.iter().any(|lease| lease.item.position() == position);
+        if !leased {
+            self.take_out(position);
         }
-        self.aside.retain(|item| item.position() != position);
-        let lane = self.lane(priority);
-        if let Some(at) = lane.items.iter().position(|item| item.position() == position) {
-            lane.remove(at);
-        }
-        true
+        !leased
     }
 
     /// Forgets messages that only fill memory while nobody is there to take them; the store has them.
@@ -262,17 +297,6 @@ impl Mailbox {
             lane.bytes = 0;
         }
         items
-    }
-
-    /// How a delivery of this item ends if it may not be pushed any more.
-    pub(crate) fn verdict(item: &Item, deliveries_max: u64, overdue: bool) -> Option<Outcome> {
-        if overdue {
-            Some(Outcome::Expired)
-        } else if u64::from(item.tries) >= deliveries_max {
-            Some(Outcome::Dead)
-        } else {
-            None
-        }
     }
 
     fn lane(&mut self, priority: Priority) -> &mut Lane {
@@ -366,10 +390,10 @@ mod tests {
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), None, "one page at a time");
         // The page was read before 7 was committed, and 7 was committed before the page came.
         mailbox.add(message(7, Priority::Next), true, WINDOW);
-        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true);
+        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true, WINDOW);
         assert_eq!(taken(&mut mailbox), [5, 6]);
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(6), 4)));
-        mailbox.fill(Priority::Next, Position(6), rows(7..=8), true);
+        mailbox.fill(Priority::Next, Position(6), rows(7..=8), true, WINDOW);
         // The page saw 8 before its commit was reported.
         mailbox.add(message(8, Priority::Next), true, WINDOW);
         assert_eq!(taken(&mut mailbox), [7, 8]);
@@ -399,7 +423,7 @@ mod tests {
         mailbox.unload();
         assert_eq!(taken(&mut mailbox), [0; 0]);
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(3), 4)));
-        mailbox.fill(Priority::Next, Position(3), rows(4..=6), true);
+        mailbox.fill(Priority::Next, Position(3), rows(4..=6), true, WINDOW);
         assert_eq!(taken(&mut mailbox), [4, 5, 6]);
     }
 
@@ -413,29 +437,45 @@ mod tests {
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(4), 4)));
         kept.into_iter().for_each(|item| mailbox.put_back(item));
         mailbox.unload();
-        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true);
+        mailbox.fill(Priority::Next, Position(4), rows(5..=6), true, WINDOW);
         assert_eq!(taken(&mut mailbox), [0; 0]);
         assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+    }
+
+    #[test]
+    fn a_page_leaves_out_what_has_ended_and_what_does_not_fit() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.expect(Priority::Next, 6);
+        let small = Window { messages: 2, bytes: 1_000 };
+        assert_eq!(mailbox.page_wanted(OPEN, small), Some((Priority::Next, Position(0), 2)));
+        assert!(mailbox.begin_end(Position(1)) && !mailbox.begin_end(Position(1)));
+        mailbox.fill(Priority::Next, Position(0), rows(1..=6), true, small);
+        assert_eq!(taken(&mut mailbox), [2, 3]);
+        assert_eq!(mailbox.page_wanted(OPEN, small), Some((Priority::Next, Position(3), 2)));
+    }
+
+    #[test]
+    fn what_ended_in_the_store_is_not_asked_for_again() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.add(message(1, Priority::Next), false, WINDOW);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+        mailbox.fill(Priority::Next, Position(0), rows(0..0), true, WINDOW);
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), None);
+        mailbox.add(message(2, Priority::Next), true, WINDOW);
+        assert_eq!(taken(&mut mailbox), [2]);
     }
 
     #[test]
     fn f_del_01_an_acknowledgement_counts_while_leased_and_after_the_lease() {
         let mut mailbox = Mailbox::new(MailboxNo(2));
         mailbox.add(message(1, Priority::Now), true, WINDOW);
-        let mut item = mailbox.take(OPEN).unwrap();
-        item.tries = 1;
+        let item = mailbox.take(OPEN).unwrap();
         mailbox.lend(item, SESSION, Mono::from_nanos(5));
         let lapsed = mailbox.lapsed(Mono::from_nanos(5));
         mailbox.put_back(lapsed.into_iter().next().unwrap().item);
-        assert!(mailbox.settle(|message| message.position == Position(1)).is_some());
-        assert!(mailbox.settle(|message| message.position == Position(1)).is_none());
-    }
-
-    #[test]
-    fn a_message_that_was_never_pushed_cannot_be_acknowledged() {
-        let mut mailbox = Mailbox::new(MailboxNo(2));
-        mailbox.add(message(1, Priority::Now), true, WINDOW);
-        assert!(mailbox.settle(|_| true).is_none());
+        assert!(mailbox.take_leased(SESSION, |_| true).is_none());
+        assert!(mailbox.take_out(Position(1)).is_some());
+        assert!(mailbox.take_out(Position(1)).is_none());
     }
 
     #[test]

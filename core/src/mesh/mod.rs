@@ -2,7 +2,7 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs` |
+//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs`; who may not: `refusal.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
@@ -26,6 +26,7 @@ mod mailbox;
 mod presence;
 mod profile;
 mod quota;
+mod refusal;
 mod residence;
 mod retention;
 mod roster;
@@ -49,8 +50,9 @@ use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Mono;
 
 pub(crate) use enrol::JoinCall;
-pub(crate) use hello::{Greeting, Refusal};
+pub(crate) use hello::Greeting;
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
+pub(crate) use refusal::Refusal;
 pub(crate) use status::Status;
 
 /// The context of a call into this surface.
@@ -92,6 +94,8 @@ pub(crate) enum Then {
     Settled(Settled, u64),
     /// A page of a lane was read.
     Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
+    /// A message was looked up because of an acknowledgement for one of these mailboxes.
+    LateAck { position: Position, mailboxes: [MailboxNo; 2] },
     /// A message was looked up for `message_status`.
     Status(Box<answers::StatusAsked>),
     /// An invite was looked up for somebody who wants to join, or spent.
@@ -147,8 +151,8 @@ struct Mesh {
     queued_bytes: u64,
     /// Continuations that have not come back.
     outstanding: u64,
-    /// Writes that the store refused and that must still happen.
-    owed: Vec<Settled>,
+    /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
+    owed: Vec<(Settled, u64)>,
     next_ping: u64,
 }
 
@@ -295,6 +299,7 @@ impl Meshes {
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
         self.draining = true;
         for mesh in self.resident.values_mut() {
+            mesh.repay(cx);
             mesh.end_all(cx);
         }
     }

@@ -158,6 +158,7 @@ impl Mesh {
             Then::Page { mailbox, priority, after, limit } => {
                 self.page_read(cx, ids, mailbox, priority, after, limit, ended);
             }
+            Then::LateAck { position, mailboxes } => self.late_ack(cx, position, mailboxes, ended),
             Then::Status(asked) => self.status_found(cx, &asked, ended),
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),

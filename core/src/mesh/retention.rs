@@ -82,9 +82,8 @@ impl Mesh {
     /// A delivery waited too long. One that is leased may still be acknowledged, and is looked at again later.
     fn expire(&mut self, cx: &mut Cx<'_>, row: &OverdueRow) {
         let cursor = row.cursor;
-        if self.mailbox(cursor.mailbox).expire(cursor.priority, cursor.position) {
-            let settled = expired(cx, row);
-            self.stage(cx, Op::Settle(settled), super::Then::Settled(settled, row.bytes));
+        if self.mailbox(cursor.mailbox).expire(cursor.position) {
+            self.end_row(cx, expired(cx, row), row.bytes);
         }
     }
 }

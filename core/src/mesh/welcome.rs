@@ -4,8 +4,9 @@
 //! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded, so that
 //! a copy of it is refused from then on.
 
-use super::hello::{Greeting, Proof, Refusal};
+use super::hello::{Greeting, Proof};
 use super::presence::{Line, Link, Presence};
+use super::refusal::{Refusal, refuse};
 use super::residence::Waiting;
 use super::seat::{Seat, Swap, Swaps};
 use super::status::{Source, Standing};
@@ -17,7 +18,7 @@ use crate::note::{Level, Note};
 use crate::stats::{Counter, Gauge};
 use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, StoreError};
 use crate::surface::{Effect, Peer, PresenceNo, SessionId};
-use crate::wire::mesh::{ErrorFrame, HelloAck, HelloPeer, MemberProfile};
+use crate::wire::mesh::{HelloAck, HelloPeer, MemberProfile};
 
 /// A hello that is being recorded.
 #[derive(Debug)]
@@ -30,20 +31,6 @@ pub(crate) struct Joining {
 }
 
 impl Greeting {
-    pub(super) fn peer(&self) -> &HelloPeer {
-        match self {
-            Greeting::Hello(hello) => &hello.named,
-            Greeting::Session(hello) => &hello.named,
-        }
-    }
-
-    fn kind(&self) -> PresenceKind {
-        match self {
-            Greeting::Hello(_) => PresenceKind::ControlPlane,
-            Greeting::Session(_) => PresenceKind::Session,
-        }
-    }
-
     pub(super) fn sends_only(&self) -> bool {
         let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
         self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
@@ -71,15 +58,19 @@ impl Meshes {
             .and_then(|()| greeting.verify(cx.now.wall, &cx.config.limits));
         match judged {
             Ok(proof) => self.visit(cx, id, Waiting::Hello { session, greeting, proof }),
-            Err(refusal) => refuse(cx, session, &refusal),
+            Err(refusal) => refuse(cx, session, &greeting, &refusal),
         }
     }
 
     /// The mesh somebody waits for is not there, or cannot be looked up.
     pub(super) fn turn_away(&mut self, cx: &mut Cx<'_>, waiting: Waiting, error: Option<&StoreError>) {
         match (waiting, error) {
-            (Waiting::Hello { session, greeting, .. }, None) => refuse(cx, session, &greeting.no_member()),
-            (Waiting::Hello { session, .. }, Some(_)) => refuse(cx, session, &no_store()),
+            (Waiting::Hello { session, greeting, .. }, None) => {
+                refuse(cx, session, &greeting, &greeting.no_member());
+            }
+            (Waiting::Hello { session, greeting, .. }, Some(_)) => {
+                refuse(cx, session, &greeting, &Refusal::no_store());
+            }
             (Waiting::Join { session, .. }, error) => enrol::turn_away(cx, session, error),
             (Waiting::Admin { session, .. }, error) => super::admin::turn_away(cx, session, error),
         }
@@ -91,7 +82,7 @@ impl Mesh {
     pub(super) fn welcome(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting, proof: Proof) {
         let member = match self.admit(cx, &greeting) {
             Ok(member) => member,
-            Err(refusal) => return refuse(cx, session, &refusal),
+            Err(refusal) => return refuse(cx, session, &greeting, &refusal),
         };
         let peer = greeting.peer();
         let name = peer.display_name.clone().filter(|name| !name.is_empty());
@@ -136,17 +127,12 @@ impl Mesh {
         let mailbox = match ended {
             Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
             Ended::Done(Reply::KeyTaken) => Err(Refusal::foreign_session_key()),
-            Ended::Done(Reply::Replayed) => Err(Refusal::new(
-                "replayed",
-                "this hello was used before: sign one with the current time",
-                Fault::Replayed,
-                Counter::RejectedReplayed,
-            )),
-            Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(no_store()),
+            Ended::Done(Reply::Replayed) => Err(Refusal::replayed()),
+            Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(Refusal::no_store()),
         };
         let seated = self.joining.remove(&joining.session);
         let mailbox = match mailbox {
-            Err(refusal) => return refuse(cx, joining.session, &refusal),
+            Err(refusal) => return refuse(cx, joining.session, &joining.greeting, &refusal),
             Ok(mailbox) => mailbox,
         };
         self.know_session(&joining, mailbox);
@@ -159,7 +145,7 @@ impl Mesh {
         match still {
             Err(refusal) => {
                 self.disown(cx, joining.presence);
-                refuse(cx, joining.session, &refusal);
+                refuse(cx, joining.session, &joining.greeting, &refusal);
             }
             Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
         }
@@ -192,15 +178,8 @@ impl Mesh {
             let online = self.roster.listed().filter(|presence| presence.line().is_some()).count();
             (online, cx.config.limits.connections_per_mesh_max())
         };
-        if takes_over || (taken as u64) < max {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            "capacity",
-            "mesh at connection capacity",
-            Fault::Capacity,
-            Counter::RejectedCapacity,
-        ))
+        let taken = taken as u64;
+        if takes_over || taken < max { Ok(()) } else { Err(Refusal::capacity(taken, max)) }
     }
 
     /// Rows 6 to 8: membership, and whose the keys are.
@@ -209,12 +188,7 @@ impl Mesh {
         let member =
             key.and_then(|key| self.roster.member_by_key(&key)).ok_or_else(|| greeting.no_member())?;
         if member.revoked_at.is_some() {
-            return Err(Refusal::new(
-                "revoked",
-                format!("You've been removed from \"{}\". Contact the mesh owner to rejoin.", self.row.name),
-                Fault::Banned,
-                Counter::RejectedRevoked,
-            ));
+            return Err(Refusal::revoked(&self.row.name));
         }
         if let Greeting::Session(hello) = greeting
             && hello.parent_member_id.as_deref().is_some_and(|id| !id.is_empty() && id != member.id.as_str())
@@ -233,12 +207,12 @@ impl Mesh {
             }
         }
         if !fits(greeting.peer(), cx) {
-            return Err(Refusal::unreadable(greeting.kind() == PresenceKind::Session));
+            return Err(Refusal::unreadable(greeting.kind()));
         }
         if let Seat::Same(no) = self.seat_for(greeting, member.no)
             && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
         {
-            return Err(conflict());
+            return Err(Refusal::conflict());
         }
         Ok(member.no)
     }
@@ -255,7 +229,7 @@ impl Mesh {
         match self.seat_for(&greeting, member) {
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
-                self.replace(cx, ids, no);
+                self.replace(cx, ids, no, &greeting);
                 self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
             }
             Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
@@ -281,7 +255,7 @@ impl Mesh {
             if swaps == Some(Swap::Held) {
                 cx.end(old, Fault::SessionConflict);
                 self.gone(cx, ids, no, old);
-                return refuse(cx, session, &conflict());
+                return refuse(cx, session, greeting, &Refusal::conflict());
             }
             cx.end(old, Fault::SessionReplaced);
             self.release(cx, no, old);
@@ -305,22 +279,30 @@ impl Mesh {
         presence.link = Link::Online(line);
         let (id, name, member) = (presence.id.clone(), presence.display_name.clone(), presence.member);
         cx.note(Level::Info, || {
-            Note::new(Level::Info, "ws hello reattach (lease)").with("presence_id", id.as_str())
+            let text = match greeting.kind() {
+                PresenceKind::ControlPlane => "ws hello reattach (lease)",
+                PresenceKind::Session => "session_hello reattach",
+            };
+            Note::new(Level::Info, text)
+                .with("presence_id", id.as_str())
+                .with("session_pubkey", prefix(greeting.session_key()))
+                .with("session_id", peer.session_id.as_str())
+                .with("was", if replaced.is_some() { "online" } else { "offline" })
         });
-        let peer = Peer { mesh: self.no, presence: no };
-        cx.effects.list.push(Effect::Bind { session, peer });
+        let bound = Peer { mesh: self.no, presence: no };
+        cx.effects.list.push(Effect::Bind { session, peer: bound });
+        let (row, by_member) =
+            (self.roster.members.get(&member), greeting.kind() == PresenceKind::ControlPlane);
         let ack = HelloAck {
             presence_id: id.as_str(),
             member_display_name: &name,
-            member_profile: (greeting.kind() == PresenceKind::ControlPlane)
-                .then(|| self.roster.members.get(&member).map(profile))
-                .flatten(),
+            member_profile: row.filter(|_| by_member).map(member_profile),
             restored: false,
             last_summary: None,
             last_seen_at: None,
             restored_groups: None,
             restored_stats: None,
-            services: (greeting.kind() == PresenceKind::ControlPlane).then_some([]),
+            services: by_member.then_some([]),
             queued: self.queued_for(no),
         };
         cx.tell(session, &ack);
@@ -361,6 +343,7 @@ impl Mesh {
             .with("member", presence.display_name.as_str())
             .with("presence_id", presence.id.as_str())
             .with("session_id", presence.session_id.as_str())
+            .with("session_pubkey", prefix(presence.session_key))
             .with("restored", ack_text.restored)
         });
         cx.effects.list.push(Effect::Bind { session, peer: Peer { mesh: self.no, presence: no } });
@@ -394,10 +377,17 @@ impl Mesh {
     }
 
     /// Another session of the same place takes over: the old one goes without a word to the others.
-    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
+    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) {
         let Some(old) = self.roster.presence(no) else { return };
         let (session, id) = (old.session(), old.id.clone());
-        cx.note(Level::Info, || Note::new(Level::Info, "hello dedup").with("old_presence", id.as_str()));
+        cx.note(Level::Info, || {
+            let text = match by.kind() {
+                PresenceKind::ControlPlane => "hello dedup",
+                PresenceKind::Session => "session_hello dedup",
+            };
+            let note = Note::new(Level::Info, text).with("old_presence", id.as_str());
+            note.with("session_id", by.peer().session_id.as_str())
+        });
         if let Some(session) = session {
             cx.end(session, Fault::SessionReplaced);
             self.release(cx, no, session);
@@ -416,40 +406,6 @@ impl Mesh {
             self.stage(cx, Op::EndPresences { ids, at }, Then::Nothing);
         }
     }
-}
-
-/// Refuses a hello: the `error` frame, then the close.
-pub(crate) fn refuse(cx: &mut Cx<'_>, session: SessionId, refusal: &Refusal) {
-    let server_time = (refusal.fault == Fault::TimestampSkew).then_some(cx.now.wall.as_millis());
-    let frame =
-        ErrorFrame { code: refusal.code, message: &refusal.message, id: None, request: None, server_time };
-    cx.tell(session, &frame);
-    cx.end(session, refusal.fault);
-    cx.count(refusal.counter);
-    let (level, text) = match refusal.fault {
-        Fault::Banned => (Level::Info, "hello rejected: revoked"),
-        Fault::Capacity => (Level::Warn, "mesh at capacity"),
-        _ => (Level::Warn, "hello sig rejected"),
-    };
-    cx.note(level, || Note::new(level, text).with("reason", refusal.code));
-}
-
-fn no_store() -> Refusal {
-    Refusal::new(
-        "overloaded",
-        "the store does not answer: come back later",
-        Fault::Overloaded,
-        Counter::RejectedStore,
-    )
-}
-
-fn conflict() -> Refusal {
-    Refusal::new(
-        "session_conflict",
-        "two clients keep replacing each other under this session",
-        Fault::SessionConflict,
-        Counter::RejectedConflict,
-    )
 }
 
 fn line(cx: &Cx<'_>, session: SessionId, peer: &HelloPeer) -> Line {
@@ -531,7 +487,7 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
     HelloAck {
         presence_id: presence.id.as_str(),
         member_display_name: &presence.display_name,
-        member_profile: Some(profile(row)),
+        member_profile: Some(member_profile(row)),
         restored: state.is_some(),
         last_summary: state.and_then(|state| state.summary.as_deref()),
         last_seen_at: state.map(|state| state.last_seen.iso()),
@@ -544,12 +500,17 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
     }
 }
 
-fn profile(row: &MemberRow) -> MemberProfile<'_> {
+fn member_profile(row: &MemberRow) -> MemberProfile<'_> {
     MemberProfile {
         role_tag: row.role_tag.as_deref(),
         groups: &row.default_groups,
         message_mode: &row.message_mode,
     }
+}
+
+/// What the log shows of a key.
+fn prefix(key: Option<PublicKey>) -> Option<String> {
+    key.map(|key| key.hex().chars().take(12).collect())
 }
 
 impl Presence {
