@@ -17,6 +17,8 @@ use crate::peer::{Identity, Letters, Said, acknowledge};
 use self::crowd::{Crowd, Heard};
 use self::server::{Server, Usage};
 
+pub use self::server::Cpu;
+
 /// Members of one mesh: what a mesh takes by default.
 const MESH_MEMBERS: u64 = 100;
 /// From the last send to the last delivery.
@@ -60,7 +62,7 @@ pub struct Outcome {
     /// The measured time.
     pub elapsed: Duration,
     /// Time the broker spent on a processor meanwhile.
-    pub cpu: Duration,
+    pub cpu: Cpu,
     /// Its commits meanwhile.
     pub commits: u64,
     /// Bytes it handed to the disk meanwhile.
@@ -188,7 +190,7 @@ impl Load {
         outcome.elapsed = began.elapsed();
         outcome.messages = self.received - received;
         let end = Mark::take(server)?;
-        outcome.cpu = end.usage.cpu.saturating_sub(mark.usage.cpu);
+        outcome.cpu = end.usage.cpu.since(mark.usage.cpu);
         outcome.commits = end.commits - mark.commits;
         outcome.disk_bytes = end.usage.disk_bytes - mark.usage.disk_bytes;
         outcome.switches = end.usage.switches.saturating_sub(mark.usage.switches);

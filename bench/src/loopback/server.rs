@@ -29,14 +29,39 @@ pub(super) struct Server {
 /// What the system says of a process at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
-    /// Time on a processor, in user and kernel mode together.
-    pub(super) cpu: Duration,
+    /// Time on a processor.
+    pub(super) cpu: Cpu,
     /// Resident memory, in bytes.
     pub(super) rss_bytes: u64,
     /// Bytes handed to the disk.
     pub(super) disk_bytes: u64,
     /// Times it gave up a processor by itself, over all threads.
     pub(super) switches: u64,
+}
+
+/// Time that a process spent on a processor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    /// All of it.
+    pub whole: Duration,
+    /// The part of it inside the kernel.
+    pub kernel: Duration,
+    /// The part of it on the threads of shards.
+    pub shards: Duration,
+    /// The part of it on the threads that write to the store.
+    pub store: Duration,
+}
+
+impl Cpu {
+    /// What was spent since an earlier look.
+    pub(super) fn since(self, earlier: Cpu) -> Cpu {
+        Cpu {
+            whole: self.whole.saturating_sub(earlier.whole),
+            kernel: self.kernel.saturating_sub(earlier.kernel),
+            shards: self.shards.saturating_sub(earlier.shards),
+            store: self.store.saturating_sub(earlier.store),
+        }
+    }
 }
 
 impl Server {
@@ -76,19 +101,22 @@ impl Server {
     /// When it is gone.
     pub(super) fn usage(&self) -> io::Result<Usage> {
         let home = format!("/proc/{}", self.child.id());
-        let stat = fs::read_to_string(format!("{home}/stat"))?;
-        // The program's name stands in brackets and may hold anything, so fields are counted from its end.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-        let status = fs::read_to_string(format!("{home}/status"))?;
-        let io = fs::read_to_string(format!("{home}/io"))?;
+        let [user, kernel] = times(&fs::read_to_string(format!("{home}/stat"))?);
+        let mut cpu = Cpu { whole: user + kernel, kernel, ..Cpu::default() };
         let mut switches = 0;
         for task in fs::read_dir(format!("{home}/task"))? {
-            let status = fs::read_to_string(task?.path().join("status")).unwrap_or_default();
+            let task = task?.path();
+            let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+            let spent: Duration = times(&stat).iter().sum();
+            cpu.shards += if stat.contains("(shard-") { spent } else { Duration::ZERO };
+            cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
+            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
             switches += number(&status, "voluntary_ctxt_switches:");
         }
+        let status = fs::read_to_string(format!("{home}/status"))?;
+        let io = fs::read_to_string(format!("{home}/io"))?;
         Ok(Usage {
-            cpu: Duration::from_secs(u64::from(ticks(11) + ticks(12))) / TICKS_A_SECOND,
+            cpu,
             rss_bytes: number(&status, "VmRSS:") * 1_024,
             disk_bytes: number(&io, "write_bytes:"),
             switches,
@@ -139,6 +167,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Time in user and in kernel mode, from the system's line about a process or a thread.
+fn times(stat: &str) -> [Duration; 2] {
+    // The name stands in brackets and may hold anything, so fields are counted from its end.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    [11, 12].map(|place| {
+        let ticks = fields.get(place).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        Duration::from_secs(ticks) / TICKS_A_SECOND
+    })
 }
 
 /// The number behind a label, whatever follows it on its line.

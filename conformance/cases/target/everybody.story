@@ -8,6 +8,7 @@ bob connects
 bob.s1 connects
 carl.s1 connects
 carl.s1 drops
+metric broker_connections_active 4
 ann tells * "hello all" as c1
 # bob, bob.s1, carl.s1 in grace, dora.
 ann sees ack {id: c1, queued: true, messageId: $m, recipients: 4, online: 2}

@@ -18,6 +18,7 @@ bob.s2 sees nothing
 
 # Its own connection goes: the newest takes over.
 bob drops
+metric broker_connections_active 3
 ann tells bob "newest again" as c3
 bob.s2 hears "newest again"
 bob.s2 acks

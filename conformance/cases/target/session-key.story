@@ -11,6 +11,7 @@ bob.s1 hears "you"
 bob.s1 acks
 bob.s1 sees nothing
 bob.s1 drops
+metric broker_connections_active 2
 ann tells bob.s1 "you again" as c2
 ann sees ack {id: c2, queued: true, recipients: 1, online: 0}
 bob sees nothing

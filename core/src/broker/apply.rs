@@ -68,10 +68,9 @@ impl Broker {
             Effect::TellMany { sessions, text } => self.tell_many(now, &sessions, &arena[text], todo),
             Effect::Answer { session: SessionId(id), status, body } => {
                 let headers = vec![("Content-Type", "application/json".to_owned())];
-                let mut response = Response { status, headers, body };
+                let response = Response { status, headers, body };
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    super::routes::finish(&mut response, client);
-                    broker.respond(now, id, client, &response, todo);
+                    broker.respond(now, id, client, response, todo);
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
@@ -118,13 +117,14 @@ impl Broker {
         now: Now,
         id: ConnId,
         client: &mut Client,
-        response: &Response,
+        mut response: Response,
         todo: &mut Outputs,
     ) {
         client.bound = Bound::Closing;
         self.leave_lobby(id, client);
         self.timers.disarm(Timer::Hello(id));
-        client.connection.respond(now.mono, response, id, todo);
+        super::routes::finish(&mut response, client);
+        client.connection.respond(now.mono, &response, id, todo);
         if client.ended {
             client.connection.ended(now.mono, id, todo);
         }

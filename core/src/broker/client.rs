@@ -91,7 +91,7 @@ impl Broker {
             Event::Request(request) => self.route(now, id, client, &request, todo),
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);
-                self.respond(now, id, client, &response, todo);
+                self.respond(now, id, client, *response, todo);
             }
             Event::Message(text) => self.message(now, id, client, &text, todo),
             Event::Pong(payload) => {

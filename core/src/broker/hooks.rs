@@ -54,7 +54,7 @@ impl Broker {
         self.stats.count(Counter::HookRequests);
         match self.judge_hook(now, client, request) {
             Ok(hook) => self.ask_hook(now, id, client, hook, todo),
-            Err(response) => self.respond(now, id, client, &response, todo),
+            Err(response) => self.respond(now, id, client, response, todo),
         }
     }
 
@@ -98,7 +98,7 @@ impl Broker {
         let missing = self.others().count();
         if missing == 0 {
             let response = self.decide_hook(now, hook, &found, todo);
-            return self.respond(now, id, client, &response, todo);
+            return self.respond(now, id, client, response, todo);
         }
         client.bound = Bound::Answering;
         let ask = self.hooks.next;
@@ -120,7 +120,7 @@ impl Broker {
         let Some(Asked { conn, hook, found, .. }) = self.hooks.asked.remove(&ask) else { return };
         let response = self.decide_hook(now, hook, &found, todo);
         self.with_client(now, conn, todo, |broker, client, todo| {
-            broker.respond(now, conn, client, &response, todo);
+            broker.respond(now, conn, client, response, todo);
         });
     }
 

@@ -98,7 +98,7 @@ impl Broker {
             Bound::Peer(_) | Bound::Closing => {}
             Bound::Answering | Bound::Moving(_) => {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
-                broker.respond(now, id, client, &late, todo);
+                broker.respond(now, id, client, late, todo);
             }
             Bound::Lobby | Bound::Joining(_) if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
@@ -106,7 +106,7 @@ impl Broker {
             }
             Bound::Lobby | Bound::Joining(_) => {
                 let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };
-                broker.respond(now, id, client, &late, todo);
+                broker.respond(now, id, client, late, todo);
             }
         });
     }

@@ -56,19 +56,7 @@ impl Broker {
             }
             _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
         };
-        self.respond_finished(now, id, client, response, todo);
-    }
-
-    fn respond_finished(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        client: &mut Client,
-        mut response: Response,
-        todo: &mut Outputs,
-    ) {
-        finish(&mut response, client);
-        self.respond(now, id, client, &response, todo);
+        self.respond(now, id, client, response, todo);
     }
 
     /// The last address that a trusted proxy did not add itself.
@@ -112,7 +100,7 @@ impl Broker {
             self.stats.count(Counter::ForeignOrigin);
             let body = b"origin not allowed: list it in PEERMESH_ALLOWED_ORIGINS".to_vec();
             let response = Response { status: 403, headers: Vec::new(), body };
-            return self.respond(now, id, client, &response, todo);
+            return self.respond(now, id, client, response, todo);
         }
         self.stats.count(Counter::ConnectionsTotal);
         client.connection.accept(now.mono, accept, id, todo);
@@ -157,7 +145,7 @@ impl Broker {
             };
             let headers = vec![("Content-Type", kind.to_owned())];
             let response = Response { status: 200, headers, body: page.to_vec() };
-            broker.respond_finished(now, id, client, response, todo);
+            broker.respond(now, id, client, response, todo);
         });
     }
 
@@ -167,7 +155,7 @@ impl Broker {
             Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call)), todo),
             Err(error) => {
                 let response = json(400, &json!({ "ok": false, "error": error }));
-                self.respond_finished(now, id, client, response, todo);
+                self.respond(now, id, client, response, todo);
             }
         }
     }
@@ -194,7 +182,7 @@ impl Broker {
                 if matches!(response.status, 401 | 429) {
                     self.stats.count(Counter::BadToken);
                 }
-                self.respond_finished(now, id, client, response, todo);
+                self.respond(now, id, client, response, todo);
             }
         }
     }

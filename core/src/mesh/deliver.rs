@@ -21,7 +21,6 @@ const PUSH_OVERHEAD_BYTES: usize = 1_024;
 impl Mesh {
     /// Pushes what a mailbox may be pushed: called whenever that may have changed.
     pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
-        let window = window(cx);
         loop {
             let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
             let (taker, open) = (taker.no, taker.standing.open_lanes());
@@ -32,12 +31,8 @@ impl Mesh {
             if !self.has_room(taker) {
                 return;
             }
-            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
-            let page = waiting.page_wanted(open, window);
-            let item = waiting.take(open);
-            if let Some((priority, after, limit)) = page {
-                self.ask_page(cx, mailbox, priority, after, limit);
-            }
+            self.ask_pages(cx, mailbox, open);
+            let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take(open));
             let Some(item) = item else { return };
             self.push(cx, ids, mailbox, taker, item);
         }
@@ -337,26 +332,20 @@ impl Mesh {
             for item in waiting.empty() {
                 self.settle(cx, mailbox, &item.message, Outcome::Dead);
             }
-            let window = window(cx);
-            while let Some((priority, after, limit)) =
-                self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.page_wanted([true; 3], window))
-            {
-                self.ask_page(cx, mailbox, priority, after, limit);
-            }
+            self.ask_pages(cx, mailbox, [true; 3]);
         }
     }
 
-    fn ask_page(
-        &mut self,
-        cx: &mut Cx<'_>,
-        mailbox: MailboxNo,
-        priority: Priority,
-        after: Position,
-        limit: u64,
-    ) {
-        let page = u32::try_from(limit).unwrap_or(u32::MAX);
-        let query = Query::Pending { mailbox, priority, after, limit: page };
-        self.ask(cx, query, Then::Page { mailbox, priority, after, limit });
+    /// Asks for the next page of every lane that runs low.
+    fn ask_pages(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, open: [bool; 3]) {
+        let window = window(cx);
+        while let Some((priority, after, limit)) =
+            self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.page_wanted(open, window))
+        {
+            let page = u32::try_from(limit).unwrap_or(u32::MAX);
+            let query = Query::Pending { mailbox, priority, after, limit: page };
+            self.ask(cx, query, Then::Page { mailbox, priority, after, limit });
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "a page is named by what was asked for")]
@@ -458,6 +447,10 @@ impl Mesh {
         let Ok(token) = payload.try_into().map(u64::from_be_bytes) else { return };
         let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
         let Some(line) = line.filter(|line| line.session == session) else { return };
+        if !line.legacy.iter().any(|push| push.pinged == Some(token)) {
+            // No ping of ours, or one whose pong came before.
+            return;
+        }
         let (done, kept) =
             line.legacy.drain(..).partition(|push| push.pinged.is_some_and(|pinged| pinged <= token));
         line.legacy = kept;

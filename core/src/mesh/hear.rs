@@ -22,15 +22,16 @@ impl Mesh {
             return self.send(cx, positions, draining, (no, session), send);
         }
         let Some(ids) = &positions.ids else { return };
+        if let Inbound::ClientAck(ack) = &message {
+            let (broker, client) = (ack.broker_message_id.as_deref(), ack.client_message_id.as_deref());
+            return self.client_ack(cx, ids, no, broker, client);
+        }
         let named = Named::of_rpc(text);
         let request = named.request.as_deref();
         let peer = (no, session);
         match message {
-            Inbound::Send(_) => {}
-            Inbound::ClientAck(ack) => {
-                let (broker, client) = (ack.broker_message_id.as_deref(), ack.client_message_id.as_deref());
-                self.client_ack(cx, ids, no, broker, client);
-            }
+            // Both went their ways above, before a name was looked for that they do not have.
+            Inbound::Send(_) | Inbound::ClientAck(_) => {}
             Inbound::SetStatus(wish) => self.set_status(cx, ids, peer, &wish, request),
             Inbound::SetSummary(wish) => {
                 self.set_summary(cx, peer, &wish.summary.unwrap_or_default(), request);

@@ -68,6 +68,8 @@ struct Lane {
     loading: bool,
     /// What `newest` was then: the page shows everything up to it.
     asked: Position,
+    /// The last page could not be read.
+    unread: bool,
 }
 
 /// How much of a lane is kept in memory.
@@ -131,7 +133,7 @@ impl Mailbox {
     ) {
         let ending = &self.ending;
         let lane = &mut self.lanes[usize::from(priority.rank())];
-        lane.loading = false;
+        (lane.loading, lane.unread) = (false, false);
         if after != lane.tail {
             // The lane was unloaded meanwhile: these rows no longer follow what it holds.
             return;
@@ -155,7 +157,8 @@ impl Mailbox {
 
     /// A page could not be read; it will be asked for again.
     pub(crate) fn unfilled(&mut self, priority: Priority) {
-        self.lane(priority).loading = false;
+        let lane = self.lane(priority);
+        (lane.loading, lane.unread) = (false, true);
     }
 
     /// The page to ask for next among the lanes that may be delivered, if one runs low.
@@ -175,11 +178,15 @@ impl Mailbox {
         None
     }
 
-    /// Takes the message whose turn it is among the lanes that may be delivered.
+    /// Takes the message whose turn it is among the lanes that may be delivered. A lane whose page is on its way
+    /// keeps its turn, or the others would pass it (I7).
     pub(crate) fn take(&mut self, open: [bool; 3]) -> Option<Item> {
-        let waiting = [0, 1, 2].map(|lane| open[lane] && !self.lanes[lane].items.is_empty());
-        let lane = self.turns.pick(waiting)?;
-        self.lanes[lane].pop()
+        let waiting = [0, 1, 2].map(|lane| open[lane] && self.lanes[lane].waits());
+        let mut turns = self.turns;
+        let lane = turns.pick(waiting)?;
+        let item = self.lanes[lane].pop()?;
+        self.turns = turns;
+        Some(item)
     }
 
     /// Puts a message back to where it came from, ahead of everything later.
@@ -305,6 +312,11 @@ impl Mailbox {
 }
 
 impl Lane {
+    /// True when something is there, or about to be.
+    fn waits(&self) -> bool {
+        !self.items.is_empty() || self.loading && !self.unread
+    }
+
     fn has_room(&self, window: Window) -> bool {
         (self.items.len() as u64) < window.messages && self.bytes < window.bytes
     }
