@@ -1,5 +1,5 @@
 story: what a peer says of itself has bounds, and every request that names itself is answered under its name
-covers: mesh protocol 0; mesh protocol 3.5; f_jsn_02
+covers: mesh protocol 3.5; f_jsn_02
 limits text_bytes_max=64
 let long = "x"*65
 
