@@ -83,6 +83,35 @@ fn every_limit_that_a_page_names_exists() {
 const NO_LIMIT: &[&str] = &["last_pong_ago_ms", "jump_ms", "latency_ms", "max_message_bytes"];
 
 #[test]
+fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_the_code() {
+    let page = read(&root().join("docs/protocol/mesh.md"));
+    let (_, logs) = page.split_once("| `msg` | Level | Fields |").expect("a table of log records");
+    let told: BTreeSet<&str> = logs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let mut sources = Vec::new();
+    for folder in ["core/src", "cli/src", "runtime-smol/src"] {
+        collect(&root().join(folder), "rs", &mut sources);
+    }
+    let code: Vec<String> = sources
+        .iter()
+        .map(|source| read(source).split("#[cfg(test)]").next().unwrap_or("").to_owned())
+        .collect();
+    for text in &told {
+        assert!(code.iter().any(|source| source.contains(&format!("\"{text}\""))), "nothing logs {text:?}");
+    }
+    for made in code.iter().flat_map(|source| source.split("Note::new(").skip(1)) {
+        let text = made
+            .split_once(", \"")
+            .filter(|(level, _)| level.trim().starts_with("Level::") && level.len() < 40);
+        let Some(text) = text.and_then(|(_, rest)| rest.split('"').next()) else { continue };
+        assert!(told.contains(text), "the protocol's section 9.2 lacks {text:?}");
+    }
+}
+
+#[test]
 fn every_link_between_pages_leads_somewhere() {
     let mut pages = Vec::new();
     collect(&root().join("docs"), "md", &mut pages);

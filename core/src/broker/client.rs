@@ -8,7 +8,7 @@ use super::{Broker, Timer};
 use crate::config::Limits;
 use crate::conn::{Chunk, Connection, Event, Lapse};
 use crate::fault::Fault;
-use crate::ids::{ConnId, MeshId};
+use crate::ids::{ConnId, MeshId, PresenceId};
 use crate::kit::bucket::Bucket;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
@@ -183,9 +183,11 @@ impl Broker {
                     broker.end(now, id, client, fault, todo);
                 }
                 Some(Lapse::Dead) => {
-                    if matches!(client.bound, Bound::Peer(_)) {
+                    if let Bound::Peer(peer) = client.bound {
                         let ago = now.mono.millis_since(client.connection.last_pong());
-                        let note = Note::new(Level::Warn, "ws stale terminate").with("last_pong_ago_ms", ago);
+                        let note = Note::new(Level::Warn, "ws stale terminate")
+                            .with("presence_id", broker.meshes.presence_id(peer).map(PresenceId::as_str))
+                            .with("last_pong_ago_ms", ago);
                         broker.notes.push(note);
                     }
                     broker.depart(now, id, client);

@@ -123,9 +123,7 @@ impl Mesh {
             (Enrolling::Made { session, mut row }, Ended::Done(Reply::Enrolled { mailbox })) => {
                 row.no = mailbox;
                 cx.answer(session, 200, &json!({ "ok": true, "memberId": row.id.as_str() }));
-                cx.note(Level::Info, || {
-                    Note::new(Level::Info, "join").with("pubkey", &row.key.hex()[..12]).with("ok", true)
-                });
+                note_member(cx, &row.key, false);
                 self.roster.add_member(*row);
                 self.row.members += 1;
             }
@@ -196,6 +194,7 @@ impl Mesh {
         };
         let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
         cx.answer(session, 200, &body);
+        note_member(cx, key, true);
         true
     }
 }
@@ -210,7 +209,17 @@ pub(super) fn turn_away(cx: &mut Cx<'_>, session: SessionId, error: Option<&Stor
 
 fn refuse(cx: &mut Cx<'_>, session: SessionId, error: &'static str) {
     cx.answer(session, 400, &json!({ "ok": false, "error": error }));
-    cx.note(Level::Info, || Note::new(Level::Info, "join").with("ok", false).with("error", error));
+    cx.note(Level::Info, || note().with("ok", false).with("error", error));
+}
+
+fn note_member(cx: &mut Cx<'_>, key: &PublicKey, already: bool) {
+    cx.note(Level::Info, || {
+        note().with("ok", true).with("pubkey", &key.hex()[..12]).with("already_member", already)
+    });
+}
+
+fn note() -> Note {
+    Note::new(Level::Info, "join").with("route", "/join")
 }
 
 /// A stamp in whole Unix seconds, as invites carry it.

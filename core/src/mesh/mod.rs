@@ -38,7 +38,7 @@ mod welcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PublicKey};
+use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PresenceId, PublicKey};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
@@ -248,6 +248,12 @@ impl Meshes {
         let line =
             mesh.and_then(|mesh| mesh.roster.presence(peer.presence)).and_then(presence::Presence::line);
         line.map_or(0, |line| line.unanswered)
+    }
+
+    /// The presence a connection speaks for, as the log names it.
+    pub(crate) fn presence_id(&self, peer: Peer) -> Option<&PresenceId> {
+        let mesh = self.resident.get(&peer.mesh)?;
+        mesh.roster.presence(peer.presence).map(|presence| &presence.id)
     }
 
     /// Looks for statuses that nobody confirmed.
