@@ -132,7 +132,7 @@ impl Broker {
             _ => return no_hello(now, id, client, &named, todo),
         };
         match greeting {
-            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
+            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting))),
             None => {
                 let session = kind == "session_hello";
                 let kind = if session { PresenceKind::Session } else { PresenceKind::ControlPlane };
