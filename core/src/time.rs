@@ -97,7 +97,7 @@ impl Wall {
         ] {
             put_digits(&mut text[place], number);
         }
-        String::from_utf8_lossy(&text).into_owned()
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 }
 
