@@ -20,7 +20,6 @@ impl Meshes {
         self.overdue_after = None;
         self.ask_overdue(cx);
         if first_shard {
-            cx.ask(Query::Depth, After::Depth);
             prune(cx);
         }
     }
@@ -105,6 +104,11 @@ fn prune(cx: &mut Cx<'_>) {
         limit: PAGE,
     };
     cx.stage(op, After::Pruned);
+}
+
+/// Asks how much waits in the whole store, for the gauge.
+pub(crate) fn ask_depth(cx: &mut Cx<'_>) {
+    cx.ask(Query::Depth, After::Depth);
 }
 
 pub(super) fn depth_read(cx: &mut Cx<'_>, ended: &Ended) {
