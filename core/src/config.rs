@@ -246,12 +246,18 @@ impl Limits {
             "at least message_ttl_ms, or mail would be removed before it expires",
         );
         need(
-            self.outbox_bytes_max >= self.message_bytes_max,
+            self.outbox_bytes_max >= self.outbox_bytes_least(),
             "outbox_bytes_max",
             self.outbox_bytes_max,
-            "at least message_bytes_max, or one message could never be sent",
+            "at least four times message_bytes_max, or mail could crowd out answers",
         );
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an outbox waits;
+    /// the message that went in before, and answers besides, must not overflow it.
+    pub const fn outbox_bytes_least(&self) -> u64 {
+        self.message_bytes_max.saturating_mul(4)
     }
 
     /// The burst of the send limit, with its rule for 0 applied.

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!((limits.connections_per_mesh_max(), limits.message_bytes_max()), (101, 2_097_152));
         assert_eq!((limits.hook_rate_per_minute(), limits.send_rate_per_minute()), (32, 0));
         assert_eq!(limits.send_rate_burst(), 12);
-        assert_eq!(limits.outbox_bytes_max(), 2_097_152, "the outbox follows the longest message");
+        assert_eq!(limits.outbox_bytes_max(), 8_388_608, "the outbox follows the longest message");
         assert_eq!(row(&settings, "limits.outbox_bytes_max").1, "follows message_bytes_max");
     }
 

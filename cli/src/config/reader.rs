@@ -159,8 +159,8 @@ impl<'a> Reader<'a> {
         let follows =
             outbox.and_then(|place| sources.get_mut(place)).filter(|source| **source == Source::Default);
         if let Some(source) = follows
-            && limits.message_bytes_max() > limits.outbox_bytes_max()
-            && limits.set("outbox_bytes_max", limits.message_bytes_max()).is_ok()
+            && limits.outbox_bytes_least() > limits.outbox_bytes_max()
+            && limits.set("outbox_bytes_max", limits.outbox_bytes_least()).is_ok()
         {
             *source = Source::Follows("message_bytes_max");
         }

@@ -337,10 +337,9 @@ impl Link {
 
 fn client_limits() -> Limits {
     let mut limits = Limits::default();
-    for name in ["message_bytes_max", "outbox_bytes_max"] {
-        // Both lie within the ranges of the table.
-        let _ = limits.set(name, MESSAGE_BYTES_MAX);
-    }
+    // Both lie within the ranges of the table.
+    let _ = limits.set("message_bytes_max", MESSAGE_BYTES_MAX);
+    let _ = limits.set("outbox_bytes_max", limits.outbox_bytes_least());
     limits
 }
 

@@ -1,9 +1,7 @@
 story: a peer that does not read is sent away, its mail stays, and nobody else notices
 covers: mesh protocol 7.2; f_net_03; f_frm_03
-limits stall_ms=300 unacked_pushes_max=4096 message_bytes_max=1000000 payload_bytes_max=1000000
-  outbox_bytes_max=1000000
-  lane_messages_max=4096 lease_ms=60000 unacked_sends_max=64 queued_bytes_per_mesh_max=1000000000
-  send_rate_per_minute=0
+limits stall_ms=300 unacked_pushes_max=4096 message_bytes_max=1000000 payload_bytes_max=1000000 outbox_bytes_max=4000000
+  lane_messages_max=4096 lease_ms=60000 unacked_sends_max=64 queued_bytes_per_mesh_max=1000000000 send_rate_per_minute=0
 let big = "x"*700000
 
 mesh garden with ann, bob, carl

@@ -1,6 +1,6 @@
 story: a peer that answers no ping is cut off, has its grace, and is gone
 covers: mesh protocol 6.5; mesh protocol 9; f_net_02
-limits ping_ms=50 pong_ms=150 grace_ms=100
+limits ping_ms=150 pong_ms=700 grace_ms=100
 
 mesh garden with ann, bob
 bob connects

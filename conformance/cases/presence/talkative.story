@@ -1,9 +1,9 @@
 story: a peer that says too much of itself cuts nobody off who asks for the list
 covers: mesh protocol 3.6; f_net_03
-limits outbox_bytes_max=65536 text_bytes_max=40000
+limits message_bytes_max=16384 outbox_bytes_max=65536 text_bytes_max=7000
 
 mesh garden with ann, bob
-let much = "x"*16000
+let much = "x"*7000
 bob.s1 connects
 bob.s2 connects
 bob.s3 connects

@@ -89,8 +89,8 @@ impl Broker {
             }
             Effect::Resume { session } => self.resumed.push(session),
             Effect::Enter { session: SessionId(id), mesh, call } => {
-                self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.run_errand(now, id, client, Errand::Admin(mesh, call), todo);
+                self.with_client(now, id, todo, |broker, client, _| {
+                    broker.run_errand(now, id, client, Errand::Admin(mesh, call));
                 });
             }
             Effect::End { session: SessionId(id), fault } => {

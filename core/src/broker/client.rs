@@ -200,9 +200,6 @@ impl Broker {
     pub(super) fn sent(&mut self, now: Now, id: ConnId, bytes: usize, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| {
             client.connection.sent(now.mono, bytes, id, todo);
-            if matches!(client.bound, Bound::Moving(_)) {
-                broker.move_on(id, client, todo);
-            }
             broker.tell_room(now, id, client);
             if client.connection.has_kept() {
                 broker.read(now, id, client, Chunk::empty(), todo);

@@ -133,7 +133,7 @@ impl Broker {
         };
         match greeting {
             Some(_) if self.drain.is_on() => self.end(now, id, client, Fault::ShuttingDown, todo),
-            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
+            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting))),
             None => {
                 let session = kind == "session_hello";
                 let kind = if session { PresenceKind::Session } else { PresenceKind::ControlPlane };

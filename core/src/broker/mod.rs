@@ -174,6 +174,10 @@ impl Broker {
     ) -> Option<R> {
         let mut client = self.clients.find_mut(&id)?.take()?;
         let done = act(self, &mut client, todo);
+        // Only here is the rest of a chunk kept, so that it moves along.
+        if matches!(client.bound, Bound::Moving(_)) {
+            self.move_on(id, &mut client, todo);
+        }
         if client.connection.is_over() {
             self.depart(now, id, &mut client);
             self.forget(id, &client);

@@ -152,7 +152,7 @@ impl Broker {
     fn join(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         match JoinCall::parse(&body, self.limits.name_bytes_max()) {
-            Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call)), todo),
+            Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call))),
             Err(error) => {
                 let response = json(400, &json!({ "ok": false, "error": error }));
                 self.respond(now, id, client, response, todo);

@@ -46,7 +46,8 @@ impl Mesh {
                 }
             }));
         }
-        fit(&mut peers, size(cx.config.limits.outbox_bytes_max() / 2));
+        // Mail is held back once half of an outbox waits, so an answer of this size still fits.
+        fit(&mut peers, size(cx.config.limits.outbox_bytes_max() / 4));
         cx.tell(session, &PeersList { peers, request });
     }
 
@@ -178,6 +179,7 @@ mod tests {
             |summary| PeerRow { display_name: "ann", summary: Some(Some(summary)), ..PeerRow::default() };
         let summaries = |room| {
             let mut peers = [row("short"), row(&long), row("brief")];
+            // Mail is held back once half of an outbox waits, so an answer of this size still fits.
             fit(&mut peers, room);
             peers.map(|row| row.summary.flatten().map_or(0, str::len))
         };

@@ -47,7 +47,7 @@ use crate::message_id::MessageIds;
 use crate::rng::Rng;
 use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::Greeting;
@@ -118,6 +118,8 @@ pub(crate) struct Meshes {
     overdue_after: Option<Cursor>,
     retention_running: bool,
     started: bool,
+    /// When this process began, by both clocks.
+    began: Option<Now>,
     draining: bool,
     shards: Shards,
     /// Meshes whose deadline may have changed in this turn.
@@ -182,6 +184,7 @@ impl Meshes {
             overdue_after: None,
             retention_running: false,
             started: false,
+            began: None,
             draining: false,
             shards,
             touched: Vec::new(),
@@ -190,6 +193,7 @@ impl Meshes {
 
     /// The process starts: asks for what every send needs.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
+        self.began = Some(cx.now);
         if first_shard {
             self.close_earlier_life(cx);
         } else {

@@ -5,6 +5,7 @@ use crate::ids::MeshId;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
 use crate::store::{Ended, Found, Op, Outcome, OverdueRow, Query, Reply, Settled};
+use crate::time::{Now, Wall};
 
 /// Rows of one page.
 const PAGE: u32 = 500;
@@ -20,12 +21,25 @@ impl Meshes {
         self.overdue_after = None;
         self.ask_overdue(cx);
         if first_shard {
-            prune(cx);
+            self.prune(cx);
         }
     }
 
+    /// The time by which mail and records age. A wall clock that runs ahead of the time that has truly passed does not
+    /// make them older, or a wrong clock would end them in masses, keys of idempotency included (I21).
+    fn age_by(&self, now: Now) -> Wall {
+        let began = self.began.unwrap_or(now);
+        now.wall.min(began.wall.after_millis(now.mono.millis_since(began.mono)))
+    }
+
+    fn prune(&self, cx: &mut Cx<'_>) {
+        let now = self.age_by(cx.now);
+        let messages_before = now.before_millis(cx.config.limits.retention_ms());
+        cx.stage(Op::Prune { messages_before, proofs_before: now, limit: PAGE }, After::Pruned);
+    }
+
     fn ask_overdue(&mut self, cx: &mut Cx<'_>) {
-        let before = cx.now.wall.before_millis(cx.config.limits.message_ttl_ms());
+        let before = self.age_by(cx.now).before_millis(cx.config.limits.message_ttl_ms());
         cx.ask(Query::Overdue { before, after: self.overdue_after, limit: PAGE }, After::Overdue);
     }
 
@@ -66,7 +80,7 @@ impl Meshes {
                 cx.note(Level::Info, || Note::new(Level::Info, "old rows removed").with("rows", rows));
             }
             if rows >= PAGE {
-                prune(cx);
+                self.prune(cx);
             }
         }
     }
@@ -95,15 +109,6 @@ fn expired(cx: &Cx<'_>, row: &OverdueRow) -> Settled {
         at: cx.now.wall,
         outcome: Outcome::Expired,
     }
-}
-
-fn prune(cx: &mut Cx<'_>) {
-    let op = Op::Prune {
-        messages_before: cx.now.wall.before_millis(cx.config.limits.retention_ms()),
-        proofs_before: cx.now.wall,
-        limit: PAGE,
-    };
-    cx.stage(op, After::Pruned);
 }
 
 /// Asks how much waits in the whole store, for the gauge.
