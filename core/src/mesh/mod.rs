@@ -53,6 +53,7 @@ pub(crate) use enrol::JoinCall;
 pub(crate) use hello::Greeting;
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
 pub(crate) use refusal::Refusal;
+pub(crate) use retention::ask_depth;
 pub(crate) use status::Status;
 
 /// The context of a call into this surface.
