@@ -1,4 +1,5 @@
-story: a request that this broker does not do is answered, never with the word that stops session clients for good
+story: a request that this broker does not do is answered, never with the word that stops session clients for
+  good
 covers: mesh protocol 0; mesh protocol 2.6; mesh protocol 3.14; defect 21
 
 mesh garden with ann
