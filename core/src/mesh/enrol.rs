@@ -129,6 +129,13 @@ impl Mesh {
                 self.roster.add_member(*row);
                 self.row.members += 1;
             }
+            (Enrolling::Made { session, row }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::KeyTaken))) => {
+                // The same request may have come twice, and the other one was faster.
+                match self.active(&row.key) {
+                    Some(member) => already_member(cx, session, member),
+                    None => refuse(cx, session, "member_insert_failed"),
+                }
+            }
             (Enrolling::Made { session, .. }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::Exhausted))) => {
                 refuse(cx, session, "invite_exhausted");
             }
@@ -139,6 +146,10 @@ impl Mesh {
                 refuse(cx, session, "member_insert_failed");
             }
         }
+    }
+
+    fn active(&self, key: &PublicKey) -> Option<&MemberRow> {
+        self.roster.member_by_key(key).filter(|row| row.revoked_at.is_none())
     }
 
     fn invited(&mut self, cx: &mut Cx<'_>, session: SessionId, call: JoinCall, invite: Option<InviteRow>) {
@@ -152,9 +163,8 @@ impl Mesh {
         if invite.expires_at <= cx.now.wall {
             return refuse(cx, session, "invite_expired");
         }
-        if let Some(member) = self.roster.member_by_key(&call.key).filter(|row| row.revoked_at.is_none()) {
-            let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
-            return cx.answer(session, 200, &body);
+        if let Some(member) = self.active(&call.key) {
+            return already_member(cx, session, member);
         }
         let id = MemberId::mint(cx.rng);
         // The invite's row decides what its users become; the payload only repeats it.
@@ -183,6 +193,11 @@ impl Mesh {
         let made = Enrolling::Made { session, row: Box::new(row) };
         self.stage(cx, Op::Enrol(Box::new(enrol)), Then::Enrol(Box::new(made)));
     }
+}
+
+fn already_member(cx: &mut Cx<'_>, session: SessionId, member: &MemberRow) {
+    cx.answer(session, 200, &json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true }));
+    cx.note(Level::Info, || Note::new(Level::Info, "join").with("ok", true).with("already_member", true));
 }
 
 /// The mesh is not there, or the store does not answer.
