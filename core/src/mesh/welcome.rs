@@ -8,7 +8,7 @@ use super::hello::{Greeting, Proof};
 use super::presence::{Line, Link, Presence};
 use super::refusal::{Refusal, refuse};
 use super::residence::Waiting;
-use super::seat::{Seat, Swap, Swaps, identity};
+use super::seat::{Seat, Swap, Swaps};
 use super::status::{Source, Standing};
 use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
 use crate::fault::Fault;
@@ -31,7 +31,8 @@ pub(crate) struct Joining {
 }
 
 impl Greeting {
-    fn sends_only(&self) -> bool {
+    /// By the member's key, to send and do no more: short commands.
+    pub(super) fn sends_only(&self) -> bool {
         let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
         self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
     }
@@ -48,6 +49,9 @@ impl Greeting {
 impl Meshes {
     /// A connection says hello.
     pub(crate) fn greet(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting) {
+        if self.draining {
+            return cx.end(session, Fault::ShuttingDown);
+        }
         let id = MeshId::new(greeting.mesh_id());
         let judged = greeting
             .check_shape()
@@ -86,7 +90,7 @@ impl Mesh {
         };
         let peer = greeting.peer();
         let name = peer.display_name.clone().filter(|name| !name.is_empty());
-        let presence = match self.seat(&identity(&greeting, member)) {
+        let presence = match self.seat_of(&greeting, member) {
             Seat::Same(no) => self.roster.presence(no).map(|presence| presence.id.clone()),
             Seat::Instead(_) | Seat::Fresh => None,
         };
@@ -134,7 +138,11 @@ impl Mesh {
         match mailbox {
             Err(refusal) => refuse(cx, joining.session, &joining.greeting, &refusal),
             Ok(_) if !seated => self.forget_record(cx, joining.presence),
-            Ok(mailbox) => match self.check_capacity(cx, &joining.greeting) {
+            // Meanwhile the mesh may have filled up, or its member may have been removed.
+            Ok(mailbox) => match self
+                .admit(cx, &joining.greeting)
+                .and_then(|_| self.check_capacity(cx, &joining.greeting))
+            {
                 Err(refusal) => {
                     self.forget_record(cx, joining.presence);
                     refuse(cx, joining.session, &joining.greeting, &refusal);
@@ -148,8 +156,7 @@ impl Mesh {
     fn check_capacity(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<(), Refusal> {
         let member =
             PublicKey::from_hex(greeting.member_key()).and_then(|key| self.roster.member_by_key(&key));
-        let takes_over = !greeting.sends_only()
-            && member.is_some_and(|member| self.seat(&identity(greeting, member.no)) != Seat::Fresh);
+        let takes_over = member.is_some_and(|member| self.seat_of(greeting, member.no) != Seat::Fresh);
         let (taken, max) = if greeting.sends_only() {
             let senders = self.roster.all().filter(|presence| presence.send_only).count();
             (senders, cx.config.limits.send_only_per_mesh_max())
@@ -188,9 +195,7 @@ impl Mesh {
         if !fits(greeting.peer(), cx) {
             return Err(Refusal::unreadable(greeting.kind()));
         }
-        let seat = self.seat(&identity(greeting, member.no));
-        if let Seat::Same(no) = seat
-            && !greeting.sends_only()
+        if let Seat::Same(no) | Seat::Instead(no) = self.seat_of(greeting, member.no)
             && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
         {
             return Err(Refusal::conflict());
@@ -212,18 +217,47 @@ impl Mesh {
                 SessionRow { no: mailbox, key, member, name: name.clone().filter(|name| !name.is_empty()) };
             self.roster.add_session(row);
         }
-        let seat = match greeting.sends_only() {
-            true => Seat::Fresh,
-            false => self.seat(&identity(&greeting, member)),
-        };
-        match seat {
+        match self.seat_of(&greeting, member) {
+            Seat::Same(no) | Seat::Instead(no) if !self.may_take_over(cx, no) => {
+                self.hold_down(cx, ids, no, session, &greeting);
+                self.forget_record(cx, presence);
+            }
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
-                self.replace(cx, ids, no, &greeting);
+                let swaps = self.replace(cx, ids, no, &greeting);
                 self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
+                let newest = self.roster.listed_of(member).next_back().map(|newest| newest.no);
+                if let Some(newest) = newest.and_then(|no| self.roster.presence_mut(no)) {
+                    newest.swaps = swaps;
+                }
             }
             Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
         }
+    }
+
+    /// Counts that a live connection is about to be taken over; false when that happened too often.
+    fn may_take_over(&mut self, cx: &Cx<'_>, no: PresenceNo) -> bool {
+        let limits = &cx.config.limits;
+        let old = self.roster.presence_mut(no).filter(|old| old.line().is_some());
+        old.is_none_or(|old| {
+            old.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms()) == Swap::Fine
+        })
+    }
+
+    /// Two clients that keep replacing each other both go, and stay away for a while (NET-06).
+    fn hold_down(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        no: PresenceNo,
+        session: SessionId,
+        greeting: &Greeting,
+    ) {
+        if let Some(old) = self.roster.presence(no).and_then(Presence::session) {
+            cx.end(old, Fault::SessionConflict);
+            self.gone(cx, ids, no, old);
+        }
+        refuse(cx, session, greeting, &Refusal::conflict());
     }
 
     /// The same peer on a newer connection.
@@ -238,15 +272,6 @@ impl Mesh {
     ) {
         let replaced = self.roster.presence(no).and_then(Presence::session);
         if let Some(old) = replaced {
-            let limits = &cx.config.limits;
-            let swaps = self.roster.presence_mut(no).map(|presence| {
-                presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms())
-            });
-            if swaps == Some(Swap::Held) {
-                cx.end(old, Fault::SessionConflict);
-                self.gone(cx, ids, no, old);
-                return refuse(cx, session, greeting, &Refusal::conflict());
-            }
             cx.end(old, Fault::SessionReplaced);
             self.release(cx, no, old);
         } else {
@@ -365,8 +390,9 @@ impl Mesh {
     }
 
     /// Another session of the same place takes over: the old one goes without a word to the others.
-    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) {
-        let Some(old) = self.roster.presence(no) else { return };
+    /// Gives how often the place changed hands.
+    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) -> Swaps {
+        let Some(old) = self.roster.presence(no) else { return Swaps::default() };
         let (session, id) = (old.session(), old.id.clone());
         cx.note(Level::Info, || {
             let text = match by.kind() {
@@ -382,10 +408,11 @@ impl Mesh {
             cx.stats.shift(Gauge::ConnectionsActive, -1);
         }
         self.timers.disarm(Timer::Grace(no));
-        let Some(gone) = self.roster.remove_presence(no) else { return };
+        let Some(gone) = self.roster.remove_presence(no) else { return Swaps::default() };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
         self.deliver(cx, ids, gone.member);
+        gone.swaps
     }
 
     /// A hello was recorded but nobody sat down. A presence that is there under the same id goes on.
