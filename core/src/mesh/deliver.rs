@@ -298,7 +298,8 @@ impl Mesh {
     /// The connection of a presence ended: its leases end with it, and its mail may go elsewhere.
     pub(super) fn release(&mut self, cx: &mut Cx<'_>, no: PresenceNo, session: SessionId) {
         let Some(presence) = self.roster.presence(no) else { return };
-        let counts = presence.line().is_none_or(|line| line.acknowledges);
+        // When this broker stops, nobody died of a message.
+        let counts = !self.draining && presence.line().is_none_or(|line| line.acknowledges);
         for mailbox in
             [Some(presence.member), (presence.mailbox != presence.member).then_some(presence.mailbox)]
         {

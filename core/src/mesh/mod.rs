@@ -152,6 +152,8 @@ struct Mesh {
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
+    /// The broker is stopping.
+    draining: bool,
     /// Continuations that have not come back.
     outstanding: u64,
     /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
@@ -316,6 +318,7 @@ impl Meshes {
             mesh.repay(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
+            mesh.draining = true;
             mesh.end_all(cx);
         }
     }
@@ -370,6 +373,7 @@ impl Mesh {
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,
+            draining: false,
             outstanding: 0,
             owed: Vec::new(),
             next_ping: 0,
