@@ -81,9 +81,14 @@ impl Mesh {
         let wrote_it = |presence: &super::presence::Presence| {
             presence.mailbox == item.message.session && presence.mailbox != mailbox
         };
+        // Whoever stands in for it has a gate of its own.
+        let lane = usize::from(item.message.priority.rank());
+        let cannot = |presence: &super::presence::Presence| {
+            wrote_it(presence) || !presence.standing.open_lanes()[lane]
+        };
         let taker = match self.roster.presence(taker) {
             Some(presence) if !wrote_it(presence) => Some(taker),
-            _ => self.roster.taker(mailbox, wrote_it).map(|presence| presence.no),
+            _ => self.roster.taker(mailbox, cannot).map(|presence| presence.no),
         };
         let Some(taker) = taker.filter(|taker| self.has_room(*taker)) else {
             if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {

@@ -53,6 +53,8 @@ pub(crate) struct Mailbox {
     aside: Vec<Item>,
     /// Deliveries that have ended, although the store may not know it yet.
     ending: BTreeSet<Position>,
+    /// Deliveries whose rows went while a page was on its way, which may show them still.
+    gone: BTreeSet<Position>,
     /// Deliveries whose rows are not gone from the store, accepted but uncommitted ones included.
     pub queued: u64,
 }
@@ -91,6 +93,7 @@ impl Mailbox {
             leases: VecDeque::new(),
             aside: Vec::new(),
             ending: BTreeSet::new(),
+            gone: BTreeSet::new(),
             queued: 0,
         }
     }
@@ -134,34 +137,33 @@ impl Mailbox {
         complete: bool,
         window: Window,
     ) {
-        let ending = &self.ending;
+        let (ending, gone) = (&self.ending, &self.gone);
+        let has_ended = |position: &Position| ending.contains(position) || gone.contains(position);
         let lane = &mut self.lanes[usize::from(priority.rank())];
         (lane.loading, lane.unread) = (false, false);
-        if after != lane.tail {
-            // The lane was unloaded meanwhile: these rows no longer follow what it holds.
-            return;
+        // After an unload these rows may no longer follow what the lane holds.
+        if after == lane.tail {
+            lane.fill(rows, complete, window, has_ended);
         }
-        for row in rows {
-            if !lane.items.is_empty() && !lane.has_room(window) {
-                lane.more = true;
-                return;
-            }
-            lane.tail = row.message.position;
-            if !ending.contains(&lane.tail) {
-                lane.push(Item { message: row.message, tries: row.tries });
-            }
-        }
-        if complete {
-            // Whatever else was expected up to there has ended in the store.
-            lane.tail = lane.tail.max(lane.asked);
-        }
-        lane.more = !complete || lane.newest > lane.tail;
+        self.forget_gone();
     }
 
     /// A page could not be read; it will be asked for again.
     pub(crate) fn unfilled(&mut self, priority: Priority) {
         let lane = self.lane(priority);
         (lane.loading, lane.unread) = (false, true);
+        self.forget_gone();
+    }
+
+    /// A page that is asked for from here on cannot show what has gone before.
+    fn forget_gone(&mut self) {
+        if !self.is_loading() {
+            self.gone.clear();
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.loading)
     }
 
     /// The page to ask for next among the lanes that may be delivered, if one runs low.
@@ -277,6 +279,9 @@ impl Mailbox {
     /// The row of a delivery is gone.
     pub(crate) fn ended(&mut self, position: Position) {
         self.ending.remove(&position);
+        if self.is_loading() {
+            self.gone.insert(position);
+        }
         self.queued = self.queued.saturating_sub(1);
     }
 
@@ -327,6 +332,30 @@ impl Lane {
 
     fn has_room(&self, window: Window) -> bool {
         (self.items.len() as u64) < window.messages && self.bytes < window.bytes
+    }
+
+    fn fill(
+        &mut self,
+        rows: Vec<PendingRow>,
+        complete: bool,
+        window: Window,
+        has_ended: impl Fn(&Position) -> bool,
+    ) {
+        for row in rows {
+            if !self.items.is_empty() && !self.has_room(window) {
+                self.more = true;
+                return;
+            }
+            self.tail = row.message.position;
+            if !has_ended(&self.tail) {
+                self.push(Item { message: row.message, tries: row.tries });
+            }
+        }
+        if complete {
+            // Whatever else was expected up to there has ended in the store.
+            self.tail = self.tail.max(self.asked);
+        }
+        self.more = !complete || self.newest > self.tail;
     }
 
     fn push(&mut self, item: Item) {
@@ -473,6 +502,20 @@ mod tests {
         mailbox.fill(Priority::Next, Position(0), rows(1..=6), true, small);
         assert_eq!(taken(&mut mailbox), [2, 3]);
         assert_eq!(mailbox.page_wanted(OPEN, small), Some((Priority::Next, Position(3), 2)));
+    }
+
+    #[test]
+    fn a_page_that_was_read_before_a_row_went_does_not_bring_it_back() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        mailbox.expect(Priority::Next, 3);
+        assert!(mailbox.begin_end(Position(2)));
+        assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+        // The store read the page, then the row went, then the page came.
+        mailbox.ended(Position(2));
+        mailbox.fill(Priority::Next, Position(0), rows(1..=3), true, WINDOW);
+        assert_eq!(taken(&mut mailbox), [1, 3]);
+        assert_eq!(mailbox.queued, 2);
+        assert!(mailbox.gone.is_empty(), "what is gone is remembered only while a page is on its way");
     }
 
     #[test]

@@ -14,7 +14,8 @@ impl Meshes {
     /// Starts a round, unless one is running. `is_mine` says which meshes this shard owns; only the first shard
     /// removes old rows.
     pub(crate) fn tidy(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
-        if self.retention_running {
+        // Before the first positions are leased no mesh is served, so what the store answers would be lost on it.
+        if self.retention_running || self.positions.ids.is_none() {
             return;
         }
         self.retention_running = true;

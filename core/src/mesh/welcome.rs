@@ -48,6 +48,9 @@ impl Greeting {
 impl Meshes {
     /// A connection says hello.
     pub(crate) fn greet(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting) {
+        if self.draining {
+            return cx.end(session, Fault::ShuttingDown);
+        }
         let id = MeshId::new(greeting.mesh_id());
         let judged = greeting
             .check_shape()
