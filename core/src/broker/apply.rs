@@ -10,7 +10,7 @@ use crate::conn::{Chunk, frame_text};
 use crate::ids::{ConnId, Ticket};
 use crate::machine::{Output, Outputs};
 use crate::stats::{Counter, Gauge};
-use crate::store::{Ended, Found, StoreResult};
+use crate::store::{Ended, Found, StoreError, StoreResult};
 use crate::surface::{Effect, SessionId};
 use crate::time::Now;
 use crate::wire::http::Response;
@@ -133,15 +133,20 @@ impl Broker {
     pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
         let was_started = self.meshes.is_started();
         let mut released = Vec::new();
+        // A question that found no place to wait is refused too, and says nothing of the store.
+        let failed = result.is_err();
         self.commits.stored(now.mono, ticket, result, &mut released);
         for (after, ended) in released {
             match after {
+                After::Health if !failed && matches!(ended, Ended::Refused(_)) => self.health_unasked(),
                 After::Health => {
                     let alive = matches!(&ended, Ended::Found(found) if **found == Found::Alive);
                     self.health_known(now, alive);
                 }
                 After::Mesh(after) => {
-                    if let Ended::Refused(error) = &ended {
+                    if let Ended::Refused(error) = &ended
+                        && (failed || matches!(error, StoreError::Corrupt(_)))
+                    {
                         self.store_failed(error, todo);
                     }
                     self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));

@@ -196,8 +196,16 @@ impl Mesh {
             return self.deliver(cx, ids, mailbox);
         }
         let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
-        match position.filter(|_| mailboxes.iter().any(stored)) {
-            Some(position) => self.ask(cx, Query::Message(position), Then::LateAck { position, mailboxes }),
+        let is_ending = |position: Position| {
+            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(no));
+            waiting.any(|waiting| waiting.is_ending(position))
+        };
+        match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
+            Some(position) => {
+                let asker = (no, session);
+                self.expect_answer(no);
+                self.ask(cx, Query::Message(position), Then::LateAck { asker, position, mailboxes });
+            }
             None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
             None => {}
         }

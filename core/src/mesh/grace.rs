@@ -127,9 +127,27 @@ impl Mesh {
         };
         let member = presence.member;
         if let Some(row) = self.roster.members.get_mut(&member) {
-            row.state = Some(state.clone());
+            row.state = Some(state);
         }
-        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+        match self.saving.get_mut(&member) {
+            Some(changed) => *changed = true,
+            None => self.write_state(cx, member),
+        }
+    }
+
+    /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the last
+    /// word follows, so that nobody can fill the memory with words that wait for the store.
+    fn write_state(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        let state = self.roster.members.get(&member).and_then(|row| row.state.clone());
+        let Some(state) = state else { return };
+        self.saving.insert(member, false);
+        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Saved(member));
+    }
+
+    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        if self.saving.remove(&member) == Some(true) {
+            self.write_state(cx, member);
+        }
     }
 }
 

@@ -268,6 +268,11 @@ impl Mailbox {
         self.ending.insert(position)
     }
 
+    /// True for a delivery that has ended and whose row is to go.
+    pub(crate) fn is_ending(&self, position: Position) -> bool {
+        self.ending.contains(&position)
+    }
+
     /// The row of a delivery is gone.
     pub(crate) fn ended(&mut self, position: Position) {
         self.ending.remove(&position);
