@@ -74,10 +74,15 @@ impl Broker {
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
-                let alive = self.with_client(now, id, todo, |broker, client, _| {
-                    broker.bind(now, id, client, peer);
+                // It may have run out of time in this very turn.
+                let bound = self.with_client(now, id, todo, |broker, client, _| {
+                    let waits = matches!(client.bound, Bound::Joining(_));
+                    if waits {
+                        broker.bind(now, id, client, peer);
+                    }
+                    waits
                 });
-                if alive.is_none() {
+                if bound != Some(true) {
                     self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, SessionId(id)));
                 }
                 self.resumed.push(SessionId(id));
@@ -90,7 +95,10 @@ impl Broker {
             Effect::Resume { session } => self.resumed.push(session),
             Effect::Enter { session: SessionId(id), mesh, call } => {
                 self.with_client(now, id, todo, |broker, client, _| {
-                    broker.run_errand(now, id, client, Errand::Admin(mesh, call));
+                    // Whoever was told that it took too long waits for nothing any more.
+                    if matches!(client.bound, Bound::Answering) {
+                        broker.run_errand(now, id, client, Errand::Admin(mesh, call));
+                    }
                 });
             }
             Effect::End { session: SessionId(id), fault } => {

@@ -407,7 +407,11 @@ impl Mesh {
         self.repay(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
-            self.deliver(cx, ids, mailbox);
+            match self.roster.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
+            {
+                Some(removed) => self.bury(cx, removed),
+                None => self.deliver(cx, ids, mailbox),
+            }
         }
     }
 

@@ -43,7 +43,7 @@ impl Mesh {
     }
 
     /// Nobody is there to take this mail: the store keeps it.
-    fn unload_if_alone(&mut self, mailbox: MailboxNo) {
+    pub(super) fn unload_if_alone(&mut self, mailbox: MailboxNo) {
         if self.roster.taker(mailbox, |_| false).is_none()
             && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
         {

@@ -397,6 +397,7 @@ impl Mesh {
         let Some(gone) = self.roster.remove_presence(no) else { return };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
+        self.unload_if_alone(gone.mailbox);
         self.deliver(cx, ids, gone.member);
     }
 
