@@ -4,6 +4,8 @@
 //! *Always holds:* one live lease for each delivery (I8); at most `unacked_pushes_max` of them a mailbox; a lease
 //! ends with its connection, its time or its acknowledgement; what comes back goes ahead of what is later.
 
+use std::collections::BTreeSet;
+
 use super::mailbox::{Item, Lease, Mailbox, Window};
 use super::presence::LegacyPush;
 use super::{Cx, Mesh, Then, Timer, hex};
@@ -346,6 +348,16 @@ impl Mesh {
                 self.settle(cx, mailbox, &item.message, Outcome::Dead);
             }
             self.ask_pages(cx, mailbox, [true; 3]);
+        }
+    }
+
+    /// An earlier life may have ended between a removal and its burials.
+    pub(super) fn bury_removed(&mut self, cx: &mut Cx<'_>) {
+        let owners = self.mailboxes.keys().filter_map(|no| self.roster.owner(*no));
+        let removed: BTreeSet<MailboxNo> =
+            owners.filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no).collect();
+        for member in removed {
+            self.bury(cx, member);
         }
     }
 

@@ -135,6 +135,7 @@ impl Meshes {
         let idle_ms = cx.config.limits.mesh_idle_ms();
         if let Some(mesh) = self.resident.get_mut(&no) {
             self.touched.push(no);
+            mesh.bury_removed(cx);
             mesh.rest(cx.now.mono, idle_ms);
         }
     }
