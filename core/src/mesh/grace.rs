@@ -1,5 +1,6 @@
 //! How a presence ends: its connection goes, it has a while to come back, then it is gone.
 
+use super::mailbox::Mailbox;
 use super::presence::{Link, Presence};
 use super::{Cx, Mesh, Then, Timer, events};
 use crate::fault::Fault;
@@ -51,6 +52,13 @@ impl Mesh {
         }
     }
 
+    /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox either.
+    pub(super) fn forget_if_void(&mut self, mailbox: MailboxNo) {
+        if self.mailboxes.get(&mailbox).is_some_and(Mailbox::is_void) {
+            self.mailboxes.remove(&mailbox);
+        }
+    }
+
     pub(super) fn grace_ended(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
         if self.roster.presence(no).is_some_and(|presence| presence.is_over(cx.now.mono)) {
             self.evict(cx, ids, no);
@@ -67,6 +75,7 @@ impl Mesh {
         self.end_presences(cx, vec![gone.id.clone()]);
         events::left(self, cx, &gone);
         self.deliver(cx, ids, gone.member);
+        self.forget_if_void(gone.mailbox);
         self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
     }
 

@@ -398,6 +398,7 @@ impl Mesh {
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
         self.unload_if_alone(gone.mailbox);
+        self.forget_if_void(gone.mailbox);
         self.deliver(cx, ids, gone.member);
     }
 
