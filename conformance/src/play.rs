@@ -19,6 +19,7 @@ mod deeds;
 mod hello;
 mod line;
 mod sights;
+pub mod town;
 mod web;
 mod world;
 

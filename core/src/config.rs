@@ -214,6 +214,8 @@ limits! {
     health_ms = SECOND, 10, 10 * MINUTE;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two counts of the deliveries that wait in the store, in milliseconds.
+    depth_ms = 30 * SECOND, 10, DAY;
     /// Between two publications of counters, in milliseconds.
     stats_ms = SECOND, 10, 10 * MINUTE;
     /// From the order to drain until open connections are dropped, in milliseconds.

@@ -6,15 +6,18 @@ ann connects
 ann.s1 connects
 ann#2 connects with capabilities=["send_only"]
 bob connects
-http DELETE /admin/meshes/garden/members/$ann.member with authorization="Bearer $admin" -> 200 {removed: $ann.member, name: ann}
+http DELETE /admin/meshes/garden/members/$ann.member with authorization="Bearer $admin" -> 200 {removed:
+  $ann.member, name: ann}
 ann sees close 4002 banned
 ann.s1 sees close 4002 banned
 ann#2 sees close 4002 banned
 ann greets
-ann sees error {code: revoked, message: "You've been removed from \"garden\". Contact the mesh owner to rejoin.", !id}
+ann sees error {code: revoked, message:
+  "You've been removed from \"garden\". Contact the mesh owner to rejoin.", !id}
 ann sees close 4002 banned
 ann.s1 greets
-ann.s1 sees error {code: revoked, message: "You've been removed from \"garden\". Contact the mesh owner to rejoin."}
+ann.s1 sees error {code: revoked, message:
+  "You've been removed from \"garden\". Contact the mesh owner to rejoin."}
 ann.s1 sees close 4002 banned
 ann greets with signer=eve
 ann sees error {code: bad_signature}

@@ -12,5 +12,6 @@ ann#2 connects
 ann sends {"type":"set_status","status":"working","_reqId":"r2"}
 ann sees ack {id: r2, _reqId: r2, messageId: "", queued: false}
 bob sends {"type":"list_peers"}
-bob sees peers_list {peers: [{displayName: bob}, {displayName: ann-s1, status: idle}, {displayName: ann-s2, status: idle},
+bob sees peers_list {peers: [{displayName: bob}, {displayName: ann-s1, status: idle}, {displayName: ann-s2,
+  status: idle},
   {displayName: ann, status: working}]}

@@ -5,7 +5,8 @@ let short = "a"*63
 
 mesh garden with ann
 ann greets with sessionPubkey=xyz
-ann sees error {code: bad_session_pubkey, message: "sessionPubkey must be 64 lowercase hex chars", !id, !_reqId}
+ann sees error {code: bad_session_pubkey, message: "sessionPubkey must be 64 lowercase hex chars", !id,
+  !_reqId}
 ann sees close 1008 bad_session_pubkey
 ann sees end
 ann greets with sessionPubkey=$upper

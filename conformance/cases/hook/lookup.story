@@ -14,9 +14,11 @@ http POST /hook/set-status {"cwd":"/alone","pid":99,"status":"working"} -> 200 {
 http POST /hook/set-status {"cwd":"/alone","status":"idle"} -> 200 {ok: true, presence_id: $c}
 http POST /hook/set-status {"cwd":"/alone","pid":0,"status":"working"} -> 200 {ok: true, presence_id: $c}
 # Not certain: nobody's status changes.
-http POST /hook/set-status {"cwd":"/shared","pid":99,"status":"dnd"} -> 200 {ok: true, pending: true, !presence_id}
+http POST /hook/set-status {"cwd":"/shared","pid":99,"status":"dnd"} -> 200 {ok: true, pending: true,
+  !presence_id}
 http POST /hook/set-status {"cwd":"/shared","status":"dnd"} -> 200 {ok: true, pending: true, !presence_id}
-http POST /hook/set-status {"cwd":"/nowhere","pid":1,"status":"dnd"} -> 200 {ok: true, pending: true, !presence_id}
+http POST /hook/set-status {"cwd":"/nowhere","pid":1,"status":"dnd"} -> 200 {ok: true, pending: true,
+  !presence_id}
 ann sends {"type":"list_peers"}
 ann sees peers_list {peers: [{status: idle}, {status: working}]}
 carl sends {"type":"list_peers"}

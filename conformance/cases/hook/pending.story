@@ -12,4 +12,5 @@ ann.s3 connects with pid=7 cwd=/w
 ann.s4 connects with pid=7 cwd=/w
 bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: bob, status: idle}, {displayName: ann-s1, status: idle},
-  {displayName: ann-s2, status: idle}, {displayName: ann-s3, status: working}, {displayName: ann-s4, status: idle}]}
+  {displayName: ann-s2, status: idle}, {displayName: ann-s3, status: working}, {displayName: ann-s4, status:
+  idle}]}

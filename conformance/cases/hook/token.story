@@ -10,7 +10,8 @@ http POST /hook/set-status with authorization="sesame" {"cwd":"/w","pid":7,"stat
 http POST /hook/set-status?token=sesame {"cwd":"/w","pid":7,"status":"working"} -> 404
 ann sends {"type":"list_peers"}
 ann sees peers_list {peers: [{status: idle}]}
-http POST /hook/set-status with authorization="Bearer sesame" {"cwd":"/w","pid":7,"status":"working"} -> 200 {ok: true, !pending}
+http POST /hook/set-status with authorization="Bearer sesame" {"cwd":"/w","pid":7,"status":"working"} -> 200
+  {ok: true, !pending}
 ann sends {"type":"list_peers"}
 ann sees peers_list {peers: [{status: working}]}
 metric peermesh_rejected_total{reason="bad_token"} 3

@@ -4,7 +4,8 @@ covers: mesh protocol 1.4
 mesh garden with ann
 ann connects
 http GET /metrics -> 200 with content-type="text/plain; version=0.0.4" "broker_connections_total 1"
-http GET /metrics with accept="text/plain" -> 200 with content-type="text/plain; version=0.0.4" "broker_db_healthy"
+http GET /metrics with accept="text/plain" -> 200 with content-type="text/plain; version=0.0.4"
+  "broker_db_healthy"
 http GET /metrics with accept="application/openmetrics-text; version=1.0.0,text/plain;q=0.5" -> 200
   with content-type="application/openmetrics-text; version=1.0.0; charset=utf-8" "broker_connections_active"
 metric broker_connections_active 1

@@ -7,5 +7,6 @@ bob joins garden
 ann tells bob "welcome"
 ann sees ack {queued: true}
 bob greets
-bob sees hello_ack {memberDisplayName: bob, !restored, memberProfile: {roleTag: null, groups: [], messageMode: push}}
+bob sees hello_ack {memberDisplayName: bob, !restored, memberProfile: {roleTag: null, groups: [], messageMode:
+  push}}
 bob hears "welcome"

@@ -1,4 +1,5 @@
-story: over the cap of unauthenticated connections of one address its oldest silent one goes, never the newcomer
+story: over the cap of unauthenticated connections of one address its oldest silent one goes, never the
+  newcomer
 covers: mesh protocol 2; f_hsk_06; f_hsk_01; defect 20
 limits unauthenticated_per_address_max=2
 memory-only: needs addresses of its own

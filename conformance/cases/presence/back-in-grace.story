@@ -14,7 +14,8 @@ bob sees event peer_joined
 ann drops
 wait 50ms
 ann greets with cwd=/elsewhere hostname=h1 model=m2 groups=[{"name":"blue"}] displayName="Ann again" pid=9
-ann sees hello_ack {presenceId: $p, memberDisplayName: "Ann again", memberProfile: _, !restored, !restoredGroups}
+ann sees hello_ack {presenceId: $p, memberDisplayName: "Ann again", memberProfile: _, !restored,
+  !restoredGroups}
 bob sees no event peer_joined
 bob sees no event peer_returned
 bob sees no event peer_left for 400ms

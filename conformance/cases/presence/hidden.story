@@ -13,7 +13,8 @@ ann sees no event peer_hidden
 bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: bob}, {displayName: ann-s1}]}
 ann.s1 sends {"type":"list_peers"}
-ann.s1 sees peers_list {peers: [{displayName: bob}, {displayName: ann, visible: false}, {displayName: ann-s1}]}
+ann.s1 sees peers_list {peers: [{displayName: bob}, {displayName: ann, visible: false}, {displayName:
+  ann-s1}]}
 # Direct mail still arrives.
 bob tells ann "I know you are there"
 bob sees ack {queued: true}
@@ -22,6 +23,7 @@ ann sends {"type":"set_visible","visible":true}
 ann sees ack {id: "", messageId: "", queued: false, !_reqId}
 bob sees event peer_visible {eventData: {name: ann}}
 bob sends {"type":"list_peers","_reqId":"r2"}
-bob sees peers_list {_reqId: r2, peers: [{displayName: bob}, {displayName: ann, visible: true}, {displayName: ann-s1}]}
+bob sees peers_list {_reqId: r2, peers: [{displayName: bob}, {displayName: ann, visible: true}, {displayName:
+  ann-s1}]}
 ann sends {"type":"set_visible","visible":"no","_reqId":"r3"}
 ann sees error {code: bad_request, _reqId: r3, id: r3}

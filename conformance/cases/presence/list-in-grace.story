@@ -12,7 +12,8 @@ ann.s1 sees ack {_reqId: r}
 ann.s2 drops
 wait 900ms
 bob sends {"type":"list_peers"}
-bob sees peers_list {peers: [{displayName: bob}, {displayName: ann, cwd: /home/ann, visible: true, peerRole: control-plane},
+bob sees peers_list {peers: [{displayName: bob}, {displayName: ann, cwd: /home/ann, visible: true, peerRole:
+  control-plane},
   {displayName: ann-s2, cwd: /work/ann/s2, visible: true, peerRole: session}]}
 ann sends {"type":"list_peers"}
 ann sees peers_list {peers: [{displayName: bob}, {displayName: ann}, {displayName: ann-s1, visible: false},

@@ -24,7 +24,8 @@ bob sees event peer_returned {eventData: {name: ann, pubkey: $ann.key, summary: 
   groups: [{name: red}, {name: blue, role: lead}]}}
 bob sees no event peer_joined
 ann sends {"type":"list_peers"}
-ann sees peers_list {peers: [{displayName: bob}, {displayName: ann, visible: false, groups: [{name: red}, {name: blue}],
+ann sees peers_list {peers: [{displayName: bob}, {displayName: ann, visible: false, groups: [{name: red},
+  {name: blue}],
   profile: {title: gardener, capabilities: [dig]}}]}
 
 # Counters that were not reported again, and the summary, are as they were: nothing doubles, nothing is lost.

@@ -16,7 +16,8 @@ bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: ann, summary: ""}, {displayName: bob, summary: null}]}
 ann sends {"type":"set_profile","bio":"$long","_reqId":"r4"}
 ann sees error {code: invalid_argument, _reqId: r4}
-ann sends {"type":"set_profile","avatar":"a","title":"t","bio":"b","capabilities":["x"],"__proto__":1,"_reqId":"r5"}
+ann sends {"type":"set_profile","avatar":"a","title":"t","bio":"b","capabilities":["x"],"__proto__":1,
+  "_reqId":"r5"}
 ann sees ack {_reqId: r5}
 ann sends {"type":"set_profile","title":"u"}
 ann sees ack {id: "", !_reqId}

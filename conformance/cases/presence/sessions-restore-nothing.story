@@ -15,7 +15,8 @@ ann.s1 sends {"type":"set_stats","stats":{"messagesIn":70}}
 ann.s1 sends {"type":"set_summary","summary":"mine alone","_reqId":"r"}
 ann.s1 sees ack {_reqId: r}
 bob sends {"type":"list_peers"}
-bob sees peers_list {peers: [{displayName: bob}, {displayName: ann-s1, visible: true, groups: [{name: blue}], !profile}]}
+bob sees peers_list {peers: [{displayName: bob}, {displayName: ann-s1, visible: true, groups: [{name: blue}],
+  !profile}]}
 ann closes
 ann.s1 closes
 wait 120ms

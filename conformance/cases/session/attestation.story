@@ -32,6 +32,7 @@ metric broker_connections_rejected_total{reason="attestation_expired"} 2
 metric broker_connections_rejected_total{reason="attestation_ttl_too_long"} 1
 metric broker_connections_rejected_total{reason="attestation_malformed"} 3
 metric broker_connections_rejected_total{reason="attestation_bad_signature"} 2
-log "session_hello attestation rejected" {level: warn, reason: expired, mesh_id: $garden.id, session_pubkey: _}
+log "session_hello attestation rejected" {level: warn, reason: expired, mesh_id: $garden.id, session_pubkey:
+  _}
 
 ann.s1 connects with parentAttestation.expiresAt=now+86300000

@@ -4,7 +4,8 @@ let upper = "B"*64
 
 mesh garden with ann
 ann.s1 greets with sessionPubkey=xyz
-ann.s1 sees error {code: bad_session_pubkey, message: "sessionPubkey must be 64 lowercase hex chars", !id, !_reqId}
+ann.s1 sees error {code: bad_session_pubkey, message: "sessionPubkey must be 64 lowercase hex chars", !id,
+  !_reqId}
 ann.s1 sees close 1008 bad_session_pubkey
 ann.s1 sees end
 ann.s1 greets with !sessionPubkey
@@ -14,7 +15,8 @@ ann.s1 greets with sessionPubkey=$upper parentMemberPubkey=xyz
 ann.s1 sees error {code: bad_session_pubkey}
 ann.s1 sees close 1008 bad_session_pubkey
 ann.s1 greets with parentMemberPubkey=xyz
-ann.s1 sees error {code: bad_parent_pubkey, message: "parentMemberPubkey must be 64 lowercase hex chars", !id, !_reqId}
+ann.s1 sees error {code: bad_parent_pubkey, message: "parentMemberPubkey must be 64 lowercase hex chars", !id,
+  !_reqId}
 ann.s1 sees close 1008 bad_parent_pubkey
 ann.s1 sees end
 ann.s1 greets with !parentMemberPubkey !parentAttestation

@@ -7,7 +7,8 @@ eve.s1 sees error {code: unauthorized, message: "parent pubkey not found in mesh
 eve.s1 sees close 1008 unauthorized
 eve.s1 sees end
 ann.s1 greets with parentMemberId=$bob.member
-ann.s1 sees error {code: parent_member_id_mismatch, message: "parentMemberId does not match parentMemberPubkey"}
+ann.s1 sees error {code: parent_member_id_mismatch, message:
+  "parentMemberId does not match parentMemberPubkey"}
 ann.s1 sees close 1008 parent_member_id_mismatch
 metric broker_connections_rejected_total{reason="unauthorized"} 1
 metric broker_connections_rejected_total{reason="parent_member_id_mismatch"} 1

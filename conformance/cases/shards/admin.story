@@ -8,7 +8,8 @@ mesh meadow with dora
 ann connects
 carl connects
 dora connects
-http GET /admin/meshes with authorization="Bearer $admin" -> 200 {meshes: [{slug: garden, members: 2}, {slug: orchard}, {slug: meadow}]}
+http GET /admin/meshes with authorization="Bearer $admin" -> 200 {meshes: [{slug: garden, members: 2}, {slug:
+  orchard}, {slug: meadow}]}
 http GET /admin/meshes/garden with authorization="Bearer $admin" -> 200 {online: 1, members: 2}
 http GET /admin/meshes/orchard with authorization="Bearer $admin" -> 200 {online: 1, members: 1}
 http GET /admin/meshes/meadow with authorization="Bearer $admin" -> 200 {online: 1, members: 1}

@@ -11,7 +11,8 @@ bob greets with pid=2 cwd=/shared
 bob sees hello_ack {presenceId: $b}
 carl greets with pid=3 cwd=/alone
 carl sees hello_ack {presenceId: $c}
-http POST /hook/set-status {"cwd":"/shared","pid":1,"status":"working"} -> 200 with access-control-allow-origin="*"
+http POST /hook/set-status {"cwd":"/shared","pid":1,"status":"working"} -> 200 with
+  access-control-allow-origin="*"
   {ok: true, presence_id: $a}
 http POST /hook/set-status {"cwd":"/shared","pid":2,"status":"dnd"} -> 200 {ok: true, presence_id: $b}
 http POST /hook/set-status {"cwd":"/alone","status":"working"} -> 200 {ok: true, presence_id: $c}

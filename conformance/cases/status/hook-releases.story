@@ -5,12 +5,15 @@ mesh garden with ann, bob
 ann connects
 bob greets with pid=77 cwd=/w
 bob sees hello_ack {presenceId: $p}
-http POST /hook/set-status {"cwd":"/w","pid":77,"status":"working"} -> 200 with content-type="application/json"
+http POST /hook/set-status {"cwd":"/w","pid":77,"status":"working"} -> 200 with
+  content-type="application/json"
   access-control-allow-origin="*" {ok: true, presence_id: $p, !pending}
 ann tells bob "when you can"
 ann sees ack {queued: true}
 bob sees nothing for 60ms
-http POST /hook/set-status {"cwd":"/w","pid":77,"status":"idle","session_id":"x"} -> 200 {ok: true, presence_id: $p}
+http POST /hook/set-status {"cwd":"/w","pid":77,"status":"idle","session_id":"x"} -> 200 {ok: true,
+  presence_id: $p}
 bob hears "when you can"
-log "hook" {level: info, route: /hook/set-status, cwd: /w, pid: 77, status: idle, presence_id: $p, pending: false}
+log "hook" {level: info, route: /hook/set-status, cwd: /w, pid: 77, status: idle, presence_id: $p, pending:
+  false}
 metric broker_hook_requests_total 2

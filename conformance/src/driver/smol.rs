@@ -112,6 +112,11 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// Where this life of the broker listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Waits for the end of this life on a thread of its own.
     fn join(&mut self) {
         if let Some(running) = self.running.take() {

@@ -100,11 +100,16 @@ impl Broker {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
                 broker.respond(now, id, client, late, todo);
             }
-            Bound::Lobby | Bound::Joining(_) if client.connection.is_open() => {
+            // The hello came in time; what it waits for is on our side.
+            Bound::Joining(_) => {
+                broker.stats.count(Counter::RejectedStore);
+                broker.end(now, id, client, Fault::Overloaded, todo);
+            }
+            Bound::Lobby if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
                 broker.end(now, id, client, Fault::HelloTimeout, todo);
             }
-            Bound::Lobby | Bound::Joining(_) => {
+            Bound::Lobby => {
                 let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };
                 broker.respond(now, id, client, late, todo);
             }

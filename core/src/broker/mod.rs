@@ -92,6 +92,7 @@ enum Timer {
     Status,
     Retention,
     Health,
+    Depth,
     Stats,
     Drain,
 }
@@ -140,6 +141,9 @@ impl Broker {
         self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
         self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
         self.timers.arm(Timer::Stats, now.mono);
+        if first {
+            self.timers.arm(Timer::Depth, now.mono);
+        }
     }
 
     /// Calls into the mesh surface with everything it is lent.
@@ -295,6 +299,10 @@ impl Broker {
                         .arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
                 }
                 Timer::Health => self.ask_health(now),
+                Timer::Depth => {
+                    self.with_meshes(now, |_, cx| mesh::ask_depth(cx));
+                    self.timers.arm(Timer::Depth, now.mono.after_millis(self.limits.depth_ms()));
+                }
                 Timer::Stats => {
                     self.publish(todo);
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
@@ -339,7 +347,7 @@ impl Broker {
                 Timer::Status => Cause::Status,
                 Timer::Retention => Cause::Retention,
                 Timer::Health => Cause::Health,
-                Timer::Stats => Cause::Stats,
+                Timer::Stats | Timer::Depth => Cause::Stats,
                 Timer::Drain => Cause::Drain,
             };
             Deadline { at, cause }

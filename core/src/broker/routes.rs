@@ -3,7 +3,7 @@
 //! Matching is exact on the raw request target. The public routes carry the contract's CORS headers; the admin
 //! routes and everything else carry none.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -72,9 +72,10 @@ impl Broker {
         if !trusted.contains(&client.remote) {
             return;
         }
-        let Some(forwarded) = request.header("x-forwarded-for") else { return };
-        let addresses = forwarded.rsplit(',').map(|part| part.trim().parse::<IpAddr>());
-        let told = addresses.map_while(Result::ok).find(|address| !trusted.contains(address));
+        // A proxy may add a line of its own instead of adding to the line there is.
+        let lines: Vec<&str> = request.headers("x-forwarded-for").collect();
+        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
+        let told = addresses.map_while(|address| address).find(|address| !trusted.contains(address));
         if let Some(address) = told {
             self.move_address(now, id, client, address, todo);
         }
@@ -242,6 +243,13 @@ impl Tokens {
         self.failures.insert(remote, Failed { count: failed.count + 1, ..failed });
         Err(unauthorized())
     }
+}
+
+/// An address, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
 fn unauthorized() -> Response {

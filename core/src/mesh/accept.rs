@@ -169,9 +169,7 @@ impl Mesh {
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = ids.encode(position);
-                cx.note(Level::Debug, || {
-                    Note::new(Level::Debug, "ws send").with("message_id", message_id.as_str())
-                });
+                cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 self.confirm(cx, &message_id, waiters, Some((mailboxes.len(), online)));
                 self.post(cx, ids, &message, &mailboxes);
             }

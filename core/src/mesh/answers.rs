@@ -4,6 +4,7 @@ use super::presence::Presence;
 use super::profile::refuse;
 use super::roster::display_name;
 use super::{Cx, Mesh, Then, hex};
+use crate::config::size;
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
 use crate::store::{Ended, Found, MessageView, Outcome, Query, Target};
@@ -45,6 +46,8 @@ impl Mesh {
                 }
             }));
         }
+        // Mail is held back once half of an outbox waits, so an answer of this size still fits.
+        fit(&mut peers, size(cx.config.limits.outbox_bytes_max() / 4));
         cx.tell(session, &PeersList { peers, request });
     }
 
@@ -69,6 +72,7 @@ impl Mesh {
             visible: Some(presence.visible),
             profile: (*profile != Default::default()).then_some(profile),
             online: all.then_some(presence.line().is_some()),
+            clipped: None,
         }
     }
 
@@ -144,5 +148,44 @@ impl Mesh {
                 status,
             })
             .collect()
+    }
+}
+
+/// Keeps a list within what a connection can take, or one talkative peer could cut off everybody who asks: when it is
+/// too long, rows that take more than their share lose what was written at length.
+fn fit(peers: &mut [PeerRow<'_>], room: usize) {
+    if peers.iter().map(PeerRow::bytes_at_most).sum::<usize>() <= room {
+        return;
+    }
+    let bytes = |row: &PeerRow<'_>| serde_json::to_vec(row).map_or(0, |text| text.len());
+    let all: Vec<usize> = peers.iter().map(bytes).collect();
+    if all.iter().sum::<usize>() > room {
+        let share = room / peers.len();
+        for (row, bytes) in peers.iter_mut().zip(all) {
+            if bytes > share {
+                row.clip();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rows_above_their_share_are_clipped_and_only_when_the_list_is_too_long() {
+        let long = "x".repeat(3_000);
+        let row =
+            |summary| PeerRow { display_name: "ann", summary: Some(Some(summary)), ..PeerRow::default() };
+        let summaries = |room| {
+            let mut peers = [row("short"), row(&long), row("brief")];
+            // Mail is held back once half of an outbox waits, so an answer of this size still fits.
+            fit(&mut peers, room);
+            peers.map(|row| row.summary.flatten().map_or(0, str::len))
+        };
+        assert_eq!(summaries(100_000), [5, 3_000, 5]);
+        assert_eq!(summaries(4_000), [5, 3_000, 5]);
+        assert_eq!(summaries(2_000), [5, 0, 5]);
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::mailbox::{Item, Lease, Mailbox, Window};
 use super::presence::LegacyPush;
-use super::{Cx, Mesh, Then, Timer, hex};
-use crate::ids::{MailboxNo, Position};
+use super::{Cx, Mesh, Then, Timer};
+use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
@@ -113,7 +113,8 @@ impl Mesh {
             line.legacy.push_back(LegacyPush { mailbox, position, ping_at, pinged: None });
             self.timers.arm_by(Timer::LegacyPing(taker), ping_at);
         }
-        self.tell_push(cx, ids, session, taker, &item.message);
+        let id = ids.encode(item.position());
+        self.tell_push(cx, &id, session, taker, &item.message);
         cx.count(match item.message.priority {
             Priority::Now => Counter::RoutedNow,
             Priority::Next => Counter::RoutedNext,
@@ -124,7 +125,7 @@ impl Mesh {
         }
         let until = cx.now.mono.after_millis(cx.config.limits.lease_ms());
         if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
-            waiting.lend(item, session, until);
+            waiting.lend(item, id, session, until);
         }
         self.timers.arm_by(Timer::Lease(mailbox), until);
     }
@@ -132,7 +133,7 @@ impl Mesh {
     fn tell_push(
         &mut self,
         cx: &mut Cx<'_>,
-        ids: &MessageIds,
+        message_id: &str,
         session: SessionId,
         taker: PresenceNo,
         message: &Message,
@@ -140,14 +141,13 @@ impl Mesh {
         let sender = self.roster.members.get(&message.sender);
         let same_member =
             self.roster.presence(taker).is_some_and(|presence| presence.member == message.sender);
-        let message_id = ids.encode(message.position);
-        let (sender_key, member_key) =
-            (hex(self.roster.key_of(message.session)), hex(sender.map(|row| row.key)));
+        let (mut sender_key, mut member_key) = ([0; PublicKey::HEX_CHARS], [0; PublicKey::HEX_CHARS]);
         let push = Push {
-            message_id: &message_id,
+            message_id,
             mesh_id: self.row.id.as_str(),
-            sender_pubkey: &sender_key,
-            sender_member_pubkey: (!same_member).then_some(member_key.as_str()),
+            sender_pubkey: hex_into(self.roster.key_of(message.session), &mut sender_key),
+            sender_member_pubkey: (!same_member)
+                .then(|| hex_into(sender.map(|row| row.key), &mut member_key)),
             sender_member_id: sender.map_or("", |row| row.id.as_str()),
             sender_name: self.roster.name_of(message.session),
             priority: message.priority.word(),
@@ -159,7 +159,7 @@ impl Mesh {
             reply_to_id: message.reply_to.as_deref(),
         };
         cx.tell(session, &push);
-        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id.as_str()));
+        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
     }
 
     /// A recipient says that it has a message: by our id or by the sender's.
@@ -174,8 +174,10 @@ impl Mesh {
         let Some(presence) = self.roster.presence(no) else { return };
         let Some(session) = presence.session() else { return };
         let mailboxes = [presence.mailbox, presence.member];
-        let position =
-            broker_id.filter(|id| id.len() == crate::message_id::ID_CHARS).and_then(|id| ids.resolve(id));
+        let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
+        let position = broker_id
+            .filter(|id| id.len() == crate::message_id::ID_CHARS)
+            .and_then(|id| lent_as(id).or_else(|| ids.resolve(id)));
         // Our id names one message; the sender's may name several senders' messages, so it is the second choice.
         let client_id = client_id.filter(|id| !id.is_empty() && position.is_none());
         let is_meant = |message: &Message| match position {
@@ -508,4 +510,9 @@ impl Mesh {
 /// How much of a lane is kept in memory.
 pub(super) fn window(cx: &Cx<'_>) -> Window {
     Window { messages: cx.config.limits.lane_messages_max(), bytes: cx.config.limits.lane_bytes_max() }
+}
+
+/// A key as the wire shows it, or nothing for a mailbox that is gone.
+fn hex_into(key: Option<PublicKey>, text: &mut [u8; PublicKey::HEX_CHARS]) -> &str {
+    key.map_or("", |key| key.hex_into(text))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::ids::{MailboxNo, Position};
 use crate::kit::fair::Turns;
+use crate::message_id::MessageId;
 use crate::store::{Message, PendingRow, Priority};
 use crate::surface::SessionId;
 use crate::time::Mono;
@@ -34,6 +35,8 @@ impl Item {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub item: Item,
+    /// The id it was pushed under.
+    id: MessageId,
     pub session: SessionId,
     pub until: Mono,
 }
@@ -207,8 +210,13 @@ impl Mailbox {
         }
     }
 
-    pub(crate) fn lend(&mut self, item: Item, session: SessionId, until: Mono) {
-        self.leases.push_back(Lease { item, session, until });
+    pub(crate) fn lend(&mut self, item: Item, id: MessageId, session: SessionId, until: Mono) {
+        self.leases.push_back(Lease { item, id, session, until });
+    }
+
+    /// The message that is lent under that id. Telling this by the text costs less than resolving the id.
+    pub(crate) fn lent_as(&self, id: &str) -> Option<Position> {
+        self.leases.iter().find(|lease| *lease.id == *id).map(|lease| lease.item.position())
     }
 
     pub(crate) fn leased(&self) -> usize {
@@ -387,6 +395,7 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::ids::{ConnId, MeshNo};
+    use crate::message_id::MessageIds;
     use crate::store::Target;
     use crate::time::Wall;
 
@@ -553,7 +562,9 @@ mod tests {
         let mut mailbox = Mailbox::new(MailboxNo(2));
         mailbox.add(message(1, Priority::Now), true, WINDOW);
         let item = mailbox.take(OPEN).unwrap();
-        mailbox.lend(item, SESSION, Mono::from_nanos(5));
+        let id = MessageIds::new([9; 32]).encode(Position(1));
+        mailbox.lend(item, id, SESSION, Mono::from_nanos(5));
+        assert_eq!((mailbox.lent_as(&id), mailbox.lent_as(&id[..31])), (Some(Position(1)), None));
         let lapsed = mailbox.lapsed(Mono::from_nanos(5));
         mailbox.put_back(lapsed.into_iter().next().unwrap().item);
         assert!(mailbox.take_leased(SESSION, |_| true).is_none());

@@ -53,6 +53,7 @@ pub(crate) use enrol::JoinCall;
 pub(crate) use hello::Greeting;
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
 pub(crate) use refusal::Refusal;
+pub(crate) use retention::ask_depth;
 pub(crate) use status::Status;
 
 /// The context of a call into this surface.
@@ -312,8 +313,13 @@ impl Meshes {
     /// Stops taking work and marks every presence as ended.
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
         self.draining = true;
+        for waiting in self.loading.values_mut() {
+            waiting.retain(|one| !matches!(one, residence::Waiting::Hello { .. }));
+        }
         for mesh in self.resident.values_mut() {
             mesh.repay(cx);
+            // A hello that is being recorded finds no seat when it is.
+            mesh.joining.clear();
             mesh.end_all(cx);
         }
     }

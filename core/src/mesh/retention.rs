@@ -14,14 +14,14 @@ impl Meshes {
     /// Starts a round, unless one is running. `is_mine` says which meshes this shard owns; only the first shard
     /// removes old rows.
     pub(crate) fn tidy(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
-        if self.retention_running {
+        // Before the first positions are leased no mesh is served, so what the store answers would be lost on it.
+        if self.retention_running || self.positions.ids.is_none() {
             return;
         }
         self.retention_running = true;
         self.overdue_after = None;
         self.ask_overdue(cx);
         if first_shard {
-            cx.ask(Query::Depth, After::Depth);
             self.prune(cx);
         }
     }
@@ -110,6 +110,11 @@ fn expired(cx: &Cx<'_>, row: &OverdueRow) -> Settled {
         at: cx.now.wall,
         outcome: Outcome::Expired,
     }
+}
+
+/// Asks how much waits in the whole store, for the gauge.
+pub(crate) fn ask_depth(cx: &mut Cx<'_>) {
+    cx.ask(Query::Depth, After::Depth);
 }
 
 pub(super) fn depth_read(cx: &mut Cx<'_>, ended: &Ended) {

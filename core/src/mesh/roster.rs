@@ -123,6 +123,12 @@ impl Roster {
         self.by_member.get(&member).into_iter().flatten().filter_map(|no| self.presences.get(no))
     }
 
+    /// The presence of a member that came last.
+    pub(crate) fn newest_of(&mut self, member: MailboxNo) -> Option<&mut Presence> {
+        let no = *self.by_member.get(&member)?.last()?;
+        self.presences.get_mut(&no)
+    }
+
     pub(crate) fn presence(&self, no: PresenceNo) -> Option<&Presence> {
         self.presences.get(&no)
     }

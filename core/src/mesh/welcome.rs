@@ -48,6 +48,9 @@ impl Greeting {
 impl Meshes {
     /// A connection says hello.
     pub(crate) fn greet(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting) {
+        if self.draining {
+            return cx.end(session, Fault::ShuttingDown);
+        }
         let id = MeshId::new(greeting.mesh_id());
         let judged = greeting
             .check_shape()
@@ -209,7 +212,7 @@ impl Mesh {
         if !fits(greeting.peer(), cx) {
             return Err(Refusal::unreadable(greeting.kind()));
         }
-        if let Seat::Same(no) = self.seat_for(greeting, member.no)
+        if let Seat::Same(no) | Seat::Instead(no) = self.seat_for(greeting, member.no)
             && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
         {
             return Err(Refusal::conflict());
@@ -226,13 +229,38 @@ impl Mesh {
         mailbox: MailboxNo,
     ) {
         let Joining { session, greeting, member, presence } = joining;
-        match self.seat_for(&greeting, member) {
+        let seat = self.seat_for(&greeting, member);
+        if let Seat::Same(no) | Seat::Instead(no) = seat
+            && self.is_held_down(cx, ids, no)
+        {
+            self.disown(cx, presence);
+            return refuse(cx, session, &greeting, &Refusal::conflict());
+        }
+        match seat {
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
-                self.replace(cx, ids, no, &greeting);
+                let swaps = self.replace(cx, ids, no, &greeting);
                 self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
+                if let Some(heir) = self.roster.newest_of(member) {
+                    heir.swaps = swaps;
+                }
             }
             Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
+        }
+    }
+
+    /// Counts a change of hands between open connections. Over the bound the old one has to go too.
+    fn is_held_down(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) -> bool {
+        let limits = &cx.config.limits;
+        let Some(presence) = self.roster.presence_mut(no) else { return false };
+        let Some(old) = presence.session() else { return false };
+        match presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms()) {
+            Swap::Fine => false,
+            Swap::Held => {
+                cx.end(old, Fault::SessionConflict);
+                self.gone(cx, ids, no, old);
+                true
+            }
         }
     }
 
@@ -248,15 +276,6 @@ impl Mesh {
     ) {
         let replaced = self.roster.presence(no).and_then(Presence::session);
         if let Some(old) = replaced {
-            let limits = &cx.config.limits;
-            let swaps = self.roster.presence_mut(no).map(|presence| {
-                presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms())
-            });
-            if swaps == Some(Swap::Held) {
-                cx.end(old, Fault::SessionConflict);
-                self.gone(cx, ids, no, old);
-                return refuse(cx, session, greeting, &Refusal::conflict());
-            }
             cx.end(old, Fault::SessionReplaced);
             self.release(cx, no, old);
         } else {
@@ -376,9 +395,10 @@ impl Mesh {
         }
     }
 
-    /// Another session of the same place takes over: the old one goes without a word to the others.
-    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) {
-        let Some(old) = self.roster.presence(no) else { return };
+    /// Another session of the same place takes over: the old one goes without a word to the others. Leaves how often
+    /// the place changed hands.
+    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) -> Swaps {
+        let Some(old) = self.roster.presence(no) else { return Swaps::default() };
         let (session, id) = (old.session(), old.id.clone());
         cx.note(Level::Info, || {
             let text = match by.kind() {
@@ -394,12 +414,13 @@ impl Mesh {
             cx.stats.shift(Gauge::ConnectionsActive, -1);
         }
         self.timers.disarm(Timer::Grace(no));
-        let Some(gone) = self.roster.remove_presence(no) else { return };
+        let Some(gone) = self.roster.remove_presence(no) else { return Swaps::default() };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
         self.unload_if_alone(gone.mailbox);
         self.forget_if_void(gone.mailbox);
         self.deliver(cx, ids, gone.member);
+        gone.swaps
     }
 
     pub(super) fn end_presences(&mut self, cx: &mut Cx<'_>, ids: Vec<PresenceId>) {

@@ -163,7 +163,7 @@ mod tests {
 
     /// Statements that read a whole table, and why that is right.
     const SCANS: &[&str] = &[
-        "PENDING_DEPTH", // counts all rows, once at start
+        "PENDING_DEPTH", // counts all rows, every `depth_ms`
     ];
 
     #[test]

@@ -264,8 +264,12 @@ pub(crate) struct MessageStatus {
 
 /// A message of a peer that has said hello.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every message is a send, and each is passed on by reference"
+)]
 pub(crate) enum Inbound<'a> {
-    Send(Box<Send<'a>>),
+    Send(Send<'a>),
     ClientAck(ClientAck<'a>),
     SetStatus(SetStatus),
     SetSummary(SetSummary),
@@ -313,12 +317,12 @@ pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, Malformed> {
     // Sends are nearly all of the traffic, so the first pass reads one. What it finds to be something else it
     // has at least told the type of, unless a field has the name but not the type of a send's.
     let kind = match serde_json::from_str::<Send<'_>>(text) {
-        Ok(send) if &*send.kind == "send" => return Ok(Inbound::Send(Box::new(send))),
+        Ok(send) if &*send.kind == "send" => return Ok(Inbound::Send(send)),
         Ok(Send { kind: Str(kind), .. }) if !kind.is_empty() => kind,
         Ok(_) | Err(_) => Cow::Owned(kind_of(text)?.0),
     };
     Ok(match &*kind {
-        "send" => Inbound::Send(Box::new(serde_json::from_str(text)?)),
+        "send" => Inbound::Send(serde_json::from_str(text)?),
         "client_ack" => Inbound::ClientAck(serde_json::from_str(text)?),
         "set_status" => Inbound::SetStatus(serde_json::from_str(text)?),
         "set_summary" => Inbound::SetSummary(serde_json::from_str(text)?),

@@ -242,6 +242,42 @@ pub(crate) struct PeerRow<'a> {
     /// Additive, only in answers to `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+    /// Additive: the list would have been too long with all that this peer says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipped: Option<bool>,
+}
+
+impl PeerRow<'_> {
+    /// More bytes than this the row cannot have as JSON.
+    pub(crate) fn bytes_at_most(&self) -> usize {
+        // Labels, keys, times and numbers; and six bytes for every byte of text that has to be escaped.
+        const FRAME_BYTES: usize = 1_024;
+        const ESCAPED_BYTES: usize = 6;
+        let group = |group: &Group| group.name.len() + group.role.as_deref().map_or(0, str::len) + 8;
+        let groups: usize = self.groups.unwrap_or_default().iter().map(group).sum();
+        let texts = [
+            Some(self.display_name),
+            self.summary.flatten(),
+            self.session_id,
+            self.cwd,
+            self.hostname,
+            self.peer_type,
+            self.channel,
+            self.model,
+        ];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        let profile = self.profile.map_or(0, Profile::text_bytes);
+        FRAME_BYTES + ESCAPED_BYTES * (texts + groups + profile)
+    }
+
+    /// Leaves out what its peer wrote at length.
+    pub(crate) fn clip(&mut self) {
+        self.summary = self.summary.map(|_| None);
+        self.groups = self.groups.map(|_| [].as_slice());
+        self.cwd = self.cwd.map(|_| "");
+        (self.hostname, self.model, self.stats, self.profile) = (None, None, None, None);
+        self.clipped = Some(true);
+    }
 }
 
 /// `message_status_result` (3.10).

@@ -1,0 +1,444 @@
+//! One life of a small town: what its peers do, drawn from a seed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use peermesh_conformance::keys;
+use peermesh_conformance::play::town::Town;
+use peermesh_conformance::story::act::{Ill, Mood, Peer};
+use peermesh_conformance::story::{Terms, Told};
+use peermesh_core::rng::Rng;
+use serde_json::{Value, json};
+
+use crate::oracle::{Oracle, member_of, text};
+
+/// Tiny, so that every bound is met.
+const LIMITS: &[(&str, u64)] = &[
+    ("lane_bytes_max", 1_024),
+    ("unacked_sends_max", 4),
+    ("queued_per_mailbox_max", 30),
+    ("batch_messages_max", 3),
+    ("batch_ops_max", 5),
+    ("commit_tries_max", 2),
+    ("commit_retry_ms_min", 5),
+    ("commit_retry_ms_max", 10),
+    ("reads_in_flight_max", 2),
+    ("reads_waiting_max", 16),
+    ("health_ms", 50),
+    ("lease_ms", LEASE_MS),
+    ("legacy_ping_ms", 60),
+    ("grace_ms", 400),
+    ("mesh_idle_ms", 100),
+    ("send_rate_per_minute", 0),
+    ("replacements_max", 1_000),
+    ("connections_per_mesh_max", 100),
+    ("retention_sweep_ms", 200),
+    ("send_window_bytes", 1_024),
+];
+const LEASE_MS: u64 = 250;
+/// Deeds of one life before faults stop.
+const DEEDS: u64 = 160;
+/// Who there is: members, their sessions, and one that never acknowledges.
+const IDENTITIES: &[&str] = &["ann", "bob", "bob.s1", "carl.s1", "carl", "dora.tty", "dora"];
+const MEMBERS: &[&str] = &["ann", "bob", "carl", "dora"];
+const TARGETS: &[&str] = &["ann", "bob", "bob.s1", "carl", "carl.s1", "dora", "*"];
+const PRIORITIES: &[&str] = &["now", "next", "low"];
+
+pub(crate) struct Life {
+    town: Town,
+    rng: Rng,
+    pub(crate) oracle: Oracle,
+    peers: BTreeMap<&'static str, Mind>,
+    by_key: BTreeMap<String, String>,
+    count: u64,
+    ill: bool,
+    /// What was done, for a person.
+    diary: Vec<String>,
+}
+
+/// What one identity knows.
+#[derive(Debug, Default)]
+struct Mind {
+    /// Its connections so far.
+    number: u32,
+    greeted: bool,
+    welcome: bool,
+    /// Known to be working or not to be disturbed.
+    gated: bool,
+    /// Pushes that it has not acknowledged: id and sender's key.
+    unacked: Vec<(String, String)>,
+}
+
+impl Life {
+    pub(crate) fn new(seed: u64) -> Life {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut rng = Rng::from_seed(bytes);
+        // In some lives mail grows old, in some a few deliveries without an answer are too many.
+        let (ages, dies) = (rng.below(4) == 0, rng.below(4) == 0);
+        let drawn = [
+            ("lane_messages_max", 1 + rng.below(4)),
+            ("unacked_pushes_max", 1 + rng.below(4)),
+            ("message_ttl_ms", if ages { 1_500 } else { 3_600_000 }),
+            ("deliveries_max", if dies { 2 } else { 12 }),
+        ];
+        let terms = Terms {
+            limits: LIMITS.iter().chain(&drawn).map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            shards: if rng.below(4) == 0 { 2 } else { 1 },
+            errors: vec!["db ping failed".to_owned()],
+            ..Terms::default()
+        };
+        let mut town = Town::new(&terms).unwrap_or_else(|said| panic!("{}", said.0));
+        town.make_mesh("garden", MEMBERS).unwrap_or_else(|said| panic!("{}", said.0));
+        let named = IDENTITIES.iter().chain(MEMBERS);
+        Life {
+            town,
+            rng,
+            oracle: Oracle::new(ages, dies),
+            peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
+            by_key: named.map(|name| (keys::public(name), (*name).to_owned())).collect(),
+            count: 0,
+            ill: false,
+            diary: Vec::new(),
+        }
+    }
+
+    /// Faults, then peace, then the last judgement.
+    pub(crate) fn live(&mut self) -> Told<()> {
+        // A session that was never there has no mailbox, so everybody shows up once.
+        for name in IDENTITIES {
+            self.greet(name)?;
+            self.town.wait(5)?;
+        }
+        for _ in 0..DEEDS {
+            self.deed()?;
+            self.look()?;
+        }
+        self.make_peace()?;
+        self.judge()
+    }
+
+    pub(crate) fn story(&self) -> String {
+        let mut story = String::new();
+        for line in &self.diary[self.diary.len().saturating_sub(60)..] {
+            let _ = writeln!(story, "    {line}");
+        }
+        story + &self.town.last_notes(30)
+    }
+
+    fn deed(&mut self) -> Told<()> {
+        match self.rng.below(100) {
+            0..=37 => self.send(),
+            38..=57 => self.ack()?,
+            58..=67 => self.connect()?,
+            68..=73 => self.drop(),
+            74..=79 => self.change_status()?,
+            80..=81 => {
+                let crash = self.rng.below(2) == 0;
+                self.restart(crash)?;
+            }
+            82..=86 => self.trouble(),
+            87..=89 => self.heal()?,
+            _ => {
+                let millis = [1, 5, 20, 60, 300, 900][self.pick(6)];
+                self.note(format!("wait {millis}"));
+                self.town.wait(millis)?;
+            }
+        }
+        if self.rng.below(3) == 0 {
+            self.town.wait(0)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) {
+        let Some(name) = self.any(|mind| mind.welcome) else { return };
+        let own: Vec<_> = self.oracle.sent.keys().filter(|(sender, _)| sender == name).cloned().collect();
+        if !own.is_empty() && self.rng.below(4) == 0 {
+            let key = own[self.pick(own.len())].clone();
+            let sent = &self.oracle.sent[&key];
+            let (frame, target, priority) = (sent.frame.clone(), sent.target.clone(), sent.priority);
+            self.say(name, &frame, &key.1, &target, priority);
+            return;
+        }
+        let target = TARGETS[self.pick(TARGETS.len())];
+        if target == name {
+            return;
+        }
+        self.count += 1;
+        let (id, priority) = (format!("m{}", self.count), PRIORITIES[self.pick(3)]);
+        let spec = if target == "*" { target.to_owned() } else { keys::public(target) };
+        let body = "eHh4".repeat(1 + self.pick(120));
+        let frame = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": spec,
+            "priority": priority, "nonce": "", "ciphertext": body});
+        self.say(name, &frame, &id, target, priority);
+    }
+
+    fn say(&mut self, name: &'static str, frame: &Value, id: &str, target: &str, priority: &'static str) {
+        self.note(format!("{name} tells {target} {id} ({priority})"));
+        // Keys belong to the member, but each is used by one identity only.
+        self.oracle.sends((name.to_owned(), id.to_owned()), target, priority, frame);
+        let peer = self.peer(name);
+        self.town.send(&peer, frame);
+    }
+
+    fn ack(&mut self) -> Told<()> {
+        let Some(name) = self.any(|mind| mind.welcome && !mind.unacked.is_empty()) else { return Ok(()) };
+        let (drawn, form) = (self.rng.next_u64(), self.rng.below(3));
+        let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
+        let at = usize::try_from(drawn % mind.unacked.len() as u64).unwrap_or(0);
+        let (id, key) = mind.unacked.remove(at);
+        let frame = match form {
+            // Without our id it means the oldest push of that name, which must be this one.
+            0 if !key.is_empty() => json!({"type": "client_ack", "clientMessageId": key}),
+            1 => json!({"type": "client_ack", "brokerMessageId": id, "clientMessageId": key}),
+            _ => json!({"type": "client_ack", "brokerMessageId": id}),
+        };
+        self.note(format!("{name} acks {key} {id}"));
+        let peer = self.peer(name);
+        self.town.send(&peer, &frame);
+        if form != 0 && self.was_read(name)? {
+            // While the store fails, the broker has to remember it until it ends.
+            self.oracle.done(&id, !self.ill);
+        }
+        Ok(())
+    }
+
+    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was known.
+    fn was_read(&mut self, name: &'static str) -> Told<bool> {
+        let peer = self.peer(name);
+        // Unanswered sends may keep the broker from reading: an answer shows that it did.
+        self.town.send(&peer, &json!({"type": "list_peers", "_reqId": "read"}));
+        self.town.wait(10)?;
+        let frames = self.town.take(&peer);
+        for frame in &frames {
+            self.hear(name, frame)?;
+        }
+        Ok(frames.iter().any(|frame| frame["_reqId"] == "read"))
+    }
+
+    /// A connection for somebody, in place of the one there may be.
+    fn connect(&mut self) -> Told<()> {
+        let name = IDENTITIES[self.pick(IDENTITIES.len())];
+        if self.peers[name].welcome && self.rng.below(3) > 0 {
+            return Ok(());
+        }
+        let cut_first = self.rng.below(2) == 0;
+        let old = self.peer(name);
+        if cut_first {
+            self.town.cut(&old);
+        }
+        self.greet(name)?;
+        if !cut_first {
+            // The newer connection wins; what arrived on the older one is not looked at any more.
+            self.town.wait(0)?;
+            self.town.cut(&old);
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, name: &'static str) -> Told<()> {
+        self.note(format!("{name} connects"));
+        let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
+        *mind = Mind { number: mind.number + 1, greeted: true, ..Mind::default() };
+        let peer = self.peer(name);
+        self.town.greet(&peer, name.ends_with("tty"))
+    }
+
+    fn drop(&mut self) {
+        let Some(name) = self.any(|mind| mind.greeted) else { return };
+        self.note(format!("{name} drops"));
+        let peer = self.peer(name);
+        self.town.cut(&peer);
+        self.forget(name);
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(mind) = self.peers.get_mut(name) {
+            *mind = Mind { number: mind.number, ..Mind::default() };
+        }
+    }
+
+    fn change_status(&mut self) -> Told<()> {
+        let Some(name) = self.any(|mind| mind.welcome) else { return Ok(()) };
+        let status = ["idle", "working", "dnd", "idle"][self.pick(4)];
+        self.note(format!("{name} is {status}"));
+        let peer = self.peer(name);
+        self.look_at(name)?;
+        self.town.send(&peer, &json!({"type": "set_status", "status": status}));
+        if let Some(mind) = self.peers.get_mut(name) {
+            mind.gated = false;
+        }
+        let read = self.was_read(name)?;
+        if let Some(mind) = self.peers.get_mut(name) {
+            mind.gated = read && status != "idle";
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, crash: bool) -> Told<()> {
+        self.note(format!("broker {}", if crash { "crashes" } else { "restarts" }));
+        self.look()?;
+        if crash {
+            self.town.restart(true)?;
+        } else {
+            self.heal()?;
+            self.town.restart(false)?;
+        }
+        self.oracle.broker_ended();
+        for name in IDENTITIES {
+            self.look_at(name)?;
+            let peer = self.peer(name);
+            self.town.cut(&peer);
+            self.forget(name);
+        }
+        Ok(())
+    }
+
+    fn trouble(&mut self) {
+        let ills = [Ill::Unavailable, Ill::Full, Ill::ForgetsReplies, Ill::LosesCommits];
+        let ill = ills.get(self.pick(6)).copied();
+        let delay_ms = if ill.is_none() { 1 + self.rng.below(40) } else { 0 };
+        self.note(format!("store {ill:?} {delay_ms} ms"));
+        self.town.set_mood(Mood { ill, delay_ms });
+        self.ill = true;
+    }
+
+    fn heal(&mut self) -> Told<()> {
+        self.note("store heals".to_owned());
+        self.town.set_mood(Mood::default());
+        if self.ill {
+            // What was under way before still takes its time.
+            self.town.wait(60)?;
+        }
+        self.ill = false;
+        Ok(())
+    }
+
+    /// Takes what arrived for everybody.
+    fn look(&mut self) -> Told<()> {
+        IDENTITIES.iter().try_for_each(|name| self.look_at(name))
+    }
+
+    fn look_at(&mut self, name: &'static str) -> Told<()> {
+        let peer = self.peer(name);
+        for frame in self.town.take(&peer) {
+            self.hear(name, &frame)?;
+        }
+        if let Some(broken) = self.town.broken(&peer) {
+            return Err(format!("{name}: {broken}").into());
+        }
+        if self.peers[name].greeted && self.town.is_gone(&peer) {
+            self.note(format!("{name} is gone"));
+            self.town.cut(&peer);
+            self.forget(name);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, name: &'static str, frame: &Value) -> Told<()> {
+        let kind = text(frame, "type");
+        let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
+        match kind.as_str() {
+            "hello_ack" => mind.welcome = true,
+            "ack" => self.oracle.acked(name, frame)?,
+            "push" => {
+                if !mind.welcome {
+                    return Err(format!("{name} got mail before its welcome: {frame}").into());
+                }
+                let gated = mind.gated;
+                let (id, key) = (text(frame, "messageId"), text(frame, "client_message_id"));
+                if !mind.unacked.iter().any(|(other, _)| *other == id) {
+                    mind.unacked.push((id, key.clone()));
+                }
+                self.note(format!("{name} hears {key}"));
+                let sender = text(frame, "senderPubkey");
+                let sender = self.by_key.get(&sender).ok_or_else(|| format!("who is {sender}?"))?.clone();
+                self.oracle.pushed(name, gated, &sender, frame)?;
+            }
+            // Refused hellos and answers that nobody waits for.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Faults stop: everybody is there, idle and answers.
+    fn make_peace(&mut self) -> Told<()> {
+        self.note("peace".to_owned());
+        self.heal()?;
+        self.town.wait(500)?;
+        self.look()?;
+        for name in IDENTITIES {
+            let peer = self.peer(name);
+            self.town.cut(&peer);
+            self.greet(name)?;
+            self.town.wait(5)?;
+            self.look_at(name)?;
+            if !self.peers[name].welcome {
+                return Err(format!("{name} is not let in though all is well").into());
+            }
+            let peer = self.peer(name);
+            self.town.send(&peer, &json!({"type": "set_status", "status": "idle"}));
+        }
+        let mut quiet = 0;
+        while quiet < 3 {
+            quiet += 1;
+            self.town.wait(LEASE_MS)?;
+            self.look()?;
+            for name in IDENTITIES {
+                let peer = self.peer(name);
+                let Some(mind) = self.peers.get_mut(name) else { continue };
+                for (id, _) in std::mem::take(&mut mind.unacked) {
+                    quiet = 0;
+                    if !name.ends_with("tty") {
+                        self.town.send(&peer, &json!({"type": "client_ack", "brokerMessageId": id}));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Told<()> {
+        let ann = self.peer("ann");
+        for (key, id) in self.oracle.ids() {
+            self.town.send(&ann, &json!({"type": "message_status", "messageId": id, "_reqId": "q"}));
+            self.town.wait(1)?;
+            let frames = self.town.take(&ann);
+            let status = frames.iter().find(|frame| frame["type"] == "message_status_result");
+            let status = status.ok_or_else(|| format!("no status of {key:?} {id}: {frames:?}"))?;
+            self.oracle.judge(&key, status, &self.by_key)?;
+        }
+        // What counts as queued is gone, too.
+        let bob = self.peer("bob");
+        self.town.cut(&bob);
+        self.greet("bob")?;
+        self.town.wait(5)?;
+        let bob = self.peer("bob");
+        match self.town.take(&bob).first() {
+            Some(ack) if ack["type"] == "hello_ack" && ack["queued"] == 0 => Ok(()),
+            other => Err(format!("{} still has mail: {other:?}", member_of("bob")).into()),
+        }
+    }
+
+    fn any(&mut self, fits: impl Fn(&Mind) -> bool) -> Option<&'static str> {
+        let names: Vec<_> = self.peers.iter().filter(|(_, mind)| fits(mind)).map(|(name, _)| *name).collect();
+        if names.is_empty() { None } else { Some(names[self.pick(names.len())]) }
+    }
+
+    fn peer(&self, name: &str) -> Peer {
+        let (member, session) = match name.split_once('.') {
+            Some((member, session)) => (member, Some(session.to_owned())),
+            None => (name, None),
+        };
+        Peer { name: member.to_owned(), session, number: self.peers[name].number }
+    }
+
+    fn pick(&mut self, bound: usize) -> usize {
+        usize::try_from(self.rng.below(bound as u64)).unwrap_or(0)
+    }
+
+    fn note(&mut self, line: String) {
+        self.diary.push(line);
+    }
+}
