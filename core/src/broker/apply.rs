@@ -10,7 +10,7 @@ use crate::conn::{Chunk, frame_text};
 use crate::ids::{ConnId, Ticket};
 use crate::machine::{Output, Outputs};
 use crate::stats::{Counter, Gauge};
-use crate::store::{Ended, Found, StoreResult};
+use crate::store::{Ended, Found, StoreError, StoreResult};
 use crate::surface::{Effect, SessionId};
 use crate::time::Now;
 use crate::wire::http::Response;
@@ -74,10 +74,15 @@ impl Broker {
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
-                let alive = self.with_client(now, id, todo, |broker, client, _| {
-                    broker.bind(now, id, client, peer);
+                // It may have run out of time in this very turn.
+                let bound = self.with_client(now, id, todo, |broker, client, _| {
+                    let waits = matches!(client.bound, Bound::Joining(_));
+                    if waits {
+                        broker.bind(now, id, client, peer);
+                    }
+                    waits
                 });
-                if alive.is_none() {
+                if bound != Some(true) {
                     self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, SessionId(id)));
                 }
                 self.resumed.push(SessionId(id));
@@ -90,7 +95,10 @@ impl Broker {
             Effect::Resume { session } => self.resumed.push(session),
             Effect::Enter { session: SessionId(id), mesh, call } => {
                 self.with_client(now, id, todo, |broker, client, _| {
-                    broker.run_errand(now, id, client, Errand::Admin(mesh, call));
+                    // Whoever was told that it took too long waits for nothing any more.
+                    if matches!(client.bound, Bound::Answering) {
+                        broker.run_errand(now, id, client, Errand::Admin(mesh, call));
+                    }
                 });
             }
             Effect::End { session: SessionId(id), fault } => {
@@ -133,15 +141,20 @@ impl Broker {
     pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
         let was_started = self.meshes.is_started();
         let mut released = Vec::new();
+        // A question that found no place to wait is refused too, and says nothing of the store.
+        let failed = result.is_err();
         self.commits.stored(now.mono, ticket, result, &mut released);
         for (after, ended) in released {
             match after {
+                After::Health if !failed && matches!(ended, Ended::Refused(_)) => self.health_unasked(),
                 After::Health => {
                     let alive = matches!(&ended, Ended::Found(found) if **found == Found::Alive);
                     self.health_known(now, alive);
                 }
                 After::Mesh(after) => {
-                    if let Ended::Refused(error) = &ended {
+                    if let Ended::Refused(error) = &ended
+                        && (failed || matches!(error, StoreError::Corrupt(_)))
+                    {
                         self.store_failed(error, todo);
                     }
                     self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));

@@ -36,6 +36,11 @@ impl Broker {
         self.store_is(now, alive, "the store refused");
     }
 
+    /// The question did not reach the store; the next one may.
+    pub(super) fn health_unasked(&mut self) {
+        self.health.asked = false;
+    }
+
     /// A request failed: no need to wait for the next question.
     pub(super) fn store_failed(&mut self, error: &StoreError, todo: &mut Outputs) {
         if let StoreError::Corrupt(_) = error {

@@ -329,7 +329,9 @@ impl Broker {
                 self.notes.push(
                     Note::new(Level::Warn, "clock jumped").with("jump_ms", passed.distance_millis(now.wall)),
                 );
-                self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
+                if !self.drain.is_on() {
+                    self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
+                }
             }
         }
         self.last = Some(now);

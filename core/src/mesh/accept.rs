@@ -89,7 +89,8 @@ impl Mesh {
         self.refuse_send(cx, (no, session), id, &refusal);
     }
 
-    fn expect_answer(&mut self, no: PresenceNo) {
+    /// Counts something that the peer is to be answered; too many of them, and it is not read on.
+    pub(super) fn expect_answer(&mut self, no: PresenceNo) {
         if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
             line.unanswered += 1;
         }
@@ -232,15 +233,19 @@ impl Mesh {
         self.answer_send(cx, peer, &ack);
     }
 
-    /// Answers one send; a connection that was not read because of it is read on.
-    fn answer_send(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId), ack: &Ack<'_>) {
+    fn answer_send(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), ack: &Ack<'_>) {
+        cx.tell(peer.1, ack);
+        self.answered(cx, peer);
+    }
+
+    /// One thing less is to be answered; a connection that was not read because of it is read on.
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId)) {
         let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
         let mut was_paused = false;
         if let Some(line) = line.filter(|line| line.session == session) {
             was_paused = line.unanswered >= cx.config.limits.unacked_sends_max();
             line.unanswered = line.unanswered.saturating_sub(1);
         }
-        cx.tell(session, ack);
         if was_paused {
             cx.effects.list.push(Effect::Resume { session });
         }

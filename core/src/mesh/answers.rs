@@ -14,7 +14,7 @@ use crate::wire::mesh::{MessageStatusResult, PeerRow, PeersList, RecipientRow};
 /// Somebody who asked for a message's fate.
 #[derive(Debug)]
 pub(crate) struct StatusAsked {
-    session: SessionId,
+    pub(super) asker: (PresenceNo, SessionId),
     /// As asked.
     message_id: String,
     request: Option<String>,
@@ -81,7 +81,7 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        session: SessionId,
+        asker: (PresenceNo, SessionId),
         message_id: String,
         request: Option<&str>,
     ) {
@@ -89,16 +89,17 @@ impl Mesh {
         let fits = (PREFIX_CHARS_MIN..=ID_CHARS).contains(&chars);
         if !fits || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let text = format!("messageId must be {PREFIX_CHARS_MIN}-{ID_CHARS} base62 chars (got {chars})");
-            return refuse(cx, session, request, "invalid_argument", &text);
+            return refuse(cx, asker.1, request, "invalid_argument", &text);
         }
         // An id that was made up costs the same question as one of another mesh.
         let position = ids.resolve(&message_id).unwrap_or(Position::ZERO);
-        let asked = StatusAsked { session, message_id, request: request.map(str::to_owned) };
+        let asked = StatusAsked { asker, message_id, request: request.map(str::to_owned) };
+        self.expect_answer(asker.0);
         self.ask(cx, Query::Message(position), Then::Status(Box::new(asked)));
     }
 
     pub(super) fn status_found(&self, cx: &mut Cx<'_>, asked: &StatusAsked, ended: Ended) {
-        let request = asked.request.as_deref();
+        let (request, session) = (asked.request.as_deref(), asked.asker.1);
         let view = match ended {
             Ended::Found(found) => match *found {
                 Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
@@ -107,11 +108,11 @@ impl Mesh {
             Ended::Done(_) => None,
             Ended::Refused(_) => {
                 let text = "the store does not answer: ask again later";
-                return refuse(cx, asked.session, request, "unavailable", text);
+                return refuse(cx, session, request, "unavailable", text);
             }
         };
         let Some(view) = view else {
-            return refuse(cx, asked.session, request, "not_found", "message not found");
+            return refuse(cx, session, request, "not_found", "message not found");
         };
         let delivered = view.pending.is_empty()
             && view.settled.iter().all(|(_, _, outcome)| *outcome == Outcome::Delivered)
@@ -129,7 +130,7 @@ impl Mesh {
             recipients: self.recipients(&view),
             request,
         };
-        cx.tell(asked.session, &result);
+        cx.tell(session, &result);
     }
 
     fn recipients(&self, view: &MessageView) -> Vec<RecipientRow<'_>> {

@@ -4,6 +4,8 @@
 //! *Always holds:* one live lease for each delivery (I8); at most `unacked_pushes_max` of them a mailbox; a lease
 //! ends with its connection, its time or its acknowledgement; what comes back goes ahead of what is later.
 
+use std::collections::BTreeSet;
+
 use super::mailbox::{Item, Lease, Mailbox, Window};
 use super::presence::LegacyPush;
 use super::{Cx, Mesh, Then, Timer};
@@ -198,8 +200,16 @@ impl Mesh {
             return self.deliver(cx, ids, mailbox);
         }
         let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
-        match position.filter(|_| mailboxes.iter().any(stored)) {
-            Some(position) => self.ask(cx, Query::Message(position), Then::LateAck { position, mailboxes }),
+        let is_ending = |position: Position| {
+            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(no));
+            waiting.any(|waiting| waiting.is_ending(position))
+        };
+        match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
+            Some(position) => {
+                let asker = (no, session);
+                self.expect_answer(no);
+                self.ask(cx, Query::Message(position), Then::LateAck { asker, position, mailboxes });
+            }
             None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
             None => {}
         }
@@ -344,6 +354,16 @@ impl Mesh {
         }
     }
 
+    /// An earlier life may have ended between a removal and its burials.
+    pub(super) fn bury_removed(&mut self, cx: &mut Cx<'_>) {
+        let owners = self.mailboxes.keys().filter_map(|no| self.roster.owner(*no));
+        let removed: BTreeSet<MailboxNo> =
+            owners.filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no).collect();
+        for member in removed {
+            self.bury(cx, member);
+        }
+    }
+
     /// Asks for the next page of every lane that runs low.
     fn ask_pages(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, open: [bool; 3]) {
         let window = window(cx);
@@ -402,7 +422,11 @@ impl Mesh {
         self.repay(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
-            self.deliver(cx, ids, mailbox);
+            match self.roster.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
+            {
+                Some(removed) => self.bury(cx, removed),
+                None => self.deliver(cx, ids, mailbox),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! How a presence ends: its connection goes, it has a while to come back, then it is gone.
 
+use super::mailbox::Mailbox;
 use super::presence::{Link, Presence};
 use super::{Cx, Mesh, Then, Timer, events};
 use crate::fault::Fault;
@@ -43,11 +44,18 @@ impl Mesh {
     }
 
     /// Nobody is there to take this mail: the store keeps it.
-    fn unload_if_alone(&mut self, mailbox: MailboxNo) {
+    pub(super) fn unload_if_alone(&mut self, mailbox: MailboxNo) {
         if self.roster.taker(mailbox, |_| false).is_none()
             && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
         {
             waiting.unload();
+        }
+    }
+
+    /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox either.
+    pub(super) fn forget_if_void(&mut self, mailbox: MailboxNo) {
+        if self.mailboxes.get(&mailbox).is_some_and(Mailbox::is_void) {
+            self.mailboxes.remove(&mailbox);
         }
     }
 
@@ -67,6 +75,7 @@ impl Mesh {
         self.end_presences(cx, vec![gone.id.clone()]);
         events::left(self, cx, &gone);
         self.deliver(cx, ids, gone.member);
+        self.forget_if_void(gone.mailbox);
         self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
     }
 
@@ -127,9 +136,27 @@ impl Mesh {
         };
         let member = presence.member;
         if let Some(row) = self.roster.members.get_mut(&member) {
-            row.state = Some(state.clone());
+            row.state = Some(state);
         }
-        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+        match self.saving.get_mut(&member) {
+            Some(changed) => *changed = true,
+            None => self.write_state(cx, member),
+        }
+    }
+
+    /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the last
+    /// word follows, so that nobody can fill the memory with words that wait for the store.
+    fn write_state(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        let state = self.roster.members.get(&member).and_then(|row| row.state.clone());
+        let Some(state) = state else { return };
+        self.saving.insert(member, false);
+        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Saved(member));
+    }
+
+    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        if self.saving.remove(&member) == Some(true) {
+            self.write_state(cx, member);
+        }
     }
 }
 

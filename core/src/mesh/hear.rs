@@ -47,7 +47,7 @@ impl Mesh {
             Inbound::JoinGroup(wish) => self.join_group(cx, ids, peer, wish, request),
             Inbound::LeaveGroup(wish) => self.leave_group(cx, peer, &wish.name, request),
             Inbound::ListPeers(wish) => self.list_peers(cx, peer, wish.all, request),
-            Inbound::MessageStatus(wish) => self.message_status(cx, ids, session, wish.message_id, request),
+            Inbound::MessageStatus(wish) => self.message_status(cx, ids, peer, wish.message_id, request),
             Inbound::Hello => {
                 let id = named.id.as_deref().or(request);
                 let (code, message) = ("bad_request", "hello was said already on this connection");

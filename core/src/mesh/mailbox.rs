@@ -276,6 +276,11 @@ impl Mailbox {
         self.ending.insert(position)
     }
 
+    /// True for a delivery that has ended and whose row is to go.
+    pub(crate) fn is_ending(&self, position: Position) -> bool {
+        self.ending.contains(&position)
+    }
+
     /// The row of a delivery is gone.
     pub(crate) fn ended(&mut self, position: Position) {
         self.ending.remove(&position);
@@ -306,6 +311,12 @@ impl Mailbox {
                 lane.bytes = 0;
             }
         }
+    }
+
+    /// True when nothing would be lost with it: it holds nothing, and nothing is on its way to or from it.
+    pub(crate) fn is_void(&self) -> bool {
+        let lanes = self.lanes.iter().all(|lane| lane.items.is_empty() && !lane.more && !lane.loading);
+        lanes && self.queued == 0 && self.leases.is_empty() && self.aside.is_empty() && self.ending.is_empty()
     }
 
     /// Takes out everything that is in memory, leased or not.
@@ -516,6 +527,23 @@ mod tests {
         assert_eq!(taken(&mut mailbox), [1, 3]);
         assert_eq!(mailbox.queued, 2);
         assert!(mailbox.gone.is_empty(), "what is gone is remembered only while a page is on its way");
+    }
+
+    #[test]
+    fn a_mailbox_is_void_only_when_nothing_is_in_it_or_on_its_way() {
+        let mut mailbox = Mailbox::new(MailboxNo(2));
+        assert!(mailbox.is_void());
+        // Reserved for a commit, in a lane, leased, ending, gone.
+        mailbox.queued += 1;
+        assert!(!mailbox.is_void());
+        mailbox.add(message(1, Priority::Next), true, WINDOW);
+        let item = mailbox.take(OPEN).unwrap();
+        mailbox.lend(item, SESSION, Mono::from_nanos(5));
+        assert!(!mailbox.is_void());
+        assert!(mailbox.take_out(Position(1)).is_some() && mailbox.begin_end(Position(1)));
+        assert!(!mailbox.is_void());
+        mailbox.ended(Position(1));
+        assert!(mailbox.is_void());
     }
 
     #[test]

@@ -96,9 +96,11 @@ pub(crate) enum Then {
     /// A page of a lane was read.
     Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
     /// A message was looked up because of an acknowledgement for one of these mailboxes.
-    LateAck { position: Position, mailboxes: [MailboxNo; 2] },
+    LateAck { asker: (PresenceNo, SessionId), position: Position, mailboxes: [MailboxNo; 2] },
     /// A message was looked up for `message_status`.
     Status(Box<answers::StatusAsked>),
+    /// What a member gets back was saved.
+    Saved(MailboxNo),
     /// An invite was looked up for somebody who wants to join, or spent.
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
@@ -149,6 +151,8 @@ struct Mesh {
     /// Their keys of idempotency.
     in_flight: Index<(MailboxNo, Box<str>), Position>,
     buckets: Index<MailboxNo, Bucket>,
+    /// Members whose state is being saved; true when it has changed since.
+    saving: BTreeMap<MailboxNo, bool>,
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
@@ -370,6 +374,7 @@ impl Mesh {
             accepting: Index::new(rng),
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
+            saving: BTreeMap::new(),
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,

@@ -135,6 +135,7 @@ impl Meshes {
         let idle_ms = cx.config.limits.mesh_idle_ms();
         if let Some(mesh) = self.resident.get_mut(&no) {
             self.touched.push(no);
+            mesh.bury_removed(cx);
             mesh.rest(cx.now.mono, idle_ms);
         }
     }
@@ -158,8 +159,15 @@ impl Mesh {
             Then::Page { mailbox, priority, after, limit } => {
                 self.page_read(cx, ids, mailbox, priority, after, limit, ended);
             }
-            Then::LateAck { position, mailboxes } => self.late_ack(cx, position, mailboxes, ended),
-            Then::Status(asked) => self.status_found(cx, &asked, ended),
+            Then::LateAck { asker, position, mailboxes } => {
+                self.late_ack(cx, position, mailboxes, ended);
+                self.answered(cx, asker);
+            }
+            Then::Saved(member) => self.saved(cx, member),
+            Then::Status(asked) => {
+                self.status_found(cx, &asked, ended);
+                self.answered(cx, asked.asker);
+            }
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),
         }

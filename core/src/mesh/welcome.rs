@@ -417,6 +417,8 @@ impl Mesh {
         let Some(gone) = self.roster.remove_presence(no) else { return Swaps::default() };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
+        self.unload_if_alone(gone.mailbox);
+        self.forget_if_void(gone.mailbox);
         self.deliver(cx, ids, gone.member);
         gone.swaps
     }
