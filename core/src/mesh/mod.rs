@@ -6,7 +6,7 @@
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
-//! | how a presence ends | `grace.rs` |
+//! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
@@ -31,6 +31,7 @@ mod residence;
 mod retention;
 mod roster;
 mod seat;
+mod settle;
 mod status;
 mod target;
 mod vault;
