@@ -183,9 +183,11 @@ impl Broker {
                     broker.end(now, id, client, fault, todo);
                 }
                 Some(Lapse::Dead) => {
-                    if matches!(client.bound, Bound::Peer(_)) {
+                    if let Bound::Peer(peer) = client.bound {
                         let ago = now.mono.millis_since(client.connection.last_pong());
-                        let note = Note::new(Level::Warn, "ws stale terminate").with("last_pong_ago_ms", ago);
+                        let note = Note::new(Level::Warn, "ws stale terminate")
+                            .with("presence_id", broker.meshes.presence_id(peer))
+                            .with("last_pong_ago_ms", ago);
                         broker.notes.push(note);
                     }
                     broker.depart(now, id, client);

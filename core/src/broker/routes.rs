@@ -18,6 +18,7 @@ use crate::ids::ConnId;
 use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
 use crate::mesh::JoinCall;
+use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
@@ -54,7 +55,13 @@ impl Broker {
             _ if path == "/admin" || path.starts_with("/admin/") => {
                 return self.admin(now, id, client, request, todo);
             }
-            _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
+            _ => {
+                if Level::Debug <= self.config.log_level {
+                    let note = Note::new(Level::Debug, "http").with("route", path).with("status", 404);
+                    self.notes.push(note);
+                }
+                Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() }
+            }
         };
         self.respond(now, id, client, response, todo);
     }
@@ -152,9 +159,11 @@ impl Broker {
 
     fn join(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        match JoinCall::parse(&body, self.limits.name_bytes_max()) {
+        match JoinCall::parse(&body, now.mono, self.limits.name_bytes_max()) {
             Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call))),
             Err(error) => {
+                let note = Note::new(Level::Info, "join").with("route", "/join").with("ok", false);
+                self.notes.push(note.with("error", error));
                 let response = json(400, &json!({ "ok": false, "error": error }));
                 self.respond(now, id, client, response, todo);
             }

@@ -1,9 +1,13 @@
 //! A peer says something: which part of the mesh it is for.
 
 use super::{Cx, Mesh, Positions, profile};
+use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::{ErrorFrame, Inbound, Named, decode};
+
+/// Characters of a peer's own words in the log.
+const FIELD_CHARS: usize = 64;
 
 impl Mesh {
     pub(super) fn hear(
@@ -25,6 +29,7 @@ impl Mesh {
         let named = Named::of_rpc(text);
         let request = named.request.as_deref();
         let peer = (no, session);
+        self.note_request(cx, no, &message);
         match message {
             Inbound::Send(_) => {}
             Inbound::ClientAck(ack) => {
@@ -55,6 +60,35 @@ impl Mesh {
                 cx.tell(session, &error);
             }
         }
+    }
+
+    /// Requests are few, so each is a line of the log; mail is told at debug, where it is handled.
+    fn note_request(&self, cx: &mut Cx<'_>, no: PresenceNo, message: &Inbound<'_>) {
+        let (text, field) = match message {
+            Inbound::SetStatus(wish) => ("ws set_status", Some(("status", wish.status.as_str()))),
+            Inbound::SetSummary(_) => ("ws set_summary", None),
+            Inbound::SetVisible(wish) => {
+                ("ws set_visible", Some(("visible", if wish.visible { "true" } else { "false" })))
+            }
+            Inbound::SetProfile(_) => ("ws set_profile", None),
+            Inbound::SetStats(_) => ("ws set_stats", None),
+            Inbound::JoinGroup(wish) => ("ws join_group", Some(("group", wish.name.as_str()))),
+            Inbound::LeaveGroup(wish) => ("ws leave_group", Some(("group", wish.name.as_str()))),
+            Inbound::ListPeers(_) => ("ws list_peers", None),
+            Inbound::MessageStatus(wish) => {
+                ("ws message_status", Some(("message_id", wish.message_id.as_str())))
+            }
+            Inbound::Other(kind) => ("ws not_supported", Some(("type", kind.as_str()))),
+            Inbound::Send(_) | Inbound::ClientAck(_) | Inbound::Hello => return,
+        };
+        cx.note(Level::Info, || {
+            let id = self.roster.presence(no).map(|presence| presence.id.as_str());
+            let note = Note::new(Level::Info, text).with("presence_id", id);
+            match field {
+                Some((name, value)) => note.with(name, value.chars().take(FIELD_CHARS).collect::<String>()),
+                None => note,
+            }
+        });
     }
 
     fn misunderstood(&self, cx: &mut Cx<'_>, session: SessionId, text: &str, why: &str) {

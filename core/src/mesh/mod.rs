@@ -231,6 +231,12 @@ impl Meshes {
         line.map_or(0, |line| line.unanswered)
     }
 
+    /// What the log calls a peer.
+    pub(crate) fn presence_id(&self, peer: Peer) -> Option<&str> {
+        let presence = self.resident.get(&peer.mesh)?.roster.presence(peer.presence)?;
+        Some(presence.id.as_str())
+    }
+
     /// Looks for statuses that nobody confirmed.
     pub(crate) fn sweep_statuses(&mut self, cx: &mut Cx<'_>) {
         let meshes: Vec<MeshNo> = self.resident.keys().copied().collect();
