@@ -11,11 +11,13 @@ bob connects
 http GET /health -> 200 {status: ok, db: up}
 store fails unavailable
 log "db ping failed" {level: error, consecutive_failures: 1}
+metric broker_db_healthy 0
+wait 100ms
 http GET /health -> 503 {status: degraded, db: down}
 http GET /health/ready -> 503 {reason: db_down}
 metric broker_connections_active 2
 store heals
-wait 200ms
+metric broker_db_healthy 1
 http GET /health/ready -> 200 {status: ready}
 ann sees nothing
 bob sees nothing
