@@ -20,8 +20,8 @@ use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Lobby {
-    /// Oldest first.
-    silent: BTreeSet<ConnId>,
+    /// All of them, oldest first. One is silent as long as it asks for nothing: what waits for us is not.
+    waiting: BTreeSet<ConnId>,
     by_address: BTreeMap<IpAddr, BTreeSet<ConnId>>,
 }
 
@@ -36,7 +36,7 @@ impl Broker {
     }
 
     pub(super) fn leave_lobby(&mut self, id: ConnId, client: &Client) {
-        if self.lobby.silent.remove(&id)
+        if self.lobby.waiting.remove(&id)
             && let Some(mine) = self.lobby.by_address.get_mut(&client.remote)
         {
             mine.remove(&id);
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     fn count_in(&mut self, id: ConnId, remote: IpAddr) {
-        self.lobby.silent.insert(id);
+        self.lobby.waiting.insert(id);
         self.lobby.by_address.entry(remote).or_default().insert(id);
     }
 
@@ -73,14 +73,16 @@ impl Broker {
             .by_address
             .get(&remote)
             .filter(|mine| !exempt && mine.len() as u64 >= self.limits.unauthenticated_per_address_max());
-        let oldest = match same_address {
-            Some(mine) => mine.first().copied(),
-            None if self.lobby.silent.len() as u64 >= self.limits.handshakes_max() => {
-                self.lobby.silent.first().copied()
-            }
-            None => None,
+        let full = match same_address {
+            Some(mine) => mine,
+            None if self.lobby.waiting.len() as u64 >= self.limits.handshakes_max() => &self.lobby.waiting,
+            None => return,
         };
-        let Some(oldest) = oldest else { return };
+        let silent = |id: &&ConnId| {
+            let client = self.clients.find(*id).and_then(Option::as_ref);
+            client.is_some_and(|client| matches!(client.bound, Bound::Lobby))
+        };
+        let Some(oldest) = full.iter().find(silent).or(full.first()).copied() else { return };
         self.stats.count(Counter::Overloaded);
         self.with_client(now, oldest, todo, |broker, client, todo| {
             if client.connection.is_open() {
