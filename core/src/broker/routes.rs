@@ -38,6 +38,13 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         self.believe_proxy(now, id, client, request, todo);
+        let (plain_path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        if shows_token(query) {
+            self.stats.count(Counter::UrlToken);
+            let text = "a URL is written down in many places: put the token into the Authorization header";
+            let response = json(400, &json!({ "error": "token_in_url", "message": text }));
+            return self.respond(now, id, client, response, todo);
+        }
         if let Some(upgrade) = &request.upgrade {
             return self.upgrade(now, id, client, request, &upgrade.accept, todo);
         }
@@ -57,7 +64,7 @@ impl Broker {
             }
             _ => {
                 if Level::Debug <= self.config.log_level {
-                    let note = Note::new(Level::Debug, "http").with("route", path).with("status", 404);
+                    let note = Note::new(Level::Debug, "http").with("route", plain_path).with("status", 404);
                     self.notes.push(note);
                 }
                 Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() }
@@ -252,6 +259,14 @@ impl Tokens {
         self.failures.insert(remote, Failed { count: failed.count + 1, ..failed });
         Err(unauthorized())
     }
+}
+
+/// True when a parameter is named like a token (AUT-02).
+fn shows_token(query: &str) -> bool {
+    query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).any(|name| {
+        let name = name.to_ascii_lowercase();
+        name == "authorization" || name == "token" || name.ends_with("_token")
+    })
 }
 
 /// An address, with or without a port.
