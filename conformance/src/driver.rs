@@ -158,7 +158,7 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
     Ok(Arc::new(config))
 }
 
-/// The metrics page of a story's broker: every series on a line, summed over the shards.
+/// The metrics page of a story's broker: every series on a line, the shards taken together.
 pub(crate) fn page(shards: &[Stats]) -> Bytes {
     let mut page = String::new();
     let mut line = |series: Series, value: i128| {
@@ -170,7 +170,10 @@ pub(crate) fn page(shards: &[Stats]) -> Bytes {
         line(counter.series(), shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum());
     }
     for gauge in Gauge::ALL {
-        line(gauge.series(), shards.iter().map(|stats| i128::from(stats.gauge(*gauge))).sum());
+        let values = shards.iter().map(|stats| i128::from(stats.gauge(*gauge)));
+        // A broker is as healthy as its least healthy shard.
+        let value = if *gauge == Gauge::DbHealthy { values.min().unwrap_or(0) } else { values.sum() };
+        line(gauge.series(), value);
     }
     Bytes::from(page)
 }

@@ -5,7 +5,7 @@ mesh garden with ann, bob, carl
 bob connects
 bob tells ann "first of all" with priority="now"
 bob sees ack {queued: true}
-store delays 50ms
+store delays 200ms
 ann greets
 ann sends {"type":"list_peers","_reqId":"r1"}
 ann sends {"type":"set_summary","summary":"x","_reqId":"r2"}

@@ -6,10 +6,8 @@ mesh garden with ann, bob, carl, dora, eric
 ann connects
 bob connects
 carl connects
-bob drops
-wait 50ms
-carl drops
-wait 50ms
+bob closes
+carl closes
 dora connects
 ann sees event peer_left {eventData: {name: bob, pubkey: $bob.key}}
 ann sees no event peer_left

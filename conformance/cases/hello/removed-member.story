@@ -27,6 +27,7 @@ metric broker_connections_active 1
 log "hello rejected: revoked" {level: info, mesh_id: $garden.id, display_name: ann}
 log "session_hello rejected: revoked parent" {level: info, mesh_id: $garden.id, display_name: ann-s1}
 log "member removed" {member: ann}
+log "ws evict full" {presence_id: _}
 
 # No lease, no farewell, and nobody there.
 bob sees no event peer_left

@@ -6,10 +6,10 @@ mesh garden with ann, bob, carl
 carl opens
 dora opens
 bob connects
-store delays 150ms
+store delays 400ms
 bob tells carl "before"
 ann greets
-wait 30ms
+wait 100ms
 broker drains
 carl greets
 carl sees close 1001 "shutting down"

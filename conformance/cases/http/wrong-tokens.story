@@ -5,7 +5,7 @@ limits token_failures_per_minute_max=3
 http GET /admin/meshes -> 401 with content-type="application/json" {error: unauthorized, message: $m}
 http GET /admin/meshes with authorization="Bearer wrong" -> 401 {error: unauthorized, message: $m}
 http GET /admin/meshes with authorization="Bearer $admin" -> 200
-http GET /admin/meshes?token=$admin -> 401 {error: unauthorized, message: $m}
+http GET /admin/meshes -> 401 {error: unauthorized, message: $m}
 http GET /admin/meshes with authorization="Bearer wrong" -> 429 {error: slow_down}
 http GET /admin/meshes with authorization="Bearer $admin" -> 429 {error: slow_down}
 http GET /health -> 200

@@ -47,12 +47,12 @@ http POST /join {"invite_token":"$other","peer_pubkey":"$key","display_name":"z"
   "mesh_root_key":"$root",
   "role":"member","owner_pubkey":"$owner","signature":"$good"}} -> 400 {ok: false, error:
   invite_mesh_mismatch}
-log "join" {ok: false, error: invite_not_found}
+log "join" {level: info, route: /join, ok: false, error: invite_not_found, pubkey: _, latency_ms: _}
 # None of that spent anything.
 http POST /join {"invite_token":"$token","peer_pubkey":"$eve.key","display_name":"eve",
   "invite_payload":{"v":1,
   "mesh_id":"$garden.id","mesh_slug":"garden","broker_url":"ws://broker.test/ws","expires_at":$end,
   "mesh_root_key":"$root",
   "role":"member","owner_pubkey":"$owner","signature":"$good"}} -> 200 {ok: true, memberId: _, !alreadyMember}
-log "join" {ok: true}
+log "join" {ok: true, pubkey: _}
 eve connects

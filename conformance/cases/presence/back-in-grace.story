@@ -1,6 +1,6 @@
 story: a peer that comes back in time is the same one as before, and nobody is told anything
 covers: mesh protocol 2.4; mesh protocol 6.4; f_net_07
-limits grace_ms=300
+limits grace_ms=1000
 
 mesh garden with ann, bob
 bob connects
@@ -18,7 +18,7 @@ ann sees hello_ack {presenceId: $p, memberDisplayName: "Ann again", memberProfil
   !restoredGroups}
 bob sees no event peer_joined
 bob sees no event peer_returned
-bob sees no event peer_left for 400ms
+bob sees no event peer_left for 1100ms
 bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: bob}, {displayName: "Ann again", cwd: /elsewhere, status: working,
   summary: digging, groups: [{name: red, role: lead}], hostname: h1, model: m1, profile: {title: gardener}}]}

@@ -1,6 +1,6 @@
 story: a peer that connects and closes again and again is announced once and leaves once
 covers: mesh protocol 6.4; f_net_07
-limits grace_ms=200
+limits grace_ms=1000
 
 mesh garden with ann, bob
 bob connects

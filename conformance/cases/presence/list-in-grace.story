@@ -1,6 +1,6 @@
 story: a peer in grace stays in the list as it was, and siblings do not mix
 covers: mesh protocol 3.6; defect 18
-limits grace_ms=3000 ping_ms=100 pong_ms=600
+limits grace_ms=4000 ping_ms=50 pong_ms=500
 
 mesh garden with ann, bob
 bob connects
@@ -10,7 +10,7 @@ ann.s2 connects
 ann.s1 sends {"type":"set_visible","visible":false,"_reqId":"r"}
 ann.s1 sees ack {_reqId: r}
 ann.s2 drops
-wait 900ms
+wait 700ms
 bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: bob}, {displayName: ann, cwd: /home/ann, visible: true, peerRole:
   control-plane},

@@ -1,6 +1,6 @@
 story: two sessions that keep taking the same place from each other are both held down for a while
 covers: mesh protocol 6.4; mesh protocol 7.2; f_net_06
-limits replacements_max=2 replacements_ms=400
+limits replacements_max=2 replacements_ms=1500
 
 mesh garden with ann, bob
 bob connects
@@ -17,6 +17,6 @@ ann.c greets with sessionId=tab
 ann.c sees error {code: session_conflict}
 ann.c sees close 4009 session_conflict
 metric broker_connections_active 1
-wait 450ms
+wait 1600ms
 ann.b connects with sessionId=tab
 metric broker_connections_active 2

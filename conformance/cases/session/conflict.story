@@ -1,6 +1,6 @@
 story: two clients that keep replacing each other are both held down for a while
 covers: mesh protocol 7.2; f_net_06
-limits replacements_max=2 replacements_ms=400
+limits replacements_max=2 replacements_ms=1500
 
 mesh garden with ann, bob
 ann.s1 connects
@@ -19,6 +19,6 @@ metric broker_connections_rejected_total{reason="session_conflict"} 2
 # Nobody else is held down.
 ann.s2 connects
 bob connects
-wait 450ms
+wait 1600ms
 ann.s1#6 connects
 metric broker_connections_active 3

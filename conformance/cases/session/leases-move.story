@@ -10,6 +10,6 @@ ann.s1 hears "for you" {messageId: $m}
 ann.s1#2 connects
 ann.s1#2 hears "for you" {messageId: $m, client_message_id: c1}
 ann.s1#2 acks
-ann.s1#2 sees nothing
+metric peermesh_deliveries_settled_total{outcome="delivered"} 1
 bob sends {"type":"message_status","messageId":"$m"}
 bob sees message_status_result {delivered: true}

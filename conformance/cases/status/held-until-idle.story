@@ -19,7 +19,8 @@ bob sends {"type":"set_status","status":"idle"}
 bob hears "when you can"
 bob hears "whenever"
 
-bob sends {"type":"set_status","status":"dnd"}
+bob sends {"type":"set_status","status":"dnd","_reqId":"r2"}
+bob sees ack {_reqId: r2}
 ann tells bob "later"
 ann sees ack {queued: true}
 bob sees nothing for 60ms

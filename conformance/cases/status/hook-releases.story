@@ -14,6 +14,6 @@ bob sees nothing for 60ms
 http POST /hook/set-status {"cwd":"/w","pid":77,"status":"idle","session_id":"x"} -> 200 {ok: true,
   presence_id: $p}
 bob hears "when you can"
-log "hook" {level: info, route: /hook/set-status, cwd: /w, pid: 77, status: idle, presence_id: $p, pending:
-  false}
+log "hook" {level: info, route: /hook/set-status, cwd: /w, pid: 77, status: idle, presence_id: $p,
+  pending: false, latency_ms: _}
 metric broker_hook_requests_total 2

@@ -123,7 +123,8 @@ impl Player {
     }
 
     fn say_hello(&mut self, peer: &Peer, text: String) -> Told<()> {
-        if !self.lines.get(peer).is_some_and(|line| line.open && !line.greeted && !line.ended) {
+        let fresh = |line: &Line| line.open && !line.greeted && !line.ended && line.close.is_none();
+        if !self.lines.get(peer).is_some_and(fresh) {
             self.open(peer, &[], 101)?;
         }
         let (line, stage) = self.line_on_stage(peer)?;

@@ -8,7 +8,7 @@ use super::{Broker, Timer};
 use crate::config::Limits;
 use crate::conn::{Chunk, Connection, Event, Lapse};
 use crate::fault::Fault;
-use crate::ids::{ConnId, MeshId, PresenceId};
+use crate::ids::{ConnId, MeshId};
 use crate::kit::bucket::Bucket;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
@@ -186,7 +186,7 @@ impl Broker {
                     if let Bound::Peer(peer) = client.bound {
                         let ago = now.mono.millis_since(client.connection.last_pong());
                         let note = Note::new(Level::Warn, "ws stale terminate")
-                            .with("presence_id", broker.meshes.presence_id(peer).map(PresenceId::as_str))
+                            .with("presence_id", broker.meshes.presence_id(peer))
                             .with("last_pong_ago_ms", ago);
                         broker.notes.push(note);
                     }

@@ -20,7 +20,7 @@ use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Lobby {
-    /// Oldest first.
+    /// All of them, oldest first. One is silent as long as it asks for nothing: what waits for us is not.
     waiting: BTreeSet<ConnId>,
     by_address: BTreeMap<IpAddr, BTreeSet<ConnId>>,
 }
@@ -73,14 +73,16 @@ impl Broker {
             .by_address
             .get(&remote)
             .filter(|mine| !exempt && mine.len() as u64 >= self.limits.unauthenticated_per_address_max());
-        let oldest = match same_address {
-            Some(mine) => self.oldest_silent(mine),
-            None if self.lobby.waiting.len() as u64 >= self.limits.handshakes_max() => {
-                self.oldest_silent(&self.lobby.waiting)
-            }
-            None => None,
+        let full = match same_address {
+            Some(mine) => mine,
+            None if self.lobby.waiting.len() as u64 >= self.limits.handshakes_max() => &self.lobby.waiting,
+            None => return,
         };
-        let Some(oldest) = oldest else { return };
+        let silent = |id: &&ConnId| {
+            let client = self.clients.find(*id).and_then(Option::as_ref);
+            client.is_some_and(|client| matches!(client.bound, Bound::Lobby))
+        };
+        let Some(oldest) = full.iter().find(silent).or(full.first()).copied() else { return };
         self.stats.count(Counter::Overloaded);
         self.with_client(now, oldest, todo, |broker, client, todo| {
             if client.connection.is_open() {
@@ -90,17 +92,6 @@ impl Broker {
                 client.connection.abort(oldest, todo);
             }
         });
-    }
-
-    /// Whoever has said something that is being judged goes only when nobody is silent.
-    fn oldest_silent(&self, waiting: &BTreeSet<ConnId>) -> Option<ConnId> {
-        let is_silent = |id: &&ConnId| {
-            self.clients
-                .find(id)
-                .and_then(Option::as_ref)
-                .is_some_and(|one| matches!(one.bound, Bound::Lobby))
-        };
-        waiting.iter().find(is_silent).or_else(|| waiting.first()).copied()
     }
 
     /// No hello and no request in time.

@@ -18,6 +18,7 @@ use crate::ids::ConnId;
 use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
 use crate::mesh::JoinCall;
+use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
@@ -37,6 +38,13 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         self.believe_proxy(now, id, client, request, todo);
+        let (plain_path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        if shows_token(query) {
+            self.stats.count(Counter::UrlToken);
+            let text = "a URL is written down in many places: put the token into the Authorization header";
+            let response = json(400, &json!({ "error": "token_in_url", "message": text }));
+            return self.respond(now, id, client, response, todo);
+        }
         if let Some(upgrade) = &request.upgrade {
             return self.upgrade(now, id, client, request, &upgrade.accept, todo);
         }
@@ -54,7 +62,13 @@ impl Broker {
             _ if path == "/admin" || path.starts_with("/admin/") => {
                 return self.admin(now, id, client, request, todo);
             }
-            _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
+            _ => {
+                if Level::Debug <= self.config.log_level {
+                    let note = Note::new(Level::Debug, "http").with("route", plain_path).with("status", 404);
+                    self.notes.push(note);
+                }
+                Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() }
+            }
         };
         self.respond(now, id, client, response, todo);
     }
@@ -152,9 +166,11 @@ impl Broker {
 
     fn join(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        match JoinCall::parse(&body, self.limits.name_bytes_max()) {
+        match JoinCall::parse(&body, now.mono, self.limits.name_bytes_max()) {
             Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call))),
             Err(error) => {
+                let note = Note::new(Level::Info, "join").with("route", "/join").with("ok", false);
+                self.notes.push(note.with("error", error));
                 let response = json(400, &json!({ "ok": false, "error": error }));
                 self.respond(now, id, client, response, todo);
             }
@@ -243,6 +259,14 @@ impl Tokens {
         self.failures.insert(remote, Failed { count: failed.count + 1, ..failed });
         Err(unauthorized())
     }
+}
+
+/// True when a parameter is named like a token (AUT-02).
+fn shows_token(query: &str) -> bool {
+    query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).any(|name| {
+        let name = name.to_ascii_lowercase();
+        name == "authorization" || name == "token" || name.ends_with("_token")
+    })
 }
 
 /// An address, with or without a port.

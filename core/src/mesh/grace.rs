@@ -96,6 +96,9 @@ impl Mesh {
             self.timers.disarm(Timer::Grace(no));
             let Some(gone) = self.roster.remove_presence(no) else { continue };
             if !gone.send_only {
+                cx.note(Level::Info, || {
+                    Note::new(Level::Info, "ws evict full").with("presence_id", gone.id.as_str())
+                });
                 if gone.line().is_some() {
                     cx.stats.shift(Gauge::ConnectionsActive, -1);
                 }

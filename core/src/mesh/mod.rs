@@ -39,7 +39,7 @@ mod welcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
@@ -262,10 +262,10 @@ impl Meshes {
         line.map_or(0, |line| line.unanswered)
     }
 
-    /// The presence a connection speaks for, as the log names it.
-    pub(crate) fn presence_id(&self, peer: Peer) -> Option<&PresenceId> {
-        let mesh = self.resident.get(&peer.mesh)?;
-        mesh.roster.presence(peer.presence).map(|presence| &presence.id)
+    /// What the log calls a peer.
+    pub(crate) fn presence_id(&self, peer: Peer) -> Option<&str> {
+        let presence = self.resident.get(&peer.mesh)?.roster.presence(peer.presence)?;
+        Some(presence.id.as_str())
     }
 
     /// Looks for statuses that nobody confirmed.

@@ -74,7 +74,7 @@ impl Meshes {
             (Waiting::Hello { session, greeting, .. }, Some(_)) => {
                 refuse(cx, session, &greeting, &Refusal::no_store());
             }
-            (Waiting::Join { session, .. }, error) => enrol::turn_away(cx, session, error),
+            (Waiting::Join { session, call }, error) => enrol::turn_away(cx, call.asker(session), error),
             (Waiting::Admin { session, .. }, error) => super::admin::turn_away(cx, session, error),
         }
     }
