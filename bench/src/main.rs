@@ -155,26 +155,41 @@ fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<()
     ]);
     let mut ledger = Ledger::open(&dir)?;
     ledger.fill(rows)?;
+    let mut runs = Vec::new();
     for &batch in batches {
-        let Lives { messages, commits, cpu, elapsed, wal_bytes, written_bytes, raw, .. } =
-            ledger.live(batch, time)?;
+        let lives = ledger.live(batch, time)?;
+        let Lives { messages, commits, cpu, elapsed, written_bytes, raw, .. } = lives;
         table.row([
             batch.to_string(),
             messages.to_string(),
             micros_per(cpu, messages),
             rate(messages, elapsed),
             rate(commits, elapsed),
-            per(wal_bytes, messages, 0),
+            per(lives.wal_bytes(), messages, 0),
             per(written_bytes, messages, 0),
             micros_per(raw.cpu, messages),
             rate(messages, raw.elapsed),
         ]);
+        runs.push(lives);
     }
     table.print()?;
+    show_tables(ledger, &runs)?;
+    Ok(())
+}
+
+/// Where the pages of the log belong: what each table costs a message, by the size of the commit.
+fn show_tables(ledger: Ledger, runs: &[Lives]) -> Result<(), Box<dyn Error>> {
+    let mut head = vec!["table".to_owned(), "rows".to_owned(), "file B/msg".to_owned()];
+    head.extend(runs.iter().map(|lives| format!("WAL pages/msg at {}", lives.batch)));
+    let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
     let stored = ledger.stored();
-    let mut table = Table::new(&["table", "rows", "bytes", "bytes/message"]);
-    for size in ledger.tables()?.into_iter().take(6) {
-        table.row([size.name, size.rows.to_string(), size.bytes.to_string(), per(size.bytes, stored, 1)]);
+    for size in ledger.tables()?.into_iter().filter(|size| size.rows > 0).take(4) {
+        let mut row = vec![size.name, size.rows.to_string(), per(size.pages.len() as u64 * 4_096, stored, 1)];
+        row.extend(runs.iter().map(|lives| {
+            let written = size.pages.iter().filter_map(|page| lives.pages.get(page)).sum();
+            per(written, lives.messages, 3)
+        }));
+        table.row(row);
     }
     table.print()?;
     Ok(())

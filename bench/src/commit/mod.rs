@@ -3,8 +3,11 @@
 //! One *life* accepts a batch and settles the batch before it, in one commit: the steady state of a busy
 //! broker. The limit beside it appends the same bytes to a file and syncs them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+mod log;
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +22,8 @@ use rusqlite::Connection;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::peer::CIPHERTEXT_BYTES;
+
+use self::log::{FRAME_BYTES, Log};
 
 /// Members that messages go between, in [`MESHES`] meshes.
 const MEMBERS: i64 = 1_000;
@@ -44,7 +49,7 @@ pub enum CommitError {
 }
 
 /// What lives of one size came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lives {
     /// Messages of one commit.
     pub batch: u64,
@@ -56,12 +61,19 @@ pub struct Lives {
     pub cpu: Duration,
     /// Time on the clock.
     pub elapsed: Duration,
-    /// Bytes that went into the write-ahead log.
-    pub wal_bytes: u64,
+    /// How often each page went into the write-ahead log.
+    pub pages: HashMap<u32, u64>,
     /// Bytes written in all, checkpoints included.
     pub written_bytes: u64,
     /// The same log bytes, appended to a plain file and synced as often.
     pub raw: Raw,
+}
+
+impl Lives {
+    /// Bytes that went into the write-ahead log.
+    pub fn wal_bytes(&self) -> u64 {
+        self.pages.values().sum::<u64>() * FRAME_BYTES
+    }
 }
 
 /// What the limit came to.
@@ -80,8 +92,8 @@ pub struct TableSize {
     pub name: String,
     /// Its rows.
     pub rows: u64,
-    /// Bytes of its pages.
-    pub bytes: u64,
+    /// Its pages.
+    pub pages: Vec<u32>,
 }
 
 /// Stored messages from nobody to nobody in particular, on a file of its own.
@@ -134,11 +146,14 @@ impl Ledger {
             lives.elapsed += clock.elapsed();
             lives.cpu += cpu_time().saturating_sub(cpu);
             lives.written_bytes += written_bytes()?.saturating_sub(written);
-            lives.wal_bytes += log.grown()?;
+            for page in log.grown()? {
+                *lives.pages.entry(page).or_default() += 1;
+            }
             lives.commits += 1;
             lives.messages += batch;
         }
-        lives.raw = append(self.dir.path(), lives.wal_bytes / lives.commits.max(1), lives.commits, time)?;
+        let bytes = lives.wal_bytes() / lives.commits.max(1);
+        lives.raw = append(self.dir.path(), bytes, lives.commits, time)?;
         Ok(lives)
     }
 
@@ -155,14 +170,23 @@ impl Ledger {
         drop(self.writer);
         let conn = Connection::open(self.dir.path().join("peermesh.db"))?;
         // A table of rowids has its rows in leaves only; a clustered one keeps some in inner pages too.
-        let sql = "SELECT name, sum(CASE WHEN pagetype = 'leaf' OR name IN ('pending', 'settled') \
-            THEN ncell ELSE 0 END), sum(pgsize) FROM dbstat GROUP BY name ORDER BY 3 DESC, 1";
-        let mut rows = conn.prepare(sql)?;
-        let sizes = rows.query_map((), |row| {
-            let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
-            Ok(TableSize { name: row.get(0)?, rows: count(1)?, bytes: count(2)? })
-        })?;
-        Ok(sizes.collect::<Result<_, _>>()?)
+        let sql = "SELECT name, pageno, CASE WHEN pagetype = 'leaf' OR name IN ('pending', 'settled') \
+            THEN ncell ELSE 0 END FROM dbstat ORDER BY name";
+        let mut read = conn.prepare(sql)?;
+        let mut pages = read.query(())?;
+        let mut tables: Vec<TableSize> = Vec::new();
+        while let Some(page) = pages.next()? {
+            let name: String = page.get(0)?;
+            if tables.last().is_none_or(|table| table.name != name) {
+                tables.push(TableSize { name, rows: 0, pages: Vec::new() });
+            }
+            if let Some(table) = tables.last_mut() {
+                table.pages.push(page.get(1)?);
+                table.rows += u64::try_from(page.get::<_, i64>(2)?).unwrap_or(0);
+            }
+        }
+        tables.sort_by_key(|table| std::cmp::Reverse(table.pages.len()));
+        Ok(tables)
     }
 
     fn write(&mut self, ops: Vec<Op>) -> Result<(), CommitError> {
@@ -245,36 +269,6 @@ fn append(dir: &Path, bytes: u64, times: u64, time: Duration) -> io::Result<Raw>
 /// A count as a factor.
 fn approximate(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// Watches the write-ahead log through the index that SQLite keeps beside it.
-struct Log {
-    index: File,
-    /// Names the log since its last restart, and how many frames it held.
-    seen: ([u8; 8], u32),
-}
-
-impl Log {
-    fn watch(dir: &Path) -> io::Result<Log> {
-        let mut log = Log { index: File::open(dir.join("peermesh.db-shm"))?, seen: ([0; 8], 0) };
-        log.grown()?;
-        Ok(log)
-    }
-
-    /// Bytes that went into the log since the last call, given that it restarted at most once meanwhile.
-    fn grown(&mut self) -> io::Result<u64> {
-        const FRAME_BYTES: u64 = 4_096 + 24;
-        // The head of the index: the number of frames at 16, the log's salt at 32.
-        let mut head = [0; 40];
-        self.index.seek(SeekFrom::Start(0))?;
-        self.index.read_exact(&mut head)?;
-        let frames = u32::from_ne_bytes([head[16], head[17], head[18], head[19]]);
-        let mut salt = [0; 8];
-        salt.copy_from_slice(&head[32..]);
-        let before = if salt == self.seen.0 { self.seen.1 } else { 0 };
-        self.seen = (salt, frames);
-        Ok(u64::from(frames.saturating_sub(before)) * FRAME_BYTES)
-    }
 }
 
 /// Time this thread spent on a processor.
