@@ -116,16 +116,22 @@ impl Mesh {
         self.end_presences(cx, ended);
     }
 
+    fn has_own_connection(&self, member: MailboxNo) -> bool {
+        self.roster.listed_of(member).any(Presence::is_control_plane)
+    }
+
     /// Keeps what a member's next hello gets back, and where groups find it while it is away.
     pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
         let Some(row) = self.roster.members.get(&presence.member) else { return };
         let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
         let (last_groups, last_seen) = (presence.groups.clone(), cx.now.wall);
-        let state = match presence.kind {
-            // A session restores nothing, so it must not overwrite what its member's own connection gets back.
-            PresenceKind::Session => PeerState { last_groups, last_seen, ..before },
-            PresenceKind::ControlPlane => PeerState {
+        let speaks = presence.kind == PresenceKind::ControlPlane
+            && (presence.is_control_plane() || !self.has_own_connection(presence.member));
+        let state = match speaks {
+            // A session, or a short command beside its member's own connection, overwrites nothing of that one's.
+            false => PeerState { last_groups, last_seen, ..before },
+            true => PeerState {
                 groups: last_groups.clone(),
                 last_groups,
                 profile: presence.profile.clone(),
