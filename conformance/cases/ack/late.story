@@ -15,18 +15,21 @@ bob acks
 bob acks
 metric peermesh_deliveries_settled_total{outcome="delivered"} 1
 bob sends {"type":"set_status","status":"idle"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 
 # On a newer connection of the same peer.
 ann tells bob "another" as c2
 ann sees ack
 bob hears "another" {messageId: $m2}
 bob sends {"type":"set_status","status":"working"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 bob drops
 bob connects
 bob acks $m2
 bob sees nothing
 bob sends {"type":"set_status","status":"idle"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 metric peermesh_deliveries_settled_total{outcome="delivered"} 2

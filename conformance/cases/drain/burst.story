@@ -5,7 +5,7 @@ limits unacked_sends_max=100
 mesh garden with ann, bob
 ann connects
 bob connects
-store delays 50ms
+store delays 400ms
 ann sends 20 times {"type":"send","id":"a$n","client_message_id":"a$n","targetSpec":"$bob.key","priority":"now",
   "nonce":"","ciphertext":"eA=="}
 ann sees nothing for 20ms

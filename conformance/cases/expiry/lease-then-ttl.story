@@ -10,7 +10,8 @@ bob hears "too late"
 bob sends {"type":"set_status","status":"working"}
 metric peermesh_deliveries_settled_total{outcome="expired"} 1
 bob sends {"type":"set_status","status":"idle"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 # An acknowledgement of what has expired does no harm.
 bob acks
 metric peermesh_deliveries_settled_total{outcome="delivered"} 0

@@ -6,12 +6,14 @@ mesh garden with ann, bob
 ann connects
 bob connects
 bob sends {"type":"set_status","status":"working"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann tells bob "held too long" as c1
 ann sees ack {messageId: $m}
 metric peermesh_deliveries_settled_total{outcome="expired"} 1
 bob sends {"type":"set_status","status":"idle"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann sends {"type":"message_status","messageId":"$m"}
 ann sees message_status_result {delivered: false, deliveredAt: null, recipients: [{name: bob, status: expired}]}
 ann tells bob "fresh" as c2

@@ -1,11 +1,11 @@
 story: a broker that is told to stop refuses new work, finishes what it began and says goodbye
 covers: mesh protocol 7.2; mesh protocol 9; f_lif_01
-limits drain_ms=1000
+limits drain_ms=3000
 
 mesh garden with ann, bob
 ann connects
 bob connects
-store delays 100ms
+store delays 400ms
 ann tells bob "before" as c1
 ann sees nothing
 broker drains

@@ -6,7 +6,8 @@ ann connects
 bob connects
 carl connects
 bob sends {"type":"set_status","status":"dnd"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann tells * "when it suits" as c1
 ann sees ack {recipients: 2, online: 2}
 carl hears "when it suits"

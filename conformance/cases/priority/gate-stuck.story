@@ -6,7 +6,8 @@ mesh garden with ann, bob
 ann connects
 bob connects
 bob sends {"type":"set_status","status":"working"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann tells bob "held" as c1
 ann sees ack
 bob sees nothing for 100ms

@@ -5,7 +5,8 @@ mesh garden with ann, bob
 ann connects
 bob connects
 bob sends {"type":"set_status","status":"working"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann tells bob "low" as c1 with priority=low
 ann tells bob "next" as c2 with priority=next
 ann tells bob "now" as c3 with priority="now"

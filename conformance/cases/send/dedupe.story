@@ -20,7 +20,7 @@ carl tells bob "mine" as c1
 carl sees ack {id: c1, queued: true, messageId: $other}
 bob hears "mine" {messageId: $other, senderPubkey: $carl.key}
 bob acks
-bob sees nothing
+metric peermesh_deliveries_settled_total{outcome="delivered"} 2
 
 broker restarts
 ann connects

@@ -1,11 +1,11 @@
 story: a broker that drains refuses sends in words that bring them back
 covers: mesh protocol 3.2; f_lif_01
-limits drain_ms=500
+limits drain_ms=2000
 
 mesh garden with ann, bob
 ann connects
 bob connects
-store delays 100ms
+store delays 400ms
 ann tells bob "first" as c0
 ann sees nothing
 broker drains

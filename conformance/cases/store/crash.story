@@ -5,7 +5,8 @@ mesh garden with ann, bob
 ann connects
 bob connects
 bob sends {"type":"set_status","status":"dnd"}
-bob sees nothing
+bob sends {"type":"list_peers","_reqId":"done"}
+bob sees peers_list {_reqId: done}
 ann tells bob "held" as c1
 ann sees ack {messageId: $m1}
 ann tells bob "out" as c2 with priority="now"

@@ -21,7 +21,8 @@ carl sees nothing
 
 # Names are plain text, whatever is in them.
 dora sends {"type":"join_group","name":"x' OR 1=1 --"}
-dora sees nothing
+dora sends {"type":"list_peers","_reqId":"done"}
+dora sees peers_list {_reqId: done}
 ann tells "x" "y" as c3 with targetSpec="@x' OR 1=1 --"
 ann sees ack {id: c3, recipients: 1}
 dora hears "y"
@@ -34,6 +35,8 @@ ann sees ack {id: c4, queued: true, recipients: 0, online: 0}
 # Away for good: where the member was last.
 bob closes
 carl sends {"type":"leave_group","name":"team"}
+carl sends {"type":"list_peers","_reqId":"done"}
+carl sees peers_list {_reqId: done}
 broker restarts
 ann connects
 ann tells @team "still" as c5

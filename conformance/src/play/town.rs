@@ -76,6 +76,13 @@ impl Town {
         }
     }
 
+    /// Stops and resumes taking bytes from a connection.
+    pub fn set_reading(&mut self, peer: &Peer, reading: bool) {
+        if let Ok((line, stage)) = self.player.line_on_stage(peer) {
+            stage.set_reading(line.id, reading);
+        }
+    }
+
     /// Takes what arrived on a connection, system events left out, in order.
     pub fn take(&mut self, peer: &Peer) -> Vec<Value> {
         self.player.pump();

@@ -34,6 +34,9 @@ const LIMITS: &[(&str, u64)] = &[
     ("connections_per_mesh_max", 100),
     ("retention_sweep_ms", 200),
     ("send_window_bytes", 1_024),
+    ("message_bytes_max", 16_384),
+    ("outbox_bytes_max", 65_536),
+    ("stall_ms", 700),
 ];
 const LEASE_MS: u64 = 250;
 /// Deeds of one life before faults stop.
@@ -51,6 +54,8 @@ pub(crate) struct Life {
     peers: BTreeMap<&'static str, Mind>,
     by_key: BTreeMap<String, String>,
     count: u64,
+    /// How long a body may be, in pieces.
+    body_max: usize,
     ill: bool,
     /// What was done, for a person.
     diary: Vec<String>,
@@ -63,6 +68,8 @@ struct Mind {
     number: u32,
     greeted: bool,
     welcome: bool,
+    /// It does not read.
+    asleep: bool,
     /// Known to be working or not to be disturbed.
     gated: bool,
     /// Pushes that it has not acknowledged: id and sender's key.
@@ -75,7 +82,7 @@ impl Life {
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
         // In some lives mail grows old, in some a few deliveries without an answer are too many.
-        let (ages, dies) = (rng.below(4) == 0, rng.below(4) == 0);
+        let [ages, dies, long] = [(); 3].map(|()| rng.below(4) == 0);
         let drawn = [
             ("lane_messages_max", 1 + rng.below(4)),
             ("unacked_pushes_max", 1 + rng.below(4)),
@@ -98,6 +105,7 @@ impl Life {
             peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
             by_key: named.map(|name| (keys::public(name), (*name).to_owned())).collect(),
             count: 0,
+            body_max: if long { 3_500 } else { 120 },
             ill: false,
             diary: Vec::new(),
         }
@@ -131,7 +139,8 @@ impl Life {
             0..=37 => self.send(),
             38..=57 => self.ack()?,
             58..=67 => self.connect()?,
-            68..=73 => self.drop(),
+            68..=71 => self.drop(),
+            72..=73 => self.stop_or_read(),
             74..=79 => self.change_status()?,
             80..=81 => {
                 let crash = self.rng.below(2) == 0;
@@ -168,7 +177,7 @@ impl Life {
         self.count += 1;
         let (id, priority) = (format!("m{}", self.count), PRIORITIES[self.pick(3)]);
         let spec = if target == "*" { target.to_owned() } else { keys::public(target) };
-        let body = "eHh4".repeat(1 + self.pick(120));
+        let body = "eHh4".repeat(1 + self.pick(self.body_max));
         let frame = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": spec,
             "priority": priority, "nonce": "", "ciphertext": body});
         self.say(name, &frame, &id, target, priority);
@@ -254,6 +263,16 @@ impl Life {
         let peer = self.peer(name);
         self.town.cut(&peer);
         self.forget(name);
+    }
+
+    fn stop_or_read(&mut self) {
+        let Some(name) = self.any(|mind| mind.welcome) else { return };
+        let peer = self.peer(name);
+        let Some(mind) = self.peers.get_mut(name) else { return };
+        mind.asleep = !mind.asleep;
+        self.town.set_reading(&peer, !mind.asleep);
+        let line = format!("{name} {}", if mind.asleep { "stops reading" } else { "reads again" });
+        self.note(line);
     }
 
     fn forget(&mut self, name: &str) {
