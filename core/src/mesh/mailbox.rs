@@ -538,7 +538,8 @@ mod tests {
         assert!(!mailbox.is_void());
         mailbox.add(message(1, Priority::Next), true, WINDOW);
         let item = mailbox.take(OPEN).unwrap();
-        mailbox.lend(item, SESSION, Mono::from_nanos(5));
+        let id = MessageIds::new([9; 32]).encode(Position(1));
+        mailbox.lend(item, id, SESSION, Mono::from_nanos(5));
         assert!(!mailbox.is_void());
         assert!(mailbox.take_out(Position(1)).is_some() && mailbox.begin_end(Position(1)));
         assert!(!mailbox.is_void());
