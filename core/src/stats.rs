@@ -77,8 +77,7 @@ series! {
         "peermesh_rejected_total", "reason"; "What was refused for its form, by reason":
             BadRequest = "bad_request", BadHead = "bad_head", BadFrame = "bad_frame", TooLarge = "too_large",
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
-            BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
-            UrlToken = "url_token";
+            BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack";
         "peermesh_clock_jumps_total", ""; "Jumps of the wall clock by more than 5 s": ClockJumps;
     }
 }

@@ -26,6 +26,7 @@ bob sees nothing
 bob drops
 bob connects
 bob acks $m2
+bob sees nothing
 bob sends {"type":"set_status","status":"idle"}
 bob sees nothing
 metric peermesh_deliveries_settled_total{outcome="delivered"} 2

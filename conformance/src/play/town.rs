@@ -1,4 +1,5 @@
-//! A town to be steered by a program instead of a story: the same peers on the same stage, one deed at a time.
+//! A town to be steered by a program instead of a story: the same peers on the same stage, one deed at a
+//! time.
 
 use std::collections::BTreeMap;
 use std::mem;

@@ -204,17 +204,20 @@ impl Life {
         Ok(())
     }
 
-    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was known.
+    /// True when the broker has read what a peer sent so far. What arrives meanwhile is judged by what was
+    /// known.
     fn was_read(&mut self, name: &'static str) -> Told<bool> {
         let peer = self.peer(name);
         // Unanswered sends may keep the broker from reading: an answer shows that it did.
-        self.town.send(&peer, &json!({"type": "list_peers", "_reqId": "read"}));
+        self.count += 1;
+        let read = format!("read-{}", self.count);
+        self.town.send(&peer, &json!({"type": "list_peers", "_reqId": read}));
         self.town.wait(10)?;
         let frames = self.town.take(&peer);
         for frame in &frames {
             self.hear(name, frame)?;
         }
-        Ok(frames.iter().any(|frame| frame["_reqId"] == "read"))
+        Ok(frames.iter().any(|frame| frame["_reqId"] == read))
     }
 
     /// A connection for somebody, in place of the one there may be.

@@ -21,7 +21,7 @@ use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
 #[derive(Debug, Default)]
 pub(super) struct Lobby {
     /// Oldest first.
-    silent: BTreeSet<ConnId>,
+    waiting: BTreeSet<ConnId>,
     by_address: BTreeMap<IpAddr, BTreeSet<ConnId>>,
 }
 
@@ -36,7 +36,7 @@ impl Broker {
     }
 
     pub(super) fn leave_lobby(&mut self, id: ConnId, client: &Client) {
-        if self.lobby.silent.remove(&id)
+        if self.lobby.waiting.remove(&id)
             && let Some(mine) = self.lobby.by_address.get_mut(&client.remote)
         {
             mine.remove(&id);
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     fn count_in(&mut self, id: ConnId, remote: IpAddr) {
-        self.lobby.silent.insert(id);
+        self.lobby.waiting.insert(id);
         self.lobby.by_address.entry(remote).or_default().insert(id);
     }
 
@@ -74,9 +74,9 @@ impl Broker {
             .get(&remote)
             .filter(|mine| !exempt && mine.len() as u64 >= self.limits.unauthenticated_per_address_max());
         let oldest = match same_address {
-            Some(mine) => mine.first().copied(),
-            None if self.lobby.silent.len() as u64 >= self.limits.handshakes_max() => {
-                self.lobby.silent.first().copied()
+            Some(mine) => self.oldest_silent(mine),
+            None if self.lobby.waiting.len() as u64 >= self.limits.handshakes_max() => {
+                self.oldest_silent(&self.lobby.waiting)
             }
             None => None,
         };
@@ -90,6 +90,17 @@ impl Broker {
                 client.connection.abort(oldest, todo);
             }
         });
+    }
+
+    /// Whoever has said something that is being judged goes only when nobody is silent.
+    fn oldest_silent(&self, waiting: &BTreeSet<ConnId>) -> Option<ConnId> {
+        let is_silent = |id: &&ConnId| {
+            self.clients
+                .find(id)
+                .and_then(Option::as_ref)
+                .is_some_and(|one| matches!(one.bound, Bound::Lobby))
+        };
+        waiting.iter().find(is_silent).or_else(|| waiting.first()).copied()
     }
 
     /// No hello and no request in time.

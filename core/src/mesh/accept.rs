@@ -1,8 +1,8 @@
 //! A send becomes a message: once, durably, and its sender learns so.
 //!
-//! *Decides* in this order: budget, form and size, target, room; then the store decides whether the sender's key was
-//! used before. *Always holds:* no ack that says accepted leaves before the commit (I3); sends that carry the key of
-//! one on its way wait for that one's answer (I2).
+//! *Decides* in this order: budget, form and size, target, room; then the store decides whether the sender's
+//! key was used before. *Always holds:* no ack that says accepted leaves before the commit (I3); sends that
+//! carry the key of one on its way wait for that one's answer (I2).
 
 use std::sync::Arc;
 
@@ -312,8 +312,8 @@ fn busy() -> No {
 
 #[cfg(test)]
 mod tests {
-    /// The words by which clients tell a permanent failure (mesh protocol, send); the first list belongs to the
-    /// daemon's member connection, the second to its session connections.
+    /// The words by which clients tell a permanent failure (mesh protocol, send); the first list belongs to
+    /// the daemon's member connection, the second to its session connections.
     const PERMANENT: [&[&str]; 2] = [
         &["payload_too_large", "forbidden", "not_found", "invalid", "schema", "auth", "signature"],
         &["unknown", "invalid", "forbidden", "not_authorized", "target_not_found"],

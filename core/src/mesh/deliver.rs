@@ -1,10 +1,9 @@
 //! When a message is pushed: to whom, past which gate, for how long.
 //!
 //! *Decides* the taker of a mailbox, the gate of priority against status (I7), leases and redelivery.
-//! *Always holds:* one live lease for each delivery (I8); at most `unacked_pushes_max` of them a mailbox; a lease
-//! ends with its connection, its time or its acknowledgement; what comes back goes ahead of what is later.
-
-use std::collections::BTreeSet;
+//! *Always holds:* one live lease for each delivery (I8); at most `unacked_pushes_max` of them a mailbox; a
+//! lease ends with its connection, its time or its acknowledgement; what comes back goes ahead of what is
+//! later.
 
 use super::mailbox::{Item, Lease, Mailbox, Window};
 use super::presence::LegacyPush;
@@ -13,8 +12,8 @@ use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Ended, Found, Message, MessageView, Op, Outcome, Priority, Query, Settled};
-use crate::surface::{Effect, PresenceNo, SessionId};
+use crate::store::{Ended, Found, Message, Op, Outcome, Priority, Query};
+use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::Push;
 
 /// Bytes of a push besides its nonce and ciphertext, at most: ids, keys, names and their labels.
@@ -58,7 +57,8 @@ impl Mesh {
         }
     }
 
-    /// True when the taker's connection has room for another push. If not, it is remembered as waiting for room.
+    /// True when the taker's connection has room for another push. If not, it is remembered as waiting for
+    /// room.
     fn has_room(&mut self, taker: PresenceNo) -> bool {
         let line = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut());
         line.is_some_and(|line| {
@@ -98,8 +98,9 @@ impl Mesh {
             }
             return;
         };
+        let redelivered = item.pushed;
         item.tries += 1;
-        let redelivered = item.tries > 1;
+        item.pushed = true;
         let bytes = item.message.nonce.len() + item.message.ciphertext.len() + PUSH_OVERHEAD_BYTES;
         let Some(line) = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut()) else {
             return;
@@ -162,137 +163,6 @@ impl Mesh {
         cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
     }
 
-    /// A recipient says that it has a message: by our id or by the sender's.
-    pub(super) fn client_ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        ids: &MessageIds,
-        no: PresenceNo,
-        broker_id: Option<&str>,
-        client_id: Option<&str>,
-    ) {
-        let Some(presence) = self.roster.presence(no) else { return };
-        let Some(session) = presence.session() else { return };
-        let mailboxes = [presence.mailbox, presence.member];
-        let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
-        let position = broker_id
-            .filter(|id| id.len() == crate::message_id::ID_CHARS)
-            .and_then(|id| lent_as(id).or_else(|| ids.resolve(id)));
-        // Our id names one message; the sender's may name several senders' messages, so it is the second choice.
-        let client_id = client_id.filter(|id| !id.is_empty() && position.is_none());
-        let is_meant = |message: &Message| match position {
-            Some(position) => message.position == position,
-            None => client_id.is_some() && message.client_message_id.as_deref() == client_id,
-        };
-        // One message can lie in both mailboxes of this peer: what it was pushed itself comes first.
-        let leased = |mesh: &mut Mesh, no: &MailboxNo| {
-            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_leased(session, is_meant))
-        };
-        let late = |mesh: &mut Mesh, no: &MailboxNo| {
-            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_out(position?))
-        };
-        let found = mailboxes.iter().find_map(|no| Some((*no, leased(self, no)?)));
-        let found = found.or_else(|| mailboxes.iter().find_map(|no| Some((*no, late(self, no)?))));
-        let marked = u8::from(found.is_some());
-        cx.note(Level::Debug, || Note::new(Level::Debug, "ws client_ack").with("marked", marked));
-        if let Some((mailbox, item)) = found {
-            self.settle(cx, mailbox, &item.message, Outcome::Delivered);
-            return self.deliver(cx, ids, mailbox);
-        }
-        let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
-        let is_ending = |position: Position| {
-            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(no));
-            waiting.any(|waiting| waiting.is_ending(position))
-        };
-        match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
-            Some(position) => {
-                let asker = (no, session);
-                self.expect_answer(no);
-                self.ask(cx, Query::Message(position), Then::LateAck { asker, position, mailboxes });
-            }
-            None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
-            None => {}
-        }
-    }
-
-    /// An acknowledgement of something that is not in memory: the store knows whether it still waits.
-    pub(super) fn late_ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        position: Position,
-        mailboxes: [MailboxNo; 2],
-        ended: Ended,
-    ) {
-        let view = match ended {
-            Ended::Found(found) => match *found {
-                Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
-                _ => None,
-            },
-            Ended::Done(_) | Ended::Refused(_) => None,
-        };
-        let waits = |view: &MessageView| {
-            mailboxes.into_iter().find(|no| view.pending.iter().any(|(mailbox, _)| mailbox == no))
-        };
-        match view.and_then(|view| Some((waits(&view)?, view.message))) {
-            Some((mailbox, message)) => {
-                // A page may have brought it in the meantime.
-                if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
-                    waiting.take_out(position);
-                }
-                self.settle(cx, mailbox, &message, Outcome::Delivered);
-            }
-            None => cx.count(Counter::UnknownAck),
-        }
-    }
-
-    /// A delivery ends. The row says so before anybody is told.
-    pub(super) fn settle(
-        &mut self,
-        cx: &mut Cx<'_>,
-        mailbox: MailboxNo,
-        message: &Message,
-        outcome: Outcome,
-    ) {
-        let settled = Settled {
-            position: message.position,
-            mailbox,
-            priority: message.priority,
-            at: cx.now.wall,
-            outcome,
-        };
-        self.end_row(cx, settled, message.queued_bytes());
-    }
-
-    /// Writes that a delivery ended, unless that is being written already.
-    pub(super) fn end_row(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64) {
-        if self.mailbox(settled.mailbox).begin_end(settled.position) {
-            self.stage(cx, Op::Settle(settled), Then::Settled(settled, bytes));
-        }
-    }
-
-    pub(super) fn settled(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64, ended: &Ended) {
-        if let Ended::Refused(_) = ended {
-            // The recipient has it: the row must still go, or it would be delivered again after a restart.
-            self.owed.push((settled, bytes));
-            return self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
-        }
-        cx.count(match settled.outcome {
-            Outcome::Delivered => Counter::SettledDelivered,
-            Outcome::Expired => Counter::SettledExpired,
-            Outcome::Dead => Counter::SettledDead,
-        });
-        self.queued = self.queued.saturating_sub(1);
-        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
-        self.mailbox(settled.mailbox).ended(settled.position);
-    }
-
-    /// Writes once more what the store refused.
-    pub(super) fn repay(&mut self, cx: &mut Cx<'_>) {
-        for (settled, bytes) in std::mem::take(&mut self.owed) {
-            self.stage(cx, Op::Settle(settled), Then::Settled(settled, bytes));
-        }
-    }
-
     /// The oldest lease of a mailbox may have ended.
     pub(super) fn leases_lapsed(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
         let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
@@ -308,7 +178,8 @@ impl Mesh {
     /// The connection of a presence ended: its leases end with it, and its mail may go elsewhere.
     pub(super) fn release(&mut self, cx: &mut Cx<'_>, no: PresenceNo, session: SessionId) {
         let Some(presence) = self.roster.presence(no) else { return };
-        let counts = presence.line().is_none_or(|line| line.acknowledges);
+        // When this broker stops, nobody died of a message.
+        let counts = !self.draining && presence.line().is_none_or(|line| line.acknowledges);
         for mailbox in
             [Some(presence.member), (presence.mailbox != presence.member).then_some(presence.mailbox)]
         {
@@ -317,7 +188,8 @@ impl Mesh {
                 continue;
             };
             for (place, lease) in waiting.released(session).into_iter().enumerate() {
-                // A receiver works in order, so the first unacknowledged message is the one it may have died of.
+                // A receiver works in order, so the first unacknowledged message is the one it may have died
+                // of.
                 self.take_back(cx, mailbox, lease, counts && place == 0);
             }
         }
@@ -340,31 +212,8 @@ impl Mesh {
         }
     }
 
-    /// A member was removed: what waits for it or its sessions is dead.
-    pub(super) fn bury(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
-        let mine = |(no, waiting): (&MailboxNo, &Mailbox)| (waiting.member == member).then_some(*no);
-        let mailboxes: Vec<MailboxNo> = self.mailboxes.iter().filter_map(mine).collect();
-        for mailbox in mailboxes {
-            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { continue };
-            for item in waiting.empty() {
-                self.settle(cx, mailbox, &item.message, Outcome::Dead);
-            }
-            self.ask_pages(cx, mailbox, [true; 3]);
-        }
-    }
-
-    /// An earlier life may have ended between a removal and its burials.
-    pub(super) fn bury_removed(&mut self, cx: &mut Cx<'_>) {
-        let owners = self.mailboxes.keys().filter_map(|no| self.roster.owner(*no));
-        let removed: BTreeSet<MailboxNo> =
-            owners.filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no).collect();
-        for member in removed {
-            self.bury(cx, member);
-        }
-    }
-
     /// Asks for the next page of every lane that runs low.
-    fn ask_pages(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, open: [bool; 3]) {
+    pub(super) fn ask_pages(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, open: [bool; 3]) {
         let window = window(cx);
         while let Some((priority, after, limit)) =
             self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.page_wanted(open, window))
@@ -419,6 +268,7 @@ impl Mesh {
     /// Tries again what the store refused.
     pub(super) fn retry(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) {
         self.repay(cx);
+        self.bury_removed(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
             match self.roster.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
@@ -445,53 +295,6 @@ impl Mesh {
         if line.starved && bytes > 0 {
             line.starved = false;
             self.deliver_to(cx, ids, no, member);
-        }
-    }
-
-    /// A client that never acknowledges is due the ping whose pong does it.
-    pub(super) fn legacy_ping(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
-        let token = self.next_ping;
-        self.next_ping += 1;
-        let now = cx.now.mono;
-        let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) else {
-            return;
-        };
-        let due = line.legacy.iter_mut().filter(|push| push.pinged.is_none() && push.ping_at <= now);
-        if due.map(|push| push.pinged = Some(token)).count() > 0 {
-            let payload = bytes::Bytes::copy_from_slice(&token.to_be_bytes());
-            cx.effects.list.push(Effect::Ping { session: line.session, payload });
-        }
-        if let Some(next) = line.legacy.iter().find(|push| push.pinged.is_none()) {
-            self.timers.arm(Timer::LegacyPing(no), next.ping_at);
-        }
-    }
-
-    /// Its pong says that it has read everything before the ping.
-    pub(super) fn legacy_pong(
-        &mut self,
-        cx: &mut Cx<'_>,
-        ids: &MessageIds,
-        no: PresenceNo,
-        session: SessionId,
-        payload: &[u8],
-    ) {
-        let Ok(token) = payload.try_into().map(u64::from_be_bytes) else { return };
-        let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
-        let Some(line) = line.filter(|line| line.session == session) else { return };
-        if !line.legacy.iter().any(|push| push.pinged == Some(token)) {
-            // No ping of ours, or one whose pong came before.
-            return;
-        }
-        let (done, kept) =
-            line.legacy.drain(..).partition(|push| push.pinged.is_some_and(|pinged| pinged <= token));
-        line.legacy = kept;
-        let done: std::collections::VecDeque<LegacyPush> = done;
-        for LegacyPush { mailbox, position, .. } in done {
-            let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take_out(position));
-            if let Some(item) = item {
-                self.settle(cx, mailbox, &item.message, Outcome::Delivered);
-                self.deliver(cx, ids, mailbox);
-            }
         }
     }
 

@@ -6,7 +6,7 @@
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
-//! | how a presence ends | `grace.rs` |
+//! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
@@ -31,6 +31,7 @@ mod residence;
 mod retention;
 mod roster;
 mod seat;
+mod settle;
 mod status;
 mod target;
 mod vault;
@@ -156,6 +157,8 @@ struct Mesh {
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
+    /// The broker is stopping.
+    draining: bool,
     /// Continuations that have not come back.
     outstanding: u64,
     /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
@@ -320,6 +323,7 @@ impl Meshes {
             mesh.repay(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
+            mesh.draining = true;
             mesh.end_all(cx);
         }
     }
@@ -375,6 +379,7 @@ impl Mesh {
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,
+            draining: false,
             outstanding: 0,
             owed: Vec::new(),
             next_ping: 0,

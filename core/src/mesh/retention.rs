@@ -11,10 +11,11 @@ use crate::time::{Now, Wall};
 const PAGE: u32 = 500;
 
 impl Meshes {
-    /// Starts a round, unless one is running. `is_mine` says which meshes this shard owns; only the first shard
-    /// removes old rows.
+    /// Starts a round, unless one is running. `is_mine` says which meshes this shard owns; only the first
+    /// shard removes old rows.
     pub(crate) fn tidy(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
-        // Before the first positions are leased no mesh is served, so what the store answers would be lost on it.
+        // Before the first positions are leased no mesh is served, so what the store answers would be lost on
+        // it.
         if self.retention_running || self.positions.ids.is_none() {
             return;
         }
@@ -26,8 +27,9 @@ impl Meshes {
         }
     }
 
-    /// The time by which mail and records age. A wall clock that runs ahead of the time that has truly passed does not
-    /// make them older, or a wrong clock would end them in masses, keys of idempotency included (I21).
+    /// The time by which mail and records age. A wall clock that runs ahead of the time that has truly passed
+    /// does not make them older, or a wrong clock would end them in masses, keys of idempotency included
+    /// (I21).
     fn age_by(&self, now: Now) -> Wall {
         let began = self.began.unwrap_or(now);
         now.wall.min(began.wall.after_millis(now.mono.millis_since(began.mono)))
@@ -93,7 +95,8 @@ impl Meshes {
 }
 
 impl Mesh {
-    /// A delivery waited too long. One that is leased may still be acknowledged, and is looked at again later.
+    /// A delivery waited too long. One that is leased may still be acknowledged, and is looked at again
+    /// later.
     fn expire(&mut self, cx: &mut Cx<'_>, row: &OverdueRow) {
         let cursor = row.cursor;
         if self.mailbox(cursor.mailbox).expire(cursor.position) {
