@@ -1,7 +1,7 @@
 //! A broker in memory, with time that stands still and a store that costs nothing: what counts is the broker.
 //!
-//! *Always holds:* only `Machine::handle` runs inside a marked stretch. The peers' own connections, the store's
-//! answers and the carrying of bytes lie outside.
+//! *Always holds:* only `Machine::handle` runs inside a marked stretch. The peers' own connections, the
+//! store's answers and the carrying of bytes lie outside.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;

@@ -14,8 +14,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const CROWD: usize = 5_000;
 /// What the broker keeps of it: the default of `handshakes_max`.
 const KEPT: usize = 256;
-/// Sockets between two requests that must be answered. The answer also tells that the kernel's queue is empty, so that
-/// no socket of the crowd waits for a second try.
+/// Sockets between two requests that must be answered. The answer also tells that the kernel's queue is
+/// empty, so that no socket of the crowd waits for a second try.
 const PACE: usize = 64;
 /// Files for the crowd, for what the broker keeps of it, for the store and for whatever runs the test.
 const FILES: u64 = 5_600;

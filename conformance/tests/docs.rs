@@ -1,4 +1,5 @@
-//! The pages that show tables of the code show them as they are, and what pages and stories refer to is there.
+//! The pages that show tables of the code show them as they are, and what pages and stories refer to is
+//! there.
 //!
 //! `PEERMESH_BLESS=1 cargo test -p peermesh-conformance --test docs` writes the tables anew.
 

@@ -1,7 +1,7 @@
 //! Configuration as parsed values: what exists here is valid.
 //!
-//! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and the
-//! range it may be set to.
+//! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and
+//! the range it may be set to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -202,13 +202,15 @@ limits! {
     staged_max = 8_192, 16, 1_048_576;
     /// Tries of a commit whose outcome stays unknown before its waiters are refused.
     commit_tries_max = 8, 1, 1_000;
-    /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further one.
+    /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further
+    /// one.
     commit_retry_ms_min = 50, 1, MINUTE;
     /// The longest such wait, in milliseconds.
     commit_retry_ms_max = 2 * SECOND, 1, 10 * MINUTE;
     /// Questions of one shard that the store answers at once.
     reads_in_flight_max = 64, 1, 65_536;
-    /// Questions of one shard that wait behind those; further ones are refused as if the store were unavailable.
+    /// Questions of one shard that wait behind those; further ones are refused as if the store were
+    /// unavailable.
     reads_waiting_max = 4_096, 0, 1_048_576;
     /// Between two questions after the store's health, in milliseconds.
     health_ms = SECOND, 10, 10 * MINUTE;
@@ -254,8 +256,8 @@ impl Limits {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an outbox waits;
-    /// the message that went in before, and answers besides, must not overflow it.
+    /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
+    /// outbox waits; the message that went in before, and answers besides, must not overflow it.
     pub const fn outbox_bytes_least(&self) -> u64 {
         self.message_bytes_max.saturating_mul(4)
     }

@@ -51,7 +51,12 @@ macro_rules! faults {
             /// Code, reason, advice and occasion.
             pub const fn row(self) -> CloseRow {
                 match self {
-                    $(Fault::$Variant => CloseRow { code: $code, reason: $reason, advice: Advice::$advice, when: $when },)+
+                    $(Fault::$Variant => CloseRow {
+                        code: $code,
+                        reason: $reason,
+                        advice: Advice::$advice,
+                        when: $when,
+                    },)+
                 }
             }
         }

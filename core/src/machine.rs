@@ -1,7 +1,7 @@
 //! The whole contract between a machine and what carries it: one input, a list of outputs, one deadline.
 //!
-//! *Always holds:* outputs are performed in list order and nothing else is asked of the performer. What must wait
-//! for a commit is not in the list before that commit's `Stored` came in.
+//! *Always holds:* outputs are performed in list order and nothing else is asked of the performer. What must
+//! wait for a commit is not in the list before that commit's `Stored` came in.
 
 use std::any::Any;
 use std::fmt;

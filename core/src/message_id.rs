@@ -1,7 +1,7 @@
 //! Public message ids: 32 base62 characters made from a position and the store's secret.
 //!
-//! The first 8 characters are a keyed permutation of the position, so that a prefix of 8 or more finds its message
-//! without an index; the other 24 are a keyed tag, so that nobody can make up an id.
+//! The first 8 characters are a keyed permutation of the position, so that a prefix of 8 or more finds its
+//! message without an index; the other 24 are a keyed tag, so that nobody can make up an id.
 
 use std::cell::Cell;
 use std::fmt;
@@ -68,8 +68,8 @@ impl MessageIds {
         }
     }
 
-    /// The position that an id, or a prefix of at least eight characters, names; `None` when it cannot be an id of
-    /// this store.
+    /// The position that an id, or a prefix of at least eight characters, names; `None` when it cannot be an
+    /// id of this store.
     pub fn resolve(&self, id: &str) -> Option<Position> {
         let bytes = id.as_bytes();
         if bytes.len() < PREFIX_CHARS_MIN || bytes.len() > ID_CHARS {

@@ -1,4 +1,5 @@
-//! Two clocks that cannot be mixed up: [`Mono`] for durations and deadlines, [`Wall`] for stamps that are kept.
+//! Two clocks that cannot be mixed up: [`Mono`] for durations and deadlines, [`Wall`] for stamps that are
+//! kept.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The end of a turn: what surfaces wanted becomes frames, store requests and log records.
 //!
-//! The one place where effects become bytes. Performing one effect may let a connection read on, which may want
-//! more, so this goes on until nothing is wanted; every round uses up bytes that were received before.
+//! The one place where effects become bytes. Performing one effect may let a connection read on, which may
+//! want more, so this goes on until nothing is wanted; every round uses up bytes that were received before.
 
 use super::client::{Bound, Client};
 use super::relay::Errand;

@@ -44,7 +44,8 @@ impl Broker {
     /// A request failed: no need to wait for the next question.
     pub(super) fn store_failed(&mut self, error: &StoreError, todo: &mut Outputs) {
         if let StoreError::Corrupt(_) = error {
-            // Whatever this process believes may not be what is on disk: only a fresh start reads the truth (STO-02).
+            // Whatever this process believes may not be what is on disk: only a fresh start reads the truth
+            // (STO-02).
             return todo.push(Output::Fail { why: error.to_string() });
         }
         if self.health.up {

@@ -1,6 +1,7 @@
 //! Connections that nobody has authenticated yet: how many, from where, and what their first message may be.
 //!
-//! *Always holds:* over a cap it is the oldest silent connection that goes, never the newcomer (HSK-01, HSK-06).
+//! *Always holds:* over a cap it is the oldest silent connection that goes, never the newcomer (HSK-01,
+//! HSK-06).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! One shard of the server: dispatch only.
 //!
-//! Facts come in by [`Machine::handle`] and go to the connection or the surface they concern; what those want is
-//! gathered and performed once at the end of the turn (`apply.rs`). Shard 0 is also the lobby, where every
+//! Facts come in by [`Machine::handle`] and go to the connection or the surface they concern; what those want
+//! is gathered and performed once at the end of the turn (`apply.rs`). Shard 0 is also the lobby, where every
 //! connection starts (`lobby.rs`); `routes.rs` maps paths to surfaces, `relay.rs` speaks with other shards,
 //! `drain.rs` ends the shard in good order.
 
@@ -98,7 +98,8 @@ enum Timer {
 }
 
 impl Broker {
-    /// A shard that knows nothing yet. Its first `handle` (a `Wake` at start) asks the store for what it needs.
+    /// A shard that knows nothing yet. Its first `handle` (a `Wake` at start) asks the store for what it
+    /// needs.
     pub fn new(setup: Setup) -> Broker {
         let Setup { shard, shards, config, seed } = setup;
         let mut rng = Rng::from_seed(seed);
@@ -318,7 +319,8 @@ impl Broker {
         todo.push(Output::Stats(Box::new(self.stats.clone())));
     }
 
-    /// A wall clock that jumps must not make mail expire in masses: removal waits until people have noticed (TIM-01).
+    /// A wall clock that jumps must not make mail expire in masses: removal waits until people have noticed
+    /// (TIM-01).
     fn watch_clock(&mut self, now: Now) {
         const JUMP_MS: u64 = 5_000;
         const PAUSE_MS: u64 = 30_000;

@@ -1,7 +1,7 @@
 //! Paths to surfaces, for plain HTTP and for the upgrade (mesh protocol, endpoints).
 //!
-//! Matching is exact on the raw request target. The public routes carry the contract's CORS headers; the admin
-//! routes and everything else carry none.
+//! Matching is exact on the raw request target. The public routes carry the contract's CORS headers; the
+//! admin routes and everything else carry none.
 
 use std::net::{IpAddr, SocketAddr};
 

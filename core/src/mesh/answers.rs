@@ -151,8 +151,8 @@ impl Mesh {
     }
 }
 
-/// Keeps a list within what a connection can take, or one talkative peer could cut off everybody who asks: when it is
-/// too long, rows that take more than their share lose what was written at length.
+/// Keeps a list within what a connection can take, or one talkative peer could cut off everybody who asks:
+/// when it is too long, rows that take more than their share lose what was written at length.
 fn fit(peers: &mut [PeerRow<'_>], room: usize) {
     if peers.iter().map(PeerRow::bytes_at_most).sum::<usize>() <= room {
         return;

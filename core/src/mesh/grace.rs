@@ -52,7 +52,8 @@ impl Mesh {
         }
     }
 
-    /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox either.
+    /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox
+    /// either.
     pub(super) fn forget_if_void(&mut self, mailbox: MailboxNo) {
         if self.mailboxes.get(&mailbox).is_some_and(Mailbox::is_void) {
             self.mailboxes.remove(&mailbox);
@@ -129,7 +130,8 @@ impl Mesh {
         let speaks = presence.kind == PresenceKind::ControlPlane
             && (presence.is_control_plane() || !self.has_own_connection(presence.member));
         let state = match speaks {
-            // A session, or a short command beside its member's own connection, overwrites nothing of that one's.
+            // A session, or a short command beside its member's own connection, overwrites nothing of that
+            // one's.
             false => PeerState { last_groups, last_seen, ..before },
             true => PeerState {
                 groups: last_groups.clone(),
@@ -153,8 +155,8 @@ impl Mesh {
         }
     }
 
-    /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the last
-    /// word follows, so that nobody can fill the memory with words that wait for the store.
+    /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the
+    /// last word follows, so that nobody can fill the memory with words that wait for the store.
     fn write_state(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
         let state = self.roster.members.get(&member).and_then(|row| row.state.clone());
         let Some(state) = state else { return };

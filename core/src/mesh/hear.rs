@@ -63,7 +63,8 @@ impl Mesh {
         }
     }
 
-    /// Nothing is left without an answer; that of a send is its ack, because some clients look at nothing else.
+    /// Nothing is left without an answer; that of a send is its ack, because some clients look at nothing
+    /// else.
     fn misunderstood(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), text: &str, why: &str) {
         let named = Named::of(text);
         if kind_of(text).is_ok_and(|(kind, _)| kind == "send") {

@@ -209,8 +209,8 @@ impl Meshes {
         self.positions.refill(cx);
     }
 
-    /// Presences that are open in the store were left so by an earlier life. This ends all of them, so no hello
-    /// may be recorded before it, on any shard.
+    /// Presences that are open in the store were left so by an earlier life. This ends all of them, so no
+    /// hello may be recorded before it, on any shard.
     fn close_earlier_life(&self, cx: &mut Cx<'_>) {
         cx.stage(Op::Started { at: cx.now.wall }, After::Started);
     }
@@ -360,7 +360,8 @@ impl Positions {
     }
 }
 
-/// Positions leased at once: seconds of the heaviest traffic, and a gap that nobody notices when they are lost.
+/// Positions leased at once: seconds of the heaviest traffic, and a gap that nobody notices when they are
+/// lost.
 const BLOCK: u64 = 1 << 18;
 
 impl Mesh {

@@ -101,8 +101,8 @@ impl Roster {
         }
     }
 
-    /// The name a mailbox's mail is signed with: that of its newest presence, else the session's last display name,
-    /// else the member's.
+    /// The name a mailbox's mail is signed with: that of its newest presence, else the session's last display
+    /// name, else the member's.
     pub(crate) fn name_of(&self, mailbox: MailboxNo) -> &str {
         let session = self.sessions.get(&mailbox);
         let member = session.map_or(mailbox, |session| session.member);
@@ -173,8 +173,8 @@ impl Roster {
         self.listed().filter(|presence| wanted(presence)).filter_map(Presence::session).collect()
     }
 
-    /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane connection,
-    /// else its newest one. The newest of several. `but` says whose connection does not count.
+    /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane
+    /// connection, else its newest one. The newest of several. `but` says whose connection does not count.
     pub(crate) fn taker(&self, mailbox: MailboxNo, but: impl Fn(&Presence) -> bool) -> Option<&Presence> {
         let session = self.sessions.get(&mailbox);
         let member = session.map_or(mailbox, |session| session.member);

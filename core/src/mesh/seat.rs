@@ -1,7 +1,7 @@
 //! Who takes whose seat: which presence a hello continues or replaces, and how often that may happen.
 //!
-//! *Decides* by the same member only: a session key that was seen, or the same place (session id and host) without
-//! one, is the same peer; another session of the same place takes over.
+//! *Decides* by the same member only: a session key that was seen, or the same place (session id and host)
+//! without one, is the same peer; another session of the same place takes over.
 
 use super::Mesh;
 use super::hello::Greeting;

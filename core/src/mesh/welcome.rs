@@ -1,8 +1,8 @@
 //! Who may come in: from a verified hello to a presence that has its `hello_ack`.
 //!
 //! *Decides* membership, whose a session key is, capacity, who is replaced by whom, and what is restored.
-//! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded, so that
-//! a copy of it is refused from then on.
+//! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded,
+//! so that a copy of it is refused from then on.
 
 use super::hello::{Greeting, Proof};
 use super::presence::{Line, Link, Presence};
@@ -109,7 +109,8 @@ impl Mesh {
             presence: (!greeting.sends_only()).then_some(row),
             proof: proof.0,
             proof_by: cx.rng.next_u64(),
-            // Whoever captured a hello can show it until its timestamp is too old, on either side of the clock.
+            // Whoever captured a hello can show it until its timestamp is too old, on either side of the
+            // clock.
             proof_until: cx.now.wall.after_millis(cx.config.limits.hello_skew_ms() * 2),
             at: cx.now.wall,
         };
@@ -395,8 +396,8 @@ impl Mesh {
         }
     }
 
-    /// Another session of the same place takes over: the old one goes without a word to the others. Leaves how often
-    /// the place changed hands.
+    /// Another session of the same place takes over: the old one goes without a word to the others. Leaves
+    /// how often the place changed hands.
     fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) -> Swaps {
         let Some(old) = self.roster.presence(no) else { return Swaps::default() };
         let (session, id) = (old.session(), old.id.clone());

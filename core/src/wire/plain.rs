@@ -14,8 +14,9 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     words.len() * 8 + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
-/// Marks the high bit of every byte that needs an escape. A byte below its subtrahend borrows into its high bit;
-/// a borrow that runs on may mark later bytes too many, but never an earlier one, so the first mark is true.
+/// Marks the high bit of every byte that needs an escape. A byte below its subtrahend borrows into its high
+/// bit; a borrow that runs on may mark later bytes too many, but never an earlier one, so the first mark is
+/// true.
 fn marks(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

@@ -82,8 +82,8 @@ pub(crate) struct ClientAck<'a> {
     pub broker_message_id: Option<Str<'a>>,
 }
 
-/// `hello` (2.1). Kept whole, because judging it outlives the bytes it came in. A key, an attestation or its time of
-/// another type is read as one that is wrong, for the contract has a word of its own for each.
+/// `hello` (2.1). Kept whole, because judging it outlives the bytes it came in. A key, an attestation or its
+/// time of another type is read as one that is wrong, for the contract has a word of its own for each.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Hello {
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_send_is_read_without_copying() {
-        let text = r#"{"type":"send","id":"1","targetSpec":"*","priority":"now","nonce":"bg==","ciphertext":"YQ==","x":[1]}"#;
+        let text = r#"{"type":"send","id":"1","targetSpec":"*","nonce":"","ciphertext":"YQ==","x":[1]}"#;
         let Ok(Inbound::Send(send)) = decode(text) else { panic!("a send") };
         assert!(matches!(send.ciphertext, Some(Str(Cow::Borrowed("YQ==")))));
         assert_eq!(send.client_message_id, None);
@@ -388,7 +388,8 @@ mod tests {
 
     #[test]
     fn a_hello_is_read_with_and_without_its_optional_fields() {
-        let text = r#"{"type":"hello","meshId":"m","memberId":"a","pubkey":"k","sessionId":"s","pid":1,"cwd":"/","timestamp":5,"signature":"g"}"#;
+        let text = r#"{"type":"hello","meshId":"m","memberId":"a","pubkey":"k","sessionId":"s","pid":1,
+            "cwd":"/","timestamp":5,"signature":"g"}"#;
         let hello: Hello = serde_json::from_str(text).unwrap();
         assert_eq!((hello.timestamp, hello.named.pid, hello.named.groups), (5, 1, None));
         assert!(serde_json::from_str::<Hello>(&text.replace("\"pid\":1,", "")).is_err());

@@ -28,8 +28,8 @@ macro_rules! label {
     };
 }
 
-/// Every message is an ack and a push, so these two are written by hand: the same bytes as their derives write,
-/// without a look at every single one of them.
+/// Every message is an ack and a push, so these two are written by hand: the same bytes as their derives
+/// write, without a look at every single one of them.
 impl Encode for Ack<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"ack""#);
