@@ -81,8 +81,9 @@ impl Life {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
-        // In some lives mail grows old, in some a few deliveries without an answer are too many.
-        let [ages, dies, long] = [(); 3].map(|()| rng.below(4) == 0);
+        // In some lives mail grows old, in some a few deliveries without an answer are too many, in some messages are
+        // long, and in some peers fall asleep.
+        let [ages, dies, long, sleeps] = [(); 4].map(|()| rng.below(4) == 0);
         let drawn = [
             ("lane_messages_max", 1 + rng.below(4)),
             ("unacked_pushes_max", 1 + rng.below(4)),
@@ -101,7 +102,7 @@ impl Life {
         Life {
             town,
             rng,
-            oracle: Oracle::new(ages, dies),
+            oracle: Oracle::new(ages, dies, sleeps),
             peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
             by_key: named.map(|name| (keys::public(name), (*name).to_owned())).collect(),
             count: 0,
@@ -266,6 +267,9 @@ impl Life {
     }
 
     fn stop_or_read(&mut self) {
+        if !self.oracle.sleeps {
+            return;
+        }
         let Some(name) = self.any(|mind| mind.welcome) else { return };
         let peer = self.peer(name);
         let Some(mind) = self.peers.get_mut(name) else { return };

@@ -32,14 +32,16 @@ pub(crate) struct Oracle {
     ages: bool,
     /// Mail may die before anybody has seen it.
     dies: bool,
+    /// Mail may be under way to somebody who does not look at it.
+    pub(crate) sleeps: bool,
     pub(crate) sent: BTreeMap<Key, Sent>,
     keys: BTreeMap<String, Key>,
     deeds: u64,
 }
 
 impl Oracle {
-    pub(crate) fn new(ages: bool, dies: bool) -> Oracle {
-        Oracle { ages, dies, ..Oracle::default() }
+    pub(crate) fn new(ages: bool, dies: bool, sleeps: bool) -> Oracle {
+        Oracle { ages, dies, sleeps, ..Oracle::default() }
     }
 
     /// A message goes out, for the first time or again.
@@ -103,8 +105,8 @@ impl Oracle {
             return Err(format!("{to} got {key:?} again after its acknowledgement").into());
         }
         let first = sent.seen_by.insert(to.to_owned()) && sent.seen_by.len() == 1;
-        // Past what expired or died a later one may go; nothing tells when that was.
-        if first && !self.ages && !self.dies {
+        // Past what expired, died or went out unseen a later one may go; nothing tells when that was.
+        if first && !self.ages && !self.dies && !self.sleeps {
             self.check_order(&key)?;
         }
         Ok(())
