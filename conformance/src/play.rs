@@ -148,6 +148,7 @@ impl Player {
         }
         let over = self.until(3 * PATIENCE_MS, |player| player.stage.is_over().then_some(Ok(())))?;
         over.ok_or("the broker does not end")?;
+        self.lines.values_mut().for_each(|line| line.past = true);
         self.stage.start()
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Line {
     pub(crate) closing: bool,
     /// Nothing more will come.
     pub(crate) ended: bool,
+    /// The broker it led to has ended, whether its own end was seen or not.
+    pub(crate) past: bool,
     /// What the broker did that no broker may do.
     pub(crate) broken: Option<Said>,
 }
@@ -66,8 +68,14 @@ impl Line {
             close_seen: false,
             closing: false,
             ended: false,
+            past: false,
             broken: None,
         }
+    }
+
+    /// True when nothing can be done with it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended || self.past || self.close.is_some()
     }
 
     /// Takes what arrived; answers pings and the close frame.
