@@ -61,7 +61,7 @@ fn what_is_sent_is_copied_once_into_the_arena_and_never_into_a_buffer_of_its_own
 #[test]
 fn a_message_allocates_no_more_than_it_did() {
     for (window, sends, accepted, acked, settled) in
-        [(1, 1_100, 400, 200, 200), (8, 940, 240, 40, 40), (32, 920, 220, 20, 20)]
+        [(1, 1_100, 400, 220, 220), (8, 940, 240, 60, 60), (32, 920, 220, 30, 30)]
     {
         let Exchange { messages, meter, .. } = exchange(window);
         for (step, most) in
