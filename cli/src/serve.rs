@@ -59,8 +59,8 @@ pub(crate) fn run(
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| ServeError::Listen { address: settings.listen, error })?;
-    // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of them
-    // wait a second. A system that will not have a longer one keeps that.
+    // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
+    // them wait a second. A system that will not have a longer one keeps that.
     let _ = rustix::net::listen(&listener, BACKLOG);
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
     let plan = plan(&settings, &config, store, listener, &logs)?;
