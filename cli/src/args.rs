@@ -17,6 +17,7 @@ Exit codes:
   3  not found, or refused for good: the same command will fail again
   4  the broker cannot be reached or has no room: try again later
   5  what was waited for did not happen in time
+  6  the broker ended because its store cannot be trusted: start it again, or repair it
 
 Examples:
   peermesh serve

@@ -69,6 +69,8 @@ pub(crate) enum Exit {
     Unreachable = 4,
     /// What was waited for did not happen in time.
     Timeout = 5,
+    /// The broker ended because its store cannot be trusted any more: start it again, or repair the store.
+    Corrupt = 6,
 }
 
 impl Exit {
@@ -81,6 +83,7 @@ impl Exit {
             Exit::Refused => "refused",
             Exit::Unreachable => "unreachable",
             Exit::Timeout => "timeout",
+            Exit::Corrupt => "corrupt",
         }
     }
 }

@@ -16,7 +16,7 @@ use peermesh_store::sqlite::{self, OpenError, Sqlite};
 use rustix::process::{Resource, Rlimit};
 
 use crate::config::{Flags, Settings};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home};
 use crate::logs::Logs;
 use crate::terminal::Terminal;
@@ -26,6 +26,8 @@ use crate::{metrics, signals};
 const READERS: usize = 2;
 /// From the first signal to the end of the process, beyond the time that draining may take.
 const AFTER_DRAIN: Duration = Duration::from_secs(1);
+/// Connections the kernel holds for the listener to take.
+const BACKLOG: i32 = 1_024;
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
@@ -57,6 +59,9 @@ pub(crate) fn run(
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| ServeError::Listen { address: settings.listen, error })?;
+    // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
+    // them wait a second. A system that will not have a longer one keeps that.
+    let _ = rustix::net::listen(&listener, BACKLOG);
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
     let plan = plan(&settings, &config, store, listener, &logs)?;
     let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
@@ -113,7 +118,7 @@ fn plan(
         let (config, seed) = (Arc::clone(config), home::random::<32>()?);
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
-    let (noting, scraping) = (logs.clone(), logs.clone());
+    let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
     Ok(Plan {
         listener,
         shards,
@@ -121,6 +126,11 @@ fn plan(
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)
+        }),
+        fail: Arc::new(move |why| {
+            failing.note(Note::new(Level::Error, "broker failed").with("error", why));
+            failing.flush(LAST_LINES);
+            std::process::exit(Exit::Corrupt as i32);
         }),
     })
 }

@@ -1,7 +1,7 @@
 //! What a story is played on: a broker with its store, and byte streams to it.
 //!
-//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`] starts the
-//! runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
+//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`]
+//! starts the runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -54,8 +54,8 @@ pub trait Stage {
     /// Appends what arrived on a stream; true when nothing more will come.
     fn read(&mut self, line: LineId, into: &mut Vec<u8>) -> bool;
 
-    /// Lets the world go on until something may have happened; false when the time `until` (in milliseconds since
-    /// the story began) came first.
+    /// Lets the world go on until something may have happened; false when the time `until` (in milliseconds
+    /// since the story began) came first.
     ///
     /// # Errors
     /// When the broker is gone though nobody ended it.
@@ -158,7 +158,7 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
     Ok(Arc::new(config))
 }
 
-/// The metrics page of a story's broker: every series on a line, summed over the shards.
+/// The metrics page of a story's broker: every series on a line, the shards taken together.
 pub(crate) fn page(shards: &[Stats]) -> Bytes {
     let mut page = String::new();
     let mut line = |series: Series, value: i128| {
@@ -170,7 +170,10 @@ pub(crate) fn page(shards: &[Stats]) -> Bytes {
         line(counter.series(), shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum());
     }
     for gauge in Gauge::ALL {
-        line(gauge.series(), shards.iter().map(|stats| i128::from(stats.gauge(*gauge))).sum());
+        let values = shards.iter().map(|stats| i128::from(stats.gauge(*gauge)));
+        // A broker is as healthy as its least healthy shard.
+        let value = if *gauge == Gauge::DbHealthy { values.min().unwrap_or(0) } else { values.sum() };
+        line(gauge.series(), value);
     }
     Bytes::from(page)
 }

@@ -49,7 +49,8 @@ fn hex(pair: &SigningKey) -> String {
     HEXLOWER.encode(pair.verifying_key().as_bytes())
 }
 
-fn sign(pair: &SigningKey, text: &str) -> String {
+/// A signature over a text, as 128 lower-case hex digits.
+pub fn sign(pair: &SigningKey, text: &str) -> String {
     HEXLOWER.encode(&pair.sign(text.as_bytes()).to_bytes())
 }
 

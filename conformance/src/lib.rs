@@ -1,8 +1,8 @@
 //! Stories that every broker must live through, and the drivers that make it live them.
 //!
-//! A story is a text (`cases/**/*.story`, grammar in `README.md`): who connects, what they send, what they must see.
-//! [`story`] reads it, [`play`] lives it, and [`driver`] is what it is lived on: machines in memory under virtual
-//! time, or a run on real sockets over a store on disk.
+//! A story is a text (`cases/**/*.story`, grammar in `README.md`): who connects, what they send, what they
+//! must see. [`story`] reads it, [`play`] lives it, and [`driver`] is what it is lived on: machines in memory
+//! under virtual time, or a run on real sockets over a store on disk.
 
 pub mod driver;
 pub mod keys;

@@ -9,6 +9,7 @@ use peermesh_core::note::{Level, Note};
 use serde_json::{Map, Value};
 
 use crate::driver::{ADMIN_TOKEN, LineId, PATIENCE_MS, Stage};
+use crate::keys;
 use crate::play::line::Line;
 use crate::story::act::{Act, Fate, Peer};
 use crate::story::names::Names;
@@ -101,8 +102,12 @@ impl Player {
     fn step(&mut self, step: &Step) -> Told<()> {
         self.pump();
         match &step.act {
-            Act::Let(name, data) => {
+            Act::Let(name, data, signer) => {
                 let text = data.text(&self.names)?;
+                let text = match signer {
+                    Some(signer) => keys::sign(&keys::pair(signer), &text),
+                    None => text,
+                };
                 self.names.set(name, text);
                 Ok(())
             }
@@ -143,6 +148,7 @@ impl Player {
         }
         let over = self.until(3 * PATIENCE_MS, |player| player.stage.is_over().then_some(Ok(())))?;
         over.ok_or("the broker does not end")?;
+        self.lines.values_mut().for_each(|line| line.past = true);
         self.stage.start()
     }
 

@@ -55,8 +55,9 @@ fn outcome(steps: &str, stage: Box<dyn Stage>) -> String {
 
 #[test]
 fn what_comes_out_as_told_is_no_failure() {
-    let steps = "x dials\nx sends bytes \"hello\"\nx sees bytes \"words\"\nlog \"heard something\" {bytes: 5}\n\
-                 x sees nothing\nno log \"anything else\"\nbroker restarts\nx sees end\nx dials\nx sees nothing\n";
+    let steps = "x dials\nx sends bytes \"hello\"\nx sees bytes \"words\"\n\
+                 log \"heard something\" {bytes: 5}\nx sees nothing\nno log \"anything else\"\n\
+                 broker restarts\nx sees end\nx dials\nx sees nothing\n";
     assert_eq!(outcome(steps, in_memory()), "");
     assert_eq!(outcome(steps, on_smol()), "");
 }

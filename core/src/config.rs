@@ -1,7 +1,7 @@
 //! Configuration as parsed values: what exists here is valid.
 //!
-//! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and the
-//! range it may be set to.
+//! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and
+//! the range it may be set to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::note::Level;
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
+    ($($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
         /// Every bound the broker keeps to.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
@@ -26,7 +26,16 @@ macro_rules! limits {
             /// The names of all limits, in the order of the table.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            $($(#[$doc])*
+            /// All limits with their defaults, ranges and meanings.
+            pub const TABLE: &'static [LimitRow] = &[$(LimitRow {
+                name: stringify!($name),
+                default: $default,
+                min: $min,
+                max: $max,
+                help: concat!($($help),+).trim_ascii(),
+            }),+];
+
+            $($(#[doc = $help])+
             pub const fn $name(&self) -> u64 {
                 self.$name
             })+
@@ -193,18 +202,22 @@ limits! {
     staged_max = 8_192, 16, 1_048_576;
     /// Tries of a commit whose outcome stays unknown before its waiters are refused.
     commit_tries_max = 8, 1, 1_000;
-    /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further one.
+    /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further
+    /// one.
     commit_retry_ms_min = 50, 1, MINUTE;
     /// The longest such wait, in milliseconds.
     commit_retry_ms_max = 2 * SECOND, 1, 10 * MINUTE;
     /// Questions of one shard that the store answers at once.
     reads_in_flight_max = 64, 1, 65_536;
-    /// Questions of one shard that wait behind those; further ones are refused as if the store were unavailable.
+    /// Questions of one shard that wait behind those; further ones are refused as if the store were
+    /// unavailable.
     reads_waiting_max = 4_096, 0, 1_048_576;
     /// Between two questions after the store's health, in milliseconds.
     health_ms = SECOND, 10, 10 * MINUTE;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two counts of the deliveries that wait in the store, in milliseconds.
+    depth_ms = 30 * SECOND, 10, DAY;
     /// Between two publications of counters, in milliseconds.
     stats_ms = SECOND, 10, 10 * MINUTE;
     /// From the order to drain until open connections are dropped, in milliseconds.
@@ -243,8 +256,8 @@ impl Limits {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an outbox waits;
-    /// the message that went in before, and answers besides, must not overflow it.
+    /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
+    /// outbox waits; the message that went in before, and answers besides, must not overflow it.
     pub const fn outbox_bytes_least(&self) -> u64 {
         self.message_bytes_max.saturating_mul(4)
     }
@@ -257,6 +270,21 @@ impl Limits {
             self.send_rate_burst
         }
     }
+}
+
+/// One row of the table of limits, as `docs/limits.md` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    /// The name, which ends in the unit where there is one.
+    pub name: &'static str,
+    /// What it is unless set.
+    pub default: u64,
+    /// The smallest value it may be set to.
+    pub min: u64,
+    /// The greatest value it may be set to.
+    pub max: u64,
+    /// What it bounds.
+    pub help: &'static str,
 }
 
 /// A limit's value as a count or a length in memory.

@@ -51,7 +51,12 @@ macro_rules! faults {
             /// Code, reason, advice and occasion.
             pub const fn row(self) -> CloseRow {
                 match self {
-                    $(Fault::$Variant => CloseRow { code: $code, reason: $reason, advice: Advice::$advice, when: $when },)+
+                    $(Fault::$Variant => CloseRow {
+                        code: $code,
+                        reason: $reason,
+                        advice: Advice::$advice,
+                        when: $when,
+                    },)+
                 }
             }
         }
@@ -60,7 +65,7 @@ macro_rules! faults {
 
 faults! {
     SessionReplaced = 1000, "session_replaced", Never, "a newer connection of the same session took over";
-    Disconnected = 1000, "disconnected", Resume, "the operator ended the connection";
+    Disconnected = 1000, "disconnected", Resume, "one side ended the connection on purpose";
     ShuttingDown = 1001, "shutting down", Resume, "the broker is stopping";
     ProtocolError = 1002, "protocol_error", Never, "a frame broke RFC 6455";
     BadUtf8 = 1007, "invalid_utf8", Never, "a text was not UTF-8";

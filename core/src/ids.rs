@@ -96,14 +96,22 @@ impl Position {
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
+    /// How long a key is on the wire.
+    pub const HEX_CHARS: usize = 64;
+
     /// Reads exactly 64 lower-case hex digits.
     pub fn from_hex(text: &str) -> Option<PublicKey> {
         let mut key = [0; 32];
-        if text.len() != 64 {
+        if text.len() != PublicKey::HEX_CHARS {
             return None;
         }
         HEXLOWER.decode_mut(text.as_bytes(), &mut key).ok()?;
         Some(PublicKey(key))
+    }
+
+    /// 64 lower-case hex digits, in a place of the caller's.
+    pub fn hex_into<'t>(&self, text: &'t mut [u8; PublicKey::HEX_CHARS]) -> &'t str {
+        HEXLOWER.encode_mut_str(&self.0, text)
     }
 
     /// 64 lower-case hex digits.

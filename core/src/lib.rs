@@ -1,7 +1,8 @@
-//! The peermesh broker as deterministic state machines: no clock, no socket, no file, no thread, no chance of its own.
+//! The peermesh broker as deterministic state machines: no clock, no socket, no file, no thread, no chance of
+//! its own.
 //!
-//! A machine is a pure function of (state, time, one input) to (state, a list of outputs, one deadline). Whoever
-//! carries it does nothing else:
+//! A machine is a pure function of (state, time, one input) to (state, a list of outputs, one deadline).
+//! Whoever carries it does nothing else:
 //!
 //! ```text
 //!            Opened, Received, Sent, Closed, Stored, Relayed, Adopted, Scraped, Order, Wake
@@ -10,7 +11,7 @@
 //!   now ──► Machine::handle ──► deadline: wake me then, if nothing happens before
 //!                    │
 //!                    ▼
-//!            Read, Send, Close, Store, Relay, Handoff, Scrape, Note, Stats, Finished   (performed in this order)
+//!            Read, Send, Close, Store, Relay, Handoff, Scrape, Note, Stats, Finished, Fail   (in this order)
 //! ```
 //!
 //! ```
@@ -32,14 +33,15 @@
 //!
 //! # How a message passes through
 //!
-//! 1. [`conn`] turns received bytes into events: HTTP requests, WebSocket messages, pongs, faults ([`wire`] knows
-//!    the formats).
-//! 2. [`broker`] is one shard: it finds the connection and hands the message to the surface it speaks to. It decides
-//!    nothing about meaning.
+//! 1. [`conn`] turns received bytes into events: HTTP requests, WebSocket messages, pongs, faults ([`wire`]
+//!    knows the formats).
+//! 2. [`broker`] is one shard: it finds the connection and hands the message to the surface it speaks to. It
+//!    decides nothing about meaning.
 //! 3. `mesh` is the surface: `mesh/accept.rs` judges a send and stages its write; nobody is told yet.
-//! 4. [`store`] gathers writes into batches; a batch is one transaction, and its answer comes back as an input.
-//! 5. `mesh/accept.rs` tells the sender, and `mesh/deliver.rs` pushes: **the gate of priority against status** is
-//!    `Standing::open_lanes` in `mesh/status.rs`, asked at every push.
+//! 4. [`store`] gathers writes into batches; a batch is one transaction, and its answer comes back as an
+//!    input.
+//! 5. `mesh/accept.rs` tells the sender, and `mesh/deliver.rs` pushes: **the gate of priority against
+//!    status** is `Standing::open_lanes` in `mesh/status.rs`, asked at every push.
 //! 6. `broker/apply.rs` makes frames of what surfaces want, the only place that does.
 //!
 //! # What may be touched where
@@ -53,8 +55,9 @@
 //! | `mesh/` | people and mail, as sessions | sockets, bytes, other surfaces |
 //! | `broker/` | which connection speaks to which surface | what a message means |
 //!
-//! Five laws hold everywhere: the core touches nothing; same seed and inputs give the same bytes; nothing is said
-//! before it is durable; everything has a limit ([`config::Limits`]); calls go down and facts come back as values.
+//! Five laws hold everywhere: the core touches nothing; same seed and inputs give the same bytes; nothing is
+//! said before it is durable; everything has a limit ([`config::Limits`]); calls go down and facts come back
+//! as values.
 
 pub mod broker;
 pub mod config;

@@ -1,7 +1,7 @@
 //! The whole contract between a machine and what carries it: one input, a list of outputs, one deadline.
 //!
-//! *Always holds:* outputs are performed in list order and nothing else is asked of the performer. What must wait
-//! for a commit is not in the list before that commit's `Stored` came in.
+//! *Always holds:* outputs are performed in list order and nothing else is asked of the performer. What must
+//! wait for a commit is not in the list before that commit's `Stored` came in.
 
 use std::any::Any;
 use std::fmt;
@@ -157,6 +157,11 @@ pub enum Output {
     Stats(Box<Stats>),
     /// Drained: the shard may end.
     Finished,
+    /// The machine cannot go on, and no later state would be better: the process must end, and say why.
+    Fail {
+        /// What the operator must know.
+        why: String,
+    },
 }
 
 /// How to end our side of a stream.

@@ -1,9 +1,12 @@
 //! Public message ids: 32 base62 characters made from a position and the store's secret.
 //!
-//! The first 8 characters are a keyed permutation of the position, so that a prefix of 8 or more finds its message
-//! without an index; the other 24 are a keyed tag, so that nobody can make up an id.
+//! The first 8 characters are a keyed permutation of the position, so that a prefix of 8 or more finds its
+//! message without an index; the other 24 are a keyed tag, so that nobody can make up an id.
 
+use std::cell::Cell;
+use std::fmt;
 use std::hash::Hasher;
+use std::ops::Deref;
 
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
@@ -15,7 +18,13 @@ use crate::ids::{BASE62, Position};
 pub struct MessageIds {
     secret: [u8; 32],
     rounds: [(u64, u64); ROUNDS],
+    /// The last id made: a message is acked and pushed to all its recipients in one go.
+    last: Cell<Option<(Position, MessageId)>>,
 }
+
+/// The public id of a message, as text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MessageId([u8; ID_CHARS]);
 
 /// The shortest prefix that names a message (mesh protocol, `message_status`).
 pub const PREFIX_CHARS_MIN: usize = 8;
@@ -42,19 +51,25 @@ impl MessageIds {
                 .into();
             *round = (word(&digest, 0), word(&digest, 8));
         }
-        MessageIds { secret, rounds }
+        MessageIds { secret, rounds, last: Cell::new(None) }
     }
 
     /// The id of the message at `position`, which must lie below 62^8.
-    pub fn encode(&self, position: Position) -> String {
-        let mut text = [0; ID_CHARS];
-        base62(self.permute(position.0), &mut text[..PREFIX_CHARS_MIN]);
-        self.tag(position, &mut text[PREFIX_CHARS_MIN..]);
-        text.iter().map(|byte| char::from(*byte)).collect()
+    pub fn encode(&self, position: Position) -> MessageId {
+        match self.last.get() {
+            Some((last, id)) if last == position => id,
+            _ => {
+                let mut text = [0; ID_CHARS];
+                base62(self.permute(position.0), &mut text[..PREFIX_CHARS_MIN]);
+                self.tag(position, &mut text[PREFIX_CHARS_MIN..]);
+                self.last.set(Some((position, MessageId(text))));
+                MessageId(text)
+            }
+        }
     }
 
-    /// The position that an id, or a prefix of at least eight characters, names; `None` when it cannot be an id of
-    /// this store.
+    /// The position that an id, or a prefix of at least eight characters, names; `None` when it cannot be an
+    /// id of this store.
     pub fn resolve(&self, id: &str) -> Option<Position> {
         let bytes = id.as_bytes();
         if bytes.len() < PREFIX_CHARS_MIN || bytes.len() > ID_CHARS {
@@ -111,9 +126,23 @@ impl MessageIds {
     }
 }
 
-impl std::fmt::Debug for MessageIds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MessageIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MessageIds(…)")
+    }
+}
+
+impl Deref for MessageId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("base62 is ASCII")
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({})", &**self)
     }
 }
 
@@ -143,7 +172,7 @@ mod tests {
         let ids = MessageIds::new([9; 32]);
         for position in [0, 1, 2, 62, 1_000_000, DOMAIN - 1].map(Position) {
             let id = ids.encode(position);
-            assert_eq!(id.len(), ID_CHARS);
+            assert_eq!((id.len(), id), (ID_CHARS, ids.encode(position)));
             assert_eq!(ids.resolve(&id), Some(position));
             assert_eq!(ids.resolve(&id[..8]), Some(position));
             assert_eq!(ids.resolve(&id[..20]), Some(position));
@@ -159,7 +188,7 @@ mod tests {
         assert_eq!(MessageIds::new([8; 32]).resolve(&id), None);
         assert_eq!(ids.resolve(&id[..7]), None);
         assert_eq!(ids.resolve("not-base62!"), None);
-        assert_eq!(ids.resolve(&format!("{id}A")), None);
+        assert_eq!(ids.resolve(&format!("{}A", &*id)), None);
     }
 
     #[test]
@@ -167,6 +196,6 @@ mod tests {
         let ids = MessageIds::new([9; 32]);
         let (one, two) = (ids.encode(Position(100)), ids.encode(Position(101)));
         let same = one.bytes().zip(two.bytes()).filter(|(a, b)| a == b).count();
-        assert!(same < 8, "{one} and {two}");
+        assert!(same < 8, "{one:?} and {two:?}");
     }
 }

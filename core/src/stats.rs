@@ -1,4 +1,5 @@
-//! Counters, gauges as plain numbers in enum-indexed arrays. The edge renders a snapshot; the core only counts.
+//! Counters, gauges as plain numbers in enum-indexed arrays. The edge renders a snapshot; the core only
+//! counts.
 
 /// One line of the metrics page: its name, its label if it has one, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,9 @@ pub struct Series {
 }
 
 macro_rules! series {
-    ($(#[$doc:meta])* $Enum:ident { $($name:literal, $label:literal ; $help:literal : $($Variant:ident $(= $value:literal)?),+ ;)+ }) => {
+    ($(#[$doc:meta])* $Enum:ident {
+        $($name:literal, $label:literal ; $help:literal : $($Variant:ident $(= $value:literal)?),+ ;)+
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs)]
@@ -25,7 +28,11 @@ macro_rules! series {
             /// The line this series has on the metrics page.
             pub const fn series(self) -> Series {
                 match self {
-                    $($($Enum::$Variant => Series { name: $name, label: label($label, series!(@value $($value)?)), help: $help },)+)+
+                    $($($Enum::$Variant => Series {
+                        name: $name,
+                        label: label($label, series!(@value $($value)?)),
+                        help: $help,
+                    },)+)+
                 }
             }
         }
@@ -44,20 +51,25 @@ series! {
         "broker_connections_total", ""; "Accepted WebSocket upgrades": ConnectionsTotal;
         "broker_connections_rejected_total", "reason"; "Refused hellos by reason":
             RejectedCapacity = "capacity", RejectedUnauthorized = "unauthorized", RejectedRevoked = "revoked",
-            RejectedSkew = "timestamp_skew", RejectedSignature = "bad_signature", RejectedMalformed = "malformed",
+            RejectedSkew = "timestamp_skew", RejectedSignature = "bad_signature",
+            RejectedMalformed = "malformed",
             RejectedSessionKey = "bad_session_pubkey", RejectedParentKey = "bad_parent_pubkey",
             RejectedAttestation = "attestation_mismatch", RejectedAttestationExpired = "attestation_expired",
             RejectedAttestationTtl = "attestation_ttl_too_long",
             RejectedAttestationSignature = "attestation_bad_signature",
-            RejectedAttestationMalformed = "attestation_malformed", RejectedSessionSkew = "session_timestamp_skew",
-            RejectedSessionSignature = "session_bad_signature", RejectedSessionMalformed = "session_malformed",
+            RejectedAttestationMalformed = "attestation_malformed",
+            RejectedSessionSkew = "session_timestamp_skew",
+            RejectedSessionSignature = "session_bad_signature",
+            RejectedSessionMalformed = "session_malformed",
             RejectedParentMember = "parent_member_id_mismatch", RejectedReplayed = "replayed",
-            RejectedConflict = "session_conflict", RejectedHelloTimeout = "hello_timeout", RejectedStore = "store_down";
+            RejectedConflict = "session_conflict", RejectedHelloTimeout = "hello_timeout",
+            RejectedStore = "store_down";
         "broker_messages_routed_total", "priority"; "Pushes written by priority":
             RoutedNow = "now", RoutedNext = "next", RoutedLow = "low", RoutedStream = "stream";
         "broker_messages_rejected_total", "reason"; "Refused sends by reason":
             SendRateLimit = "rate_limit", SendTooLarge = "too_large", SendNoRecipient = "no_recipient",
-            SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store", SendDraining = "draining",
+            SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store",
+            SendDraining = "draining",
             SendBusy = "busy";
         "broker_messages_dropped_by_grant_total", "cap"; "Sends that a recipient's grants refuse":
             DroppedDm = "dm", DroppedBroadcast = "broadcast";

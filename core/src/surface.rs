@@ -1,7 +1,8 @@
-//! What every surface is lent while it handles something: time, chance, limits, and lists for what it wants done.
+//! What every surface is lent while it handles something: time, chance, limits, and lists for what it wants
+//! done.
 //!
-//! A surface knows sessions, never sockets or bytes. It does not call the store, the log or a connection: it appends
-//! to a list, and the broker performs the lists when the surface returns.
+//! A surface knows sessions, never sockets or bytes. It does not call the store, the log or a connection: it
+//! appends to a list, and the broker performs the lists when the surface returns.
 
 use std::hash::Hasher;
 use std::ops::Range;

@@ -1,9 +1,9 @@
-//! Two clocks that cannot be mixed up: [`Mono`] for durations and deadlines, [`Wall`] for stamps that are kept.
+//! Two clocks that cannot be mixed up: [`Mono`] for durations and deadlines, [`Wall`] for stamps that are
+//! kept.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use time::macros::format_description;
 
 /// Nanoseconds since the process started. Never goes back, never jumps with the host's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,11 +80,33 @@ impl Wall {
 
     /// ISO 8601 in UTC with milliseconds, as the wire shows times (mesh protocol, conventions).
     pub fn iso(self) -> String {
-        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|stamp| stamp.format(&form).ok())
-            .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
+        let millis = self.0.rem_euclid(1_000).unsigned_abs();
+        let stamp = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000)).ok();
+        let Some(stamp) = stamp.filter(|stamp| stamp.year() >= 0) else {
+            return "1970-01-01T00:00:00.000Z".to_owned();
+        };
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        // Every push shows a time, so the digits are put down without a formatter.
+        for (place, number) in [
+            (0..4, u64::from(stamp.year().unsigned_abs())),
+            (5..7, u64::from(u8::from(stamp.month()))),
+            (8..10, u64::from(stamp.day())),
+            (11..13, u64::from(stamp.hour())),
+            (14..16, u64::from(stamp.minute())),
+            (17..19, u64::from(stamp.second())),
+            (20..23, millis),
+        ] {
+            put_digits(&mut text[place], number);
+        }
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+    }
+}
+
+/// Writes a number over all of `place`, with leading zeros.
+fn put_digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789"[(number % 10) as usize];
+        number /= 10;
     }
 }
 
@@ -109,6 +131,9 @@ mod tests {
     fn a_stamp_is_shown_as_iso_8601_in_utc_with_milliseconds() {
         assert_eq!(Wall::from_millis(1_767_323_045_678).iso(), "2026-01-02T03:04:05.678Z");
         assert_eq!(Wall::from_millis(0).iso(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Wall::from_millis(-1).iso(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Wall::from_millis(951_782_400_000).iso(), "2000-02-29T00:00:00.000Z");
+        assert_eq!(Wall::from_millis(i64::MAX).iso(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -11,6 +11,12 @@ CREATE TABLE store (
 
 INSERT INTO store (one, next, secret) VALUES (1, 1, randomblob(32));
 
+-- Where each leased block of positions begins. A block is one shard's, so within it messages get older
+-- downwards.
+CREATE TABLE block (
+    first INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE mesh (
     n                   INTEGER PRIMARY KEY,
     id                  TEXT NOT NULL UNIQUE,

@@ -35,8 +35,8 @@ impl Clock {
 
 /// Wakes its task no later than asked.
 ///
-/// Deadlines move later with almost every turn, and setting a timer costs more than a turn's other bookkeeping. So an
-/// alarm that is set too early stays set: it costs one empty turn when it goes off.
+/// Deadlines move later with almost every turn, and setting a timer costs more than a turn's other
+/// bookkeeping. So an alarm that is set too early stays set: it costs one empty turn when it goes off.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     timer: Timer,

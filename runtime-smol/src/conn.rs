@@ -1,7 +1,7 @@
 //! One connection at the edge: its task, its read grant, its unwritten bytes.
 //!
-//! *Always holds:* nothing is read without a grant. An idle connection holds no buffer: chunks are read into the
-//! shard's scratch, and an emptied write buffer goes back to the shard's spares.
+//! *Always holds:* nothing is read without a grant. An idle connection holds no buffer: chunks are read into
+//! the shard's scratch, and an emptied write buffer goes back to the shard's spares.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,7 +28,8 @@ const SPARE_BYTES_MAX: usize = 16 * 1_024;
 /// Emptied write buffers kept for the next connection that has something to say.
 const SPARES_MAX: usize = 64;
 
-/// The task of a connection: tells the shard when the stream can be read (and may be) or written (and must be).
+/// The task of a connection: tells the shard when the stream can be read (and may be) or written (and must
+/// be).
 pub(crate) async fn carry(id: ConnId, link: Rc<Link>, shard: Weak<RefCell<Shard>>) {
     loop {
         let ready = poll_fn(|cx| link.poll(cx)).await;

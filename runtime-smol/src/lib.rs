@@ -1,12 +1,12 @@
 //! Carries bytes, time and store results to machines and their wishes away, on smol.
 //!
-//! A shard is one thread that drives a local executor: its connections are read, handled and written on that thread.
-//! Store lanes are threads of their own. One wake-up of a shard is one *turn* (`shard`): everything that is ready is
-//! told to the machine, then its wishes are performed in list order, then each connection with bytes to write is
-//! written once.
+//! A shard is one thread that drives a local executor: its connections are read, handled and written on that
+//! thread. Store lanes are threads of their own. One wake-up of a shard is one *turn* (`shard`): everything
+//! that is ready is told to the machine, then its wishes are performed in list order, then each connection
+//! with bytes to write is written once.
 //!
-//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the machine
-//! (read grants, write credit, windows between shards, one batch in flight).
+//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the
+//! machine (read grants, write credit, windows between shards, one batch in flight).
 
 use std::fmt;
 use std::io;
@@ -26,11 +26,13 @@ use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
 
 use crate::clock::Clock;
-use crate::shard::{Hub, Inbox, Post};
+use crate::inbox::{Inbox, Post};
+use crate::shard::Hub;
 use crate::store::Desk;
 
 mod clock;
 mod conn;
+mod inbox;
 mod listen;
 mod shard;
 mod store;
@@ -47,10 +49,15 @@ pub struct Plan {
     pub note: Arc<dyn Fn(Note) + Send + Sync>,
     /// Renders the metrics page from the latest snapshots, whenever a machine wishes for it.
     pub scrape: Arc<Scrape>,
+    /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
+    pub fail: Arc<Fail>,
 }
 
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
 pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+
+/// Ends the process, saying why.
+pub type Fail = dyn Fn(String) + Send + Sync;
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +106,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
         desk,
         note: plan.note,
         scrape: plan.scrape,
+        fail: plan.fail,
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
         clock: Clock::start(),

@@ -52,8 +52,8 @@ pub(crate) async fn accept(listener: Async<TcpListener>, shard: Weak<RefCell<Sha
     }
 }
 
-/// A descriptor held back, so that a stream can be accepted and closed when no other is left: its peer learns at once
-/// that there is no room, instead of waiting in the kernel's queue.
+/// A descriptor held back, so that a stream can be accepted and closed when no other is left: its peer learns
+/// at once that there is no room, instead of waiting in the kernel's queue.
 struct Reserve(Option<File>);
 
 impl Reserve {

@@ -1,12 +1,12 @@
 //! One shard: a machine, its connections and its turns, on one thread.
 //!
-//! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock is read
-//! once a turn, and a deadline is checked against that reading, never against a timer's word.
+//! *Always holds:* the machine is told one fact at a time. Its wishes are performed in list order. The clock
+//! is read once a turn, and a deadline is checked against that reading, never against a timer's word.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Read};
 use std::mem;
 use std::net::{IpAddr, TcpListener, TcpStream};
@@ -20,22 +20,20 @@ use std::time::Instant;
 use async_io::Async;
 use bytes::Bytes;
 use futures_lite::future::poll_fn;
-use peermesh_core::ids::{ConnId, ShardId, Ticket};
-use peermesh_core::machine::{
-    Cause, Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload,
-};
-use peermesh_core::machine::{Envelope, Parcel};
+use peermesh_core::ids::{ConnId, ShardId};
+use peermesh_core::machine::{Cause, Closing, Deadline, Ending, Input, Machine, Output, Outputs, Payload};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
-use peermesh_core::store::{Request, StoreResult};
+use peermesh_core::store::Request;
 use peermesh_core::time::{Mono, Now};
 use smol::LocalExecutor;
 
-use crate::Scrape;
 use crate::clock::{Alarm, Clock};
 use crate::conn::{Conn, Link, Parts, Spares, Unwritten, carry};
+use crate::inbox::{Inbox, Post};
 use crate::listen::accept;
 use crate::store::Desk;
+use crate::{Fail, Scrape};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
@@ -85,7 +83,7 @@ pub(crate) struct Shard {
     hub: Arc<Hub>,
     executor: Rc<LocalExecutor<'static>>,
     me: Weak<RefCell<Shard>>,
-    conns: HashMap<ConnId, Conn>,
+    conns: HashMap<ConnId, Conn, BuildHasherDefault<Spread>>,
     deadline: Option<Deadline>,
     finished: bool,
     /// What the machine panicked with.
@@ -129,7 +127,7 @@ impl Shard {
             hub,
             executor: Rc::clone(executor),
             me: me.clone(),
-            conns: HashMap::new(),
+            conns: HashMap::default(),
             // The first turn wakes the machine, which then knows the time and can say what it needs.
             deadline: Some(Deadline { at: Mono::START, cause: Cause::Continue }),
             finished: false,
@@ -148,8 +146,9 @@ impl Shard {
         }
     }
 
-    /// One turn. Connections that were ready have told their chunks before; here follow posts and the deadline, then
-    /// the wishes, then one write for each connection that has something to write, and what came of it.
+    /// One turn. Connections that were ready have told their chunks before; here follow posts and the
+    /// deadline, then the wishes, then one write for each connection that has something to write, and what
+    /// came of it.
     pub(crate) fn turn(&mut self) {
         self.rung = false;
         self.take_posts();
@@ -215,6 +214,7 @@ impl Shard {
                 Output::Note(note) => self.note(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
+                Output::Fail { why } => (self.hub.fail)(why),
             }
         }
         self.todo.clear(wishes);
@@ -361,7 +361,8 @@ impl Shard {
         let now = self.moment();
         self.told += 1;
         let (machine, todo) = (&mut self.machine, &mut self.todo);
-        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is suspect.
+        // The executor would keep a task's panic to itself, and the shard would go on with a machine that is
+        // suspect.
         match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
             Ok(deadline) => self.deadline = deadline,
             Err(panic) => (self.panic, self.finished) = (Some(panic), true),
@@ -402,12 +403,32 @@ impl Shard {
     }
 }
 
+/// Spreads connection ids over a map. They are issued here, so nobody can choose them to collide.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // Two to the 64th, divided by the golden ratio: neighbours end up far apart.
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What all shards of a run share.
 pub(crate) struct Hub {
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) desk: Desk,
     pub(crate) note: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) scrape: Arc<Scrape>,
+    pub(crate) fail: Arc<Fail>,
     /// The latest snapshot of each shard.
     pub(crate) snapshots: Mutex<Vec<Stats>>,
     /// The next connection's id.
@@ -424,73 +445,5 @@ impl Hub {
 
     fn snapshots(&self) -> MutexGuard<'_, Vec<Stats>> {
         self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What other threads have for a shard.
-pub(crate) enum Post {
-    Stored { ticket: Ticket, result: StoreResult },
-    Relayed { from: ShardId, envelope: Envelope },
-    Adopted { parts: Parts, parcel: Parcel },
-    Order(Order),
-}
-
-/// Where other threads leave what they have for a shard. The first post rings; those that follow before the shard
-/// looks cost nothing more.
-#[derive(Default)]
-pub(crate) struct Inbox(Mutex<Slot>);
-
-#[derive(Default)]
-struct Slot {
-    posts: Vec<Post>,
-    bell: Option<Waker>,
-    closed: bool,
-}
-
-impl Inbox {
-    pub(crate) fn post(&self, post: Post) {
-        let mut slot = self.lock();
-        if slot.closed {
-            return;
-        }
-        slot.posts.push(post);
-        let bell = if slot.posts.len() == 1 { slot.bell.clone() } else { None };
-        drop(slot);
-        if let Some(bell) = bell {
-            bell.wake();
-        }
-    }
-
-    /// Refuses posts from here on, and ends the shard if it still runs.
-    pub(crate) fn close(&self) {
-        let mut slot = self.lock();
-        slot.closed = true;
-        let (posts, bell) = (mem::take(&mut slot.posts), slot.bell.take());
-        drop(slot);
-        drop(posts);
-        if let Some(bell) = bell {
-            bell.wake();
-        }
-    }
-
-    /// Swaps all posts for the empty list given; false when the inbox is closed.
-    fn take(&self, posts: &mut Vec<Post>) -> bool {
-        let mut slot = self.lock();
-        mem::swap(&mut slot.posts, posts);
-        !slot.closed
-    }
-
-    fn hear(&self, bell: Waker) {
-        self.lock().bell = Some(bell);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inbox({} posts)", self.lock().posts.len())
     }
 }

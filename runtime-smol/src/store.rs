@@ -11,9 +11,10 @@ use peermesh_core::ids::{ShardId, Ticket};
 use peermesh_core::store::{Batch, Driver, Query, Request, StoreError, StoreResult, Work};
 
 use crate::Lanes;
-use crate::shard::{Inbox, Post};
+use crate::inbox::{Inbox, Post};
 
-/// Batches that one call of a driver commits together. Each shard has one in flight, so this is seldom reached.
+/// Batches that one call of a driver commits together. Each shard has one in flight, so this is seldom
+/// reached.
 const BATCHES_MAX: usize = 64;
 
 /// Where shards leave requests. When the last shard is gone, so is the desk, and the lanes end.

@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(limits.send_rate_burst(), 12);
         assert_eq!(limits.outbox_bytes_max(), 8_388_608, "the outbox follows the longest message");
         assert_eq!(row(&settings, "limits.outbox_bytes_max").1, "follows message_bytes_max");
+        assert_eq!(limits.payload_bytes_max(), 2_097_152, "a send may be as long as a message");
     }
 
     #[test]

@@ -155,14 +155,18 @@ impl<'a> Reader<'a> {
         for &name in Limits::NAMES {
             sources.push(self.take_limit(&mut limits, name));
         }
-        let outbox = Limits::NAMES.iter().position(|name| *name == "outbox_bytes_max");
-        let follows =
-            outbox.and_then(|place| sources.get_mut(place)).filter(|source| **source == Source::Default);
-        if let Some(source) = follows
-            && limits.outbox_bytes_least() > limits.outbox_bytes_max()
-            && limits.set("outbox_bytes_max", limits.outbox_bytes_least()).is_ok()
+        let outbox = limits.outbox_bytes_least().max(limits.outbox_bytes_max());
+        for (name, wanted) in
+            [("outbox_bytes_max", outbox), ("payload_bytes_max", limits.message_bytes_max())]
         {
-            *source = Source::Follows("message_bytes_max");
+            let place = Limits::NAMES.iter().position(|other| *other == name);
+            let source = place.and_then(|place| sources.get_mut(place));
+            if let Some(source) = source.filter(|source| **source == Source::Default)
+                && limits.get(name) != Some(wanted)
+                && limits.set(name, wanted).is_ok()
+            {
+                *source = Source::Follows("message_bytes_max");
+            }
         }
         if let Err(mut contradictions) = limits.check() {
             self.errors.append(&mut contradictions);

@@ -329,7 +329,8 @@ impl Link {
             | Output::Scrape { .. }
             | Output::Note(_)
             | Output::Stats(_)
-            | Output::Finished => Ok(0),
+            | Output::Finished
+            | Output::Fail { .. } => Ok(0),
         }
     }
 }

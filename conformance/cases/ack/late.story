@@ -28,6 +28,7 @@ bob sees peers_list {_reqId: done}
 bob drops
 bob connects
 bob acks $m2
+bob sees nothing
 bob sends {"type":"set_status","status":"idle"}
 bob sends {"type":"list_peers","_reqId":"done"}
 bob sees peers_list {_reqId: done}

@@ -19,6 +19,7 @@ bob hears "poison"
 bob hears "good"
 bob hears "better"
 bob drops
+metric broker_connections_active 1
 # The tries were written down.
 broker restarts
 bob connects

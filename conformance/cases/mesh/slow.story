@@ -9,8 +9,8 @@ ann connects
 bob connects
 carl connects
 bob stops reading
-ann sends 20 times {"type":"send","id":"c$n","client_message_id":"c$n","targetSpec":"$bob.key","priority":"now",
-  "nonce":"","ciphertext":"$big"}
+ann sends 20 times {"type":"send","id":"c$n","client_message_id":"c$n","targetSpec":"$bob.key",
+  "priority":"now","nonce":"","ciphertext":"$big"}
 ann sees 20 times ack {queued: true}
 metric peermesh_rejected_total{reason="slow_consumer"} 1
 log "ws close"

@@ -14,9 +14,9 @@ ann tells bob "x" as c4 with priority=urgent
 ann sees ack {id: c4, queued: false, error: ~"invalid: schema priority"}
 metric broker_messages_rejected_total{reason="parse_or_handler"} 4
 
-# A field of another type makes it no send at all; whoever waits for it learns so by its id.
+# A field of another type is refused like a missing one, by an ack under the id.
 ann tells bob "x" as c5 with targetSpec=7
-ann sees error {code: bad_request, id: c5}
+ann sees ack {id: c5, queued: false, error: ~"invalid: schema"}
 ann tells bob "x" as c6 with ciphertext=null
 ann sees ack {id: c6, queued: false, error: ~"invalid: schema ciphertext"}
 

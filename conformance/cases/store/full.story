@@ -1,5 +1,6 @@
 story: a store without room refuses sends in words that bring them back, and all else goes on
 covers: mesh protocol 3.2; f_sto_01
+error: db ping failed
 
 mesh garden with ann, bob
 ann connects

@@ -1,5 +1,6 @@
 story: what was acknowledged while the store was down is written down later, and never comes again
 covers: mesh protocol 3.4; f_sto_10; f_acc_05; f_del_01
+error: db ping failed
 limits health_ms=600 lease_ms=60000
 
 mesh garden with ann, bob

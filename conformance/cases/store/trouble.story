@@ -1,6 +1,7 @@
 story: a send is acknowledged only when it is stored, however the store fails
 covers: mesh protocol 3.2; f_acc_06; f_acc_07; f_sto_01; f_sto_12
 limits health_ms=10000
+error: db ping failed
 shards 2
 
 mesh garden with ann, bob

@@ -1,5 +1,6 @@
 story: a commit of unknown outcome that landed is delivered though its sender was told to try again, once and under one id
 covers: mesh protocol 3.2; f_acc_07; f_acc_04
+error: db ping failed
 limits commit_tries_max=2 commit_retry_ms_min=20 commit_retry_ms_max=20 health_ms=50
 
 mesh garden with ann, bob

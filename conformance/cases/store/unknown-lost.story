@@ -1,5 +1,6 @@
 story: a commit of unknown outcome that was lost leaves nothing behind, and the mailbox goes on
 covers: mesh protocol 3.2; f_acc_07
+error: db ping failed
 limits commit_tries_max=2 commit_retry_ms_min=20 commit_retry_ms_max=20 health_ms=50
 
 mesh garden with ann, bob

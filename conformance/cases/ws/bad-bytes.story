@@ -4,9 +4,10 @@ covers: mesh protocol 1.2; f_frm_01; f_frm_05; f_hsk_02; f_hsk_03
 mesh garden with ann
 raw "NONSENSE\r\n\r\n" -> "HTTP/1.1 400"
 raw "GET /health HTTP/1.1\r\nHost: x\r\n" "X-Filler: 0123456789\r\n"*1000 "\r\n" -> "HTTP/1.1 431"
-raw "POST /join HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}" -> "HTTP/1.1 400"
-raw "GET /elsewhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" "Sec-WebSocket-Version: 13\r\n"
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" -> ""
+raw "POST /join HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"
+  -> "HTTP/1.1 400"
+raw "GET /elsewhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" -> ""
 
 bare opens
 bare sends frame mask=0 "{}"

@@ -1,7 +1,8 @@
 //! The stage in memory: machines, streams and store in one place, and time that jumps from event to event.
 //!
-//! *Always holds:* whatever is due at a moment happens in the order in which it became due, so that a story takes the
-//! same course every time. Store requests are performed at the end of their delay, so a crash before that loses them.
+//! *Always holds:* whatever is due at a moment happens in the order in which it became due, so that a story
+//! takes the same course every time. Store requests are performed at the end of their delay, so a crash
+//! before that loses them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload};
 use peermesh_core::machine::{Envelope, Parcel};
-use peermesh_core::note::Note;
+use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Driver, Request, StoreError, StoreResult, Work};
@@ -269,6 +270,7 @@ impl Memory {
             Output::Note(note) => self.notes.push(note),
             Output::Stats(stats) => self.snapshots[place(id)] = *stats,
             Output::Finished => self.finish(id),
+            Output::Fail { why } => self.notes.push(Note::new(Level::Error, "failed").with("why", why)),
         }
     }
 

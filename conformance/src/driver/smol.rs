@@ -1,4 +1,5 @@
-//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its own.
+//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its
+//! own.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::machine::{Deadline, Input, Machine, Order, Output, Outputs};
-use peermesh_core::note::Note;
+use peermesh_core::note::{Level, Note};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running};
@@ -109,6 +110,11 @@ impl Sockets {
         };
         sockets.start()?;
         Ok(sockets)
+    }
+
+    /// Where this life of the broker listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Waits for the end of this life on a thread of its own.
@@ -242,7 +248,7 @@ impl Stage for Sockets {
         self.addr = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
         let fused =
             |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
-        let tell = self.tell.clone();
+        let (tell, failed) = (self.tell.clone(), self.tell.clone());
         let plan = Plan {
             listener,
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
@@ -252,6 +258,9 @@ impl Stage for Sockets {
                 let _ = tell.send(Event::Noted(note));
             }),
             scrape: Arc::new(|snapshots, _| page(snapshots)),
+            fail: Arc::new(move |why| {
+                let _ = failed.send(Event::Noted(Note::new(Level::Error, "failed").with("why", why)));
+            }),
         };
         let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);

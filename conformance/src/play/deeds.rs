@@ -74,9 +74,7 @@ impl Player {
     /// A peer whose stream is over may begin anew.
     fn make_way(&mut self, peer: &Peer) -> Told<()> {
         match self.lines.get(peer) {
-            Some(line) if !line.ended && line.close.is_none() => {
-                Err("it has a connection; a second one is called NAME#2".into())
-            }
+            Some(line) if !line.is_over() => Err("it has a connection; a second one is called NAME#2".into()),
             _ => {
                 if let Some(line) = self.lines.remove(peer) {
                     forget(self.stage.as_mut(), line.id);
@@ -87,7 +85,7 @@ impl Player {
     }
 
     fn open(&mut self, peer: &Peer, headers: &[(String, Given)], wanted: u16) -> Told<()> {
-        let dialled = self.lines.get(peer).is_some_and(|line| !line.open && !line.ended);
+        let dialled = self.lines.get(peer).is_some_and(|line| !line.open && !line.is_over());
         if !dialled {
             self.act(peer, &Deed::Dials(None))?;
         }
@@ -123,7 +121,8 @@ impl Player {
     }
 
     fn say_hello(&mut self, peer: &Peer, text: String) -> Told<()> {
-        if !self.lines.get(peer).is_some_and(|line| line.open && !line.greeted && !line.ended) {
+        let fresh = |line: &Line| line.open && !line.greeted && !line.is_over();
+        if !self.lines.get(peer).is_some_and(fresh) {
             self.open(peer, &[], 101)?;
         }
         let (line, stage) = self.line_on_stage(peer)?;

@@ -1,5 +1,5 @@
-//! A peer's end of a byte stream: upgrade, frames in both directions. Written apart from the broker's own codec, so
-//! that the two check each other.
+//! A peer's end of a byte stream: upgrade, frames in both directions. Written apart from the broker's own
+//! codec, so that the two check each other.
 
 use std::collections::VecDeque;
 
@@ -39,10 +39,14 @@ pub(crate) struct Line {
     pub(crate) pings: u32,
     pub(crate) pongs: VecDeque<Vec<u8>>,
     pub(crate) close: Option<(u16, String)>,
+    /// The story looked at the close frame.
+    pub(crate) close_seen: bool,
     /// We sent a close frame.
     pub(crate) closing: bool,
     /// Nothing more will come.
     pub(crate) ended: bool,
+    /// The broker it led to has ended, whether its own end was seen or not.
+    pub(crate) past: bool,
     /// What the broker did that no broker may do.
     pub(crate) broken: Option<Said>,
 }
@@ -61,10 +65,17 @@ impl Line {
             pings: 0,
             pongs: VecDeque::new(),
             close: None,
+            close_seen: false,
             closing: false,
             ended: false,
+            past: false,
             broken: None,
         }
+    }
+
+    /// True when nothing can be done with it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended || self.past || self.close.is_some()
     }
 
     /// Takes what arrived; answers pings and the close frame.

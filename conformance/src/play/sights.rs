@@ -112,6 +112,7 @@ impl Player {
                 (None, false) => return None,
             };
             let fits = *seen == code && reason.is_none_or(|reason| reason == why);
+            line.close_seen = true;
             Some(if fits { Ok(()) } else { Err(line.shown().into()) })
         })
     }
@@ -135,7 +136,8 @@ impl Line {
     }
 
     fn takes_end(&mut self) -> Option<Told<()>> {
-        if !self.frames.is_empty() || self.broken.is_some() {
+        let unseen = !self.frames.is_empty() || (self.close.is_some() && !self.close_seen);
+        if unseen || self.broken.is_some() {
             return Some(Err(self.shown().into()));
         }
         self.ended.then_some(Ok(()))

@@ -8,8 +8,8 @@ use crate::story::pattern::Pattern;
 /// What one step does or demands.
 #[derive(Debug)]
 pub enum Act {
-    /// `let NAME = DATA`
-    Let(String, Data),
+    /// `let NAME = DATA [signed by NAME]`
+    Let(String, Data, Option<String>),
     /// `mesh NAME [with PEER [(role)], …]`
     Mesh(String, Vec<(String, String)>),
     /// `wait LENGTH`, in milliseconds

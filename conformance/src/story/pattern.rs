@@ -1,8 +1,9 @@
 //! Patterns for JSON: what must be there, what must not, what is remembered.
 //!
-//! A pattern is JSON in which quotes may be left out. Objects may hold more fields than the pattern lists; lists must
-//! have the same length unless `...` stands for any number of items. `_` is anything, `!field` must be absent, `~"x"`
-//! is a text that contains x, and `$name` is the name's value or, while it has none, gives it one.
+//! A pattern is JSON in which quotes may be left out. Objects may hold more fields than the pattern lists;
+//! lists must have the same length unless `...` stands for any number of items. `_` is anything, `!field`
+//! must be absent, `~"x"` is a text that contains x, and `$name` is the name's value or, while it has none,
+//! gives it one.
 
 use serde_json::Value;
 

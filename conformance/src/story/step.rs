@@ -26,7 +26,9 @@ impl Act {
                 if !scan.takes("=") {
                     return Err("wanted: let NAME = \"…\"".into());
                 }
-                Act::Let(name, scan.data()?)
+                let data = scan.data()?;
+                let signer = (scan.takes("signed") && scan.takes("by")).then(|| scan.word().to_owned());
+                Act::Let(name, data, signer)
             }
             "mesh" => Act::Mesh(scan.word().to_owned(), members(&mut scan)?),
             "wait" => Act::Wait(scan.millis()?),

@@ -81,8 +81,8 @@ impl Life {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
-        // In some lives mail grows old, in some a few deliveries without an answer are too many, in some messages are
-        // long, and in some peers fall asleep.
+        // In some lives mail grows old, in some a few deliveries without an answer are too many, in some
+        // messages are long, and in some peers fall asleep.
         let [ages, dies, long, sleeps] = [(); 4].map(|()| rng.below(4) == 0);
         let drawn = [
             ("lane_messages_max", 1 + rng.below(4)),

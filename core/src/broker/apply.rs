@@ -1,7 +1,7 @@
 //! The end of a turn: what surfaces wanted becomes frames, store requests and log records.
 //!
-//! The one place where effects become bytes. Performing one effect may let a connection read on, which may want
-//! more, so this goes on until nothing is wanted; every round uses up bytes that were received before.
+//! The one place where effects become bytes. Performing one effect may let a connection read on, which may
+//! want more, so this goes on until nothing is wanted; every round uses up bytes that were received before.
 
 use super::client::{Bound, Client};
 use super::relay::Errand;
@@ -10,7 +10,7 @@ use crate::conn::{Chunk, frame_text};
 use crate::ids::{ConnId, Ticket};
 use crate::machine::{Output, Outputs};
 use crate::stats::{Counter, Gauge};
-use crate::store::{Ended, Found, StoreResult};
+use crate::store::{Ended, Found, StoreError, StoreResult};
 use crate::surface::{Effect, SessionId};
 use crate::time::Now;
 use crate::wire::http::Response;
@@ -68,17 +68,21 @@ impl Broker {
             Effect::TellMany { sessions, text } => self.tell_many(now, &sessions, &arena[text], todo),
             Effect::Answer { session: SessionId(id), status, body } => {
                 let headers = vec![("Content-Type", "application/json".to_owned())];
-                let mut response = Response { status, headers, body };
+                let response = Response { status, headers, body };
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    super::routes::finish(&mut response, client);
-                    broker.respond(now, id, client, &response, todo);
+                    broker.respond(now, id, client, response, todo);
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
-                let alive = self.with_client(now, id, todo, |broker, client, _| {
-                    broker.bind(now, id, client, peer);
+                // It may have run out of time in this very turn.
+                let bound = self.with_client(now, id, todo, |broker, client, _| {
+                    let waits = matches!(client.bound, Bound::Joining(_));
+                    if waits {
+                        broker.bind(now, id, client, peer);
+                    }
+                    waits
                 });
-                if alive.is_none() {
+                if bound != Some(true) {
                     self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, SessionId(id)));
                 }
                 self.resumed.push(SessionId(id));
@@ -90,8 +94,11 @@ impl Broker {
             }
             Effect::Resume { session } => self.resumed.push(session),
             Effect::Enter { session: SessionId(id), mesh, call } => {
-                self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.run_errand(now, id, client, Errand::Admin(mesh, call), todo);
+                self.with_client(now, id, todo, |broker, client, _| {
+                    // Whoever was told that it took too long waits for nothing any more.
+                    if matches!(client.bound, Bound::Answering) {
+                        broker.run_errand(now, id, client, Errand::Admin(mesh, call));
+                    }
                 });
             }
             Effect::End { session: SessionId(id), fault } => {
@@ -118,35 +125,52 @@ impl Broker {
         now: Now,
         id: ConnId,
         client: &mut Client,
-        response: &Response,
+        mut response: Response,
         todo: &mut Outputs,
     ) {
         client.bound = Bound::Closing;
         self.leave_lobby(id, client);
         self.timers.disarm(Timer::Hello(id));
-        client.connection.respond(now.mono, response, id, todo);
+        super::routes::finish(&mut response, client);
+        client.connection.respond(now.mono, &response, id, todo);
         if client.ended {
             client.connection.ended(now.mono, id, todo);
         }
     }
 
-    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult) {
+    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
+        let was_started = self.meshes.is_started();
         let mut released = Vec::new();
+        // A question that found no place to wait is refused too, and says nothing of the store.
+        let failed = result.is_err();
         self.commits.stored(now.mono, ticket, result, &mut released);
         for (after, ended) in released {
             match after {
+                After::Health if !failed && matches!(ended, Ended::Refused(_)) => self.health_unasked(),
                 After::Health => {
                     let alive = matches!(&ended, Ended::Found(found) if **found == Found::Alive);
                     self.health_known(now, alive);
                 }
                 After::Mesh(after) => {
-                    if let Ended::Refused(error) = &ended {
-                        self.store_failed(error);
+                    if let Ended::Refused(error) = &ended
+                        && (failed || matches!(error, StoreError::Corrupt(_)))
+                    {
+                        self.store_failed(error, todo);
                     }
                     self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));
                 }
             }
         }
         self.stats.set(Gauge::DbHealthy, i64::from(self.health.is_up()));
+        if !was_started && self.meshes.is_started() {
+            let all: Vec<ConnId> = self.open.iter().copied().collect();
+            for id in all {
+                self.with_client(now, id, todo, |broker, client, todo| {
+                    if matches!(client.bound, Bound::Moving(_)) {
+                        broker.move_on(id, client, todo);
+                    }
+                });
+            }
+        }
     }
 }

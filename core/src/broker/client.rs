@@ -91,7 +91,7 @@ impl Broker {
             Event::Request(request) => self.route(now, id, client, &request, todo),
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);
-                self.respond(now, id, client, &response, todo);
+                self.respond(now, id, client, *response, todo);
             }
             Event::Message(text) => self.message(now, id, client, &text, todo),
             Event::Pong(payload) => {
@@ -183,9 +183,11 @@ impl Broker {
                     broker.end(now, id, client, fault, todo);
                 }
                 Some(Lapse::Dead) => {
-                    if matches!(client.bound, Bound::Peer(_)) {
+                    if let Bound::Peer(peer) = client.bound {
                         let ago = now.mono.millis_since(client.connection.last_pong());
-                        let note = Note::new(Level::Warn, "ws stale terminate").with("last_pong_ago_ms", ago);
+                        let note = Note::new(Level::Warn, "ws stale terminate")
+                            .with("presence_id", broker.meshes.presence_id(peer))
+                            .with("last_pong_ago_ms", ago);
                         broker.notes.push(note);
                     }
                     broker.depart(now, id, client);
@@ -198,9 +200,6 @@ impl Broker {
     pub(super) fn sent(&mut self, now: Now, id: ConnId, bytes: usize, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| {
             client.connection.sent(now.mono, bytes, id, todo);
-            if matches!(client.bound, Bound::Moving(_)) {
-                broker.move_on(id, client, todo);
-            }
             broker.tell_room(now, id, client);
             if client.connection.has_kept() {
                 broker.read(now, id, client, Chunk::empty(), todo);

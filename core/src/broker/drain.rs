@@ -35,7 +35,7 @@ impl Broker {
             return;
         }
         self.drain.stage = Stage::Finishing;
-        for timer in [Timer::Status, Timer::Retention, Timer::Health] {
+        for timer in [Timer::Status, Timer::Retention, Timer::Health, Timer::Depth] {
             self.timers.disarm(timer);
         }
         self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.drain_ms()));

@@ -1,6 +1,7 @@
 //! Whether the store answers, asked every `health_ms` and learned from every failure.
 
 use super::{After, Broker, Timer};
+use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
 use crate::store::{Query, StoreError};
 use crate::time::Now;
@@ -35,8 +36,18 @@ impl Broker {
         self.store_is(now, alive, "the store refused");
     }
 
+    /// The question did not reach the store; the next one may.
+    pub(super) fn health_unasked(&mut self) {
+        self.health.asked = false;
+    }
+
     /// A request failed: no need to wait for the next question.
-    pub(super) fn store_failed(&mut self, error: &StoreError) {
+    pub(super) fn store_failed(&mut self, error: &StoreError, todo: &mut Outputs) {
+        if let StoreError::Corrupt(_) = error {
+            // Whatever this process believes may not be what is on disk: only a fresh start reads the truth
+            // (STO-02).
+            return todo.push(Output::Fail { why: error.to_string() });
+        }
         if self.health.up {
             self.health.up = false;
             self.health.failures = 1;
@@ -60,7 +71,7 @@ impl Broker {
     }
 }
 
-/// A store that is away is the machine room's trouble, not a defect here.
+/// The first failure of a streak; those that follow are not told again.
 fn failed(why: &str) -> Note {
-    Note::new(Level::Warn, "db ping failed").with("consecutive_failures", 1).with("error", why)
+    Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1).with("error", why)
 }

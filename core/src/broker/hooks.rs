@@ -13,7 +13,7 @@ use crate::mesh::{Hook, HookFound, Status};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::Counter;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 use crate::wire::http::{Request, Response};
 
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Hooks {
 #[derive(Debug)]
 struct Asked {
     conn: ConnId,
+    at: Mono,
     hook: Hook,
     found: HookFound,
     missing: usize,
@@ -54,7 +55,7 @@ impl Broker {
         self.stats.count(Counter::HookRequests);
         match self.judge_hook(now, client, request) {
             Ok(hook) => self.ask_hook(now, id, client, hook, todo),
-            Err(response) => self.respond(now, id, client, &response, todo),
+            Err(response) => self.respond(now, id, client, response, todo),
         }
     }
 
@@ -97,8 +98,8 @@ impl Broker {
         let found = self.meshes.find_hooked(self.shards.own, &hook);
         let missing = self.others().count();
         if missing == 0 {
-            let response = self.decide_hook(now, hook, &found, todo);
-            return self.respond(now, id, client, &response, todo);
+            let response = self.decide_hook(now, now.mono, hook, &found, todo);
+            return self.respond(now, id, client, response, todo);
         }
         client.bound = Bound::Answering;
         let ask = self.hooks.next;
@@ -106,7 +107,7 @@ impl Broker {
         for shard in self.others() {
             self.relay(shard, Word::Asked { ask, hook: hook.clone() }, todo);
         }
-        self.hooks.asked.insert(ask, Asked { conn: id, hook, found, missing });
+        self.hooks.asked.insert(ask, Asked { conn: id, at: now.mono, hook, found, missing });
     }
 
     /// Another shard has answered; the last answer decides.
@@ -117,14 +118,21 @@ impl Broker {
         if asked.missing > 0 {
             return;
         }
-        let Some(Asked { conn, hook, found, .. }) = self.hooks.asked.remove(&ask) else { return };
-        let response = self.decide_hook(now, hook, &found, todo);
+        let Some(Asked { conn, at, hook, found, .. }) = self.hooks.asked.remove(&ask) else { return };
+        let response = self.decide_hook(now, at, hook, &found, todo);
         self.with_client(now, conn, todo, |broker, client, todo| {
-            broker.respond(now, conn, client, &response, todo);
+            broker.respond(now, conn, client, response, todo);
         });
     }
 
-    fn decide_hook(&mut self, now: Now, hook: Hook, found: &HookFound, todo: &mut Outputs) -> Response {
+    fn decide_hook(
+        &mut self,
+        now: Now,
+        asked: Mono,
+        hook: Hook,
+        found: &HookFound,
+        todo: &mut Outputs,
+    ) -> Response {
         let meant = found.verdict().cloned();
         let note = Note::new(Level::Info, "hook")
             .with("route", "/hook/set-status")
@@ -132,7 +140,8 @@ impl Broker {
             .with("pid", hook.pid)
             .with("status", hook.status.word())
             .with("presence_id", meant.as_ref().map(|target| target.id.as_str()))
-            .with("pending", meant.is_none());
+            .with("pending", meant.is_none())
+            .with("latency_ms", now.mono.millis_since(asked));
         self.notes.push(note);
         let Some(target) = meant else {
             for shard in self.others() {

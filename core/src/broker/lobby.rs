@@ -1,6 +1,7 @@
 //! Connections that nobody has authenticated yet: how many, from where, and what their first message may be.
 //!
-//! *Always holds:* over a cap it is the oldest silent connection that goes, never the newcomer (HSK-01, HSK-06).
+//! *Always holds:* over a cap it is the oldest silent connection that goes, never the newcomer (HSK-01,
+//! HSK-06).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,14 +14,15 @@ use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::mesh::{Greeting, Refusal};
 use crate::stats::{Counter, Gauge};
+use crate::store::PresenceKind;
 use crate::time::Now;
 use crate::wire::http::Response;
 use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Lobby {
-    /// Oldest first.
-    silent: BTreeSet<ConnId>,
+    /// All of them, oldest first. One is silent as long as it asks for nothing: what waits for us is not.
+    waiting: BTreeSet<ConnId>,
     by_address: BTreeMap<IpAddr, BTreeSet<ConnId>>,
 }
 
@@ -35,7 +37,7 @@ impl Broker {
     }
 
     pub(super) fn leave_lobby(&mut self, id: ConnId, client: &Client) {
-        if self.lobby.silent.remove(&id)
+        if self.lobby.waiting.remove(&id)
             && let Some(mine) = self.lobby.by_address.get_mut(&client.remote)
         {
             mine.remove(&id);
@@ -61,7 +63,7 @@ impl Broker {
     }
 
     fn count_in(&mut self, id: ConnId, remote: IpAddr) {
-        self.lobby.silent.insert(id);
+        self.lobby.waiting.insert(id);
         self.lobby.by_address.entry(remote).or_default().insert(id);
     }
 
@@ -72,14 +74,16 @@ impl Broker {
             .by_address
             .get(&remote)
             .filter(|mine| !exempt && mine.len() as u64 >= self.limits.unauthenticated_per_address_max());
-        let oldest = match same_address {
-            Some(mine) => mine.first().copied(),
-            None if self.lobby.silent.len() as u64 >= self.limits.handshakes_max() => {
-                self.lobby.silent.first().copied()
-            }
-            None => None,
+        let full = match same_address {
+            Some(mine) => mine,
+            None if self.lobby.waiting.len() as u64 >= self.limits.handshakes_max() => &self.lobby.waiting,
+            None => return,
         };
-        let Some(oldest) = oldest else { return };
+        let silent = |id: &&ConnId| {
+            let client = self.clients.find(*id).and_then(Option::as_ref);
+            client.is_some_and(|client| matches!(client.bound, Bound::Lobby))
+        };
+        let Some(oldest) = full.iter().find(silent).or(full.first()).copied() else { return };
         self.stats.count(Counter::Overloaded);
         self.with_client(now, oldest, todo, |broker, client, todo| {
             if client.connection.is_open() {
@@ -97,15 +101,20 @@ impl Broker {
             Bound::Peer(_) | Bound::Closing => {}
             Bound::Answering | Bound::Moving(_) => {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
-                broker.respond(now, id, client, &late, todo);
+                broker.respond(now, id, client, late, todo);
             }
-            Bound::Lobby | Bound::Joining(_) if client.connection.is_open() => {
+            // The hello came in time; what it waits for is on our side.
+            Bound::Joining(_) => {
+                broker.stats.count(Counter::RejectedStore);
+                broker.end(now, id, client, Fault::Overloaded, todo);
+            }
+            Bound::Lobby if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
                 broker.end(now, id, client, Fault::HelloTimeout, todo);
             }
-            Bound::Lobby | Bound::Joining(_) => {
+            Bound::Lobby => {
                 let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };
-                broker.respond(now, id, client, &late, todo);
+                broker.respond(now, id, client, late, todo);
             }
         });
     }
@@ -131,10 +140,14 @@ impl Broker {
             _ => return no_hello(now, id, client, &named, todo),
         };
         match greeting {
-            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting)), todo),
+            Some(_) if self.drain.is_on() => self.end(now, id, client, Fault::ShuttingDown, todo),
+            Some(greeting) => self.run_errand(now, id, client, Errand::Hello(Box::new(greeting))),
             None => {
-                let refusal = Refusal::unreadable(kind == "session_hello");
+                let session = kind == "session_hello";
+                let kind = if session { PresenceKind::Session } else { PresenceKind::ControlPlane };
+                let refusal = Refusal::unreadable(kind);
                 self.stats.count(refusal.counter);
+                self.notes.push(refusal.note(kind));
                 let (code, message) = (refusal.code, refusal.message.as_str());
                 let frame = ErrorFrame { code, message, id: None, request: None, server_time: None };
                 say(now, id, client, &frame, todo);

@@ -1,7 +1,7 @@
 //! One shard of the server: dispatch only.
 //!
-//! Facts come in by [`Machine::handle`] and go to the connection or the surface they concern; what those want is
-//! gathered and performed once at the end of the turn (`apply.rs`). Shard 0 is also the lobby, where every
+//! Facts come in by [`Machine::handle`] and go to the connection or the surface they concern; what those want
+//! is gathered and performed once at the end of the turn (`apply.rs`). Shard 0 is also the lobby, where every
 //! connection starts (`lobby.rs`); `routes.rs` maps paths to surfaces, `relay.rs` speaks with other shards,
 //! `drain.rs` ends the shard in good order.
 
@@ -92,12 +92,14 @@ enum Timer {
     Status,
     Retention,
     Health,
+    Depth,
     Stats,
     Drain,
 }
 
 impl Broker {
-    /// A shard that knows nothing yet. Its first `handle` (a `Wake` at start) asks the store for what it needs.
+    /// A shard that knows nothing yet. Its first `handle` (a `Wake` at start) asks the store for what it
+    /// needs.
     pub fn new(setup: Setup) -> Broker {
         let Setup { shard, shards, config, seed } = setup;
         let mut rng = Rng::from_seed(seed);
@@ -140,6 +142,9 @@ impl Broker {
         self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
         self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
         self.timers.arm(Timer::Stats, now.mono);
+        if first {
+            self.timers.arm(Timer::Depth, now.mono);
+        }
     }
 
     /// Calls into the mesh surface with everything it is lent.
@@ -170,6 +175,10 @@ impl Broker {
     ) -> Option<R> {
         let mut client = self.clients.find_mut(&id)?.take()?;
         let done = act(self, &mut client, todo);
+        // Only here is the rest of a chunk kept, so that it moves along.
+        if matches!(client.bound, Bound::Moving(_)) {
+            self.move_on(id, &mut client, todo);
+        }
         if client.connection.is_over() {
             self.depart(now, id, &mut client);
             self.forget(id, &client);
@@ -291,6 +300,10 @@ impl Broker {
                         .arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
                 }
                 Timer::Health => self.ask_health(now),
+                Timer::Depth => {
+                    self.with_meshes(now, |_, cx| mesh::ask_depth(cx));
+                    self.timers.arm(Timer::Depth, now.mono.after_millis(self.limits.depth_ms()));
+                }
                 Timer::Stats => {
                     self.publish(todo);
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
@@ -306,7 +319,8 @@ impl Broker {
         todo.push(Output::Stats(Box::new(self.stats.clone())));
     }
 
-    /// A wall clock that jumps must not make mail expire in masses: removal waits until people have noticed (TIM-01).
+    /// A wall clock that jumps must not make mail expire in masses: removal waits until people have noticed
+    /// (TIM-01).
     fn watch_clock(&mut self, now: Now) {
         const JUMP_MS: u64 = 5_000;
         const PAUSE_MS: u64 = 30_000;
@@ -317,7 +331,9 @@ impl Broker {
                 self.notes.push(
                     Note::new(Level::Warn, "clock jumped").with("jump_ms", passed.distance_millis(now.wall)),
                 );
-                self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
+                if !self.drain.is_on() {
+                    self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
+                }
             }
         }
         self.last = Some(now);
@@ -333,7 +349,7 @@ impl Broker {
                 Timer::Status => Cause::Status,
                 Timer::Retention => Cause::Retention,
                 Timer::Health => Cause::Health,
-                Timer::Stats => Cause::Stats,
+                Timer::Stats | Timer::Depth => Cause::Stats,
                 Timer::Drain => Cause::Drain,
             };
             Deadline { at, cause }
@@ -354,7 +370,7 @@ impl Machine for Broker {
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
             Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
-            Input::Stored { ticket, result } => self.stored(now, ticket, result),
+            Input::Stored { ticket, result } => self.stored(now, ticket, result, todo),
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),
             Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),

@@ -49,19 +49,12 @@ impl Errand {
 }
 
 impl Broker {
-    /// Does a connection's errand here, or sends the connection to the shard that does it.
-    pub(super) fn run_errand(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        client: &mut Client,
-        errand: Errand,
-        todo: &mut Outputs,
-    ) {
+    /// Does a connection's errand here, or makes the connection ready to move to the shard that does it.
+    pub(super) fn run_errand(&mut self, now: Now, id: ConnId, client: &mut Client, errand: Errand) {
         let mesh = errand.mesh();
         if !self.meshes.owns(&mesh) {
             client.bound = Bound::Moving(Box::new(errand));
-            return self.move_on(id, client, todo);
+            return;
         }
         let session = SessionId(id);
         match errand {
@@ -82,7 +75,7 @@ impl Broker {
 
     /// Moves a connection once nothing of it is on its way.
     pub(super) fn move_on(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !client.connection.is_quiet() || client.granted {
+        if !self.meshes.is_started() || !client.connection.is_quiet() || client.granted {
             return;
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
@@ -102,8 +95,8 @@ impl Broker {
         self.clients.insert(id, Some(client));
         self.open.insert(id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
-        self.with_client(now, id, todo, |broker, client, todo| {
-            broker.run_errand(now, id, client, *errand, todo);
+        self.with_client(now, id, todo, |broker, client, _| {
+            broker.run_errand(now, id, client, *errand);
         });
     }
 

@@ -1,9 +1,9 @@
 //! Paths to surfaces, for plain HTTP and for the upgrade (mesh protocol, endpoints).
 //!
-//! Matching is exact on the raw request target. The public routes carry the contract's CORS headers; the admin
-//! routes and everything else carry none.
+//! Matching is exact on the raw request target. The public routes carry the contract's CORS headers; the
+//! admin routes and everything else carry none.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use crate::ids::ConnId;
 use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
 use crate::mesh::JoinCall;
+use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
@@ -37,6 +38,13 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         self.believe_proxy(now, id, client, request, todo);
+        let (plain_path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        if shows_token(query) {
+            self.stats.count(Counter::UrlToken);
+            let text = "a URL is written down in many places: put the token into the Authorization header";
+            let response = json(400, &json!({ "error": "token_in_url", "message": text }));
+            return self.respond(now, id, client, response, todo);
+        }
         if let Some(upgrade) = &request.upgrade {
             return self.upgrade(now, id, client, request, &upgrade.accept, todo);
         }
@@ -54,21 +62,15 @@ impl Broker {
             _ if path == "/admin" || path.starts_with("/admin/") => {
                 return self.admin(now, id, client, request, todo);
             }
-            _ => Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() },
+            _ => {
+                if Level::Debug <= self.config.log_level {
+                    let note = Note::new(Level::Debug, "http").with("route", plain_path).with("status", 404);
+                    self.notes.push(note);
+                }
+                Response { status: 404, headers: Vec::new(), body: b"not found".to_vec() }
+            }
         };
-        self.respond_finished(now, id, client, response, todo);
-    }
-
-    fn respond_finished(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        client: &mut Client,
-        mut response: Response,
-        todo: &mut Outputs,
-    ) {
-        finish(&mut response, client);
-        self.respond(now, id, client, &response, todo);
+        self.respond(now, id, client, response, todo);
     }
 
     /// The last address that a trusted proxy did not add itself.
@@ -84,9 +86,10 @@ impl Broker {
         if !trusted.contains(&client.remote) {
             return;
         }
-        let Some(forwarded) = request.header("x-forwarded-for") else { return };
-        let addresses = forwarded.rsplit(',').map(|part| part.trim().parse::<IpAddr>());
-        let told = addresses.map_while(Result::ok).find(|address| !trusted.contains(address));
+        // A proxy may add a line of its own instead of adding to the line there is.
+        let lines: Vec<&str> = request.headers("x-forwarded-for").collect();
+        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
+        let told = addresses.map_while(|address| address).find(|address| !trusted.contains(address));
         if let Some(address) = told {
             self.move_address(now, id, client, address, todo);
         }
@@ -112,7 +115,7 @@ impl Broker {
             self.stats.count(Counter::ForeignOrigin);
             let body = b"origin not allowed: list it in PEERMESH_ALLOWED_ORIGINS".to_vec();
             let response = Response { status: 403, headers: Vec::new(), body };
-            return self.respond(now, id, client, &response, todo);
+            return self.respond(now, id, client, response, todo);
         }
         self.stats.count(Counter::ConnectionsTotal);
         client.connection.accept(now.mono, accept, id, todo);
@@ -157,17 +160,19 @@ impl Broker {
             };
             let headers = vec![("Content-Type", kind.to_owned())];
             let response = Response { status: 200, headers, body: page.to_vec() };
-            broker.respond_finished(now, id, client, response, todo);
+            broker.respond(now, id, client, response, todo);
         });
     }
 
     fn join(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        match JoinCall::parse(&body, self.limits.name_bytes_max()) {
-            Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call)), todo),
+        match JoinCall::parse(&body, now.mono, self.limits.name_bytes_max()) {
+            Ok(call) => self.run_errand(now, id, client, Errand::Join(Box::new(call))),
             Err(error) => {
+                let note = Note::new(Level::Info, "join").with("route", "/join").with("ok", false);
+                self.notes.push(note.with("error", error));
                 let response = json(400, &json!({ "ok": false, "error": error }));
-                self.respond_finished(now, id, client, response, todo);
+                self.respond(now, id, client, response, todo);
             }
         }
     }
@@ -194,7 +199,7 @@ impl Broker {
                 if matches!(response.status, 401 | 429) {
                     self.stats.count(Counter::BadToken);
                 }
-                self.respond_finished(now, id, client, response, todo);
+                self.respond(now, id, client, response, todo);
             }
         }
     }
@@ -254,6 +259,21 @@ impl Tokens {
         self.failures.insert(remote, Failed { count: failed.count + 1, ..failed });
         Err(unauthorized())
     }
+}
+
+/// True when a parameter is named like a token (AUT-02).
+fn shows_token(query: &str) -> bool {
+    query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).any(|name| {
+        let name = name.to_ascii_lowercase();
+        name == "authorization" || name == "token" || name.ends_with("_token")
+    })
+}
+
+/// An address, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
 fn unauthorized() -> Response {

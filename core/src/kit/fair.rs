@@ -1,7 +1,7 @@
 //! A fair order among three classes of urgency.
 //!
-//! *Always holds* (I7): while all classes wait, of any 16 turns 12 go to the first, 3 to the second and 1 to the
-//! third, and never two in a row to a lower one.
+//! *Always holds* (I7): while all classes wait, of any 16 turns 12 go to the first, 3 to the second and 1 to
+//! the third, and never two in a row to a lower one.
 
 /// Remembers whose turn it is.
 #[derive(Clone, Copy, Debug, Default)]

@@ -66,15 +66,33 @@ impl Mesh {
         send: &Send<'_>,
     ) {
         let id = send.id.as_deref().unwrap_or("");
-        if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
-            line.unanswered += 1;
-        }
+        self.expect_answer(no);
         if draining {
             let no_more = No::new(Counter::SendDraining, "retry: draining this broker is stopping");
             return self.refuse_send(cx, (no, session), id, &no_more);
         }
         if let Err(refusal) = self.accept(cx, positions, (no, session), send) {
             self.refuse_send(cx, (no, session), id, &refusal);
+        }
+    }
+
+    /// A send whose fields cannot be read is refused like any other.
+    pub(super) fn unreadable_send(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (no, session): (PresenceNo, SessionId),
+        id: &str,
+        why: &str,
+    ) {
+        self.expect_answer(no);
+        let refusal = No::new(Counter::SendBad, format!("invalid: schema {why}"));
+        self.refuse_send(cx, (no, session), id, &refusal);
+    }
+
+    /// Counts something that the peer is to be answered; too many of them, and it is not read on.
+    pub(super) fn expect_answer(&mut self, no: PresenceNo) {
+        if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
+            line.unanswered += 1;
         }
     }
 
@@ -151,9 +169,7 @@ impl Mesh {
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = ids.encode(position);
-                cx.note(Level::Debug, || {
-                    Note::new(Level::Debug, "ws send").with("message_id", message_id.as_str())
-                });
+                cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 self.confirm(cx, &message_id, waiters, Some((mailboxes.len(), online)));
                 self.post(cx, ids, &message, &mailboxes);
             }
@@ -180,7 +196,11 @@ impl Mesh {
         for no in mailboxes {
             let wanted = self.roster.taker(*no, |_| false).is_some();
             self.mailbox(*no).add(Arc::clone(message), wanted, window);
-            self.deliver(cx, ids, *no);
+            // Its owner may have been removed while the message was on its way to the disk.
+            match self.roster.owner(*no).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no) {
+                Some(removed) => self.bury(cx, removed),
+                None => self.deliver(cx, ids, *no),
+            }
         }
     }
 
@@ -213,14 +233,22 @@ impl Mesh {
         self.answer_send(cx, peer, &ack);
     }
 
-    /// Answers one send; the connection may go on reading.
-    fn answer_send(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId), ack: &Ack<'_>) {
+    fn answer_send(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), ack: &Ack<'_>) {
+        cx.tell(peer.1, ack);
+        self.answered(cx, peer);
+    }
+
+    /// One thing less is to be answered; a connection that was not read because of it is read on.
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId)) {
         let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
+        let mut was_paused = false;
         if let Some(line) = line.filter(|line| line.session == session) {
+            was_paused = line.unanswered >= cx.config.limits.unacked_sends_max();
             line.unanswered = line.unanswered.saturating_sub(1);
         }
-        cx.tell(session, ack);
-        cx.effects.list.push(Effect::Resume { session });
+        if was_paused {
+            cx.effects.list.push(Effect::Resume { session });
+        }
     }
 
     fn reserve(&mut self, mailboxes: &[MailboxNo], bytes: u64) {

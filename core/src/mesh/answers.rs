@@ -4,6 +4,7 @@ use super::presence::Presence;
 use super::profile::refuse;
 use super::roster::display_name;
 use super::{Cx, Mesh, Then, hex};
+use crate::config::size;
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
 use crate::store::{Ended, Found, MessageView, Outcome, Query, Target};
@@ -13,7 +14,7 @@ use crate::wire::mesh::{MessageStatusResult, PeerRow, PeersList, RecipientRow};
 /// Somebody who asked for a message's fate.
 #[derive(Debug)]
 pub(crate) struct StatusAsked {
-    session: SessionId,
+    pub(super) asker: (PresenceNo, SessionId),
     /// As asked.
     message_id: String,
     request: Option<String>,
@@ -45,6 +46,8 @@ impl Mesh {
                 }
             }));
         }
+        // Mail is held back once half of an outbox waits, so an answer of this size still fits.
+        fit(&mut peers, size(cx.config.limits.outbox_bytes_max() / 4));
         cx.tell(session, &PeersList { peers, request });
     }
 
@@ -69,6 +72,7 @@ impl Mesh {
             visible: Some(presence.visible),
             profile: (*profile != Default::default()).then_some(profile),
             online: all.then_some(presence.line().is_some()),
+            clipped: None,
         }
     }
 
@@ -77,7 +81,7 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        session: SessionId,
+        asker: (PresenceNo, SessionId),
         message_id: String,
         request: Option<&str>,
     ) {
@@ -85,16 +89,17 @@ impl Mesh {
         let fits = (PREFIX_CHARS_MIN..=ID_CHARS).contains(&chars);
         if !fits || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let text = format!("messageId must be {PREFIX_CHARS_MIN}-{ID_CHARS} base62 chars (got {chars})");
-            return refuse(cx, session, request, "invalid_argument", &text);
+            return refuse(cx, asker.1, request, "invalid_argument", &text);
         }
         // An id that was made up costs the same question as one of another mesh.
         let position = ids.resolve(&message_id).unwrap_or(Position::ZERO);
-        let asked = StatusAsked { session, message_id, request: request.map(str::to_owned) };
+        let asked = StatusAsked { asker, message_id, request: request.map(str::to_owned) };
+        self.expect_answer(asker.0);
         self.ask(cx, Query::Message(position), Then::Status(Box::new(asked)));
     }
 
     pub(super) fn status_found(&self, cx: &mut Cx<'_>, asked: &StatusAsked, ended: Ended) {
-        let request = asked.request.as_deref();
+        let (request, session) = (asked.request.as_deref(), asked.asker.1);
         let view = match ended {
             Ended::Found(found) => match *found {
                 Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
@@ -103,11 +108,11 @@ impl Mesh {
             Ended::Done(_) => None,
             Ended::Refused(_) => {
                 let text = "the store does not answer: ask again later";
-                return refuse(cx, asked.session, request, "unavailable", text);
+                return refuse(cx, session, request, "unavailable", text);
             }
         };
         let Some(view) = view else {
-            return refuse(cx, asked.session, request, "not_found", "message not found");
+            return refuse(cx, session, request, "not_found", "message not found");
         };
         let delivered = view.pending.is_empty()
             && view.settled.iter().all(|(_, _, outcome)| *outcome == Outcome::Delivered)
@@ -125,7 +130,7 @@ impl Mesh {
             recipients: self.recipients(&view),
             request,
         };
-        cx.tell(asked.session, &result);
+        cx.tell(session, &result);
     }
 
     fn recipients(&self, view: &MessageView) -> Vec<RecipientRow<'_>> {
@@ -143,5 +148,44 @@ impl Mesh {
                 status,
             })
             .collect()
+    }
+}
+
+/// Keeps a list within what a connection can take, or one talkative peer could cut off everybody who asks:
+/// when it is too long, rows that take more than their share lose what was written at length.
+fn fit(peers: &mut [PeerRow<'_>], room: usize) {
+    if peers.iter().map(PeerRow::bytes_at_most).sum::<usize>() <= room {
+        return;
+    }
+    let bytes = |row: &PeerRow<'_>| serde_json::to_vec(row).map_or(0, |text| text.len());
+    let all: Vec<usize> = peers.iter().map(bytes).collect();
+    if all.iter().sum::<usize>() > room {
+        let share = room / peers.len();
+        for (row, bytes) in peers.iter_mut().zip(all) {
+            if bytes > share {
+                row.clip();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rows_above_their_share_are_clipped_and_only_when_the_list_is_too_long() {
+        let long = "x".repeat(3_000);
+        let row =
+            |summary| PeerRow { display_name: "ann", summary: Some(Some(summary)), ..PeerRow::default() };
+        let summaries = |room| {
+            let mut peers = [row("short"), row(&long), row("brief")];
+            // Mail is held back once half of an outbox waits, so an answer of this size still fits.
+            fit(&mut peers, room);
+            peers.map(|row| row.summary.flatten().map_or(0, str::len))
+        };
+        assert_eq!(summaries(100_000), [5, 3_000, 5]);
+        assert_eq!(summaries(4_000), [5, 3_000, 5]);
+        assert_eq!(summaries(2_000), [5, 0, 5]);
     }
 }

@@ -7,8 +7,8 @@
 
 use super::mailbox::{Item, Lease, Mailbox, Window};
 use super::presence::LegacyPush;
-use super::{Cx, Mesh, Then, Timer, hex};
-use crate::ids::{MailboxNo, Position};
+use super::{Cx, Mesh, Then, Timer};
+use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
@@ -83,9 +83,14 @@ impl Mesh {
         let wrote_it = |presence: &super::presence::Presence| {
             presence.mailbox == item.message.session && presence.mailbox != mailbox
         };
+        // Whoever stands in for it has a gate of its own.
+        let lane = usize::from(item.message.priority.rank());
+        let cannot = |presence: &super::presence::Presence| {
+            wrote_it(presence) || !presence.standing.open_lanes()[lane]
+        };
         let taker = match self.roster.presence(taker) {
             Some(presence) if !wrote_it(presence) => Some(taker),
-            _ => self.roster.taker(mailbox, wrote_it).map(|presence| presence.no),
+            _ => self.roster.taker(mailbox, cannot).map(|presence| presence.no),
         };
         let Some(taker) = taker.filter(|taker| self.has_room(*taker)) else {
             if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
@@ -109,7 +114,8 @@ impl Mesh {
             line.legacy.push_back(LegacyPush { mailbox, position, ping_at, pinged: None });
             self.timers.arm_by(Timer::LegacyPing(taker), ping_at);
         }
-        self.tell_push(cx, ids, session, taker, &item.message);
+        let id = ids.encode(item.position());
+        self.tell_push(cx, &id, session, taker, &item.message);
         cx.count(match item.message.priority {
             Priority::Now => Counter::RoutedNow,
             Priority::Next => Counter::RoutedNext,
@@ -120,7 +126,7 @@ impl Mesh {
         }
         let until = cx.now.mono.after_millis(cx.config.limits.lease_ms());
         if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
-            waiting.lend(item, session, until);
+            waiting.lend(item, id, session, until);
         }
         self.timers.arm_by(Timer::Lease(mailbox), until);
     }
@@ -128,7 +134,7 @@ impl Mesh {
     fn tell_push(
         &mut self,
         cx: &mut Cx<'_>,
-        ids: &MessageIds,
+        message_id: &str,
         session: SessionId,
         taker: PresenceNo,
         message: &Message,
@@ -136,14 +142,13 @@ impl Mesh {
         let sender = self.roster.members.get(&message.sender);
         let same_member =
             self.roster.presence(taker).is_some_and(|presence| presence.member == message.sender);
-        let message_id = ids.encode(message.position);
-        let (sender_key, member_key) =
-            (hex(self.roster.key_of(message.session)), hex(sender.map(|row| row.key)));
+        let (mut sender_key, mut member_key) = ([0; PublicKey::HEX_CHARS], [0; PublicKey::HEX_CHARS]);
         let push = Push {
-            message_id: &message_id,
+            message_id,
             mesh_id: self.row.id.as_str(),
-            sender_pubkey: &sender_key,
-            sender_member_pubkey: (!same_member).then_some(member_key.as_str()),
+            sender_pubkey: hex_into(self.roster.key_of(message.session), &mut sender_key),
+            sender_member_pubkey: (!same_member)
+                .then(|| hex_into(sender.map(|row| row.key), &mut member_key)),
             sender_member_id: sender.map_or("", |row| row.id.as_str()),
             sender_name: self.roster.name_of(message.session),
             priority: message.priority.word(),
@@ -155,7 +160,7 @@ impl Mesh {
             reply_to_id: message.reply_to.as_deref(),
         };
         cx.tell(session, &push);
-        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id.as_str()));
+        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
     }
 
     /// The oldest lease of a mailbox may have ended.
@@ -173,7 +178,8 @@ impl Mesh {
     /// The connection of a presence ended: its leases end with it, and its mail may go elsewhere.
     pub(super) fn release(&mut self, cx: &mut Cx<'_>, no: PresenceNo, session: SessionId) {
         let Some(presence) = self.roster.presence(no) else { return };
-        let counts = presence.line().is_none_or(|line| line.acknowledges);
+        // When this broker stops, nobody died of a message.
+        let counts = !self.draining && presence.line().is_none_or(|line| line.acknowledges);
         for mailbox in
             [Some(presence.member), (presence.mailbox != presence.member).then_some(presence.mailbox)]
         {
@@ -265,7 +271,11 @@ impl Mesh {
         self.bury_removed(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {
-            self.deliver(cx, ids, mailbox);
+            match self.roster.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
+            {
+                Some(removed) => self.bury(cx, removed),
+                None => self.deliver(cx, ids, mailbox),
+            }
         }
     }
 
@@ -303,4 +313,9 @@ impl Mesh {
 /// How much of a lane is kept in memory.
 pub(super) fn window(cx: &Cx<'_>) -> Window {
     Window { messages: cx.config.limits.lane_messages_max(), bytes: cx.config.limits.lane_bytes_max() }
+}
+
+/// A key as the wire shows it, or nothing for a mailbox that is gone.
+fn hex_into(key: Option<PublicKey>, text: &mut [u8; PublicKey::HEX_CHARS]) -> &str {
+    key.map_or("", |key| key.hex_into(text))
 }

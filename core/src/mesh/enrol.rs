@@ -13,7 +13,7 @@ use crate::store::{
     Ended, Enrol, EnrolRefusal, Found, InviteRow, MemberRow, Op, Query, Reply, Role, StoreError,
 };
 use crate::surface::SessionId;
-use crate::time::Wall;
+use crate::time::{Mono, Wall};
 
 /// A request to join, with its fields in the right form.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,16 @@ pub(crate) struct JoinCall {
     token_hash: [u8; 32],
     key: PublicKey,
     name: String,
+    /// When it came.
+    at: Mono,
+}
+
+/// Who is waiting for an answer, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    session: SessionId,
+    key: PublicKey,
+    at: Mono,
 }
 
 /// What an invite says, signed by the mesh's owner.
@@ -68,14 +78,18 @@ impl InvitePayload {
 #[derive(Debug)]
 pub(crate) enum Enrolling {
     /// The invite is being looked up.
-    Invited { session: SessionId, call: Box<JoinCall> },
+    Invited { asker: Asker, call: Box<JoinCall> },
     /// The member is being made.
-    Made { session: SessionId, row: Box<MemberRow> },
+    Made { asker: Asker, row: Box<MemberRow> },
 }
 
 impl JoinCall {
     /// Reads a request's body; the error is the contract's text.
-    pub(crate) fn parse(body: &serde_json::Value, name_bytes_max: u64) -> Result<JoinCall, &'static str> {
+    pub(crate) fn parse(
+        body: &serde_json::Value,
+        at: Mono,
+        name_bytes_max: u64,
+    ) -> Result<JoinCall, &'static str> {
         const MISSING: &str = "invite_token, invite_payload, peer_pubkey, display_name required";
         let text =
             |name: &str| body.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty());
@@ -93,7 +107,11 @@ impl JoinCall {
         if !payload.is_signed() {
             return Err("invite_bad_signature");
         }
-        Ok(JoinCall { payload, token_hash: token_hash(token), key, name: name.to_owned() })
+        Ok(JoinCall { payload, token_hash: token_hash(token), key, name: name.to_owned(), at })
+    }
+
+    pub(super) fn asker(&self, session: SessionId) -> Asker {
+        Asker { session, key: self.key, at: self.at }
     }
 }
 
@@ -104,57 +122,66 @@ pub(super) fn token_hash(token: &str) -> [u8; 32] {
 
 impl Mesh {
     pub(super) fn join(&mut self, cx: &mut Cx<'_>, session: SessionId, call: Box<JoinCall>) {
+        let asker = call.asker(session);
         if call.payload.owner_pubkey != self.row.owner_key.hex() {
-            return refuse(cx, session, "invite_owner_mismatch");
+            return refuse(cx, asker, "invite_owner_mismatch");
         }
         let query = Query::Invite(call.token_hash);
-        self.ask(cx, query, Then::Enrol(Box::new(Enrolling::Invited { session, call })));
+        self.ask(cx, query, Then::Enrol(Box::new(Enrolling::Invited { asker, call })));
     }
 
     pub(super) fn enrol_stored(&mut self, cx: &mut Cx<'_>, enrolling: Enrolling, ended: Ended) {
         match (enrolling, ended) {
-            (Enrolling::Invited { session, .. } | Enrolling::Made { session, .. }, Ended::Refused(error)) => {
-                turn_away(cx, session, Some(&error));
+            (Enrolling::Invited { asker, .. } | Enrolling::Made { asker, .. }, Ended::Refused(error)) => {
+                turn_away(cx, asker, Some(&error));
             }
-            (Enrolling::Invited { session, call }, Ended::Found(found)) => match *found {
-                Found::Invite(invite) => self.invited(cx, session, *call, invite),
-                _ => refuse(cx, session, "invite_not_found"),
+            (Enrolling::Invited { asker, call }, Ended::Found(found)) => match *found {
+                Found::Invite(invite) => self.invited(cx, asker, *call, invite),
+                _ => refuse(cx, asker, "invite_not_found"),
             },
-            (Enrolling::Made { session, mut row }, Ended::Done(Reply::Enrolled { mailbox })) => {
+            (Enrolling::Made { asker, mut row }, Ended::Done(Reply::Enrolled { mailbox })) => {
                 row.no = mailbox;
-                cx.answer(session, 200, &json!({ "ok": true, "memberId": row.id.as_str() }));
-                cx.note(Level::Info, || {
-                    Note::new(Level::Info, "join").with("pubkey", &row.key.hex()[..12]).with("ok", true)
-                });
+                cx.answer(asker.session, 200, &json!({ "ok": true, "memberId": row.id.as_str() }));
+                note(cx, asker, |note| note.with("ok", true));
                 self.roster.add_member(*row);
                 self.row.members += 1;
             }
-            (Enrolling::Made { session, .. }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::Exhausted))) => {
-                refuse(cx, session, "invite_exhausted");
+            (Enrolling::Made { asker, row }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::KeyTaken))) => {
+                // The same request may have come twice, and the other one was faster.
+                match self.active(&row.key) {
+                    Some(member) => already_member(cx, asker, member),
+                    None => refuse(cx, asker, "member_insert_failed"),
+                }
+            }
+            (Enrolling::Made { asker, .. }, Ended::Done(Reply::EnrolRefused(EnrolRefusal::Exhausted))) => {
+                refuse(cx, asker, "invite_exhausted");
             }
             (
-                Enrolling::Invited { session, .. } | Enrolling::Made { session, .. },
+                Enrolling::Invited { asker, .. } | Enrolling::Made { asker, .. },
                 Ended::Done(_) | Ended::Found(_),
             ) => {
-                refuse(cx, session, "member_insert_failed");
+                refuse(cx, asker, "member_insert_failed");
             }
         }
     }
 
-    fn invited(&mut self, cx: &mut Cx<'_>, session: SessionId, call: JoinCall, invite: Option<InviteRow>) {
-        let Some(invite) = invite else { return refuse(cx, session, "invite_not_found") };
+    fn active(&self, key: &PublicKey) -> Option<&MemberRow> {
+        self.roster.member_by_key(key).filter(|row| row.revoked_at.is_none())
+    }
+
+    fn invited(&mut self, cx: &mut Cx<'_>, asker: Asker, call: JoinCall, invite: Option<InviteRow>) {
+        let Some(invite) = invite else { return refuse(cx, asker, "invite_not_found") };
         if invite.mesh != self.no {
-            return refuse(cx, session, "invite_mesh_mismatch");
+            return refuse(cx, asker, "invite_mesh_mismatch");
         }
         if invite.revoked_at.is_some() {
-            return refuse(cx, session, "invite_revoked");
+            return refuse(cx, asker, "invite_revoked");
         }
         if invite.expires_at <= cx.now.wall {
-            return refuse(cx, session, "invite_expired");
+            return refuse(cx, asker, "invite_expired");
         }
-        if let Some(member) = self.roster.member_by_key(&call.key).filter(|row| row.revoked_at.is_none()) {
-            let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
-            return cx.answer(session, 200, &body);
+        if let Some(member) = self.active(&call.key) {
+            return already_member(cx, asker, member);
         }
         let id = MemberId::mint(cx.rng);
         // The invite's row decides what its users become; the payload only repeats it.
@@ -180,22 +207,40 @@ impl Mesh {
             revoked_at: None,
             state: None,
         };
-        let made = Enrolling::Made { session, row: Box::new(row) };
+        let made = Enrolling::Made { asker, row: Box::new(row) };
         self.stage(cx, Op::Enrol(Box::new(enrol)), Then::Enrol(Box::new(made)));
     }
 }
 
+fn already_member(cx: &mut Cx<'_>, asker: Asker, member: &MemberRow) {
+    let body = json!({ "ok": true, "memberId": member.id.as_str(), "alreadyMember": true });
+    cx.answer(asker.session, 200, &body);
+    note(cx, asker, |note| note.with("ok", true).with("already_member", true));
+}
+
 /// The mesh is not there, or the store does not answer.
-pub(super) fn turn_away(cx: &mut Cx<'_>, session: SessionId, error: Option<&StoreError>) {
+pub(super) fn turn_away(cx: &mut Cx<'_>, asker: Asker, error: Option<&StoreError>) {
     match error {
-        None => refuse(cx, session, "mesh_not_found"),
-        Some(_) => cx.answer(session, 503, &json!({ "ok": false, "error": "store_down" })),
+        None => refuse(cx, asker, "mesh_not_found"),
+        Some(_) => {
+            cx.answer(asker.session, 503, &json!({ "ok": false, "error": "store_down" }));
+            note(cx, asker, |note| note.with("ok", false).with("error", "store_down"));
+        }
     }
 }
 
-fn refuse(cx: &mut Cx<'_>, session: SessionId, error: &'static str) {
-    cx.answer(session, 400, &json!({ "ok": false, "error": error }));
-    cx.note(Level::Info, || Note::new(Level::Info, "join").with("ok", false).with("error", error));
+fn refuse(cx: &mut Cx<'_>, asker: Asker, error: &'static str) {
+    cx.answer(asker.session, 400, &json!({ "ok": false, "error": error }));
+    note(cx, asker, |note| note.with("ok", false).with("error", error));
+}
+
+fn note(cx: &mut Cx<'_>, asker: Asker, tell: impl FnOnce(Note) -> Note) {
+    let latency_ms = cx.now.mono.millis_since(asker.at);
+    cx.note(Level::Info, || {
+        let note =
+            Note::new(Level::Info, "join").with("route", "/join").with("pubkey", &asker.key.hex()[..12]);
+        tell(note).with("latency_ms", latency_ms)
+    });
 }
 
 /// A stamp in whole Unix seconds, as invites carry it.

@@ -1,5 +1,6 @@
 //! How a presence ends: its connection goes, it has a while to come back, then it is gone.
 
+use super::mailbox::Mailbox;
 use super::presence::{Link, Presence};
 use super::{Cx, Mesh, Then, Timer, events};
 use crate::fault::Fault;
@@ -7,8 +8,9 @@ use crate::ids::MailboxNo;
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Op, PeerState, SavedStats};
+use crate::store::{Op, PeerState, PresenceKind, Profile, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
+use crate::time::Wall;
 use crate::wire::mesh::Stats;
 
 impl Mesh {
@@ -42,11 +44,19 @@ impl Mesh {
     }
 
     /// Nobody is there to take this mail: the store keeps it.
-    fn unload_if_alone(&mut self, mailbox: MailboxNo) {
+    pub(super) fn unload_if_alone(&mut self, mailbox: MailboxNo) {
         if self.roster.taker(mailbox, |_| false).is_none()
             && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
         {
             waiting.unload();
+        }
+    }
+
+    /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox
+    /// either.
+    pub(super) fn forget_if_void(&mut self, mailbox: MailboxNo) {
+        if self.mailboxes.get(&mailbox).is_some_and(Mailbox::is_void) {
+            self.mailboxes.remove(&mailbox);
         }
     }
 
@@ -66,6 +76,7 @@ impl Mesh {
         self.end_presences(cx, vec![gone.id.clone()]);
         events::left(self, cx, &gone);
         self.deliver(cx, ids, gone.member);
+        self.forget_if_void(gone.mailbox);
         self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
     }
 
@@ -86,6 +97,9 @@ impl Mesh {
             self.timers.disarm(Timer::Grace(no));
             let Some(gone) = self.roster.remove_presence(no) else { continue };
             if !gone.send_only {
+                cx.note(Level::Info, || {
+                    Note::new(Level::Info, "ws evict full").with("presence_id", gone.id.as_str())
+                });
                 if gone.line().is_some() {
                     cx.stats.shift(Gauge::ConnectionsActive, -1);
                 }
@@ -103,42 +117,70 @@ impl Mesh {
         self.end_presences(cx, ended);
     }
 
+    fn has_own_connection(&self, member: MailboxNo) -> bool {
+        self.roster.listed_of(member).any(Presence::is_control_plane)
+    }
+
     /// Keeps what a member's next hello gets back, and where groups find it while it is away.
     pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
         let Some(row) = self.roster.members.get(&presence.member) else { return };
-        let before = row.state.clone();
-        let state = match (presence.is_control_plane() || presence.session_key.is_none(), before) {
-            // A session restores nothing, so it must not overwrite what its member's own connection gets back.
-            (false, Some(before)) => {
-                PeerState { last_groups: presence.groups.clone(), last_seen: cx.now.wall, ..before }
-            }
-            (false, None) => PeerState {
-                groups: Vec::new(),
-                last_groups: presence.groups.clone(),
-                profile: Default::default(),
-                visible: true,
-                summary: None,
-                display_name: None,
-                stats: SavedStats::default(),
-                last_seen: cx.now.wall,
-            },
-            (true, _) => PeerState {
-                groups: presence.groups.clone(),
-                last_groups: presence.groups.clone(),
+        let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
+        let (last_groups, last_seen) = (presence.groups.clone(), cx.now.wall);
+        let speaks = presence.kind == PresenceKind::ControlPlane
+            && (presence.is_control_plane() || !self.has_own_connection(presence.member));
+        let state = match speaks {
+            // A session, or a short command beside its member's own connection, overwrites nothing of that
+            // one's.
+            false => PeerState { last_groups, last_seen, ..before },
+            true => PeerState {
+                groups: last_groups.clone(),
+                last_groups,
                 profile: presence.profile.clone(),
                 visible: presence.visible,
-                summary: presence.summary.clone(),
+                // What this connection did not speak of is as it was.
+                summary: presence.summary.clone().or(before.summary),
                 display_name: Some(presence.display_name.clone()),
-                stats: presence.stats.as_ref().map(saved).unwrap_or_default(),
-                last_seen: cx.now.wall,
+                stats: presence.stats.as_ref().map_or(before.stats, saved),
+                last_seen,
             },
         };
         let member = presence.member;
         if let Some(row) = self.roster.members.get_mut(&member) {
-            row.state = Some(state.clone());
+            row.state = Some(state);
         }
-        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Nothing);
+        match self.saving.get_mut(&member) {
+            Some(changed) => *changed = true,
+            None => self.write_state(cx, member),
+        }
+    }
+
+    /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the
+    /// last word follows, so that nobody can fill the memory with words that wait for the store.
+    fn write_state(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        let state = self.roster.members.get(&member).and_then(|row| row.state.clone());
+        let Some(state) = state else { return };
+        self.saving.insert(member, false);
+        self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Saved(member));
+    }
+
+    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
+        if self.saving.remove(&member) == Some(true) {
+            self.write_state(cx, member);
+        }
+    }
+}
+
+fn nothing_saved(last_seen: Wall) -> PeerState {
+    PeerState {
+        groups: Vec::new(),
+        last_groups: Vec::new(),
+        profile: Profile::default(),
+        visible: true,
+        summary: None,
+        display_name: None,
+        stats: SavedStats::default(),
+        last_seen,
     }
 }
 

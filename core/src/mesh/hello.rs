@@ -6,12 +6,14 @@
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use super::refusal::Refusal;
 use crate::config::Limits;
 use crate::fault::Fault;
 use crate::ids::PublicKey;
 use crate::stats::Counter;
+use crate::store::PresenceKind;
 use crate::time::Wall;
-use crate::wire::mesh::{Attestation, Hello, SessionHello};
+use crate::wire::mesh::{Attestation, Hello, HelloPeer, SessionHello};
 
 /// Either kind of hello, as it came.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,41 +24,21 @@ pub(crate) enum Greeting {
     Session(Box<SessionHello>),
 }
 
-/// A refused hello: an `error` frame, then a close.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub code: &'static str,
-    pub message: String,
-    pub fault: Fault,
-    pub counter: Counter,
-}
-
-impl Refusal {
-    pub(crate) fn new(
-        code: &'static str,
-        message: impl Into<String>,
-        fault: Fault,
-        counter: Counter,
-    ) -> Refusal {
-        Refusal { code, message: message.into(), fault, counter }
-    }
-
-    pub(crate) fn session_key() -> Refusal {
-        Refusal::new(
-            "bad_session_pubkey",
-            "sessionPubkey must be 64 lowercase hex chars",
-            Fault::BadSessionKey,
-            Counter::RejectedSessionKey,
-        )
-    }
-
-    /// A hello whose fields are missing or of another type.
-    pub(crate) fn unreadable(session: bool) -> Refusal {
-        if session { Kind::Session.refuse(Word::Malformed) } else { Kind::Member.refuse(Word::Malformed) }
-    }
-}
-
 impl Greeting {
+    pub(super) fn kind(&self) -> PresenceKind {
+        match self {
+            Greeting::Hello(_) => PresenceKind::ControlPlane,
+            Greeting::Session(_) => PresenceKind::Session,
+        }
+    }
+
+    pub(super) fn peer(&self) -> &HelloPeer {
+        match self {
+            Greeting::Hello(hello) => &hello.named,
+            Greeting::Session(hello) => &hello.named,
+        }
+    }
+
     pub(crate) fn mesh_id(&self) -> &str {
         match self {
             Greeting::Hello(hello) => &hello.mesh_id,
@@ -74,9 +56,14 @@ impl Greeting {
 
     /// The session key, if there is one and it has the right form.
     pub(crate) fn session_key(&self) -> Option<PublicKey> {
+        self.session_key_as_written().and_then(PublicKey::from_hex)
+    }
+
+    /// The session key in whatever form it came.
+    pub(super) fn session_key_as_written(&self) -> Option<&str> {
         match self {
-            Greeting::Hello(hello) => hello.session_pubkey.as_deref().and_then(PublicKey::from_hex),
-            Greeting::Session(hello) => PublicKey::from_hex(&hello.session_pubkey),
+            Greeting::Hello(hello) => hello.session_pubkey.as_deref(),
+            Greeting::Session(hello) => Some(&hello.session_pubkey),
         }
     }
 
@@ -120,7 +107,7 @@ impl Greeting {
                 let signed =
                     format!("{}|{}|{}|{}", hello.mesh_id, hello.member_id, hello.pubkey, hello.timestamp);
                 signature(
-                    Kind::Member,
+                    PresenceKind::ControlPlane,
                     now,
                     limits,
                     hello.timestamp,
@@ -138,7 +125,7 @@ impl Greeting {
                     hello.mesh_id, hello.parent_member_pubkey, hello.session_pubkey, hello.timestamp
                 );
                 signature(
-                    Kind::Session,
+                    PresenceKind::Session,
                     now,
                     limits,
                     hello.timestamp,
@@ -155,40 +142,26 @@ impl Greeting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Proof(pub(crate) [u8; 32]);
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Member,
-    Session,
+/// A hello signed at the wrong time.
+fn skewed(kind: PresenceKind) -> Refusal {
+    let (text, counter) = match kind {
+        PresenceKind::ControlPlane => ("hello rejected: timestamp_skew", Counter::RejectedSkew),
+        PresenceKind::Session => ("session_hello rejected: timestamp_skew", Counter::RejectedSessionSkew),
+    };
+    Refusal::new("timestamp_skew", text, Fault::TimestampSkew, counter)
 }
 
-#[derive(Clone, Copy)]
-enum Word {
-    Skew,
-    Malformed,
-    Signature,
-}
-
-impl Kind {
-    fn refuse(self, word: Word) -> Refusal {
-        let (code, fault) = match word {
-            Word::Skew => ("timestamp_skew", Fault::TimestampSkew),
-            Word::Malformed => ("malformed", Fault::Malformed),
-            Word::Signature => ("bad_signature", Fault::BadSignature),
-        };
-        let (frame, counter) = match (self, word) {
-            (Kind::Member, Word::Skew) => ("hello", Counter::RejectedSkew),
-            (Kind::Member, Word::Malformed) => ("hello", Counter::RejectedMalformed),
-            (Kind::Member, Word::Signature) => ("hello", Counter::RejectedSignature),
-            (Kind::Session, Word::Skew) => ("session_hello", Counter::RejectedSessionSkew),
-            (Kind::Session, Word::Malformed) => ("session_hello", Counter::RejectedSessionMalformed),
-            (Kind::Session, Word::Signature) => ("session_hello", Counter::RejectedSessionSignature),
-        };
-        Refusal::new(code, format!("{frame} rejected: {code}"), fault, counter)
-    }
+/// A hello signed by somebody else, or not as it stands.
+fn forged(kind: PresenceKind) -> Refusal {
+    let (text, counter) = match kind {
+        PresenceKind::ControlPlane => ("hello rejected: bad_signature", Counter::RejectedSignature),
+        PresenceKind::Session => ("session_hello rejected: bad_signature", Counter::RejectedSessionSignature),
+    };
+    Refusal::new("bad_signature", text, Fault::BadSignature, counter)
 }
 
 fn signature(
-    kind: Kind,
+    kind: PresenceKind,
     now: Wall,
     limits: &Limits,
     timestamp: i64,
@@ -197,11 +170,11 @@ fn signature(
     signed: &str,
 ) -> Result<Proof, Refusal> {
     if now.distance_millis(Wall::from_millis(timestamp)) > limits.hello_skew_ms() {
-        return Err(kind.refuse(Word::Skew));
+        return Err(skewed(kind));
     }
-    let (key, signature) = shapes(key, signature).ok_or_else(|| kind.refuse(Word::Malformed))?;
+    let (key, signature) = shapes(key, signature).ok_or_else(|| Refusal::unreadable(kind))?;
     if !verifies(&key, &signature, signed) {
-        return Err(kind.refuse(Word::Signature));
+        return Err(forged(kind));
     }
     // What was signed identifies the hello: another signature over the same bytes is the same hello.
     Ok(Proof(Sha256::new().chain_update(key).chain_update(signed).finalize().into()))
@@ -211,7 +184,9 @@ fn attest(attestation: &Attestation, now: Wall, limits: &Limits) -> Result<(), R
     let refuse = |word: &'static str, fault, counter| {
         Err(Refusal::new(word, format!("attestation rejected: {word}"), fault, counter))
     };
-    let until = attestation.expires_at;
+    let Some(until) = attestation.expires_at else {
+        return refuse("malformed", Fault::Malformed, Counter::RejectedAttestationMalformed);
+    };
     if until <= now.as_millis() {
         return refuse("expired", Fault::Expired, Counter::RejectedAttestationExpired);
     }
@@ -274,7 +249,7 @@ mod tests {
             parent_attestation: Some(Attestation {
                 session_pubkey: S.to_owned(),
                 parent_member_pubkey: M.to_owned(),
-                expires_at: 1_700_043_200_000,
+                expires_at: Some(1_700_043_200_000),
                 signature: "d6237c82ab2a8bebc9d2e7ba83f8e89e629888b7cc12406a0f3dd10c4bd83699338b032262f85cb1e4aea3c367726ec89c1e0f2541e37775bedb50fd6a3a8409".to_owned(),
             }),
             timestamp: NOW.as_millis(),

@@ -1,7 +1,7 @@
 //! Hooks: a peer's agent says from outside what the peer is doing (mesh protocol, hook).
 //!
-//! *Decides* whose status a hook changes: the one presence with equal pid and directory, or the only one with that
-//! directory; otherwise the hook waits a while for a hello of that pid and directory.
+//! *Decides* whose status a hook changes: the one presence with equal pid and directory, or the only one with
+//! that directory; otherwise the hook waits a while for a hello of that pid and directory.
 
 use std::collections::VecDeque;
 

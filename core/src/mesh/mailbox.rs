@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::ids::{MailboxNo, Position};
 use crate::kit::fair::Turns;
+use crate::message_id::MessageId;
 use crate::store::{Message, PendingRow, Priority};
 use crate::surface::SessionId;
 use crate::time::Mono;
@@ -36,6 +37,8 @@ impl Item {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub item: Item,
+    /// The id it was pushed under.
+    id: MessageId,
     pub session: SessionId,
     pub until: Mono,
 }
@@ -52,6 +55,8 @@ pub(crate) struct Mailbox {
     aside: Vec<Item>,
     /// Deliveries that have ended, although the store may not know it yet.
     ending: BTreeSet<Position>,
+    /// Deliveries whose rows went while a page was on its way, which may show them still.
+    gone: BTreeSet<Position>,
     /// Deliveries whose rows are not gone from the store, accepted but uncommitted ones included.
     pub queued: u64,
 }
@@ -90,6 +95,7 @@ impl Mailbox {
             leases: VecDeque::new(),
             aside: Vec::new(),
             ending: BTreeSet::new(),
+            gone: BTreeSet::new(),
             queued: 0,
         }
     }
@@ -133,34 +139,33 @@ impl Mailbox {
         complete: bool,
         window: Window,
     ) {
-        let ending = &self.ending;
+        let (ending, gone) = (&self.ending, &self.gone);
+        let has_ended = |position: &Position| ending.contains(position) || gone.contains(position);
         let lane = &mut self.lanes[usize::from(priority.rank())];
         (lane.loading, lane.unread) = (false, false);
-        if after != lane.tail {
-            // The lane was unloaded meanwhile: these rows no longer follow what it holds.
-            return;
+        // After an unload these rows may no longer follow what the lane holds.
+        if after == lane.tail {
+            lane.fill(rows, complete, window, has_ended);
         }
-        for row in rows {
-            if !lane.items.is_empty() && !lane.has_room(window) {
-                lane.more = true;
-                return;
-            }
-            lane.tail = row.message.position;
-            if !ending.contains(&lane.tail) {
-                lane.push(Item { message: row.message, tries: row.tries, pushed: row.tries > 0 });
-            }
-        }
-        if complete {
-            // Whatever else was expected up to there has ended in the store.
-            lane.tail = lane.tail.max(lane.asked);
-        }
-        lane.more = !complete || lane.newest > lane.tail;
+        self.forget_gone();
     }
 
     /// A page could not be read; it will be asked for again.
     pub(crate) fn unfilled(&mut self, priority: Priority) {
         let lane = self.lane(priority);
         (lane.loading, lane.unread) = (false, true);
+        self.forget_gone();
+    }
+
+    /// A page that is asked for from here on cannot show what has gone before.
+    fn forget_gone(&mut self) {
+        if !self.is_loading() {
+            self.gone.clear();
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.loading)
     }
 
     /// The page to ask for next among the lanes that may be delivered, if one runs low.
@@ -207,8 +212,13 @@ impl Mailbox {
         }
     }
 
-    pub(crate) fn lend(&mut self, item: Item, session: SessionId, until: Mono) {
-        self.leases.push_back(Lease { item, session, until });
+    pub(crate) fn lend(&mut self, item: Item, id: MessageId, session: SessionId, until: Mono) {
+        self.leases.push_back(Lease { item, id, session, until });
+    }
+
+    /// The message that is lent under that id. Telling this by the text costs less than resolving the id.
+    pub(crate) fn lent_as(&self, id: &str) -> Option<Position> {
+        self.leases.iter().find(|lease| *lease.id == *id).map(|lease| lease.item.position())
     }
 
     pub(crate) fn leased(&self) -> usize {
@@ -278,9 +288,17 @@ impl Mailbox {
         self.ending.insert(position)
     }
 
+    /// True for a delivery that has ended and whose row is to go.
+    pub(crate) fn is_ending(&self, position: Position) -> bool {
+        self.ending.contains(&position)
+    }
+
     /// The row of a delivery is gone.
     pub(crate) fn ended(&mut self, position: Position) {
         self.ending.remove(&position);
+        if self.is_loading() {
+            self.gone.insert(position);
+        }
         self.queued = self.queued.saturating_sub(1);
     }
 
@@ -307,6 +325,12 @@ impl Mailbox {
         }
     }
 
+    /// True when nothing would be lost with it: it holds nothing, and nothing is on its way to or from it.
+    pub(crate) fn is_void(&self) -> bool {
+        let lanes = self.lanes.iter().all(|lane| lane.items.is_empty() && !lane.more && !lane.loading);
+        lanes && self.queued == 0 && self.leases.is_empty() && self.aside.is_empty() && self.ending.is_empty()
+    }
+
     /// Takes out everything that is in memory, leased or not.
     pub(crate) fn empty(&mut self) -> Vec<Item> {
         self.reconsider();
@@ -331,6 +355,30 @@ impl Lane {
 
     fn has_room(&self, window: Window) -> bool {
         (self.items.len() as u64) < window.messages && self.bytes < window.bytes
+    }
+
+    fn fill(
+        &mut self,
+        rows: Vec<PendingRow>,
+        complete: bool,
+        window: Window,
+        has_ended: impl Fn(&Position) -> bool,
+    ) {
+        for row in rows {
+            if !self.items.is_empty() && !self.has_room(window) {
+                self.more = true;
+                return;
+            }
+            self.tail = row.message.position;
+            if !has_ended(&self.tail) {
+                self.push(Item { message: row.message, tries: row.tries, pushed: row.tries > 0 });
+            }
+        }
+        if complete {
+            // Whatever else was expected up to there has ended in the store.
+            self.tail = self.tail.max(self.asked);
+        }
+        self.more = !complete || self.newest > self.tail;
     }
 
     fn push(&mut self, item: Item) {

@@ -2,7 +2,7 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs` |
+//! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs`; who may not: `refusal.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
@@ -26,6 +26,7 @@ mod mailbox;
 mod presence;
 mod profile;
 mod quota;
+mod refusal;
 mod residence;
 mod retention;
 mod roster;
@@ -50,8 +51,10 @@ use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::{Mono, Now};
 
 pub(crate) use enrol::JoinCall;
-pub(crate) use hello::{Greeting, Refusal};
+pub(crate) use hello::Greeting;
 pub(crate) use hook::{Hook, HookFound, PendingHooks};
+pub(crate) use refusal::Refusal;
+pub(crate) use retention::ask_depth;
 pub(crate) use status::Status;
 
 /// The context of a call into this surface.
@@ -62,6 +65,8 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
+    /// What an earlier life of the process left open is closed.
+    Started,
     /// A block of positions is ours.
     Positions,
     /// A mesh was looked up for everybody who waits for it.
@@ -92,9 +97,11 @@ pub(crate) enum Then {
     /// A page of a lane was read.
     Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
     /// A message was looked up because of an acknowledgement for one of these mailboxes.
-    LateAck { position: Position, mailboxes: [MailboxNo; 2] },
+    LateAck { asker: (PresenceNo, SessionId), position: Position, mailboxes: [MailboxNo; 2] },
     /// A message was looked up for `message_status`.
     Status(Box<answers::StatusAsked>),
+    /// What a member gets back was saved.
+    Saved(MailboxNo),
     /// An invite was looked up for somebody who wants to join, or spent.
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
@@ -113,6 +120,7 @@ pub(crate) struct Meshes {
     /// Where the look for overdue deliveries goes on.
     overdue_after: Option<Cursor>,
     retention_running: bool,
+    started: bool,
     /// When this process began, by both clocks.
     began: Option<Now>,
     draining: bool,
@@ -144,9 +152,13 @@ struct Mesh {
     /// Their keys of idempotency.
     in_flight: Index<(MailboxNo, Box<str>), Position>,
     buckets: Index<MailboxNo, Bucket>,
+    /// Members whose state is being saved; true when it has changed since.
+    saving: BTreeMap<MailboxNo, bool>,
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
+    /// The broker is stopping.
+    draining: bool,
     /// Continuations that have not come back.
     outstanding: u64,
     /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
@@ -178,6 +190,7 @@ impl Meshes {
             hooks: PendingHooks::default(),
             overdue_after: None,
             retention_running: false,
+            started: false,
             began: None,
             draining: false,
             shards,
@@ -189,9 +202,22 @@ impl Meshes {
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
         self.began = Some(cx.now);
         if first_shard {
-            cx.stage(Op::Started { at: cx.now.wall }, After::Nothing);
+            self.close_earlier_life(cx);
+        } else {
+            self.started = true;
         }
         self.positions.refill(cx);
+    }
+
+    /// Presences that are open in the store were left so by an earlier life. This ends all of them, so no
+    /// hello may be recorded before it, on any shard.
+    fn close_earlier_life(&self, cx: &mut Cx<'_>) {
+        cx.stage(Op::Started { at: cx.now.wall }, After::Started);
+    }
+
+    /// True when hellos may be recorded by other shards too.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
     }
 
     /// A peer that said hello says something.
@@ -234,6 +260,12 @@ impl Meshes {
         let line =
             mesh.and_then(|mesh| mesh.roster.presence(peer.presence)).and_then(presence::Presence::line);
         line.map_or(0, |line| line.unanswered)
+    }
+
+    /// What the log calls a peer.
+    pub(crate) fn presence_id(&self, peer: Peer) -> Option<&str> {
+        let presence = self.resident.get(&peer.mesh)?.roster.presence(peer.presence)?;
+        Some(presence.id.as_str())
     }
 
     /// Looks for statuses that nobody confirmed.
@@ -284,8 +316,14 @@ impl Meshes {
     /// Stops taking work and marks every presence as ended.
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
         self.draining = true;
+        for waiting in self.loading.values_mut() {
+            waiting.retain(|one| !matches!(one, residence::Waiting::Hello { .. }));
+        }
         for mesh in self.resident.values_mut() {
             mesh.repay(cx);
+            // A hello that is being recorded finds no seat when it is.
+            mesh.joining.clear();
+            mesh.draining = true;
             mesh.end_all(cx);
         }
     }
@@ -296,7 +334,9 @@ impl Meshes {
 
     fn with<R>(&mut self, no: MeshNo, run: impl FnOnce(&mut Mesh, &MessageIds) -> R) -> Option<R> {
         let (mesh, ids) = (self.resident.get_mut(&no)?, self.positions.ids.as_ref()?);
-        self.touched.push(no);
+        if self.touched.last() != Some(&no) {
+            self.touched.push(no);
+        }
         Some(run(mesh, ids))
     }
 }
@@ -320,7 +360,8 @@ impl Positions {
     }
 }
 
-/// Positions leased at once: seconds of the heaviest traffic, and a gap that nobody notices when they are lost.
+/// Positions leased at once: seconds of the heaviest traffic, and a gap that nobody notices when they are
+/// lost.
 const BLOCK: u64 = 1 << 18;
 
 impl Mesh {
@@ -335,9 +376,11 @@ impl Mesh {
             accepting: Index::new(rng),
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
+            saving: BTreeMap::new(),
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,
+            draining: false,
             outstanding: 0,
             owed: Vec::new(),
             next_ping: 0,

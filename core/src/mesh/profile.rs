@@ -31,7 +31,8 @@ impl Mesh {
         acknowledge(cx, session, request);
     }
 
-    /// Whom a peer's word is about: itself; a connection that only sends speaks for its member's own connections.
+    /// Whom a peer's word is about: itself; a connection that only sends speaks for its member's own
+    /// connections.
     fn status_subjects(&self, no: PresenceNo) -> Vec<PresenceNo> {
         let Some(speaker) = self.roster.presence(no) else { return Vec::new() };
         if speaker.is_listed() {

@@ -25,11 +25,8 @@ impl Mesh {
 
     /// Refuses a payload that is too large. Lengths count as the contract counts them, in UTF-16 units.
     pub(super) fn weigh(cx: &Cx<'_>, nonce: &str, ciphertext: &str, target: &str) -> Result<(), No> {
-        let units: usize = [nonce, ciphertext, target].iter().map(|text| text.encode_utf16().count()).sum();
         let max = cx.config.limits.payload_bytes_max();
-        if units as u64 <= max {
-            return Ok(());
-        }
+        let Some(units) = units_over([nonce, ciphertext, target], max) else { return Ok(()) };
         let text = format!("invalid: payload_too_large {units} bytes > MAX_MESSAGE_BYTES={max}");
         Err(No::new(Counter::SendTooLarge, text))
     }
@@ -57,5 +54,26 @@ impl Mesh {
             return full("recipient's queue", limits.queued_per_mailbox_max());
         }
         Ok(())
+    }
+}
+
+/// The length of the texts in UTF-16 units, if it is over `max`.
+fn units_over(texts: [&str; 3], max: u64) -> Option<u64> {
+    let sum = |length: fn(&str) -> usize| texts.iter().map(|text| length(text) as u64).sum::<u64>();
+    // No text has more units than bytes, so units are counted only when it matters.
+    Some(sum(str::len)).filter(|bytes| *bytes > max)?;
+    Some(sum(|text| text.encode_utf16().count())).filter(|units| *units > max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_as_long_as_its_utf_16_units_and_not_as_its_bytes() {
+        assert_eq!(units_over(["ab", "cd", "e"], 5), None);
+        assert_eq!(units_over(["ab", "cd", "ef"], 5), Some(6));
+        assert_eq!(units_over(["\u{fc}\u{fc}\u{fc}", "ab", ""], 5), None, "eight bytes are five units");
+        assert_eq!(units_over(["\u{1f600}\u{1f600}", "ab", ""], 5), Some(6), "ten bytes are six units");
     }
 }

@@ -53,6 +53,7 @@ impl Meshes {
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
+            After::Started => self.started |= matches!(ended, Ended::Done(_)),
             After::Positions => self.positions_leased(cx, &ended),
             After::Loaded(id) => self.loaded(cx, &id, ended),
             After::Overdue => self.overdue_read(cx, ended),
@@ -90,6 +91,9 @@ impl Meshes {
 
     /// Asks again for what could not be had while the store was away.
     pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        if !self.started {
+            self.close_earlier_life(cx);
+        }
         if self.positions.ids.is_none() || self.positions.next >= self.positions.end {
             self.positions.refill(cx);
         }
@@ -155,8 +159,15 @@ impl Mesh {
             Then::Page { mailbox, priority, after, limit } => {
                 self.page_read(cx, ids, mailbox, priority, after, limit, ended);
             }
-            Then::LateAck { position, mailboxes } => self.late_ack(cx, position, mailboxes, ended),
-            Then::Status(asked) => self.status_found(cx, &asked, ended),
+            Then::LateAck { asker, position, mailboxes } => {
+                self.late_ack(cx, position, mailboxes, ended);
+                self.answered(cx, asker);
+            }
+            Then::Saved(member) => self.saved(cx, member),
+            Then::Status(asked) => {
+                self.status_found(cx, &asked, ended);
+                self.answered(cx, asked.asker);
+            }
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),
         }

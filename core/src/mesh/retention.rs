@@ -23,7 +23,6 @@ impl Meshes {
         self.overdue_after = None;
         self.ask_overdue(cx);
         if first_shard {
-            cx.ask(Query::Depth, After::Depth);
             self.prune(cx);
         }
     }
@@ -114,6 +113,11 @@ fn expired(cx: &Cx<'_>, row: &OverdueRow) -> Settled {
         at: cx.now.wall,
         outcome: Outcome::Expired,
     }
+}
+
+/// Asks how much waits in the whole store, for the gauge.
+pub(crate) fn ask_depth(cx: &mut Cx<'_>) {
+    cx.ask(Query::Depth, After::Depth);
 }
 
 pub(super) fn depth_read(cx: &mut Cx<'_>, ended: &Ended) {

@@ -101,10 +101,16 @@ impl Roster {
         }
     }
 
-    /// The name a mailbox's mail is signed with: the session's last display name, else the member's.
+    /// The name a mailbox's mail is signed with: that of its newest presence, else the session's last display
+    /// name, else the member's.
     pub(crate) fn name_of(&self, mailbox: MailboxNo) -> &str {
-        let session = self.sessions.get(&mailbox).and_then(|session| session.name.as_deref());
-        session.or_else(|| self.owner(mailbox).map(display_name)).unwrap_or("")
+        let session = self.sessions.get(&mailbox);
+        let member = session.map_or(mailbox, |session| session.member);
+        if let Some(presence) = self.listed_of(member).rfind(|presence| presence.mailbox == mailbox) {
+            return &presence.display_name;
+        }
+        let name = session.and_then(|session| session.name.as_deref());
+        name.or_else(|| self.owner(mailbox).map(display_name)).unwrap_or("")
     }
 
     /// Presences that others see, in the order they connected.
@@ -115,6 +121,12 @@ impl Roster {
     /// Presences of one member that others see, oldest first.
     pub(crate) fn listed_of(&self, member: MailboxNo) -> impl DoubleEndedIterator<Item = &Presence> {
         self.by_member.get(&member).into_iter().flatten().filter_map(|no| self.presences.get(no))
+    }
+
+    /// The presence of a member that came last.
+    pub(crate) fn newest_of(&mut self, member: MailboxNo) -> Option<&mut Presence> {
+        let no = *self.by_member.get(&member)?.last()?;
+        self.presences.get_mut(&no)
     }
 
     pub(crate) fn presence(&self, no: PresenceNo) -> Option<&Presence> {
@@ -161,8 +173,8 @@ impl Roster {
         self.listed().filter(|presence| wanted(presence)).filter_map(Presence::session).collect()
     }
 
-    /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane connection,
-    /// else its newest one. The newest of several. `but` says whose connection does not count.
+    /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane
+    /// connection, else its newest one. The newest of several. `but` says whose connection does not count.
     pub(crate) fn taker(&self, mailbox: MailboxNo, but: impl Fn(&Presence) -> bool) -> Option<&Presence> {
         let session = self.sessions.get(&mailbox);
         let member = session.map_or(mailbox, |session| session.member);

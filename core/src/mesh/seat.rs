@@ -1,15 +1,14 @@
 //! Who takes whose seat: which presence a hello continues or replaces, and how often that may happen.
 //!
-//! *Decides* by the same member only: a session key that was seen, or the same place (session id and host) without
-//! one, is the same peer; another session of the same place takes over.
+//! *Decides* by the same member only: a session key that was seen, or the same place (session id and host)
+//! without one, is the same peer; another session of the same place takes over.
 
 use super::Mesh;
 use super::hello::Greeting;
 use super::presence::Presence;
-use crate::ids::{MailboxNo, PublicKey};
+use crate::ids::MailboxNo;
 use crate::surface::PresenceNo;
 use crate::time::Mono;
-use crate::wire::mesh::HelloPeer;
 
 /// What a hello means for the presences there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +21,17 @@ pub(super) enum Seat {
     Fresh,
 }
 
-/// What names a peer across its connections.
-#[derive(Clone, Copy)]
-pub(super) struct Identity<'a> {
-    member: MailboxNo,
-    session_key: Option<PublicKey>,
-    peer: &'a HelloPeer,
-}
-
 impl Mesh {
-    /// Which entry a hello continues or replaces. Only one of the same member's.
-    pub(super) fn seat(&self, identity: &Identity<'_>) -> Seat {
-        let peer = identity.peer;
+    /// Which entry a hello continues or replaces. Only one of the same member's; none for who only sends.
+    pub(super) fn seat_for(&self, greeting: &Greeting, member: MailboxNo) -> Seat {
+        if greeting.sends_only() {
+            return Seat::Fresh;
+        }
+        let (peer, session_key) = (greeting.peer(), greeting.session_key());
         let same_place = |old: &Presence| old.session_id == peer.session_id && old.hostname == peer.hostname;
         let mut instead = Seat::Fresh;
-        for old in self.roster.listed_of(identity.member) {
-            let same = match identity.session_key {
+        for old in self.roster.listed_of(member) {
+            let same = match session_key {
                 Some(key) => old.session_key == Some(key),
                 None => old.session_key.is_none() && same_place(old),
             };
@@ -50,10 +44,6 @@ impl Mesh {
         }
         instead
     }
-}
-
-pub(super) fn identity(greeting: &Greeting, member: MailboxNo) -> Identity<'_> {
-    Identity { member, session_key: greeting.session_key(), peer: greeting.peer() }
 }
 
 /// How often a presence changed hands, and whether it is held down for it (NET-06).

@@ -28,7 +28,9 @@ impl Mesh {
         let Some(session) = presence.session() else { return };
         let mailboxes = [presence.mailbox, presence.member];
         let whole = |id: &&str| id.len() == ID_CHARS;
-        let resolve = |id: Option<&str>| id.filter(whole).and_then(|id| ids.resolve(id));
+        let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
+        let resolve =
+            |id: Option<&str>| id.filter(whole).and_then(|id| lent_as(id).or_else(|| ids.resolve(id)));
         // Our id names one message; the sender's may name several senders' messages, so it is the second
         // choice. Where the sender gave none, clients put ours into its place.
         let position = resolve(broker_id).or_else(|| resolve(client_id));
@@ -56,8 +58,16 @@ impl Mesh {
             return self.deliver(cx, ids, mailbox);
         }
         let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
-        match position.filter(|_| mailboxes.iter().any(stored)) {
-            Some(position) => self.ask(cx, Query::Message(position), Then::LateAck { position, mailboxes }),
+        let is_ending = |position: Position| {
+            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(no));
+            waiting.any(|waiting| waiting.is_ending(position))
+        };
+        match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
+            Some(position) => {
+                let asker = (no, session);
+                self.expect_answer(no);
+                self.ask(cx, Query::Message(position), Then::LateAck { asker, position, mailboxes });
+            }
             None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
             None => {}
         }

@@ -1,7 +1,7 @@
 //! What a peer is doing: idle, working, or not to be disturbed (mesh protocol, status and presence).
 //!
-//! *Decides* what a word from a source changes. A different status always takes effect; rank and freshness only
-//! guard who it is attributed to. Nobody but the peer itself ends `dnd`.
+//! *Decides* what a word from a source changes. A different status always takes effect; rank and freshness
+//! only guard who it is attributed to. Nobody but the peer itself ends `dnd`.
 
 use crate::time::Mono;
 

@@ -1,13 +1,14 @@
 //! Who may come in: from a verified hello to a presence that has its `hello_ack`.
 //!
 //! *Decides* membership, whose a session key is, capacity, who is replaced by whom, and what is restored.
-//! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded, so that
-//! a copy of it is refused from then on.
+//! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded,
+//! so that a copy of it is refused from then on.
 
-use super::hello::{Greeting, Proof, Refusal};
+use super::hello::{Greeting, Proof};
 use super::presence::{Line, Link, Presence};
+use super::refusal::{Refusal, refuse};
 use super::residence::Waiting;
-use super::seat::{Seat, Swap, Swaps, identity};
+use super::seat::{Seat, Swap, Swaps};
 use super::status::{Source, Standing};
 use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
 use crate::fault::Fault;
@@ -17,7 +18,7 @@ use crate::note::{Level, Note};
 use crate::stats::{Counter, Gauge};
 use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, StoreError};
 use crate::surface::{Effect, Peer, PresenceNo, SessionId};
-use crate::wire::mesh::{ErrorFrame, HelloAck, HelloPeer, MemberProfile};
+use crate::wire::mesh::{HelloAck, HelloPeer, MemberProfile};
 
 /// A hello that is being recorded.
 #[derive(Debug)]
@@ -30,21 +31,7 @@ pub(crate) struct Joining {
 }
 
 impl Greeting {
-    pub(super) fn peer(&self) -> &HelloPeer {
-        match self {
-            Greeting::Hello(hello) => &hello.named,
-            Greeting::Session(hello) => &hello.named,
-        }
-    }
-
-    fn kind(&self) -> PresenceKind {
-        match self {
-            Greeting::Hello(_) => PresenceKind::ControlPlane,
-            Greeting::Session(_) => PresenceKind::Session,
-        }
-    }
-
-    fn sends_only(&self) -> bool {
+    pub(super) fn sends_only(&self) -> bool {
         let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
         self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
     }
@@ -61,6 +48,9 @@ impl Greeting {
 impl Meshes {
     /// A connection says hello.
     pub(crate) fn greet(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting) {
+        if self.draining {
+            return cx.end(session, Fault::ShuttingDown);
+        }
         let id = MeshId::new(greeting.mesh_id());
         let judged = greeting
             .check_shape()
@@ -71,16 +61,20 @@ impl Meshes {
             .and_then(|()| greeting.verify(cx.now.wall, &cx.config.limits));
         match judged {
             Ok(proof) => self.visit(cx, id, Waiting::Hello { session, greeting, proof }),
-            Err(refusal) => refuse(cx, session, &refusal),
+            Err(refusal) => refuse(cx, session, &greeting, &refusal),
         }
     }
 
     /// The mesh somebody waits for is not there, or cannot be looked up.
     pub(super) fn turn_away(&mut self, cx: &mut Cx<'_>, waiting: Waiting, error: Option<&StoreError>) {
         match (waiting, error) {
-            (Waiting::Hello { session, greeting, .. }, None) => refuse(cx, session, &greeting.no_member()),
-            (Waiting::Hello { session, .. }, Some(_)) => refuse(cx, session, &no_store()),
-            (Waiting::Join { session, .. }, error) => enrol::turn_away(cx, session, error),
+            (Waiting::Hello { session, greeting, .. }, None) => {
+                refuse(cx, session, &greeting, &greeting.no_member());
+            }
+            (Waiting::Hello { session, greeting, .. }, Some(_)) => {
+                refuse(cx, session, &greeting, &Refusal::no_store());
+            }
+            (Waiting::Join { session, call }, error) => enrol::turn_away(cx, call.asker(session), error),
             (Waiting::Admin { session, .. }, error) => super::admin::turn_away(cx, session, error),
         }
     }
@@ -91,11 +85,11 @@ impl Mesh {
     pub(super) fn welcome(&mut self, cx: &mut Cx<'_>, session: SessionId, greeting: Greeting, proof: Proof) {
         let member = match self.admit(cx, &greeting) {
             Ok(member) => member,
-            Err(refusal) => return refuse(cx, session, &refusal),
+            Err(refusal) => return refuse(cx, session, &greeting, &refusal),
         };
         let peer = greeting.peer();
         let name = peer.display_name.clone().filter(|name| !name.is_empty());
-        let presence = match self.seat(&identity(&greeting, member)) {
+        let presence = match self.seat_for(&greeting, member) {
             Seat::Same(no) => self.roster.presence(no).map(|presence| presence.id.clone()),
             Seat::Instead(_) | Seat::Fresh => None,
         };
@@ -115,7 +109,8 @@ impl Mesh {
             presence: (!greeting.sends_only()).then_some(row),
             proof: proof.0,
             proof_by: cx.rng.next_u64(),
-            // Whoever captured a hello can show it until its timestamp is too old, on either side of the clock.
+            // Whoever captured a hello can show it until its timestamp is too old, on either side of the
+            // clock.
             proof_until: cx.now.wall.after_millis(cx.config.limits.hello_skew_ms() * 2),
             at: cx.now.wall,
         };
@@ -135,26 +130,43 @@ impl Mesh {
     ) {
         let mailbox = match ended {
             Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
-            Ended::Done(Reply::KeyTaken) => Err(Refusal::session_key()),
-            Ended::Done(Reply::Replayed) => Err(Refusal::new(
-                "replayed",
-                "this hello was used before: sign one with the current time",
-                Fault::Replayed,
-                Counter::RejectedReplayed,
-            )),
-            Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(no_store()),
+            Ended::Done(Reply::KeyTaken) => Err(Refusal::foreign_session_key()),
+            Ended::Done(Reply::Replayed) => Err(Refusal::replayed()),
+            Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(Refusal::no_store()),
         };
         let seated = self.joining.remove(&joining.session);
-        match mailbox {
-            Err(refusal) => refuse(cx, joining.session, &refusal),
-            Ok(_) if !seated => self.end_presences(cx, vec![joining.presence]),
-            Ok(mailbox) => match self.check_capacity(cx, &joining.greeting) {
-                Err(refusal) => {
-                    self.end_presences(cx, vec![joining.presence]);
-                    refuse(cx, joining.session, &refusal);
-                }
-                Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
-            },
+        let mailbox = match mailbox {
+            Err(refusal) => return refuse(cx, joining.session, &joining.greeting, &refusal),
+            Ok(mailbox) => mailbox,
+        };
+        self.know_session(&joining, mailbox);
+        if !seated {
+            return self.disown(cx, joining.presence);
+        }
+        // While the hello was recorded its member may have been removed, and others may have come in.
+        let still =
+            self.admit(cx, &joining.greeting).and_then(|_| self.check_capacity(cx, &joining.greeting));
+        match still {
+            Err(refusal) => {
+                self.disown(cx, joining.presence);
+                refuse(cx, joining.session, &joining.greeting, &refusal);
+            }
+            Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
+        }
+    }
+
+    /// From here on the key of a recorded session addresses its mailbox, whatever becomes of the connection.
+    fn know_session(&mut self, joining: &Joining, mailbox: MailboxNo) {
+        if let Some(key) = joining.greeting.session_key() {
+            let name = joining.greeting.peer().display_name.clone().filter(|name| !name.is_empty());
+            self.roster.add_session(SessionRow { no: mailbox, key, member: joining.member, name });
+        }
+    }
+
+    /// Ends a recorded presence that nobody takes, unless it is one that was there before.
+    fn disown(&mut self, cx: &mut Cx<'_>, recorded: PresenceId) {
+        if !self.roster.all().any(|presence| presence.id == recorded) {
+            self.end_presences(cx, vec![recorded]);
         }
     }
 
@@ -162,8 +174,7 @@ impl Mesh {
     fn check_capacity(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<(), Refusal> {
         let member =
             PublicKey::from_hex(greeting.member_key()).and_then(|key| self.roster.member_by_key(&key));
-        let takes_over = !greeting.sends_only()
-            && member.is_some_and(|member| self.seat(&identity(greeting, member.no)) != Seat::Fresh);
+        let takes_over = member.is_some_and(|member| self.seat_for(greeting, member.no) != Seat::Fresh);
         let (taken, max) = if greeting.sends_only() {
             let senders = self.roster.all().filter(|presence| presence.send_only).count();
             (senders, cx.config.limits.send_only_per_mesh_max())
@@ -171,15 +182,8 @@ impl Mesh {
             let online = self.roster.listed().filter(|presence| presence.line().is_some()).count();
             (online, cx.config.limits.connections_per_mesh_max())
         };
-        if takes_over || (taken as u64) < max {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            "capacity",
-            "mesh at connection capacity",
-            Fault::Capacity,
-            Counter::RejectedCapacity,
-        ))
+        let taken = taken as u64;
+        if takes_over || taken < max { Ok(()) } else { Err(Refusal::capacity(taken, max)) }
     }
 
     /// Rows 6 to 8: membership, and whose the keys are.
@@ -188,12 +192,7 @@ impl Mesh {
         let member =
             key.and_then(|key| self.roster.member_by_key(&key)).ok_or_else(|| greeting.no_member())?;
         if member.revoked_at.is_some() {
-            return Err(Refusal::new(
-                "revoked",
-                format!("You've been removed from \"{}\". Contact the mesh owner to rejoin.", self.row.name),
-                Fault::Banned,
-                Counter::RejectedRevoked,
-            ));
+            return Err(Refusal::revoked(&self.row.name));
         }
         if let Greeting::Session(hello) = greeting
             && hello.parent_member_id.as_deref().is_some_and(|id| !id.is_empty() && id != member.id.as_str())
@@ -208,18 +207,16 @@ impl Mesh {
         if let Some(mailbox) = greeting.session_key().and_then(|key| self.roster.mailbox(&key)) {
             let own_session = self.roster.session_row(mailbox).is_some_and(|row| row.member == member.no);
             if !own_session {
-                return Err(Refusal::session_key());
+                return Err(Refusal::foreign_session_key());
             }
         }
         if !fits(greeting.peer(), cx) {
-            return Err(Refusal::unreadable(greeting.kind() == PresenceKind::Session));
+            return Err(Refusal::unreadable(greeting.kind()));
         }
-        let seat = self.seat(&identity(greeting, member.no));
-        if let Seat::Same(no) = seat
-            && !greeting.sends_only()
+        if let Seat::Same(no) | Seat::Instead(no) = self.seat_for(greeting, member.no)
             && self.roster.presence(no).is_some_and(|old| old.swaps.is_held(cx.now.mono))
         {
-            return Err(conflict());
+            return Err(Refusal::conflict());
         }
         Ok(member.no)
     }
@@ -233,22 +230,38 @@ impl Mesh {
         mailbox: MailboxNo,
     ) {
         let Joining { session, greeting, member, presence } = joining;
-        if let (Some(key), name) = (greeting.session_key(), &greeting.peer().display_name) {
-            let row =
-                SessionRow { no: mailbox, key, member, name: name.clone().filter(|name| !name.is_empty()) };
-            self.roster.add_session(row);
+        let seat = self.seat_for(&greeting, member);
+        if let Seat::Same(no) | Seat::Instead(no) = seat
+            && self.is_held_down(cx, ids, no)
+        {
+            self.disown(cx, presence);
+            return refuse(cx, session, &greeting, &Refusal::conflict());
         }
-        let seat = match greeting.sends_only() {
-            true => Seat::Fresh,
-            false => self.seat(&identity(&greeting, member)),
-        };
         match seat {
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
-                self.replace(cx, ids, no);
+                let swaps = self.replace(cx, ids, no, &greeting);
                 self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
+                if let Some(heir) = self.roster.newest_of(member) {
+                    heir.swaps = swaps;
+                }
             }
             Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
+        }
+    }
+
+    /// Counts a change of hands between open connections. Over the bound the old one has to go too.
+    fn is_held_down(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) -> bool {
+        let limits = &cx.config.limits;
+        let Some(presence) = self.roster.presence_mut(no) else { return false };
+        let Some(old) = presence.session() else { return false };
+        match presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms()) {
+            Swap::Fine => false,
+            Swap::Held => {
+                cx.end(old, Fault::SessionConflict);
+                self.gone(cx, ids, no, old);
+                true
+            }
         }
     }
 
@@ -264,15 +277,6 @@ impl Mesh {
     ) {
         let replaced = self.roster.presence(no).and_then(Presence::session);
         if let Some(old) = replaced {
-            let limits = &cx.config.limits;
-            let swaps = self.roster.presence_mut(no).map(|presence| {
-                presence.swaps.swap(cx.now.mono, limits.replacements_max(), limits.replacements_ms())
-            });
-            if swaps == Some(Swap::Held) {
-                cx.end(old, Fault::SessionConflict);
-                self.gone(cx, ids, no, old);
-                return refuse(cx, session, &conflict());
-            }
             cx.end(old, Fault::SessionReplaced);
             self.release(cx, no, old);
         } else {
@@ -295,20 +299,30 @@ impl Mesh {
         presence.link = Link::Online(line);
         let (id, name, member) = (presence.id.clone(), presence.display_name.clone(), presence.member);
         cx.note(Level::Info, || {
-            Note::new(Level::Info, "ws hello reattach (lease)").with("presence_id", id.as_str())
+            let text = match greeting.kind() {
+                PresenceKind::ControlPlane => "ws hello reattach (lease)",
+                PresenceKind::Session => "session_hello reattach",
+            };
+            Note::new(Level::Info, text)
+                .with("presence_id", id.as_str())
+                .with("session_pubkey", prefix(greeting.session_key()))
+                .with("session_id", peer.session_id.as_str())
+                .with("was", if replaced.is_some() { "online" } else { "offline" })
         });
-        let peer = Peer { mesh: self.no, presence: no };
-        cx.effects.list.push(Effect::Bind { session, peer });
+        let bound = Peer { mesh: self.no, presence: no };
+        cx.effects.list.push(Effect::Bind { session, peer: bound });
+        let (row, by_member) =
+            (self.roster.members.get(&member), greeting.kind() == PresenceKind::ControlPlane);
         let ack = HelloAck {
             presence_id: id.as_str(),
             member_display_name: &name,
-            member_profile: None,
+            member_profile: row.filter(|_| by_member).map(member_profile),
             restored: false,
             last_summary: None,
             last_seen_at: None,
             restored_groups: None,
             restored_stats: None,
-            services: (greeting.kind() == PresenceKind::ControlPlane).then_some([]),
+            services: by_member.then_some([]),
             queued: self.queued_for(no),
         };
         cx.tell(session, &ack);
@@ -333,7 +347,9 @@ impl Mesh {
         let line = line(cx, session, greeting.peer());
         let Some(row) = self.roster.members.get(&member) else { return };
         let mut presence = seated(cx, no, id, greeting, row, mailbox, line);
-        if let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd).filter(|_| !presence.send_only) {
+        if !presence.send_only
+            && let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd)
+        {
             presence.apply_hook(cx.now.mono, status, cx.config.limits.hook_fresh_ms());
         }
         let send_only = presence.send_only;
@@ -347,6 +363,7 @@ impl Mesh {
             .with("member", presence.display_name.as_str())
             .with("presence_id", presence.id.as_str())
             .with("session_id", presence.session_id.as_str())
+            .with("session_pubkey", prefix(presence.session_key))
             .with("restored", ack_text.restored)
         });
         cx.effects.list.push(Effect::Bind { session, peer: Peer { mesh: self.no, presence: no } });
@@ -379,21 +396,32 @@ impl Mesh {
         }
     }
 
-    /// Another session of the same place takes over: the old one goes without a word to the others.
-    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo) {
-        let Some(old) = self.roster.presence(no) else { return };
+    /// Another session of the same place takes over: the old one goes without a word to the others. Leaves
+    /// how often the place changed hands.
+    fn replace(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, no: PresenceNo, by: &Greeting) -> Swaps {
+        let Some(old) = self.roster.presence(no) else { return Swaps::default() };
         let (session, id) = (old.session(), old.id.clone());
-        cx.note(Level::Info, || Note::new(Level::Info, "hello dedup").with("old_presence", id.as_str()));
+        cx.note(Level::Info, || {
+            let text = match by.kind() {
+                PresenceKind::ControlPlane => "hello dedup",
+                PresenceKind::Session => "session_hello dedup",
+            };
+            let note = Note::new(Level::Info, text).with("old_presence", id.as_str());
+            note.with("session_id", by.peer().session_id.as_str())
+        });
         if let Some(session) = session {
             cx.end(session, Fault::SessionReplaced);
             self.release(cx, no, session);
             cx.stats.shift(Gauge::ConnectionsActive, -1);
         }
         self.timers.disarm(Timer::Grace(no));
-        let Some(gone) = self.roster.remove_presence(no) else { return };
+        let Some(gone) = self.roster.remove_presence(no) else { return Swaps::default() };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
+        self.unload_if_alone(gone.mailbox);
+        self.forget_if_void(gone.mailbox);
         self.deliver(cx, ids, gone.member);
+        gone.swaps
     }
 
     pub(super) fn end_presences(&mut self, cx: &mut Cx<'_>, ids: Vec<PresenceId>) {
@@ -402,40 +430,6 @@ impl Mesh {
             self.stage(cx, Op::EndPresences { ids, at }, Then::Nothing);
         }
     }
-}
-
-/// Refuses a hello: the `error` frame, then the close.
-pub(crate) fn refuse(cx: &mut Cx<'_>, session: SessionId, refusal: &Refusal) {
-    let server_time = (refusal.fault == Fault::TimestampSkew).then_some(cx.now.wall.as_millis());
-    let frame =
-        ErrorFrame { code: refusal.code, message: &refusal.message, id: None, request: None, server_time };
-    cx.tell(session, &frame);
-    cx.end(session, refusal.fault);
-    cx.count(refusal.counter);
-    let (level, text) = match refusal.fault {
-        Fault::Banned => (Level::Info, "hello rejected: revoked"),
-        Fault::Capacity => (Level::Warn, "mesh at capacity"),
-        _ => (Level::Warn, "hello sig rejected"),
-    };
-    cx.note(level, || Note::new(level, text).with("reason", refusal.code));
-}
-
-fn no_store() -> Refusal {
-    Refusal::new(
-        "overloaded",
-        "the store does not answer: come back later",
-        Fault::Overloaded,
-        Counter::RejectedStore,
-    )
-}
-
-fn conflict() -> Refusal {
-    Refusal::new(
-        "session_conflict",
-        "two clients keep replacing each other under this session",
-        Fault::SessionConflict,
-        Counter::RejectedConflict,
-    )
 }
 
 fn line(cx: &Cx<'_>, session: SessionId, peer: &HelloPeer) -> Line {
@@ -517,11 +511,7 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
     HelloAck {
         presence_id: presence.id.as_str(),
         member_display_name: &presence.display_name,
-        member_profile: Some(MemberProfile {
-            role_tag: row.role_tag.as_deref(),
-            groups: &row.default_groups,
-            message_mode: &row.message_mode,
-        }),
+        member_profile: Some(member_profile(row)),
         restored: state.is_some(),
         last_summary: state.and_then(|state| state.summary.as_deref()),
         last_seen_at: state.map(|state| state.last_seen.iso()),
@@ -532,6 +522,19 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
         services: by_member.then_some([]),
         queued,
     }
+}
+
+fn member_profile(row: &MemberRow) -> MemberProfile<'_> {
+    MemberProfile {
+        role_tag: row.role_tag.as_deref(),
+        groups: &row.default_groups,
+        message_mode: &row.message_mode,
+    }
+}
+
+/// What the log shows of a key.
+fn prefix(key: Option<PublicKey>) -> Option<String> {
+    key.map(|key| key.hex().chars().take(12).collect())
 }
 
 impl Presence {

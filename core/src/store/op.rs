@@ -15,7 +15,8 @@ pub enum Op {
         /// When.
         at: Wall,
     },
-    /// Takes the next block of positions; a repeated write takes another. Replies `Positions`.
+    /// Takes the next block of positions; a repeated write takes another. A block is used by one shard, in
+    /// order, for messages whose times do not go back. Replies `Positions`.
     LeasePositions {
         /// How many.
         count: u64,
@@ -33,7 +34,8 @@ pub enum Op {
         /// Since when.
         at: Option<Wall>,
     },
-    /// Records a hello: its proof, its session's mailbox, its presence. Replies `Welcome`, `Replayed` or `KeyTaken`.
+    /// Records a hello: its proof, its session's mailbox, its presence. Replies `Welcome`, `Replayed` or
+    /// `KeyTaken`.
     Hello(Box<Hello>),
     /// Presences end. Replies `Done`.
     EndPresences {
@@ -49,8 +51,8 @@ pub enum Op {
         /// What.
         state: Box<PeerState>,
     },
-    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Existing` with
-    /// the first message's position. A message of the same position is the same write again: `Inserted`.
+    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Existing`
+    /// with the first message's position. A message of the same position is the same write again: `Inserted`.
     Accept(Accept),
     /// Ends a delivery that is pending: its pending row goes, its settled row comes. Replies `Done`.
     Settle(Settled),
@@ -66,9 +68,9 @@ pub enum Op {
         tries: u32,
     },
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
-    /// with their settled and dedupe rows, and as many ended presences and outlived proofs. A driver looks past
-    /// a few thousand messages that must stay and leaves what lies behind them for a later call. Replies
-    /// `Pruned`.
+    /// with their settled and dedupe rows, and as many ended presences and outlived proofs. What stands
+    /// behind a younger message of the same block, or behind thousands that are still waited for, may be left
+    /// for a later call. Replies `Pruned`.
     Prune {
         /// Messages and ended presences older than this go.
         messages_before: Wall,

@@ -1,7 +1,8 @@
 //! The vocabulary between the core and a store: what can be written, what can be asked, what comes back.
 //!
-//! *Always holds:* a write batch is one transaction. Every [`Op`] is idempotent by its keys, so that a batch whose
-//! outcome is unknown is simply run again. Reads see every batch whose `Stored` came before they were asked.
+//! *Always holds:* a write batch is one transaction. Every [`Op`] is idempotent by its keys, so that a batch
+//! whose outcome is unknown is simply run again. Reads see every batch whose `Stored` came before they were
+//! asked.
 
 use std::sync::Arc;
 

@@ -36,8 +36,8 @@ pub enum Query {
         limit: u32,
     },
     /// A page of all pending deliveries of messages accepted before `before`: `Found::Overdue`. In one lane,
-    /// positions grow with time; a delivery that stands behind a younger one may be left out until that one is
-    /// overdue too.
+    /// positions grow with time; a delivery that stands behind a younger one may be left out until that one
+    /// is overdue too.
     Overdue {
         /// Accepted before this.
         before: Wall,

@@ -88,6 +88,14 @@ pub struct Profile {
     pub capabilities: Option<Vec<String>>,
 }
 
+impl Profile {
+    /// Bytes of all its texts, and what parts them.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let texts = [&self.avatar, &self.title, &self.bio].into_iter().flatten();
+        texts.chain(self.capabilities.iter().flatten()).map(|text| text.len() + 1).sum()
+    }
+}
+
 /// Counters a peer reports of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::config::{Limits, size};
 use crate::kit::few::Few;
+use crate::wire::plain::plain_run;
 
 /// Greatest integer that every reader of JSON agrees upon: 2^53 - 1.
 const INTEGER_MAX: u64 = 9_007_199_254_740_991;
@@ -269,7 +270,7 @@ impl Scan<'_> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            self.skip_plain();
+            self.at += plain_run(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -279,30 +280,9 @@ impl Scan<'_> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0..0x20) => return Err(self.fault(Flaw::Control)),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.fault(Flaw::Control)),
                 None => return Err(self.fault(Flaw::Truncated)),
             }
-        }
-    }
-
-    /// Passes eight bytes at a time while none of them means anything inside a string.
-    fn skip_plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = 0x8080_8080_8080_8080;
-        const QUOTES: u64 = ONES * 0x22;
-        const BACKSLASHES: u64 = ONES * 0x5c;
-        const SPACES: u64 = ONES * 0x20;
-        let (words, _) = self.bytes.get(self.at..).unwrap_or_default().as_chunks::<8>();
-        for word in words {
-            let word = u64::from_le_bytes(*word);
-            // A byte below its subtrahend borrows into its high bit. Borrows that run on may mark a byte too
-            // many, which the slow path then looks at, but never hide one.
-            let below = |value: u64, least: u64| value.wrapping_sub(least) & !value & HIGHS;
-            if (below(word ^ QUOTES, ONES) | below(word ^ BACKSLASHES, ONES) | below(word, SPACES)) != 0 {
-                return;
-            }
-            self.at += 8;
         }
     }
 

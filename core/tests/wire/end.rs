@@ -14,7 +14,8 @@ const ID: ConnId = ConnId(7);
 
 /// A valid upgrade request.
 pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\n\
-    Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 pub(crate) fn limits(set: &[(&str, u64)]) -> Arc<Limits> {
     let mut limits = Limits::default();

@@ -176,7 +176,8 @@ fn finishing() -> Box<dyn Machine + Send> {
 fn an_order_reaches_every_shard_and_join_waits_for_all_of_them() {
     let world = World::of(vec![finishing(), finishing(), finishing()]);
     let mut peer = world.connect();
-    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order or after.
+    // The connection is in the kernel's queue as soon as connect returns; the shard sees it before the order
+    // or after.
     thread::sleep(Duration::from_millis(50));
     world.running.order(Order::Drain);
     world.running.join();
@@ -225,6 +226,23 @@ fn a_run_without_shards_is_refused() {
         lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new() },
         note: Arc::new(|_| ()),
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
+        fail: Arc::new(|_| ()),
     };
     assert!(peermesh_runtime_smol::start(plan).is_err());
+}
+
+#[test]
+fn f_sto_02_a_machine_that_cannot_go_on_is_reported_with_its_reason() {
+    let broken = machine(|_, input, todo| {
+        match input {
+            Input::Wake => todo.push(Output::Fail { why: "the disk lies".to_owned() }),
+            Input::Order(_) => todo.push(Output::Finished),
+            _ => {}
+        }
+        None
+    });
+    let world = World::of(vec![broken]);
+    assert_eq!(world.failures.recv_timeout(PATIENCE).as_deref(), Ok("the disk lies"));
+    world.running.order(Order::Drain);
+    world.running.join();
 }

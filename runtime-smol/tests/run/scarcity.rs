@@ -1,5 +1,5 @@
-//! What a run does when the process has no descriptor left. The run lives in a child process, so that its limit is
-//! its own.
+//! What a run does when the process has no descriptor left. The run lives in a child process, so that its
+//! limit is its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::machine::Parcel;
-use peermesh_core::machine::{Cause, Closing, Deadline, Ending, Input, Machine, Output, Outputs, Payload};
+use peermesh_core::machine::{
+    Cause, Closing, Deadline, Ending, Envelope, Input, Machine, Output, Outputs, Parcel, Payload,
+};
 use peermesh_core::stats::Stats;
 
 use crate::world::{PATIENCE, World, machine, rest};
@@ -27,7 +28,11 @@ fn ask(stream: &mut TcpStream, question: &[u8], answer_len: usize) -> Vec<u8> {
 fn echo() -> Box<dyn Machine + Send> {
     machine(|_, input, todo| {
         match input {
-            Input::Opened { conn, .. } | Input::Adopted { conn, .. } => todo.push(Output::Read { conn }),
+            Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
+            Input::Adopted { conn, parcel } => {
+                assert_eq!(parcel.open(), Some("from the lobby"));
+                todo.push(Output::Read { conn });
+            }
             Input::Received { conn, bytes } => {
                 todo.send_copy(conn, bytes);
                 todo.push(Output::Read { conn });
@@ -152,7 +157,7 @@ fn a_connection_that_breaks_is_reported_and_forgotten() {
                 todo.send_copy(conn, b"?");
                 todo.push(Output::Close { conn, how: Closing::Write });
                 todo.push(Output::Close { conn, how: Closing::Both });
-                todo.push(Output::Handoff { conn, to: ShardId(0), parcel: parcel() });
+                todo.push(Output::Handoff { conn, to: ShardId(0), parcel: Parcel::new(()) });
             }
             _ => {}
         }
@@ -185,7 +190,8 @@ fn a_closed_connection_is_dropped_without_a_word_to_the_machine() {
     assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
 }
 
-/// Sends `left` bytes to each peer that connects, at most `window` of them unsent, half of them as shared payloads.
+/// Sends `left` bytes to each peer that connects, at most `window` of them unsent, half of them as shared
+/// payloads.
 fn torrent(left: usize, window: usize) -> Box<dyn Machine + Send> {
     const STEP: usize = 10_000;
     let shared: Bytes = (0..STEP).map(byte).collect();
@@ -246,7 +252,8 @@ fn a_connection_moves_to_another_shard_and_goes_on_there() {
             Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
             Input::Received { conn, bytes } => {
                 todo.send_copy(conn, bytes);
-                todo.push(Output::Handoff { conn, to: ShardId(1), parcel: parcel() });
+                let parcel = Parcel::new("from the lobby");
+                todo.push(Output::Handoff { conn, to: ShardId(1), parcel });
             }
             _ => {}
         }
@@ -263,6 +270,33 @@ fn a_connection_moves_to_another_shard_and_goes_on_there() {
         peer.shutdown(Shutdown::Write).unwrap();
         assert_eq!(rest(&mut peer), b"");
     }
+}
+
+#[test]
+fn what_a_shard_says_to_another_arrives_with_its_name() {
+    let asking = machine(|_, input, todo| {
+        match input {
+            Input::Opened { conn, .. } => {
+                todo.push(Output::Relay { to: ShardId(1), envelope: Envelope::new(conn) });
+            }
+            Input::Relayed { from: ShardId(1), envelope } => {
+                let (conn, words) = envelope.open::<(ConnId, &str)>().unwrap();
+                todo.send_copy(conn, words.as_bytes());
+                todo.push(Output::Close { conn, how: Closing::Both });
+            }
+            _ => {}
+        }
+        None
+    });
+    let asked = machine(|_, input, todo| {
+        if let Input::Relayed { from, envelope } = input {
+            let conn: ConnId = envelope.open().unwrap();
+            todo.push(Output::Relay { to: from, envelope: Envelope::new((conn, "from next door")) });
+        }
+        None
+    });
+    let world = World::of(vec![asking, asked]);
+    assert_eq!(rest(&mut world.connect()), b"from next door");
 }
 
 #[test]
@@ -283,10 +317,6 @@ fn the_metrics_page_is_made_of_one_snapshot_for_each_shard() {
     });
     let world = World::of(vec![page, echo()]);
     assert_eq!(rest(&mut world.connect()), b"2 true");
-}
-
-fn parcel() -> Parcel {
-    Parcel::new(())
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) running: Running,
     pub(crate) addr: SocketAddr,
     pub(crate) notes: mpsc::Receiver<peermesh_core::note::Note>,
+    /// Why machines could not go on.
+    pub(crate) failures: mpsc::Receiver<String>,
 }
 
 impl World {
@@ -51,15 +53,17 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let (note, notes) = mpsc::channel();
+        let (fail, failures) = mpsc::channel();
         let running = start(Plan {
             listener,
             shards,
             lanes: Lanes { writers, readers },
             note: Arc::new(move |record| note.send(record).unwrap_or_default()),
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),
+            fail: Arc::new(move |why| fail.send(why).unwrap_or_default()),
         })
         .unwrap();
-        World { running, addr, notes }
+        World { running, addr, notes, failures }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

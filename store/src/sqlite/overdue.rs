@@ -54,15 +54,14 @@ fn front_of_lane(
     while found.len() < limit
         && let Some(row) = waiting.next()?
     {
-        let at: Option<i64> = row.get(1)?;
+        let at: Option<i64> = row.get(2)?;
         if at.ok_or(BadRow("a delivery without its message"))? >= before.as_millis() {
             break;
         }
-        let mesh: Option<String> = row.get(2)?;
+        let mesh: Option<String> = row.get(3)?;
         let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
         let cursor = Cursor { mailbox, priority, position: rows::position(row.get(0)?)? };
-        let bytes = u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
-        found.push(OverdueRow { cursor, mesh, bytes });
+        found.push(OverdueRow { cursor, mesh, bytes: rows::count(row.get(1)?)? });
     }
     Ok(())
 }

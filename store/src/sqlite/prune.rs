@@ -10,10 +10,9 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::{self, BadRow, DedupeKeys};
 
-/// Messages that one call looks at without removing them, because they are too young or still waited for.
-/// Positions are handed out to shards in blocks, so an old message may stand behind a young one of another
-/// shard, though hardly behind this many.
-const KEPT_ROWS_MAX: usize = 8_192;
+/// Old messages that one call looks at without removing them, because somebody still waits for them. They are
+/// few: what nobody takes expires long before it is removed.
+const WAITING_MAX: usize = 8_192;
 
 /// Removes at most `limit` messages, ended presences and outlived proofs each, oldest first.
 pub(super) fn prune(
@@ -34,6 +33,9 @@ pub(super) fn prune(
         run(conn, sql::MESSAGE_DELETE, [message.position])?;
         run(conn, sql::SETTLED_DELETE, [message.position])?;
     }
+    if !over.is_empty() {
+        run(conn, sql::BLOCK_PRUNE, ())?;
+    }
     let presences = run(conn, sql::PRESENCE_PRUNE, (messages_before.as_millis(), limit))?;
     let proofs = run(conn, sql::PROOF_PRUNE, (proofs_before.as_millis(), limit))?;
     let rows = over.len().max(presences).max(proofs);
@@ -49,27 +51,56 @@ struct Over {
 }
 
 /// The first messages accepted before `before` that nobody waits for.
+///
+/// Within a block of positions messages are in the order of their age, so the first one that is too young
+/// ends its block, however many follow; the walk goes on with the next block, which may be another shard's
+/// and older.
 fn messages_over(conn: &Connection, before: Wall, limit: usize) -> Result<Vec<Over>, Trouble> {
-    let mut over = Vec::new();
-    let mut kept = 0;
-    let mut scan = conn.prepare_cached(sql::MESSAGE_SCAN)?;
-    let mut rows = scan.query([rows::position_column(Position::ZERO)])?;
-    while over.len() < limit
-        && kept < KEPT_ROWS_MAX
-        && let Some(row) = rows.next()?
+    let mut walk = Walk { before, limit, over: Vec::new(), waiting: 0 };
+    let mut next_block = conn.prepare_cached(sql::BLOCK_NEXT)?;
+    let mut after = rows::position_column(Position::ZERO);
+    while let Some(young) = walk.until_young(conn, after)?
+        && let Some(first) = next_block.query_row([young], |row| row.get::<_, i64>(0)).optional()?
     {
-        if row.get::<_, i64>(1)? < before.as_millis() && !is_waited_for(conn, row)? {
-            over.push(Over {
-                position: row.get(0)?,
+        after = first - 1;
+    }
+    Ok(walk.over)
+}
+
+struct Walk {
+    before: Wall,
+    limit: usize,
+    over: Vec<Over>,
+    waiting: usize,
+}
+
+impl Walk {
+    /// Collects messages after a position up to the first that is too young, and gives that one's position;
+    /// none when enough are found or there are no more.
+    fn until_young(&mut self, conn: &Connection, after: i64) -> Result<Option<i64>, Trouble> {
+        let mut scan = conn.prepare_cached(sql::MESSAGE_SCAN)?;
+        let mut rows = scan.query([after])?;
+        while self.over.len() < self.limit
+            && self.waiting < WAITING_MAX
+            && let Some(row) = rows.next()?
+        {
+            let (position, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+            if at >= self.before.as_millis() {
+                return Ok(Some(position));
+            }
+            if is_waited_for(conn, row)? {
+                self.waiting += 1;
+                continue;
+            }
+            self.over.push(Over {
+                position,
                 mesh: MeshNo(row.get(2)?),
                 sender: MailboxNo(row.get(3)?),
                 client_message_id: row.get(7)?,
             });
-        } else {
-            kept += 1;
         }
+        Ok(None)
     }
-    Ok(over)
 }
 
 fn is_waited_for(conn: &Connection, row: &Row<'_>) -> Result<bool, Trouble> {

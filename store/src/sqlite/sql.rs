@@ -59,6 +59,10 @@ statements! {
 
     STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
     STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
+    BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
+    BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
+    BLOCK_PRUNE = "DELETE FROM block WHERE first < \
+        (SELECT max(first) FROM block WHERE first <= (SELECT min(pos) FROM message))";
 
     MESH_INSERT = "INSERT INTO mesh \
         (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
@@ -143,7 +147,7 @@ statements! {
         "SELECT p.tries, ", message_columns!("m."), " FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos LIMIT ?4"
     );
-    LANE_AGES = "SELECT p.pos, m.at, g.id, octet_length(m.nonce) + octet_length(m.cipher) FROM pending p LEFT JOIN message m ON m.pos = p.pos \
+    LANE_AGES = "SELECT p.pos, p.bytes, m.at, g.id FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         LEFT JOIN mesh g ON g.n = m.mesh WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 
@@ -159,7 +163,7 @@ mod tests {
 
     /// Statements that read a whole table, and why that is right.
     const SCANS: &[&str] = &[
-        "PENDING_DEPTH", // counts all rows, once at start
+        "PENDING_DEPTH", // counts all rows, every `depth_ms`
     ];
 
     #[test]

@@ -168,6 +168,31 @@ fn f_sto_01_when_there_is_no_room_nothing_of_a_batch_is_written_and_later_all_of
 }
 
 #[test]
+fn f_acc_03_a_commit_that_was_cut_off_is_there_as_a_whole_or_not_at_all() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let log = dir.path().join("peermesh.db-wal");
+    write(&mut writer, (1..=5).map(|n| accept(n, "a", Some("text"))).collect()).unwrap();
+    let stored = fs::read(&log).unwrap().len();
+    write(&mut writer, (6..=25).map(|n| accept(n, "a", Some("text"))).collect()).unwrap();
+    let log = fs::read(&log).unwrap();
+    let file = fs::read(dir.path().join("peermesh.db")).unwrap();
+    let depth_after = |log: &[u8]| {
+        let image = memory_dir();
+        fs::write(image.path().join("peermesh.db"), &file).unwrap();
+        fs::write(image.path().join("peermesh.db-wal"), log).unwrap();
+        depth(&mut parts(image.path()).0)
+    };
+    assert_eq!((depth_after(&log[..stored]), depth_after(&log)), (5, 25));
+    for cut in (stored..log.len()).step_by(1_031) {
+        assert_eq!(depth_after(&log[..cut]), 5, "cut off at {cut} of {}", log.len());
+        let mut torn = log.clone();
+        torn[cut..].fill(0x5A);
+        assert_eq!(depth_after(&torn), 5, "torn at {cut} of {}", log.len());
+    }
+}
+
+#[test]
 fn f_acc_11_a_batch_that_fails_does_not_touch_those_it_was_merged_with() {
     let dir = TempDir::new().unwrap();
     let (mut writer, _) = parts(dir.path());
@@ -235,7 +260,7 @@ fn a_broken_invariant_is_reported_as_corruption_and_never_passed_over() {
 #[test]
 fn f_acc_13_client_ids_whose_hashes_collide_are_still_told_apart_and_found_after_others_went() {
     for seed in 0..40 {
-        let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let dir = memory_dir();
         let (mut writer, _) = parts(dir.path());
         writer.set_keys(DedupeKeys::of_few_bits(&[0; 32], 4));
         let mut model = Model::new([0; 32]);
@@ -249,21 +274,56 @@ fn f_acc_13_client_ids_whose_hashes_collide_are_still_told_apart_and_found_after
     }
 }
 
+#[test]
+fn f_sto_16_old_messages_are_found_behind_any_number_of_young_ones_of_another_shard() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let lease = || Op::LeasePositions { count: 20_000 };
+    write(&mut writer, vec![lease(), lease(), lease()]).unwrap();
+    // The first block's shard is slow: its messages are young. The second block was used up long ago.
+    let at = |position, millis| settled(accept_at(position, &format!("{position}"), "text", millis));
+    for round in 0..10 {
+        write(&mut writer, (1..=1_000).flat_map(|n| at(round * 1_000 + n, 9_000)).collect()).unwrap();
+    }
+    write(&mut writer, [at(20_001, 10), at(20_002, 10), at(20_003, 9_000), at(40_001, 20)].concat()).unwrap();
+    let before = Wall::from_millis(1_000);
+    let mut prune =
+        |limit| write_one(&mut writer, Op::Prune { messages_before: before, proofs_before: before, limit });
+    assert_eq!(prune(2), Ok(Reply::Pruned { rows: 2 }));
+    assert_eq!(prune(2), Ok(Reply::Pruned { rows: 1 }));
+    assert_eq!(prune(2), Ok(Reply::Pruned { rows: 0 }));
+}
+
+#[test]
+fn blocks_are_forgotten_with_the_last_of_their_messages() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let lease = || Op::LeasePositions { count: 10 };
+    write(&mut writer, vec![lease(), lease(), lease()]).unwrap();
+    write(&mut writer, [1, 2, 25].map(|n| settled(accept(n, &format!("{n}"), None))).concat()).unwrap();
+    let before = Wall::from_millis(20);
+    write_one(&mut writer, Op::Prune { messages_before: before, proofs_before: before, limit: 9 }).unwrap();
+    let mut blocks = writer.conn().prepare("SELECT first FROM block").unwrap();
+    let blocks: Vec<i64> = blocks.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(blocks, [21]);
+}
+
 /// Messages with few client ids, most of which end at once, and now and then the removal of some old ones.
 fn crowded(rng: &mut Rng, position: &mut u64) -> Vec<Op> {
     let mut ops = Vec::new();
     for _ in 0..8 {
         *position += 1;
-        ops.push(accept(*position, &format!("id-{}", rng.below(60)), None));
-        if rng.below(4) > 0 {
-            let (position, mailbox, priority) = (Position(*position), MailboxNo(2), Priority::Next);
-            let (at, outcome) = (Wall::from_millis(0), Outcome::Delivered);
-            ops.push(Op::Settle(Settled { position, mailbox, priority, at, outcome }));
-        }
+        let accept = accept(*position, &format!("id-{}", rng.below(60)), None);
+        ops.extend(if rng.below(4) > 0 { settled(accept) } else { vec![accept] });
     }
     let before = Wall::from_millis(i64::try_from(*position).unwrap());
     ops.push(Op::Prune { messages_before: before, proofs_before: before, limit: 5 });
     ops
+}
+
+/// A directory in memory where there is one, for tests that write much and ask nothing of the disk.
+fn memory_dir() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
 fn parts(dir: &Path) -> (Writer, trouble::Distrust) {
@@ -298,6 +358,11 @@ fn depth(driver: &mut dyn Driver) -> u64 {
 
 /// A message from the first mailbox to the second, accepted at the millisecond of its position.
 fn accept(position: u64, client_id: &str, text: Option<&str>) -> Op {
+    let client_id = format!("{client_id}{}", if text.is_some() { position } else { 0 });
+    accept_at(position, &client_id, text.unwrap_or("text"), i64::try_from(position).unwrap())
+}
+
+fn accept_at(position: u64, client_id: &str, text: &str, millis: i64) -> Op {
     let message = Message {
         position: Position(position),
         mesh: MeshNo(1),
@@ -305,12 +370,20 @@ fn accept(position: u64, client_id: &str, text: Option<&str>) -> Op {
         session: MailboxNo(1),
         target: Target::Mailbox(MailboxNo(2)),
         priority: Priority::Next,
-        at: Wall::from_millis(i64::try_from(position).unwrap()),
+        at: Wall::from_millis(millis),
         nonce: "nonce".into(),
-        ciphertext: text.unwrap_or("text").into(),
-        client_message_id: Some(format!("{client_id}{}", if text.is_some() { position } else { 0 }).into()),
+        ciphertext: text.into(),
+        client_message_id: Some(client_id.into()),
         request_fingerprint: None,
         reply_to: None,
     };
     Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]) })
+}
+
+/// An accept and the end of its delivery.
+fn settled(accept: Op) -> Vec<Op> {
+    let Op::Accept(accepted) = &accept else { panic!("{accept:?}") };
+    let (position, mailbox, priority) = (accepted.message.position, MailboxNo(2), Priority::Next);
+    let (at, outcome) = (Wall::from_millis(0), Outcome::Delivered);
+    vec![accept, Op::Settle(Settled { position, mailbox, priority, at, outcome })]
 }

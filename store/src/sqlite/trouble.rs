@@ -95,8 +95,8 @@ impl Distrust {
     /// Stops trusting the store after a failed sync.
     pub(super) fn note(&self, trouble: &Trouble) {
         if trouble.is_failed_sync() {
-            let why = "the disk did not confirm a sync, so what it holds is not known; start the broker again, \
-                       and it will recover from its log";
+            let why = "the disk did not confirm a sync, so what it holds is not known; start the broker \
+                       again, and it will recover from its log";
             self.0.get_or_init(|| why.to_owned());
         }
     }

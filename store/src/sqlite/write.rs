@@ -162,5 +162,6 @@ fn lease(conn: &Connection, count: u64) -> Result<Reply, Trouble> {
     let (first, secret) = store_row(conn)?;
     let next = first.checked_add(rows::count_column(count)).ok_or(BadRow("no positions are left"))?;
     run(conn, sql::STORE_NEXT, [next])?;
+    run(conn, sql::BLOCK_INSERT, [first])?;
     Ok(Reply::Positions { first: rows::position(first)?, count, secret })
 }

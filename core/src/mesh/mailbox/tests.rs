@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{ConnId, MeshNo};
+use crate::message_id::MessageIds;
 use crate::store::Target;
 use crate::time::Wall;
 
@@ -147,7 +148,9 @@ fn f_del_01_an_acknowledgement_counts_while_leased_and_after_the_lease() {
     let mut mailbox = Mailbox::new(MailboxNo(2));
     mailbox.add(message(1, Priority::Now), true, WINDOW);
     let item = mailbox.take(OPEN).unwrap();
-    mailbox.lend(item, SESSION, Mono::from_nanos(5));
+    let id = MessageIds::new([9; 32]).encode(Position(1));
+    mailbox.lend(item, id, SESSION, Mono::from_nanos(5));
+    assert_eq!((mailbox.lent_as(&id), mailbox.lent_as(&id[..31])), (Some(Position(1)), None));
     let lapsed = mailbox.lapsed(Mono::from_nanos(5));
     mailbox.put_back(lapsed.into_iter().next().unwrap().item);
     assert!(mailbox.take_leased(SESSION, |_| true).is_none());
@@ -164,4 +167,36 @@ fn a_closed_lane_holds_its_messages_and_the_others_go_on() {
     assert_eq!(mailbox.take(urgent).map(|item| item.position().0), Some(2));
     assert!(mailbox.take(urgent).is_none());
     assert_eq!(taken(&mut mailbox), [1]);
+}
+
+#[test]
+fn a_page_that_was_read_before_a_row_went_does_not_bring_it_back() {
+    let mut mailbox = Mailbox::new(MailboxNo(2));
+    mailbox.expect(Priority::Next, 3);
+    assert!(mailbox.begin_end(Position(2)));
+    assert_eq!(mailbox.page_wanted(OPEN, WINDOW), Some((Priority::Next, Position(0), 4)));
+    // The store read the page, then the row went, then the page came.
+    mailbox.ended(Position(2));
+    mailbox.fill(Priority::Next, Position(0), rows(1..=3), true, WINDOW);
+    assert_eq!(taken(&mut mailbox), [1, 3]);
+    assert_eq!(mailbox.queued, 2);
+    assert!(mailbox.gone.is_empty(), "what is gone is remembered only while a page is on its way");
+}
+
+#[test]
+fn a_mailbox_is_void_only_when_nothing_is_in_it_or_on_its_way() {
+    let mut mailbox = Mailbox::new(MailboxNo(2));
+    assert!(mailbox.is_void());
+    // Reserved for a commit, in a lane, leased, ending, gone.
+    mailbox.queued += 1;
+    assert!(!mailbox.is_void());
+    mailbox.add(message(1, Priority::Next), true, WINDOW);
+    let item = mailbox.take(OPEN).unwrap();
+    let id = MessageIds::new([9; 32]).encode(Position(1));
+    mailbox.lend(item, id, SESSION, Mono::from_nanos(5));
+    assert!(!mailbox.is_void());
+    assert!(mailbox.take_out(Position(1)).is_some() && mailbox.begin_end(Position(1)));
+    assert!(!mailbox.is_void());
+    mailbox.ended(Position(1));
+    assert!(mailbox.is_void());
 }

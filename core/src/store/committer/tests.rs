@@ -1,3 +1,5 @@
+//! The committer under virtual time.
+
 use super::*;
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::store::{Accept, Message, Priority, Target};

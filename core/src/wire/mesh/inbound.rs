@@ -82,14 +82,16 @@ pub(crate) struct ClientAck<'a> {
     pub broker_message_id: Option<Str<'a>>,
 }
 
-/// `hello` (2.1). Kept whole, because judging it outlives the bytes it came in.
+/// `hello` (2.1). Kept whole, because judging it outlives the bytes it came in. A key, an attestation or its
+/// time of another type is read as one that is wrong, for the contract has a word of its own for each.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Hello {
     pub mesh_id: String,
     pub member_id: String,
+    #[serde(default, deserialize_with = "text_of_any")]
     pub pubkey: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_none")]
     pub session_pubkey: Option<String>,
     pub timestamp: i64,
     pub signature: String,
@@ -104,9 +106,11 @@ pub(crate) struct SessionHello {
     pub mesh_id: String,
     #[serde(default)]
     pub parent_member_id: Option<String>,
+    #[serde(default, deserialize_with = "text_of_any")]
     pub parent_member_pubkey: String,
+    #[serde(default, deserialize_with = "text_of_any")]
     pub session_pubkey: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "attestation")]
     pub parent_attestation: Option<Attestation>,
     pub timestamp: i64,
     pub signature: String,
@@ -118,10 +122,39 @@ pub(crate) struct SessionHello {
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Attestation {
+    #[serde(default, deserialize_with = "text_of_any")]
     pub session_pubkey: String,
+    #[serde(default, deserialize_with = "text_of_any")]
     pub parent_member_pubkey: String,
-    pub expires_at: i64,
+    /// Unix milliseconds; none when it was no whole number.
+    #[serde(default, deserialize_with = "whole_or_none")]
+    pub expires_at: Option<i64>,
+    #[serde(default, deserialize_with = "text_of_any")]
     pub signature: String,
+}
+
+/// A text, or the JSON of something else, which then has the wrong form.
+fn text_of_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
+}
+
+fn whole_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_i64())
+}
+
+fn attestation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Attestation>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
 /// What both hellos say of the peer.
@@ -231,8 +264,12 @@ pub(crate) struct MessageStatus {
 
 /// A message of a peer that has said hello.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every message is a send, and each is passed on by reference"
+)]
 pub(crate) enum Inbound<'a> {
-    Send(Box<Send<'a>>),
+    Send(Send<'a>),
     ClientAck(ClientAck<'a>),
     SetStatus(SetStatus),
     SetSummary(SetSummary),
@@ -277,15 +314,15 @@ pub(crate) fn kind_of(text: &str) -> Result<(String, Named<'_>), Malformed> {
 
 /// Reads one message. The text has passed the JSON bounds before.
 pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, Malformed> {
-    // Sends are nearly all of the traffic, so they are tried first, in one pass.
-    if let Ok(send) = serde_json::from_str::<Send<'_>>(text)
-        && &*send.kind == "send"
-    {
-        return Ok(Inbound::Send(Box::new(send)));
-    }
-    let (kind, _) = kind_of(text)?;
-    Ok(match kind.as_str() {
-        "send" => Inbound::Send(Box::new(serde_json::from_str(text)?)),
+    // Sends are nearly all of the traffic, so the first pass reads one. What it finds to be something else it
+    // has at least told the type of, unless a field has the name but not the type of a send's.
+    let kind = match serde_json::from_str::<Send<'_>>(text) {
+        Ok(send) if &*send.kind == "send" => return Ok(Inbound::Send(send)),
+        Ok(Send { kind: Str(kind), .. }) if !kind.is_empty() => kind,
+        Ok(_) | Err(_) => Cow::Owned(kind_of(text)?.0),
+    };
+    Ok(match &*kind {
+        "send" => Inbound::Send(serde_json::from_str(text)?),
         "client_ack" => Inbound::ClientAck(serde_json::from_str(text)?),
         "set_status" => Inbound::SetStatus(serde_json::from_str(text)?),
         "set_summary" => Inbound::SetSummary(serde_json::from_str(text)?),
@@ -297,7 +334,7 @@ pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, Malformed> {
         "list_peers" => Inbound::ListPeers(serde_json::from_str(text)?),
         "message_status" => Inbound::MessageStatus(serde_json::from_str(text)?),
         "hello" | "session_hello" => Inbound::Hello,
-        _ => Inbound::Other(kind),
+        _ => Inbound::Other(kind.into_owned()),
     })
 }
 
@@ -326,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_send_is_read_without_copying() {
-        let text = r#"{"type":"send","id":"1","targetSpec":"*","priority":"now","nonce":"bg==","ciphertext":"YQ==","x":[1]}"#;
+        let text = r#"{"type":"send","id":"1","targetSpec":"*","nonce":"","ciphertext":"YQ==","x":[1]}"#;
         let Ok(Inbound::Send(send)) = decode(text) else { panic!("a send") };
         assert!(matches!(send.ciphertext, Some(Str(Cow::Borrowed("YQ==")))));
         assert_eq!(send.client_message_id, None);
@@ -342,12 +379,17 @@ mod tests {
 
     #[test]
     fn a_type_that_is_not_known_is_told_apart_from_nonsense() {
-        assert_eq!(decode(r#"{"type":"get_file","id":3}"#), Ok(Inbound::Other("get_file".to_owned())));
+        let other = Ok(Inbound::Other("get_file".to_owned()));
+        assert_eq!(decode(r#"{"type":"get_file","id":"3"}"#), other);
+        assert_eq!(decode(r#"{"type":"get_file","id":3}"#), other);
+        assert_eq!(decode(r#"{"type":""}"#), Ok(Inbound::Other(String::new())));
+        assert!(decode("{}").is_err() && decode(r#"{"type":7}"#).is_err());
     }
 
     #[test]
     fn a_hello_is_read_with_and_without_its_optional_fields() {
-        let text = r#"{"type":"hello","meshId":"m","memberId":"a","pubkey":"k","sessionId":"s","pid":1,"cwd":"/","timestamp":5,"signature":"g"}"#;
+        let text = r#"{"type":"hello","meshId":"m","memberId":"a","pubkey":"k","sessionId":"s","pid":1,
+            "cwd":"/","timestamp":5,"signature":"g"}"#;
         let hello: Hello = serde_json::from_str(text).unwrap();
         assert_eq!((hello.timestamp, hello.named.pid, hello.named.groups), (5, 1, None));
         assert!(serde_json::from_str::<Hello>(&text.replace("\"pid\":1,", "")).is_err());

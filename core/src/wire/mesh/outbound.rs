@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::inbound::Stats;
 use crate::store::{Group, Profile, SavedStats};
+use crate::wire::plain::plain_run;
 
 /// Messages that can be written as one JSON text.
 pub(crate) trait Encode: Serialize {
@@ -18,7 +19,70 @@ macro_rules! encodes {
     ($($name:ident),+) => { $(impl Encode for $name<'_> {})+ };
 }
 
-encodes!(ErrorFrame, HelloAck, Ack, Push, SystemPush, PeersList, MessageStatusResult);
+encodes!(ErrorFrame, HelloAck, SystemPush, PeersList, MessageStatusResult);
+
+/// A field's label as it stands between two fields.
+macro_rules! label {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// Every message is an ack and a push, so these two are written by hand: the same bytes as their derives
+/// write, without a look at every single one of them.
+impl Encode for Ack<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"type":"ack""#);
+        put_text(out, label!("id"), Some(self.id));
+        put_text(out, label!("messageId"), Some(self.message_id));
+        put(out, label!("queued"), Some(&self.queued));
+        put_text(out, label!("error"), self.error);
+        put_text(out, label!("_reqId"), self.request);
+        put(out, label!("recipients"), self.recipients.as_ref());
+        put(out, label!("online"), self.online.as_ref());
+        out.push(b'}');
+    }
+}
+
+impl Encode for Push<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"type":"push""#);
+        put_text(out, label!("messageId"), Some(self.message_id));
+        put_text(out, label!("meshId"), Some(self.mesh_id));
+        put_text(out, label!("senderPubkey"), Some(self.sender_pubkey));
+        put_text(out, label!("senderMemberPubkey"), self.sender_member_pubkey);
+        put_text(out, label!("senderMemberId"), Some(self.sender_member_id));
+        put_text(out, label!("senderName"), Some(self.sender_name));
+        put_text(out, label!("priority"), Some(self.priority));
+        put_text(out, label!("nonce"), Some(self.nonce));
+        put_text(out, label!("ciphertext"), Some(self.ciphertext));
+        put_text(out, label!("createdAt"), Some(self.created_at));
+        put_text(out, label!("client_message_id"), self.client_message_id);
+        put_text(out, label!("request_fingerprint"), self.request_fingerprint);
+        put_text(out, label!("replyToId"), self.reply_to_id);
+        out.push(b'}');
+    }
+}
+
+/// Writes a field, if it is there.
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, label: &str, value: Option<&T>) {
+    let Some(value) = value else { return };
+    out.extend_from_slice(label.as_bytes());
+    // Writing into memory cannot fail, and what is put here can be written.
+    serde_json::to_writer(out, value).expect("a field of ours is JSON");
+}
+
+/// Writes a text, if it is there. Nearly none of them needs an escape.
+fn put_text(out: &mut Vec<u8>, label: &str, text: Option<&str>) {
+    match text {
+        Some(plain) if plain_run(plain.as_bytes()) == plain.len() => {
+            for part in [label, "\"", plain, "\""] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
+        _ => put(out, label, text),
+    }
+}
 
 fn is_false(value: &bool) -> bool {
     !*value
@@ -178,6 +242,42 @@ pub(crate) struct PeerRow<'a> {
     /// Additive, only in answers to `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+    /// Additive: the list would have been too long with all that this peer says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipped: Option<bool>,
+}
+
+impl PeerRow<'_> {
+    /// More bytes than this the row cannot have as JSON.
+    pub(crate) fn bytes_at_most(&self) -> usize {
+        // Labels, keys, times and numbers; and six bytes for every byte of text that has to be escaped.
+        const FRAME_BYTES: usize = 1_024;
+        const ESCAPED_BYTES: usize = 6;
+        let group = |group: &Group| group.name.len() + group.role.as_deref().map_or(0, str::len) + 8;
+        let groups: usize = self.groups.unwrap_or_default().iter().map(group).sum();
+        let texts = [
+            Some(self.display_name),
+            self.summary.flatten(),
+            self.session_id,
+            self.cwd,
+            self.hostname,
+            self.peer_type,
+            self.channel,
+            self.model,
+        ];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        let profile = self.profile.map_or(0, Profile::text_bytes);
+        FRAME_BYTES + ESCAPED_BYTES * (texts + groups + profile)
+    }
+
+    /// Leaves out what its peer wrote at length.
+    pub(crate) fn clip(&mut self) {
+        self.summary = self.summary.map(|_| None);
+        self.groups = self.groups.map(|_| [].as_slice());
+        self.cwd = self.cwd.map(|_| "");
+        (self.hostname, self.model, self.stats, self.profile) = (None, None, None, None);
+        self.clipped = Some(true);
+    }
 }
 
 /// `message_status_result` (3.10).
@@ -220,6 +320,46 @@ mod tests {
         }
         .encode(&mut out);
         assert_eq!(out, br#"{"type":"ack","id":"7","messageId":"","queued":false,"error":"invalid: x"}"#);
+    }
+
+    fn written(message: &impl Encode) -> String {
+        let mut out = Vec::new();
+        message.encode(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_derives_write() {
+        for text in ["", "plain", "with \"quotes\" and \\", "\u{0}\u{1f}\u{7f}\n", "ü € 😀 \u{2028}"] {
+            for some in [None, Some(text)] {
+                let ack = Ack {
+                    id: text,
+                    message_id: text,
+                    queued: some.is_some(),
+                    error: some,
+                    request: some,
+                    recipients: some.map(str::len),
+                    online: some.map(|_| usize::MAX),
+                };
+                assert_eq!(written(&ack), serde_json::to_string(&ack).unwrap());
+                let push = Push {
+                    message_id: text,
+                    mesh_id: text,
+                    sender_pubkey: text,
+                    sender_member_pubkey: some,
+                    sender_member_id: text,
+                    sender_name: text,
+                    priority: text,
+                    nonce: text,
+                    ciphertext: text,
+                    created_at: text,
+                    client_message_id: some,
+                    request_fingerprint: some,
+                    reply_to_id: some,
+                };
+                assert_eq!(written(&push), serde_json::to_string(&push).unwrap());
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! A whole broker on loopback: pairs of peers in a closed loop, and a crowd of idle ones.
+//!
+//! Every pair keeps `window` messages on their way: a sender sends the next one when the recipient has
+//! received one. A message is a `send`, its commit, its `ack`, its `push`, the `client_ack` and that one's
+//! commit. Everything is bounded in time and ends by itself.
+
+mod crowd;
+mod server;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::http::{SetUpError, found_mesh};
+use crate::peer::{Identity, Letters, Said, acknowledge};
+
+use self::crowd::{Crowd, Heard};
+use self::server::{Server, Usage};
+
+pub use self::server::Cpu;
+
+/// Members of one mesh: what a mesh takes by default.
+const MESH_MEMBERS: u64 = 100;
+/// From the last send to the last delivery.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// Between the last connection and the look at the memory: what setting up needed for a moment is free again.
+const SETTLE: Duration = Duration::from_millis(1_500);
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The program.
+    pub program: PathBuf,
+    /// Where its data goes: the disk that is measured.
+    pub dir: PathBuf,
+    /// Pairs of a sender and a recipient.
+    pub pairs: u64,
+    /// Messages of a pair on their way.
+    pub window: u64,
+    /// Peers that only stay connected.
+    pub idle: u64,
+    /// How long is measured, after a warm-up of a third of it.
+    pub time: Duration,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum LoopbackError {
+    /// A stream or the process failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The meshes could not be made.
+    #[error(transparent)]
+    SetUp(#[from] SetUpError<io::Error>),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Messages received in the measured time.
+    pub messages: u64,
+    /// The measured time.
+    pub elapsed: Duration,
+    /// Time the broker spent on a processor meanwhile.
+    pub cpu: Cpu,
+    /// Its commits meanwhile.
+    pub commits: u64,
+    /// Bytes it handed to the disk meanwhile.
+    pub disk_bytes: u64,
+    /// Times its threads went to sleep meanwhile.
+    pub switches: u64,
+    /// From send to push, sorted, in microseconds.
+    pub waits_us: Vec<u32>,
+    /// Accepted and not received when the run ended, over the whole run.
+    pub lost: u64,
+    /// Received twice, over the whole run.
+    pub doubled: u64,
+    /// Refused sends, over the whole run.
+    pub refused: u64,
+    /// Resident memory after the start, with everybody connected, and at the end of the load.
+    pub rss_bytes: [u64; 3],
+    /// Connected peers.
+    pub connections: u64,
+    /// How long all hellos together took.
+    pub greeting: Duration,
+}
+
+impl Outcome {
+    /// A wait that this many of a thousand do not exceed.
+    pub fn wait_us(&self, of_thousand: usize) -> u32 {
+        let at = self.waits_us.len() * of_thousand / 1_000;
+        self.waits_us.get(at.min(self.waits_us.len().saturating_sub(1))).copied().unwrap_or(0)
+    }
+}
+
+/// Starts a broker, connects everybody, measures, ends it.
+///
+/// # Errors
+/// [`LoopbackError`].
+pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
+    let mut server = Server::start(&plan.program, &plan.dir)?;
+    let people = populate(&mut server, plan.pairs * 2 + plan.idle)?;
+    let mut outcome = Outcome { connections: plan.pairs * 2 + plan.idle, ..Outcome::default() };
+    std::thread::sleep(SETTLE);
+    outcome.rss_bytes[0] = server.usage()?.rss_bytes;
+    let mut crowd = Crowd::new()?;
+    let greeting = Instant::now();
+    crowd.join(server.addr, &people)?;
+    outcome.greeting = greeting.elapsed();
+    listen(&mut crowd, SETTLE)?;
+    outcome.rss_bytes[1] = server.usage()?.rss_bytes;
+    if plan.pairs > 0 {
+        Load::new(plan, &people).run(&mut server, &mut crowd, plan.time, &mut outcome)?;
+    }
+    outcome.rss_bytes[2] = server.usage()?.rss_bytes;
+    Ok(outcome)
+}
+
+/// Meshes of equal size for everybody. Pairs stand beside each other, so each is within one mesh.
+fn populate(server: &mut Server, count: u64) -> Result<Vec<Identity>, LoopbackError> {
+    let mut people = Vec::new();
+    for first in (0..count).step_by(usize::try_from(MESH_MEMBERS).unwrap_or(1)) {
+        let members = MESH_MEMBERS.min(count - first);
+        people.extend(found_mesh(server, &format!("bench-{first}"), first, members)?);
+    }
+    Ok(people)
+}
+
+/// Lets everybody hear what comes for a while: who joined, and pings.
+fn listen(crowd: &mut Crowd, time: Duration) -> io::Result<()> {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        crowd.turn(Duration::from_millis(50), |_, _| ())?;
+    }
+    Ok(())
+}
+
+/// All pairs. Senders have even places, and the recipient of each stands behind it.
+struct Load {
+    window: u64,
+    pairs: Vec<Pair>,
+    received: u64,
+    accepted: u64,
+    refused: u64,
+    doubled: u64,
+    waits_us: Vec<u32>,
+}
+
+struct Pair {
+    letters: Letters,
+    /// When each letter was sent, by number; none once it was received.
+    sent: Vec<Option<Instant>>,
+    count: u64,
+    received: u64,
+}
+
+impl Load {
+    fn new(plan: &Plan, people: &[Identity]) -> Load {
+        let pair = |place: u64, two: &[Identity]| Pair {
+            letters: Letters::new(place, &two[1].address),
+            sent: Vec::new(),
+            count: 0,
+            received: 0,
+        };
+        let pairs =
+            (0..plan.pairs).zip(people.chunks_exact(2)).map(|(place, two)| pair(place, two)).collect();
+        Load {
+            window: plan.window,
+            pairs,
+            received: 0,
+            accepted: 0,
+            refused: 0,
+            doubled: 0,
+            waits_us: Vec::new(),
+        }
+    }
+
+    fn run(
+        mut self,
+        server: &mut Server,
+        crowd: &mut Crowd,
+        time: Duration,
+        outcome: &mut Outcome,
+    ) -> io::Result<()> {
+        self.carry(crowd, time / 3)?;
+        let mark = Mark::take(server)?;
+        let (received, began) = (self.received, Instant::now());
+        self.waits_us.clear();
+        self.carry(crowd, time)?;
+        outcome.elapsed = began.elapsed();
+        outcome.messages = self.received - received;
+        let end = Mark::take(server)?;
+        outcome.cpu = end.usage.cpu.since(mark.usage.cpu);
+        outcome.commits = end.commits - mark.commits;
+        outcome.disk_bytes = end.usage.disk_bytes - mark.usage.disk_bytes;
+        outcome.switches = end.usage.switches.saturating_sub(mark.usage.switches);
+        outcome.waits_us = std::mem::take(&mut self.waits_us);
+        outcome.waits_us.sort_unstable();
+        self.window = 0;
+        let until = Instant::now() + DRAIN_PATIENCE;
+        while self.received < self.sent() - self.refused && Instant::now() < until {
+            self.carry(crowd, Duration::from_millis(20))?;
+        }
+        outcome.lost = self.sent() - self.refused - self.received;
+        (outcome.doubled, outcome.refused) = (self.doubled, self.refused);
+        Ok(())
+    }
+
+    /// Keeps every pair's window full for a time.
+    fn carry(&mut self, crowd: &mut Crowd, time: Duration) -> io::Result<()> {
+        let until = Instant::now() + time;
+        let (mut text, mut acks) = (String::new(), Vec::new());
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return Ok(());
+            }
+            for (place, pair) in self.pairs.iter_mut().enumerate() {
+                while pair.count - pair.received < self.window {
+                    pair.letters.next(&mut text);
+                    pair.sent.push(Some(now));
+                    pair.count += 1;
+                    crowd.say(place * 2, &text);
+                }
+            }
+            crowd.turn((until - now).min(Duration::from_millis(50)), |place, heard| {
+                if let Heard::Said(said) = heard {
+                    self.hear(place, said, &mut acks);
+                }
+            })?;
+            for (place, ack) in acks.drain(..) {
+                crowd.say(place, &ack);
+            }
+        }
+    }
+
+    fn hear(&mut self, place: usize, said: Said<'_>, acks: &mut Vec<(usize, String)>) {
+        let Some(pair) = self.pairs.get_mut(place / 2) else { return };
+        match said {
+            Said::Push { message_id, client_id, number } => {
+                let mut ack = String::new();
+                acknowledge(&mut ack, message_id, client_id);
+                acks.push((place, ack));
+                match usize::try_from(number)
+                    .ok()
+                    .and_then(|number| pair.sent.get_mut(number))
+                    .map(Option::take)
+                {
+                    Some(Some(sent)) => {
+                        pair.received += 1;
+                        self.received += 1;
+                        self.waits_us.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
+                    }
+                    Some(None) | None => self.doubled += 1,
+                }
+            }
+            Said::Accepted => self.accepted += 1,
+            Said::Refused => {
+                // Its place in the window is free again; which letter it was does not matter.
+                self.refused += 1;
+                pair.received += 1;
+            }
+            Said::Welcome | Said::Other => {}
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        self.pairs.iter().map(|pair| pair.count).sum()
+    }
+}
+
+/// The broker's counters at one moment.
+struct Mark {
+    usage: Usage,
+    commits: u64,
+}
+
+impl Mark {
+    fn take(server: &mut Server) -> io::Result<Mark> {
+        let commits = server.metric("peermesh_commits_total")?;
+        Ok(Mark { usage: server.usage()?, commits })
+    }
+}

@@ -1,0 +1,259 @@
+//! The bench's command line: one subcommand for each idea.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use peermesh_bench::commit::{Ledger, Lives};
+use peermesh_bench::loopback::{self, Outcome, Plan};
+use peermesh_bench::meter::Meter;
+use peermesh_bench::table::{Table, per};
+use peermesh_bench::{accept, codec};
+
+/// Counts what a message costs, and measures what a broker carries.
+#[derive(Debug, Parser)]
+#[command(name = "peermesh-bench", disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Reads, judges and writes frames, for a tool that counts instructions
+    Codec {
+        /// How many frames
+        #[arg(long, default_value_t = 1_000)]
+        frames: u64,
+    },
+    /// Carries messages through a broker in memory, for a tool that counts instructions
+    Accept {
+        /// How many messages
+        #[arg(long, default_value_t = 1_000)]
+        messages: u64,
+        /// Messages in one chunk and one commit, at most 32
+        #[arg(long, default_value_t = 1)]
+        window: u64,
+    },
+    /// Sends what is refused for its form, for a tool that counts instructions
+    Refuse {
+        /// How many sends
+        #[arg(long, default_value_t = 1_000)]
+        messages: u64,
+    },
+    /// Accepts and settles in the embedded store, in commits of several sizes, beside a plain file
+    Commit {
+        /// Settled messages in the file before the measuring begins
+        #[arg(long, default_value_t = 0)]
+        rows: u64,
+        /// Messages of one commit
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64,256,1024")]
+        batches: Vec<u64>,
+        /// Seconds for each size, and at most as many for the plain file
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Starts the broker and measures it over loopback
+    Loopback {
+        /// Pairs of a sender and a recipient
+        #[arg(long, default_value_t = 10)]
+        pairs: u64,
+        /// Messages of each pair on their way; a broker reads at most 64 unanswered sends of one peer
+        #[arg(long, default_value_t = 16)]
+        window: u64,
+        /// Peers that only stay connected
+        #[arg(long, default_value_t = 0)]
+        idle: u64,
+        /// Seconds that are measured, after a third of that as warm-up
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// How often all of it is done; the table shows every run
+        #[arg(long, default_value_t = 1)]
+        runs: u32,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Where files go: on the disk that is to be measured [default: the directory of this program]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn dir(self) -> std::io::Result<PathBuf> {
+        match self.dir {
+            Some(dir) => Ok(dir),
+            None => beside("."),
+        }
+    }
+}
+
+/// A file beside this program.
+fn beside(name: &str) -> std::io::Result<PathBuf> {
+    let mut path = std::env::current_exe()?;
+    path.set_file_name(name);
+    Ok(path)
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().bench) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when standard error is gone too.
+            let _ =
+                std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("peermesh-bench: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
+    match bench {
+        Bench::Codec { frames } => {
+            codec::frames(Meter::marking(), frames);
+        }
+        Bench::Accept { messages, window } => {
+            accept::exchange(Meter::marking(), messages, window);
+        }
+        Bench::Refuse { messages } => {
+            accept::refuse(Meter::marking(), messages);
+        }
+        Bench::Commit { rows, batches, seconds, place } => {
+            commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
+        }
+        Bench::Loopback { pairs, window, idle, seconds, runs, program, place } => {
+            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
+            let time = Duration::from_secs_f64(seconds);
+            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time }, runs)?;
+        }
+    }
+    Ok(())
+}
+
+fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<(), Box<dyn Error>> {
+    let dir = place.dir()?;
+    let mut table = Table::new(&[
+        "batch",
+        "messages",
+        "CPU us/msg",
+        "msg/s",
+        "commits/s",
+        "WAL B/msg",
+        "written B/msg",
+        "raw CPU us/msg",
+        "raw msg/s",
+    ]);
+    let mut ledger = Ledger::open(&dir)?;
+    ledger.fill(rows)?;
+    let mut runs = Vec::new();
+    for &batch in batches {
+        let lives = ledger.live(batch, time)?;
+        let Lives { messages, commits, cpu, elapsed, written_bytes, raw, .. } = lives;
+        table.row([
+            batch.to_string(),
+            messages.to_string(),
+            micros_per(cpu, messages),
+            rate(messages, elapsed),
+            rate(commits, elapsed),
+            per(lives.wal_bytes(), messages, 0),
+            per(written_bytes, messages, 0),
+            micros_per(raw.cpu, messages),
+            rate(messages, raw.elapsed),
+        ]);
+        runs.push(lives);
+    }
+    table.print()?;
+    show_tables(ledger, &runs)?;
+    Ok(())
+}
+
+/// Where the pages of the log belong: what each table costs a message, by the size of the commit.
+fn show_tables(ledger: Ledger, runs: &[Lives]) -> Result<(), Box<dyn Error>> {
+    let mut head = vec!["table".to_owned(), "rows".to_owned(), "file B/msg".to_owned()];
+    head.extend(runs.iter().map(|lives| format!("WAL pages/msg at {}", lives.batch)));
+    let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
+    let stored = ledger.stored();
+    for size in ledger.tables()?.into_iter().filter(|size| size.rows > 0).take(4) {
+        let mut row = vec![size.name, size.rows.to_string(), per(size.pages.len() as u64 * 4_096, stored, 1)];
+        row.extend(runs.iter().map(|lives| {
+            let written = size.pages.iter().filter_map(|page| lives.pages.get(page)).sum();
+            per(written, lives.messages, 3)
+        }));
+        table.row(row);
+    }
+    table.print()?;
+    Ok(())
+}
+
+fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
+    let mut load = Table::new(&[
+        "pairs x window",
+        "messages/s",
+        "msg/commit",
+        "CPU us/msg",
+        "shard",
+        "store",
+        "kernel",
+        "CPU %",
+        "p50 us",
+        "p99 us",
+        "disk B/msg",
+        "switches/msg",
+        "lost",
+        "doubled",
+        "refused",
+        "RSS MiB",
+    ]);
+    let mut rest = Table::new(&["connections", "RSS before MiB", "RSS KiB each", "hellos/s"]);
+    for _ in 0..runs {
+        let run = loopback::run(plan)?;
+        let Outcome { messages, elapsed, cpu, commits, rss_bytes, connections, .. } = run;
+        load.row([
+            format!("{} x {}", plan.pairs, plan.window),
+            rate(messages, elapsed),
+            per(messages, commits, 1),
+            micros_per(cpu.whole, messages),
+            micros_per(cpu.shards, messages),
+            micros_per(cpu.store, messages),
+            micros_per(cpu.kernel, messages),
+            format!("{:.0}", 100.0 * cpu.whole.as_secs_f64() / elapsed.as_secs_f64().max(0.001)),
+            run.wait_us(500).to_string(),
+            run.wait_us(990).to_string(),
+            per(run.disk_bytes, messages, 0),
+            per(run.switches, messages, 2),
+            run.lost.to_string(),
+            run.doubled.to_string(),
+            run.refused.to_string(),
+            per(rss_bytes[2], 1 << 20, 1),
+        ]);
+        rest.row([
+            connections.to_string(),
+            per(rss_bytes[0], 1 << 20, 1),
+            per(rss_bytes[1].saturating_sub(rss_bytes[0]), connections << 10, 2),
+            rate(connections, run.greeting),
+        ]);
+    }
+    if plan.pairs > 0 {
+        load.print()?;
+    }
+    rest.print()?;
+    Ok(())
+}
+
+fn micros_per(time: Duration, count: u64) -> String {
+    per(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), count.saturating_mul(1_000), 2)
+}
+
+fn rate(count: u64, time: Duration) -> String {
+    per(count.saturating_mul(1_000_000), u64::try_from(time.as_micros()).unwrap_or(u64::MAX), 0)
+}
