@@ -1,4 +1,4 @@
-//! What frames and messages allocate, step by step: `cargo bench -p peermesh-bench`.
+//! What frames and messages allocate, step by step: `cargo bench -p peermesh-bench --bench allocations`.
 
 use peermesh_bench::accept::{self, Exchange};
 use peermesh_bench::codec;
