@@ -52,7 +52,7 @@ impl Identity {
         let signature = hex(&self.key.sign(signed.as_bytes()).to_bytes());
         let [who, place_said, signed_by] = [
             format!(r#""meshId":"{mesh_id}","memberId":"{member_id}","pubkey":"{address}""#),
-            format!(r#""sessionId":"daemon-{place}","pid":{place},"cwd":"/work/{place}","hostname":"bench""#),
+            format!(r#""sessionId":"daemon-{place}","pid":{place},"cwd":"/src/{place}","hostname":"bench""#),
             format!(r#""timestamp":{timestamp},"signature":"{signature}""#),
         ];
         format!(r#"{{"type":"hello","protocolVersion":1,{who},"displayName":"peer-{place}",{place_said},"#)

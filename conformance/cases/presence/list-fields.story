@@ -12,7 +12,7 @@ bob sees peers_list {_reqId: r1, peers: [
    sessionId: daemon-ann, connectedAt: ~"Z", cwd: /home/ann, peerRole: control-plane, hostname: ann-host,
   peerType: ai,
    channel: claudemesh-daemon, model: m1, visible: true, !stats, !profile, !online},
-  {pubkey: $ann.s1.key, memberPubkey: $ann.key, displayName: ann-s1, sessionId: ann-s1, cwd: /work/ann/s1,
+  {pubkey: $ann.s1.key, memberPubkey: $ann.key, displayName: ann-s1, sessionId: ann-s1, cwd: /src/ann/s1,
    peerRole: session, peerType: human, channel: claudemesh-session, !hostname, !model},
   {pubkey: $bob.key, displayName: bob, stats: {messagesIn: 1, toolCalls: 2.5, !errors}}]}
 dora connects

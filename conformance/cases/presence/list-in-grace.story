@@ -14,7 +14,7 @@ wait 700ms
 bob sends {"type":"list_peers"}
 bob sees peers_list {peers: [{displayName: bob}, {displayName: ann, cwd: /home/ann, visible: true, peerRole:
   control-plane},
-  {displayName: ann-s2, cwd: /work/ann/s2, visible: true, peerRole: session}]}
+  {displayName: ann-s2, cwd: /src/ann/s2, visible: true, peerRole: session}]}
 ann sends {"type":"list_peers"}
 ann sees peers_list {peers: [{displayName: bob}, {displayName: ann}, {displayName: ann-s1, visible: false},
   {displayName: ann-s2}]}

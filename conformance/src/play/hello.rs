@@ -117,7 +117,7 @@ fn session(peer: &Peer, names: &Names, stamp: i64) -> Value {
         "displayName": format!("{name}-{session}"),
         "sessionId": format!("{name}-{session}"),
         "pid": 2,
-        "cwd": format!("/work/{name}/{session}"),
+        "cwd": format!("/src/{name}/{session}"),
         "hostname": format!("{name}-host"),
         "peerType": "ai",
         "channel": "claudemesh-session",
