@@ -151,3 +151,19 @@ fn a_wrong_token_is_refused() {
     let ran = town::Ran::from(command.env("PEERMESH_ADMIN_TOKEN", "wrong").output().unwrap());
     assert!(ran.code == 3 && ran.err.contains("token"), "{ran:?}");
 }
+
+/// Defect 33 of brokers before: owner and root keys in clear in the database.
+#[test]
+fn f_sec_01_the_keys_of_a_mesh_are_of_no_use_without_the_key_file_they_were_sealed_under() {
+    let town = Town::new();
+    let mut broker = town.serve();
+    town.json(&["mesh", "create", "demo"]);
+    town.json(&["invite", "demo"]);
+    broker.signal(Signal::TERM);
+    broker.ends(PATIENCE);
+    let other = town.dir().join("other-key");
+    std::fs::write(&other, [7; 32]).unwrap();
+    let _broker = town.serve_with(&[("PEERMESH_KEY_FILE", other.to_str().unwrap())]);
+    let refused = town.run(&["invite", "demo"]);
+    assert!(refused.code != 0 && refused.err.contains("key file"), "{refused:?}");
+}
