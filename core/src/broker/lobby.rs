@@ -99,14 +99,14 @@ impl Broker {
     pub(super) fn hello_timeout(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| match client.bound {
             Bound::Peer(_) | Bound::Closing => {}
-            Bound::Answering | Bound::Moving(_) => {
-                let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
-                broker.respond(now, id, client, late, todo);
-            }
             // The hello came in time; what it waits for is on our side.
-            Bound::Joining(_) => {
+            Bound::Joining(_) | Bound::Moving(_) if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedStore);
                 broker.end(now, id, client, Fault::Overloaded, todo);
+            }
+            Bound::Joining(_) | Bound::Answering | Bound::Moving(_) => {
+                let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+                broker.respond(now, id, client, late, todo);
             }
             Bound::Lobby if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
