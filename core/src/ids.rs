@@ -55,6 +55,8 @@ text_ids! {
     PresenceId,
     /// An invite row.
     InviteId,
+    /// A hook that waits for its presence.
+    HookId,
 }
 
 macro_rules! number_ids {
@@ -84,6 +86,8 @@ number_ids! {
     MailboxNo(i64),
     /// A message's place in the one order of a store. Grows; may have gaps.
     Position(u64),
+    /// Which ownership of a mesh: grows with every change of owner.
+    Epoch(u64),
 }
 
 impl Position {

@@ -3,32 +3,8 @@
 //! *Decides* what a word from a source changes. A different status always takes effect; rank and freshness
 //! only guard who it is attributed to. Nobody but the peer itself ends `dnd`.
 
+use crate::store::Status;
 use crate::time::Mono;
-
-/// What a peer is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Status {
-    /// Takes everything.
-    Idle,
-    /// Takes only what is urgent.
-    Working,
-    /// Takes only what is urgent, and says so itself.
-    Dnd,
-}
-
-impl Status {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Status::Idle => "idle",
-            Status::Working => "working",
-            Status::Dnd => "dnd",
-        }
-    }
-
-    pub(crate) fn parse(word: &str) -> Option<Status> {
-        [Status::Idle, Status::Working, Status::Dnd].into_iter().find(|status| status.word() == word)
-    }
-}
 
 /// Who says so; a later one in this list ranks higher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,10 +14,10 @@ mod row;
 
 pub(crate) use committer::Ended;
 
-pub use op::{Accept, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
-pub use port::{Answer, Batch, Driver, Request, StoreError, StoreResult, Work};
-pub use query::{Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};
+pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
+pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
+pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};
 pub use row::{
-    Group, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind, PresenceRow, Priority,
-    Profile, Role, SavedStats, SessionRow, Target,
+    Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
+    PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
 };

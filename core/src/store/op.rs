@@ -2,19 +2,28 @@
 
 use std::sync::Arc;
 
-use super::{InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role};
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use super::{Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, Status};
+use crate::ids::{
+    Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use crate::time::Wall;
 
 /// A write. Each is idempotent by the key its fields name.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// A process started: presences that an earlier life left open end now. It is written before any hello
-    /// of this life, for it ends every presence that is open. Replies `Done`.
-    Started {
+    /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What is
+    /// ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or `Stranger`.
+    Claim {
+        /// Which mesh.
+        mesh: MeshId,
+        /// Who needs it; nothing is written for somebody the mesh does not know.
+        by: Claimant,
         /// When.
         at: Wall,
     },
+    /// Gives meshes up: anybody may claim them from here on. Those that are not ours under that epoch are
+    /// left alone. Replies `Done`.
+    Release(Vec<Fence>),
     /// Takes the next block of positions; a repeated write takes another. A block is used by one shard, in
     /// order, for messages whose times do not go back. Replies `Positions`.
     LeasePositions {
@@ -34,8 +43,8 @@ pub enum Op {
         /// Since when.
         at: Option<Wall>,
     },
-    /// Records a hello: its proof, its session's mailbox, its presence. Replies `Welcome`, `Replayed` or
-    /// `KeyTaken`.
+    /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
+    /// is applied to it. Replies `Welcome`, `Replayed` or `KeyTaken`.
     Hello(Box<Hello>),
     /// Presences end. Replies `Done`.
     EndPresences {
@@ -50,6 +59,23 @@ pub enum Op {
         member: MailboxNo,
         /// What.
         state: Box<PeerState>,
+    },
+    /// Keeps a hook that found no presence, and forgets those that came before `stale_before`. Replies `Done`.
+    KeepHook {
+        /// What it says.
+        hook: Box<HookRow>,
+        /// Until when older ones came.
+        stale_before: Wall,
+    },
+    /// Applies a waiting hook to a presence that was there already. Replies `Done`, or `Existing` when it is
+    /// another presence's or gone.
+    ApplyHook {
+        /// Which hook.
+        hook: HookId,
+        /// To which presence.
+        presence: PresenceId,
+        /// When.
+        at: Wall,
     },
     /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Existing`
     /// with the first message's position. A message of the same position is the same write again: `Inserted`.
@@ -102,6 +128,19 @@ pub enum Reply {
         /// What public message ids are keyed with.
         secret: [u8; 32],
     },
+    /// The mesh is ours.
+    Owned {
+        /// Under this epoch.
+        epoch: Epoch,
+        /// The first position that nobody has leased: earlier owners gave out only lower ones.
+        free: Position,
+    },
+    /// The mesh is a living broker's; nothing was written.
+    OwnedElsewhere,
+    /// No mesh has that id; nothing was written.
+    NoMesh,
+    /// The mesh does not know the claimant; nothing was written.
+    Stranger,
     /// The invite was spent and the member made.
     Enrolled {
         /// The new mailbox.
@@ -113,6 +152,8 @@ pub enum Reply {
     Welcome {
         /// The session's mailbox, or the member's when it has no session key.
         mailbox: MailboxNo,
+        /// What the newest hook says that waited for this presence.
+        hooked: Option<Status>,
     },
     /// The proof was used before; nothing was written.
     Replayed,
@@ -153,6 +194,19 @@ pub struct Hello {
     pub proof_until: Wall,
     /// When it came.
     pub at: Wall,
+    /// Hooks that came before this do not count any more.
+    pub hooks_since: Wall,
+}
+
+/// Whose wish it is that a mesh be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Claimant {
+    /// The holder of a key, who must be a member of the mesh, removed or not.
+    Member(PublicKey),
+    /// Somebody with the word of this key, which must be the mesh's owner key.
+    Owner(PublicKey),
+    /// The broker itself, or its operator.
+    Broker,
 }
 
 /// Somebody enrolling with an invite that was checked.

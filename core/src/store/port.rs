@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Found, Op, Query, Reply};
-use crate::ids::Ticket;
+use crate::ids::{Epoch, MeshNo, Ticket};
 
 /// One thing for a store lane to do.
 #[derive(Clone, Debug)]
@@ -32,6 +32,18 @@ pub enum Work {
 pub struct Batch {
     /// What to write.
     pub ops: Vec<Op>,
+    /// What must hold for it, checked inside the transaction: ascending, each mesh once. Operations that
+    /// concern no mesh, or take one over, stand under no fence.
+    pub fences: Vec<Fence>,
+}
+
+/// The word that a mesh is ours. It stops being true when another broker takes the mesh over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence {
+    /// Which mesh.
+    pub mesh: MeshNo,
+    /// Since which change of owner.
+    pub epoch: Epoch,
 }
 
 /// What comes back for a request.
@@ -52,6 +64,12 @@ pub enum StoreError {
     /// Nothing was written; it may work later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Nothing was written; too much waits for the store already.
+    #[error("the store is busy: {0}")]
+    Busy(String),
+    /// Nothing was written; these meshes are no longer ours. Ascending, each once.
+    #[error("another broker owns a mesh of this batch")]
+    Fenced(Vec<MeshNo>),
     /// Nothing was written; there is no room.
     #[error("the store is full")]
     Full,

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, SessionRow};
+use super::{Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, SessionRow};
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
 
 /// A question.
 #[derive(Clone, Debug)]
 pub enum Query {
-    /// Answers `Found::Alive` when the store works.
-    Ping,
+    /// Answers `Found::Alive` when the store works. What is ours stays ours for a while from here on.
+    Ping {
+        /// A store that can tell its own end without being asked may answer this much later, in milliseconds,
+        /// as long as it lives.
+        hold_ms: u64,
+    },
     /// Everything of one mesh: `Found::Mesh`.
     Mesh(MeshId),
     /// The mesh with this slug or id: `Found::MeshId`.
@@ -50,13 +54,20 @@ pub enum Query {
     Message(Position),
     /// How many deliveries are pending in the whole store: `Found::Depth`.
     Depth,
+    /// Hooks that wait for a presence and came at or after this time, oldest first: `Found::Hooks`.
+    Hooks {
+        /// Since when.
+        since: Wall,
+        /// At most this many.
+        limit: u32,
+    },
 }
 
 /// What a query found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// The store works.
-    Alive,
+    Alive(Alive),
     /// The mesh, if there is one.
     Mesh(Option<MeshLoad>),
     /// Its id, if there is one.
@@ -73,6 +84,20 @@ pub enum Found {
     Message(Option<MessageView>),
     /// How many.
     Depth(u64),
+    /// Hooks that wait.
+    Hooks(Vec<HookRow>),
+}
+
+/// What a store that works says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alive {
+    /// How long our meshes surely stay ours without another ping, in milliseconds from the moment this one
+    /// was asked; none where nobody else could take them.
+    pub lease_ms: Option<u64>,
+    /// What an answer that says "stored" is worth.
+    pub durability: Durability,
+    /// The names of the migrations that were applied, oldest first.
+    pub migrations: Arc<[String]>,
 }
 
 /// A place in the order (mailbox, priority, position).

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
 use crate::time::Wall;
 
 /// How urgent a message is: `now` disturbs, `next` and `low` wait for an idle recipient.
@@ -36,6 +36,68 @@ impl Priority {
             Priority::Now => 0,
             Priority::Next => 1,
             Priority::Low => 2,
+        }
+    }
+}
+
+/// What a peer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Takes everything.
+    Idle,
+    /// Takes only what is urgent.
+    Working,
+    /// Takes only what is urgent, and says so itself.
+    Dnd,
+}
+
+impl Status {
+    /// The word on the wire and in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Idle => "idle",
+            Status::Working => "working",
+            Status::Dnd => "dnd",
+        }
+    }
+
+    /// The status of that word.
+    pub fn parse(word: &str) -> Option<Status> {
+        [Status::Idle, Status::Working, Status::Dnd].into_iter().find(|status| status.word() == word)
+    }
+}
+
+/// What a hook said that found no presence (mesh protocol, hook).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRow {
+    /// Its id; the key of idempotency.
+    pub id: HookId,
+    /// The process it speaks for; zero when unknown.
+    pub pid: i64,
+    /// Where that process works.
+    pub cwd: String,
+    /// What the peer does.
+    pub status: Status,
+    /// When it came.
+    pub at: Wall,
+}
+
+/// What survives when an answer says "stored".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// It survives the end of the process and the loss of power.
+    #[default]
+    Synced,
+    /// It survives the end of the process; a crash of the database or its machine may lose the last of it.
+    Relaxed,
+}
+
+impl Durability {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Durability::Synced => "synced",
+            Durability::Relaxed => "relaxed",
         }
     }
 }
