@@ -324,6 +324,7 @@ mod tests {
             request: None,
             recipients: None,
             online: None,
+            durability: None,
         }
         .encode(&mut out);
         assert_eq!(out, br#"{"type":"ack","id":"7","messageId":"","queued":false,"error":"invalid: x"}"#);
@@ -347,6 +348,7 @@ mod tests {
                     request: some,
                     recipients: some.map(str::len),
                     online: some.map(|_| usize::MAX),
+                    durability: some,
                 };
                 assert_eq!(written(&ack), serde_json::to_string(&ack).unwrap());
                 let push = Push {
