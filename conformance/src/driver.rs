@@ -132,11 +132,12 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
         public_url: "ws://broker.test/ws".to_owned(),
         version: "0.1.0".to_owned(),
         git_sha: "story".to_owned(),
-        admin_token: Secret::new(ADMIN_TOKEN),
+        admin_token: Some(Secret::new(ADMIN_TOKEN)),
         hook_token: None,
         allowed_origins: Vec::new(),
         trusted_proxies: Vec::new(),
-        vault_key: Secret::new([7; 32]),
+        vault_key: Some(Secret::new([7; 32])),
+        expected_migration: None,
         log_level: Level::Trace,
     };
     for (name, value) in &terms.config {

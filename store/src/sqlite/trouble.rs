@@ -55,6 +55,8 @@ impl Trouble {
             StoreError::Unavailable(_)
             | StoreError::Full
             | StoreError::Corrupt(_)
+            | StoreError::Busy(_)
+            | StoreError::Fenced(_)
             | StoreError::Unknown(_) => refusal,
         }
     }
