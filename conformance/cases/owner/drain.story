@@ -8,6 +8,6 @@ ann connects
 broker drains
 ann sees close 1001 "shutting down"
 ann sees end
-wait 50ms
+wait 1500ms
 rival takes garden
 rival takes orchard
