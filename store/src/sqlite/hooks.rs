@@ -17,22 +17,21 @@ pub(super) fn keep(conn: &Connection, hook: &HookRow, stale_before: Wall) -> Res
     Ok(())
 }
 
-/// Gives a presence the newest hook of its process and directory; all others of the two are forgotten.
-pub(super) fn take(conn: &Connection, presence: &PresenceRow, since: Wall) -> Result<(), Trouble> {
-    let mut newest = conn.prepare_cached(sql::HOOK_NEWEST)?;
-    let place = params![presence.cwd, presence.pid, since.as_millis()];
-    let newest: Option<i64> = newest.query_row(place, |row| row.get(0)).optional()?;
-    if let Some(n) = newest {
-        run(conn, sql::HOOK_TAKE, params![n, presence.id.as_str()])?;
-    }
-    run(conn, sql::HOOK_FORGET_PLACE, params![presence.cwd, presence.pid])?;
+/// Gives a presence all hooks that wait for its process and directory.
+pub(super) fn take(conn: &Connection, presence: &PresenceRow) -> Result<(), Trouble> {
+    run(conn, sql::HOOK_TAKE, params![presence.cwd, presence.pid, presence.id.as_str()])?;
     Ok(())
 }
 
-/// What the hook says that a presence took.
-pub(super) fn taken_by(conn: &Connection, presence: &PresenceRow) -> Result<Option<Status>, Trouble> {
-    let mut read = conn.prepare_cached(sql::HOOK_OF_PRESENCE)?;
-    let status: Option<String> = read.query_row([presence.id.as_str()], |row| row.get(0)).optional()?;
+/// What the newest hook says that a presence took, unless it is older than `since`.
+pub(super) fn taken(
+    conn: &Connection,
+    presence: &PresenceRow,
+    since: Wall,
+) -> Result<Option<Status>, Trouble> {
+    let mut read = conn.prepare_cached(sql::HOOK_TAKEN)?;
+    let place = params![presence.id.as_str(), since.as_millis()];
+    let status: Option<String> = read.query_row(place, |row| row.get(0)).optional()?;
     Ok(status.as_deref().map(rows::status).transpose()?)
 }
 

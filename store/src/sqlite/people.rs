@@ -103,9 +103,9 @@ pub(super) fn hello(conn: &Connection, hello: &Hello) -> Result<Reply, Trouble> 
         None => None,
         Some(presence) => {
             if save_presence(conn, hello, mailbox, presence)? {
-                hooks::take(conn, presence, hello.hooks_since)?;
+                hooks::take(conn, presence)?;
             }
-            hooks::taken_by(conn, presence)?
+            hooks::taken(conn, presence, hello.hooks_since)?
         }
     };
     Ok(Reply::Welcome { mailbox, hooked })

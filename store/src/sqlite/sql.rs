@@ -132,11 +132,8 @@ statements! {
     HOOK_KEEP = "INSERT INTO hook (id, pid, cwd, status, at) VALUES (?1, ?2, ?3, ?4, ?5) \
         ON CONFLICT DO NOTHING";
     HOOK_FORGET_OLD = "DELETE FROM hook WHERE at < ?1";
-    HOOK_NEWEST = "SELECT n FROM hook \
-        WHERE cwd = ?1 AND pid = ?2 AND presence IS NULL AND at >= ?3 ORDER BY n DESC LIMIT 1";
-    HOOK_TAKE = "UPDATE hook SET presence = ?2 WHERE n = ?1";
-    HOOK_FORGET_PLACE = "DELETE FROM hook WHERE cwd = ?1 AND pid = ?2 AND presence IS NULL";
-    HOOK_OF_PRESENCE = "SELECT status FROM hook WHERE presence = ?1 ORDER BY n LIMIT 1";
+    HOOK_TAKE = "UPDATE hook SET presence = ?3 WHERE cwd = ?1 AND pid = ?2 AND presence IS NULL";
+    HOOK_TAKEN = "SELECT status FROM hook WHERE presence = ?1 AND at >= ?2 ORDER BY n DESC LIMIT 1";
     HOOK_APPLY = "UPDATE hook SET presence = coalesce(presence, ?2) WHERE id = ?1 RETURNING presence";
     HOOKS = "SELECT id, pid, cwd, status, at FROM hook \
         WHERE presence IS NULL AND at >= ?1 ORDER BY n LIMIT ?2";
@@ -193,7 +190,7 @@ mod tests {
         peermesh_migrations::sqlite::runner().run(&mut conn).unwrap();
         for (name, sql) in super::ALL {
             let plan = plan(&conn, sql);
-            let scans = plan.iter().any(|step| step.starts_with("SCAN"));
+            let scans = plan.iter().any(|step| step.starts_with("SCAN") && step != "SCAN CONSTANT ROW");
             assert_eq!(scans, SCANS.contains(name), "{name}: {plan:#?}");
         }
     }
@@ -209,7 +206,7 @@ mod tests {
             (super::SETTLED_READ, "SEARCH settled USING PRIMARY KEY (pos=?)"),
             (super::PRESENCE_END, "SEARCH presence USING PRIMARY KEY (id=?)"),
             (super::PRESENCE_END_OF_MESH, "SEARCH presence USING INDEX presence_open (mesh=?)"),
-            (super::HOOK_NEWEST, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),
+            (super::HOOK_TAKE, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),
             (super::DEDUPE_READ, "SEARCH dedupe USING INTEGER PRIMARY KEY (rowid=?)"),
             (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),
         ] {

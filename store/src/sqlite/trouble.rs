@@ -57,6 +57,8 @@ impl Trouble {
             | StoreError::Fenced(_)
             | StoreError::Full
             | StoreError::Corrupt(_)
+            | StoreError::Busy(_)
+            | StoreError::Fenced(_)
             | StoreError::Unknown(_) => refusal,
         }
     }

@@ -115,19 +115,17 @@ impl Model {
         Reply::Done
     }
 
-    /// Opens the presence. One that is made here takes the newest hook of its process and directory that is
-    /// not too old, and all others of the two are forgotten; one that was there keeps what it took.
+    /// Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
+    /// was there keeps what it took. The newest counts, unless it is too old.
     fn begin_presence(&mut self, hello: &Hello, row: &PresenceRow) -> Option<Status> {
         let open = Presence { mesh: hello.mesh, ended: None };
         if self.presences.insert(row.id.clone(), open).is_none() {
-            let (meant, others): (Vec<_>, Vec<_>) =
-                self.hooks.drain(..).partition(|hook| hook.waits_for(row.pid, &row.cwd));
-            self.hooks = others;
-            let fresh = meant.into_iter().rfind(|hook| hook.row.at >= hello.hooks_since);
-            self.hooks.extend(fresh.map(|hook| Hook { applied_to: Some(row.id.clone()), ..hook }));
+            for hook in self.hooks.iter_mut().filter(|hook| hook.waits_for(row.pid, &row.cwd)) {
+                hook.applied_to = Some(row.id.clone());
+            }
         }
-        let taken = self.hooks.iter().find(|hook| hook.applied_to.as_ref() == Some(&row.id));
-        taken.map(|hook| hook.row.status)
+        let taken = self.hooks.iter().filter(|hook| hook.applied_to.as_ref() == Some(&row.id));
+        taken.map(|hook| &hook.row).rfind(|row| row.at >= hello.hooks_since).map(|row| row.status)
     }
 
     pub(super) fn keep_hook(&mut self, row: &HookRow, stale_before: Wall) -> Reply {
