@@ -14,11 +14,12 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::{Counter, Gauge, Series, Stats};
 
-use crate::story::act::Mood;
+use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
 pub mod core;
 pub mod moody;
+pub mod rival;
 pub mod smol;
 
 /// What the admin API of every story's broker accepts.
@@ -91,6 +92,14 @@ pub trait Stage {
     /// Changes the store's mood.
     fn set_mood(&mut self, mood: Mood);
 
+    /// Lets another broker that shares the store do something; meshes by their ids.
+    ///
+    /// # Errors
+    /// When it cannot, or the store of this stage is not shared.
+    fn share(&mut self, _: &Sharing) -> Told<()> {
+        Err("the store of this stage has one broker".into())
+    }
+
     /// Takes the log records since the last call.
     fn notes(&mut self) -> Vec<Note>;
 
@@ -132,17 +141,21 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
         public_url: "ws://broker.test/ws".to_owned(),
         version: "0.1.0".to_owned(),
         git_sha: "story".to_owned(),
-        admin_token: Secret::new(ADMIN_TOKEN),
+        admin_token: Some(Secret::new(ADMIN_TOKEN)),
         hook_token: None,
         allowed_origins: Vec::new(),
         trusted_proxies: Vec::new(),
-        vault_key: Secret::new([7; 32]),
+        vault_key: Some(Secret::new([7; 32])),
+        expected_migration: None,
         log_level: Level::Trace,
     };
     for (name, value) in &terms.config {
         let list = || value.split(',').map(str::trim);
         match name.as_str() {
             "public_url" => config.public_url.clone_from(value),
+            "admin_token" if value == "none" => config.admin_token = None,
+            "vault_key" if value == "none" => config.vault_key = None,
+            "expected_migration" => config.expected_migration = Some(value.clone()),
             "hook_token" => config.hook_token = Some(Secret::new(value.as_bytes())),
             "allowed_origins" => config.allowed_origins = list().map(str::to_owned).collect(),
             "trusted_proxies" => {

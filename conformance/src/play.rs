@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use crate::driver::{ADMIN_TOKEN, LineId, PATIENCE_MS, Stage};
 use crate::keys;
 use crate::play::line::Line;
-use crate::story::act::{Act, Fate, Peer};
-use crate::story::names::Names;
+use crate::story::act::{Act, Fate, Peer, Sharing};
+use crate::story::names::{Names, Place};
 use crate::story::{Said, Step, Story, Told};
 
 mod deeds;
@@ -119,6 +119,7 @@ impl Player {
                 self.stage.set_mood(*mood);
                 Ok(())
             }
+            Act::Share(sharing) => self.share(sharing),
             Act::Http(exchange) => self.exchange(exchange),
             Act::Raw(sent, answer) => self.exchange_raw(sent, answer),
             Act::Metric(series, value) => self.see_metric(series, value),
@@ -127,6 +128,18 @@ impl Player {
         }?;
         self.pump();
         self.judge()
+    }
+
+    fn share(&mut self, sharing: &Sharing) -> Told<()> {
+        let id = |name: &String| self.names.fill(&format!("${name}.id"), Place::Plain);
+        let sharing = match sharing {
+            Sharing::Takes(name) => Sharing::Takes(id(name)?),
+            Sharing::Robs(name) => Sharing::Robs(id(name)?),
+            Sharing::Dies | Sharing::Keeps { .. } | Sharing::Applies { .. } | Sharing::Says { .. } => {
+                sharing.clone()
+            }
+        };
+        self.stage.share(&sharing)
     }
 
     fn wait(&mut self, millis: u64) -> Told<()> {

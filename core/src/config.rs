@@ -170,8 +170,10 @@ limits! {
     hook_fresh_ms = 30 * SECOND, 0, DAY;
     /// How long a hook that found nobody waits for a hello, in milliseconds.
     pending_status_ms = 10 * SECOND, 10, 10 * MINUTE;
-    /// Hooks waiting for a hello.
+    /// Hooks that may come to wait for a hello within `pending_status_ms`.
     pending_statuses_max = 1_024, 1, 65_536;
+    /// Between two looks for such hooks of other brokers, in milliseconds.
+    hook_sweep_ms = 2 * SECOND, 10, MINUTE;
     /// Between two pings, in milliseconds.
     ping_ms = 30 * SECOND, 20, 10 * MINUTE;
     /// Without a pong, in milliseconds, before a connection counts as dead.
@@ -200,8 +202,9 @@ limits! {
     batch_ops_max = 4_096, 1, 1_048_576;
     /// Store operations that wait for their batch before new sends are refused.
     staged_max = 8_192, 16, 1_048_576;
-    /// Tries of a commit whose outcome stays unknown before its waiters are refused.
-    commit_tries_max = 8, 1, 1_000;
+    /// From a send to its answer, in milliseconds: when its commit is not decided by then, its sender is told
+    /// to send it again, and the commit goes on.
+    ack_deadline_ms = 30 * SECOND, 10, 10 * MINUTE;
     /// From a commit of unknown outcome to its first repetition, in milliseconds; doubles with every further
     /// one.
     commit_retry_ms_min = 50, 1, MINUTE;
@@ -213,7 +216,9 @@ limits! {
     /// unavailable.
     reads_waiting_max = 4_096, 0, 1_048_576;
     /// Between two questions after the store's health, in milliseconds.
-    health_ms = SECOND, 10, 10 * MINUTE;
+    health_ms = 500, 10, 2 * SECOND;
+    /// From when the store should have answered such a question until it counts as down, in milliseconds.
+    health_answer_ms = 500, 10, 10 * SECOND;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
     /// Between two counts of the deliveries that wait in the store, in milliseconds.
@@ -303,16 +308,18 @@ pub struct Config {
     pub version: String,
     /// The build's commit, as `/health` tells it; `unknown` where there is none.
     pub git_sha: String,
-    /// What the admin API accepts.
-    pub admin_token: Secret,
+    /// What the admin API accepts; none means that it is closed.
+    pub admin_token: Option<Secret>,
     /// What hooks must bring along; none means that they need no token.
     pub hook_token: Option<Secret>,
     /// Origins whose pages may open the socket: scheme, host and port, exactly.
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Encrypts owner and root keys in the store.
-    pub vault_key: Secret,
+    /// Encrypts owner and root keys in the store; none means that no mesh and no invite can be made.
+    pub vault_key: Option<Secret>,
+    /// The migration that must have been applied before this broker counts as ready, with or without `.sql`.
+    pub expected_migration: Option<String>,
     /// Records below this are not even made.
     pub log_level: Level,
 }

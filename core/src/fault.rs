@@ -87,6 +87,7 @@ faults! {
     FragmentTimeout = 1008, "fragment_timeout", Later, "a fragmented message was not finished in time";
     TooLarge = 1009, "too_large", Never, "a frame or message is over the limit";
     Overloaded = 1013, "overloaded", Later, "the broker has no room or its store does not answer";
+    NotOwner = 1013, "not_owner", Later, "another broker serves the mesh";
     Banned = 4002, "banned", Never, "the member was removed from the mesh";
     SlowConsumer = 4008, "slow_consumer", Resume, "bytes waited too long for the peer to read them";
     SessionConflict = 4009, "session_conflict", Later, "two clients kept replacing each other";

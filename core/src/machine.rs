@@ -312,8 +312,10 @@ pub enum Cause {
     LegacyPing,
     /// Old rows are due to be removed.
     Retention,
-    /// The store's health is due to be asked.
+    /// The store's health is due to be asked, or its answer is.
     Health,
+    /// Hooks that wait in the store are due to be looked for.
+    Hook,
     /// Counters are due to be published.
     Stats,
     /// Draining has lasted long enough.

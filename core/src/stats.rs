@@ -63,14 +63,14 @@ series! {
             RejectedSessionMalformed = "session_malformed",
             RejectedParentMember = "parent_member_id_mismatch", RejectedReplayed = "replayed",
             RejectedConflict = "session_conflict", RejectedHelloTimeout = "hello_timeout",
-            RejectedStore = "store_down";
+            RejectedStore = "store_down", RejectedOwner = "not_owner";
         "broker_messages_routed_total", "priority"; "Pushes written by priority":
             RoutedNow = "now", RoutedNext = "next", RoutedLow = "low", RoutedStream = "stream";
         "broker_messages_rejected_total", "reason"; "Refused sends by reason":
             SendRateLimit = "rate_limit", SendTooLarge = "too_large", SendNoRecipient = "no_recipient",
             SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store",
             SendDraining = "draining",
-            SendBusy = "busy";
+            SendBusy = "busy", SendOwner = "not_owner";
         "broker_messages_dropped_by_grant_total", "cap"; "Sends that a recipient's grants refuse":
             DroppedDm = "dm", DroppedBroadcast = "broadcast";
         "broker_ttl_sweeps_total", "flipped"; "Looks for overdue working statuses, by whether any was flipped":

@@ -16,7 +16,7 @@ use crate::ids::{ConnId, MeshId, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::{Counter, Stats};
-use crate::store::{Op, Query};
+use crate::store::{Durability, Fence, Op, Query};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
 use crate::wire::mesh::Encode;
@@ -34,12 +34,34 @@ pub(crate) struct Cx<'a, A> {
     pub notes: &'a mut Vec<Note>,
     pub effects: &'a mut Effects,
     pub work: &'a mut Work<A>,
+    pub store: StoreView,
+}
+
+/// What is known of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreView {
+    /// Why it would refuse a write; none while nothing is known against it.
+    pub down: Option<Down>,
+    /// Our meshes are surely ours. While that is in doubt, nothing is told from memory that another broker
+    /// may have changed.
+    pub sure: bool,
+    /// What an answer that says "stored" is worth.
+    pub durability: Durability,
+}
+
+/// Why the store refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Down {
+    /// It does not answer.
+    Away,
+    /// It has no room.
+    Full,
 }
 
 /// What a surface wants from the store, in order.
 #[derive(Debug)]
 pub(crate) struct Work<A> {
-    pub writes: Vec<(Op, A)>,
+    pub writes: Vec<(Op, Option<Fence>, A)>,
     pub questions: Vec<(Query, A)>,
 }
 
@@ -114,9 +136,9 @@ impl<A> Cx<'_, A> {
         self.effects.list.push(Effect::End { session, fault });
     }
 
-    /// Writes something; `after` comes back when that is done.
-    pub(crate) fn stage(&mut self, op: Op, after: A) {
-        self.work.writes.push((op, after));
+    /// Writes something, if `fence` holds then; `after` comes back when that is done.
+    pub(crate) fn stage(&mut self, op: Op, fence: Option<Fence>, after: A) {
+        self.work.writes.push((op, fence, after));
     }
 
     /// Asks something; `after` comes back with the answer.
@@ -133,6 +155,11 @@ impl<A> Cx<'_, A> {
 
     pub(crate) fn count(&mut self, counter: Counter) {
         self.stats.count(counter);
+    }
+
+    /// What answers say of the durability of what is stored, where it is less than all.
+    pub(crate) fn durability(&self) -> Option<&'static str> {
+        (self.store.durability != Durability::Synced).then(|| self.store.durability.word())
     }
 }
 

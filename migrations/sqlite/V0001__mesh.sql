@@ -28,6 +28,14 @@ CREATE TABLE mesh (
     created_at          INTEGER NOT NULL
 ) STRICT;
 
+-- Which life of the process serves a mesh, and since which change of hands. The lock on the directory keeps
+-- every other process away, so nothing else is checked.
+CREATE TABLE scope (
+    mesh  INTEGER PRIMARY KEY,
+    life  INTEGER, -- a random number; NULL when nobody serves it
+    epoch INTEGER NOT NULL
+) STRICT;
+
 -- An addressable key of a mesh: a member's own (then member = n), or that of one of its sessions.
 CREATE TABLE mailbox (
     n      INTEGER PRIMARY KEY,
@@ -92,8 +100,23 @@ CREATE TABLE presence (
     ended_at     INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- Finds the open ones (NULL) at start and the old ones when they are removed.
-CREATE INDEX presence_by_end ON presence (ended_at);
+CREATE INDEX presence_open ON presence (mesh) WHERE ended_at IS NULL;
+CREATE INDEX presence_by_end ON presence (ended_at) WHERE ended_at IS NOT NULL;
+
+-- Hooks that found no presence, in the order they came.
+CREATE TABLE hook (
+    n        INTEGER PRIMARY KEY,
+    id       TEXT NOT NULL UNIQUE,
+    pid      INTEGER NOT NULL,
+    cwd      TEXT NOT NULL,
+    status   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    presence TEXT -- whose it became
+) STRICT;
+
+CREATE INDEX hook_of_place ON hook (cwd, pid) WHERE presence IS NULL;
+CREATE INDEX hook_of_presence ON hook (presence) WHERE presence IS NOT NULL;
+CREATE INDEX hook_by_age ON hook (at);
 
 -- Hellos that were used, so that none is used twice.
 CREATE TABLE proof (

@@ -2,8 +2,8 @@
 
 use std::hash::Hasher;
 
-use peermesh_core::ids::{MailboxNo, MeshNo, Position};
-use peermesh_core::store::{Outcome, Priority, Role};
+use peermesh_core::ids::{Epoch, MailboxNo, MeshNo, Position};
+use peermesh_core::store::{Outcome, Priority, Role, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use siphasher::sip::SipHasher24;
@@ -20,6 +20,10 @@ pub(crate) fn position_column(position: Position) -> i64 {
 
 pub(crate) fn position(column: i64) -> Result<Position, BadRow> {
     u64::try_from(column).map(Position).map_err(|_| BadRow("a negative position"))
+}
+
+pub(crate) fn epoch(column: i64) -> Result<Epoch, BadRow> {
+    u64::try_from(column).map(Epoch).map_err(|_| BadRow("a negative epoch"))
 }
 
 /// A length or count as a column.
@@ -48,6 +52,10 @@ pub(crate) fn outcome(column: i64) -> Result<Outcome, BadRow> {
 pub(crate) fn role(column: &str) -> Result<Role, BadRow> {
     let known = [Role::Admin, Role::Member].into_iter().find(|role| role.word() == column);
     known.ok_or(BadRow("an unknown role"))
+}
+
+pub(crate) fn status(column: &str) -> Result<Status, BadRow> {
+    Status::parse(column).ok_or(BadRow("an unknown status"))
 }
 
 /// 32 bytes: a key or a hash.

@@ -190,7 +190,7 @@ impl Ledger {
     }
 
     fn write(&mut self, ops: Vec<Op>) -> Result<(), CommitError> {
-        for result in self.writer.write(&[Arc::new(Batch { ops })]) {
+        for result in self.writer.write(&[Arc::new(Batch::from(ops))]) {
             result?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 story: a broker ends in time though its store does not answer
 covers: mesh protocol 9; f_lif_01; f_sto_12
-limits drain_ms=300 close_ms=100 health_ms=10000
+limits drain_ms=300 close_ms=100
 memory-only: the runtime waits for the store's own threads
 
 mesh garden with ann, bob

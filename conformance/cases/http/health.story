@@ -1,6 +1,6 @@
 story: health and readiness tell the truth about the store
 covers: mesh protocol 1.1; mesh protocol 1.4; defect 39; f_sto_01
-limits health_ms=50 commit_tries_max=2
+limits health_ms=50
 error: db ping failed
 
 log "db healthy" {level: info}

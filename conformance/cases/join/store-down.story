@@ -1,7 +1,7 @@
 story: while the store does not answer nobody joins, and the invite is good afterwards
 covers: mesh protocol 1.5; f_sto_01
 error: db ping failed
-limits commit_tries_max=2
+limits health_ms=50
 
 mesh garden with ann
 http POST /admin/meshes/garden/invites with authorization="Bearer $admin" {"uses":1} -> 201 {invite_token:
@@ -10,12 +10,14 @@ http POST /admin/meshes/garden/invites with authorization="Bearer $admin" {"uses
 store fails unavailable
 http POST /join {"invite_token":"$token","invite_payload":$payload,"peer_pubkey":"$bob.key",
   "display_name":"bob"} -> 503
-  {ok: false, error: store_down}
-http GET /admin/meshes with authorization="Bearer $admin" -> 503 {error: store_down}
+  with retry-after=2 {ok: false, error: store_down}
+metric broker_db_healthy 0
+http GET /admin/meshes with authorization="Bearer $admin" -> 503 with retry-after=2 {error: store_down}
 ann greets
 ann sees error {code: overloaded}
 ann sees close 1013 overloaded
 store heals
+metric broker_db_healthy 1
 http POST /join {"invite_token":"$token","invite_payload":$payload,"peer_pubkey":"$bob.key",
   "display_name":"bob"} -> 200
 ann connects

@@ -1,6 +1,6 @@
 story: a hello that came in time is not blamed for a store that takes its time
 covers: mesh protocol 2; f_hsk_01; f_sto_12
-limits hello_timeout_ms=500 health_ms=10000
+limits hello_timeout_ms=500
 
 mesh garden with ann, bob
 bob connects

@@ -32,7 +32,9 @@ eve tells fay "six" as c2
 ann sees ack {queued: false, error: ~"retry: store_down"}
 carl sees ack {queued: false, error: ~"retry: store_down"}
 eve sees ack {queued: false, error: ~"retry: store_down"}
+metric broker_db_healthy 0
 store heals
+metric broker_db_healthy 1
 ann tells bob "four" as c2
 carl tells dora "five" as c2
 eve tells fay "six" as c2

@@ -1,7 +1,7 @@
 story: a broker of several shards is healthy when its store answers, and says so when it does not
 covers: mesh protocol 1.4; defect 39; f_sto_01
 shards 2
-limits health_ms=50 commit_tries_max=2
+limits health_ms=50
 error: db ping failed
 
 mesh garden with ann

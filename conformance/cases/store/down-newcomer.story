@@ -10,7 +10,9 @@ bob greets
 bob sees error {code: overloaded}
 bob sees close 1013 overloaded
 ann sees nothing
+metric broker_db_healthy 0
 store heals
+metric broker_db_healthy 1
 bob connects
 ann tells bob "welcome" as c1
 ann sees ack {queued: true}

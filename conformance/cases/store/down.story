@@ -16,7 +16,9 @@ ann sees error {_reqId: q, code: unavailable}
 ann sends {"type":"list_peers","_reqId":"r"}
 ann sees peers_list {_reqId: r}
 bob sees nothing
+metric broker_db_healthy 0
 store heals
+metric broker_db_healthy 1
 ann tells bob "one" as c1
 ann sees ack {id: c1, queued: true, messageId: $m}
 bob hears "one" {messageId: $m}

@@ -12,6 +12,7 @@ ann tells bob "two" as c2
 bob hears "zero"
 bob hears "one" {messageId: $m1}
 bob hears "two" {messageId: $m2}
+wait 300ms
 store fails full
 bob acks $m1
 bob acks $m2
@@ -20,6 +21,7 @@ bob sees nothing
 bob drops
 metric broker_connections_active 1
 store heals
+metric broker_db_healthy 1
 bob connects
 bob hears "zero"
 bob acks

@@ -1,6 +1,6 @@
 story: a peer that asks more than the store can answer is read more slowly, and nobody takes the store for failed
 covers: mesh protocol 3.10; f_dos_04
-limits reads_in_flight_max=1 reads_waiting_max=16 unacked_sends_max=8 health_ms=10000
+limits reads_in_flight_max=1 reads_waiting_max=16 unacked_sends_max=8
 
 mesh garden with ann
 ann connects

@@ -1,6 +1,6 @@
 story: a send is acknowledged only when it is stored, however the store fails
 covers: mesh protocol 3.2; f_acc_06; f_acc_07; f_sto_01; f_sto_12
-limits health_ms=10000
+limits health_ms=100
 error: db ping failed
 shards 2
 
@@ -21,6 +21,7 @@ ann tells bob "no room" as c2
 ann sees ack {id: c2, queued: false, error: ~"retry: store_full"}
 bob sees nothing
 store heals
+wait 200ms
 ann tells bob "no room" as c2
 ann sees ack {id: c2, queued: true, messageId: $m}
 bob hears "no room" {messageId: $m}

@@ -15,13 +15,13 @@ use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, O
 use peermesh_core::machine::{Envelope, Parcel};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
-use peermesh_core::store::model::Model;
-use peermesh_core::store::{Driver, Request, StoreError, StoreResult, Work};
+use peermesh_core::store::{Driver, Query, Request, StoreError, StoreResult, Work};
 use peermesh_core::time::{Mono, Now, Wall};
 
 use crate::driver::moody::{Moody, SharedMood};
+use crate::driver::rival::{Shared, Sides};
 use crate::driver::{LineId, Stage, brokers, config, page};
-use crate::story::act::Mood;
+use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
 /// The broker's wall clock when a story begins: 2023-11-14T22:13:20Z.
@@ -41,6 +41,8 @@ pub struct Memory {
     shards: Vec<Shard>,
     store: Moody<Box<dyn Driver>>,
     mood: SharedMood,
+    /// The store, if another broker may use it too.
+    shared: Option<(Shared, Sides)>,
     lines: Vec<Line>,
     conns: BTreeMap<ConnId, LineId>,
     /// Facts to be told, in order.
@@ -108,7 +110,10 @@ impl Memory {
             let boxed = |broker| Box::new(broker) as Box<dyn Machine>;
             brokers(&config, shards, life).into_iter().map(boxed).collect()
         };
-        Ok(Memory::of(Box::new(make), Box::new(Model::new([9; 32]))))
+        let shared = Shared::new();
+        let mut memory = Memory::of(Box::new(make), Box::new(shared.clone()));
+        memory.shared = Some((shared, Sides::default()));
+        Ok(memory)
     }
 
     /// Any machines over any store.
@@ -120,6 +125,7 @@ impl Memory {
             shards: Vec::new(),
             store: Moody::timeless(store, mood.clone()),
             mood,
+            shared: None,
             lines: Vec::new(),
             conns: BTreeMap::new(),
             facts: VecDeque::new(),
@@ -254,7 +260,10 @@ impl Memory {
             }
             Output::Store(request) => {
                 self.count += 1;
-                let due = self.now.after_millis(self.mood.mood().delay_ms);
+                // Pings have a lane of their own, which no other request makes slow.
+                let is_ping = matches!(request.work, Work::Read(Query::Ping { .. }));
+                let delay_ms = if is_ping { 0 } else { self.mood.mood().delay_ms };
+                let due = self.now.after_millis(delay_ms);
                 self.requests.insert((due, self.count), (id, request));
             }
             Output::Relay { to, envelope } => self.facts.push_back((to, Fact::Relayed(id, envelope))),
@@ -418,12 +427,21 @@ impl Stage for Memory {
 
     fn start(&mut self) -> Told<()> {
         self.cut();
+        if let Some((shared, sides)) = &mut self.shared {
+            shared.restart(sides);
+        }
         self.live();
         Ok(())
     }
 
     fn set_mood(&mut self, mood: Mood) {
         self.mood.set(mood);
+    }
+
+    fn share(&mut self, sharing: &Sharing) -> Told<()> {
+        let now = Wall::from_millis(self.wall());
+        let (shared, sides) = self.shared.as_mut().ok_or("this store has one broker")?;
+        shared.perform(sides, sharing, now)
     }
 
     fn notes(&mut self) -> Vec<Note> {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use peermesh_core::store::Status;
+
 use crate::story::given::{Data, Given};
 use crate::story::pattern::Pattern;
 
@@ -20,6 +22,8 @@ pub enum Act {
     Broker(Fate),
     /// `store …`
     Store(Mood),
+    /// `rival …`, `store says …`; meshes by their names
+    Share(Sharing),
     /// `http METHOD TARGET [with …] [BODY] -> STATUS …`
     Http(Exchange),
     /// `raw DATA -> DATA`: a stream of its own, that must answer so and end
@@ -65,6 +69,38 @@ pub enum Ill {
     ForgetsReplies,
     /// Writes are not performed, and nobody knows: outcome unknown.
     LosesCommits,
+}
+
+/// What another broker does that shares the store, and what the store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// `rival takes MESH`: a mesh that is nobody's, or a dead broker's
+    Takes(String),
+    /// `rival robs MESH`: takes for granted that our broker is dead
+    Robs(String),
+    /// `rival dies`
+    Dies,
+    /// `rival keeps hook STATUS PID CWD`
+    Keeps {
+        /// The process.
+        pid: i64,
+        /// Where it works.
+        cwd: String,
+        /// What the peer does.
+        status: Status,
+    },
+    /// `rival applies hook N`: the Nth that it kept is for somebody of its own
+    Applies {
+        /// From 1.
+        nth: u32,
+    },
+    /// `store says [lease_ms=N] [durability=WORD]`
+    Says {
+        /// How long what is ours stays ours after a ping.
+        lease_ms: Option<u64>,
+        /// What is stored is worth so much.
+        durability: Option<String>,
+    },
 }
 
 /// Who acts: a name, its session if it is one, and which of several connections.

@@ -1,9 +1,11 @@
 //! Reads the lines of a story.
 
+use peermesh_core::store::Status;
+
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Mood, Peer, Sending, Sight,
-    Telling,
+    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Mood, Peer, Sending,
+    Sharing, Sight, Telling,
 };
 use crate::story::pattern::Pattern;
 use crate::story::plain;
@@ -44,7 +46,9 @@ impl Act {
                 "drains" => Fate::Drain,
                 other => return Err(format!("a broker restarts, crashes or drains, not: {other}").into()),
             }),
+            "store" if scan.takes("says") => Act::Share(says(&mut scan)?),
             "store" => Act::Store(mood(&mut scan)?),
+            "rival" => Act::Share(rival(&mut scan)?),
             "http" => Act::Http(exchange(&mut scan)?),
             "raw" => {
                 let sent = scan.data()?;
@@ -152,6 +156,32 @@ fn mood(scan: &mut Scan<'_>) -> Told<Mood> {
     };
     scan.word();
     Ok(Mood { ill: Some(ill), delay_ms: 0 })
+}
+
+fn says(scan: &mut Scan<'_>) -> Told<Sharing> {
+    let (mut lease_ms, mut durability) = (None, None);
+    for (name, value) in plain(scan)? {
+        match name.as_str() {
+            "lease_ms" => lease_ms = Some(value.parse().map_err(|_| format!("{value} is no number"))?),
+            "durability" => durability = Some(value),
+            _ => return Err(format!("a store does not say this: {name}").into()),
+        }
+    }
+    Ok(Sharing::Says { lease_ms, durability })
+}
+
+fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
+    Ok(match scan.word() {
+        "takes" => Sharing::Takes(scan.word().to_owned()),
+        "robs" => Sharing::Robs(scan.word().to_owned()),
+        "dies" => Sharing::Dies,
+        "keeps" if scan.takes("hook") => {
+            let status = Status::parse(scan.word()).ok_or("a hook says idle, working or dnd")?;
+            Sharing::Keeps { status, pid: scan.number()?, cwd: scan.word().to_owned() }
+        }
+        "applies" if scan.takes("hook") => Sharing::Applies { nth: scan.number()? },
+        other => return Err(format!("another broker does not do this: {other} {}", scan.peek()).into()),
+    })
 }
 
 fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {

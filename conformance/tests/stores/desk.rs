@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use peermesh_core::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{
+    HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Accept, Batch, Cursor, Driver, Enrol, Found, Hello, InviteRow, MeshLoad, Message, MessageView, NewMesh,
-    Op, Outcome, PresenceKind, PresenceRow, Priority, Query, Reply, Role, Settled, Target,
+    Accept, Batch, Claimant, Cursor, Driver, Enrol, Found, Hello, HookRow, InviteRow, MeshLoad, Message,
+    MessageView, NewMesh, Op, Outcome, PresenceKind, PresenceRow, Priority, Query, Reply, Role, Settled,
+    Status, Target,
 };
 use peermesh_core::time::Wall;
 
@@ -45,7 +48,7 @@ impl Desk {
     }
 
     pub(crate) fn writes<const N: usize>(&mut self, ops: [Op; N]) -> Vec<Reply> {
-        replies(&mut *self.driver, &[Arc::new(Batch { ops: ops.into() })]).remove(0)
+        replies(&mut *self.driver, &[Arc::new(Batch::from(Vec::from(ops)))]).remove(0)
     }
 
     pub(crate) fn asks(&mut self, query: &Query) -> Found {
@@ -143,7 +146,34 @@ impl Desk {
             proof_by: u64::MAX - 9,
             proof_until: self.now().after_millis(500),
             at: self.now(),
+            hooks_since: self.now().before_millis(10),
         }))
+    }
+
+    pub(crate) fn claims(&mut self, by: Claimant) -> Reply {
+        let claim = Op::Claim { mesh: MeshId::new("1"), by, at: self.now() };
+        self.writes([claim]).remove(0)
+    }
+
+    /// A hook that says `working` of the process and directory of everybody's hello here.
+    pub(crate) fn keeps_hook(&mut self, name: &str) {
+        let row = HookRow {
+            id: HookId::new(name),
+            pid: 1,
+            cwd: "/".into(),
+            status: if name == "dnd" { Status::Dnd } else { Status::Working },
+            at: self.now(),
+        };
+        let stale_before = self.now().before_millis(100);
+        self.writes([Op::KeepHook { hook: Box::new(row), stale_before }]);
+    }
+
+    /// The names of the hooks that wait.
+    pub(crate) fn waiting_hooks(&mut self) -> Vec<String> {
+        match self.asks(&Query::Hooks { since: self.now().before_millis(10), limit: 9 }) {
+            Found::Hooks(rows) => rows.iter().map(|row| row.id.as_str().to_owned()).collect(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn lane(&mut self, mailbox: MailboxNo, priority: Priority) -> Vec<u64> {

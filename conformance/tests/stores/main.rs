@@ -36,11 +36,15 @@ fn sqlite_answers_as_the_model_does() {
         "known message",
         "known slug",
         "leased",
+        "no mesh",
         "nothing to prune",
+        "owned",
         "pruned",
         "replayed",
         "session key taken",
+        "stranger",
         "welcome",
+        "welcome and hooked",
     ];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), wanted, "the work did not reach every kind of reply");
 }
@@ -123,6 +127,7 @@ impl Pair {
 
     fn reopens(&mut self) {
         let secret = secret_of(&mut self.model);
+        self.model.restart();
         self.sqlite = None;
         self.sqlite = Some(open(self.dir.path()));
         assert_eq!(secret_of(self.writer()), secret);
@@ -163,10 +168,15 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Existing { position: Position::ZERO } => "known slug",
         Reply::Existing { .. } => "known message",
         Reply::Positions { .. } => "leased",
+        Reply::Owned { .. } => "owned",
+        Reply::OwnedElsewhere => "owned elsewhere",
+        Reply::NoMesh => "no mesh",
+        Reply::Stranger => "stranger",
         Reply::Enrolled { .. } => "enrolled",
         Reply::EnrolRefused(EnrolRefusal::Exhausted) => "exhausted",
         Reply::EnrolRefused(EnrolRefusal::KeyTaken) => "key taken",
-        Reply::Welcome { .. } => "welcome",
+        Reply::Welcome { hooked: None, .. } => "welcome",
+        Reply::Welcome { hooked: Some(_), .. } => "welcome and hooked",
         Reply::Replayed => "replayed",
         Reply::KeyTaken => "session key taken",
         Reply::Pruned { rows: 0 } => "nothing to prune",
@@ -176,7 +186,7 @@ fn kind(reply: &Reply) -> &'static str {
 
 /// Leases one position, which tells the secret.
 fn secret_of(driver: &mut dyn Driver) -> [u8; 32] {
-    let batch = Arc::new(Batch { ops: vec![Op::LeasePositions { count: 1 }] });
+    let batch = Arc::new(Batch::from(vec![Op::LeasePositions { count: 1 }]));
     match replies(driver, &[batch]).remove(0).remove(0) {
         Reply::Positions { secret, .. } => secret,
         other => panic!("{other:?}"),

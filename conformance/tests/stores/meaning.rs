@@ -1,11 +1,13 @@
 //! What operations and questions mean, said by hand and held against every driver.
 
-use peermesh_core::ids::{MailboxNo, MeshId, MeshNo, Position, PresenceId};
+use peermesh_core::ids::{HookId, MailboxNo, MeshId, MeshNo, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
-    EnrolRefusal, Found, Op, Outcome, PeerState, Priority, Profile, Query, Reply, SavedStats, Target,
+    Claimant, EnrolRefusal, Fence, Found, Op, Outcome, PeerState, Priority, Profile, Query, Reply,
+    SavedStats, Status, Target,
 };
+use peermesh_core::time::Wall;
 
-use crate::desk::{ANN, BOB, Draft, MESH, each, existing, mesh, places};
+use crate::desk::{ANN, BOB, Desk, Draft, MESH, each, existing, mesh, places};
 
 #[test]
 fn f_acc_08_the_same_client_id_twice_has_one_winner_and_both_replies_name_it() {
@@ -166,10 +168,10 @@ fn pruning_takes_ended_presences_and_outlived_proofs_too() {
         desk.writes([Op::EndPresences { ids: vec![PresenceId::new("presence-1")], at: desk.now() }]);
         desk.passes(1_000);
         assert_eq!(desk.prunes(desk.now(), 9), 2, "two proofs, and one presence of two");
-        desk.writes([Op::Started { at: desk.now() }]);
+        desk.claims(Claimant::Broker);
         desk.passes(1);
         assert_eq!(desk.prunes(desk.now(), 9), 1);
-        assert_eq!(desk.writes([desk.hello(ANN, 1, None)]), [Reply::Welcome { mailbox: ANN }]);
+        assert_eq!(desk.writes([desk.hello(ANN, 1, None)]), [Reply::Welcome { mailbox: ANN, hooked: None }]);
     });
 }
 
@@ -207,8 +209,8 @@ fn a_key_that_is_in_the_mesh_cannot_enrol_and_spends_nothing() {
 fn a_proof_serves_one_hello_however_often_that_is_written() {
     each(|desk| {
         let first = desk.hello(ANN, 1, Some(7));
-        assert_eq!(desk.writes([first.clone()]), [Reply::Welcome { mailbox: MailboxNo(3) }]);
-        assert_eq!(desk.writes([first.clone()]), [Reply::Welcome { mailbox: MailboxNo(3) }]);
+        assert_eq!(desk.writes([first.clone()]), [Reply::Welcome { mailbox: MailboxNo(3), hooked: None }]);
+        assert_eq!(desk.writes([first.clone()]), [Reply::Welcome { mailbox: MailboxNo(3), hooked: None }]);
         let Op::Hello(mut copied) = first else { panic!() };
         copied.proof_by += 1;
         assert_eq!(desk.writes([Op::Hello(copied)]), [Reply::Replayed]);
@@ -218,11 +220,15 @@ fn a_proof_serves_one_hello_however_often_that_is_written() {
 #[test]
 fn a_session_key_belongs_to_the_member_that_showed_it_first() {
     each(|desk| {
-        assert_eq!(desk.writes([desk.hello(ANN, 1, Some(7))]), [Reply::Welcome { mailbox: MailboxNo(3) }]);
+        assert_eq!(
+            desk.writes([desk.hello(ANN, 1, Some(7))]),
+            [Reply::Welcome { mailbox: MailboxNo(3), hooked: None }]
+        );
         let by_bob = [(2, 7), (3, 1), (4, 2), (2, 8)].map(|(n, key)| desk.hello(BOB, n, Some(key)));
         let taken = Reply::KeyTaken;
         // Ann's session's, Ann's own, his own, and one that is free; the proof of the first is still unused.
-        let wanted = [taken.clone(), taken.clone(), taken, Reply::Welcome { mailbox: MailboxNo(4) }];
+        let wanted =
+            [taken.clone(), taken.clone(), taken, Reply::Welcome { mailbox: MailboxNo(4), hooked: None }];
         assert_eq!(desk.writes(by_bob), wanted);
         let load = desk.load();
         let sessions: Vec<_> = load.sessions.iter().map(|session| (session.no.0, session.member)).collect();
@@ -285,5 +291,98 @@ fn f_acc_07_a_repeated_lease_takes_another_block() {
             })
             .collect();
         assert_eq!(blocks, [(1, 10), (11, 10)]);
+    });
+}
+
+#[test]
+fn a_mesh_is_claimed_once_and_again_only_after_it_was_given_up() {
+    each(|desk| {
+        desk.writes([desk.hello(ANN, 1, None)]);
+        let Reply::Owned { epoch: first, .. } = desk.claims(Claimant::Member(PublicKey([1; 32]))) else {
+            panic!()
+        };
+        desk.writes([desk.hello(ANN, 2, None)]);
+        let Reply::Owned { epoch: same, .. } = desk.claims(Claimant::Broker) else { panic!() };
+        assert_eq!(first, same);
+        desk.passes(1_000);
+        assert_eq!(desk.prunes(desk.now(), 9), 2, "two proofs; of the presences one ended by the claim");
+        desk.writes([Op::Release(vec![Fence { mesh: MESH, epoch: first }])]);
+        let Reply::Owned { epoch: second, .. } = desk.claims(Claimant::Broker) else { panic!() };
+        assert!(second > first);
+        desk.writes([Op::Release(vec![Fence { mesh: MESH, epoch: first }])]);
+        let Reply::Owned { epoch: still, .. } = desk.claims(Claimant::Broker) else { panic!() };
+        assert_eq!(second, still, "an old epoch gives nothing up");
+    });
+}
+
+#[test]
+fn nothing_is_claimed_for_somebody_the_mesh_does_not_know() {
+    each(|desk| {
+        assert_eq!(desk.claims(Claimant::Member(PublicKey([9; 32]))), Reply::Stranger);
+        assert_eq!(desk.claims(Claimant::Owner(PublicKey([9; 32]))), Reply::Stranger);
+        assert!(matches!(desk.claims(Claimant::Owner(PublicKey([0; 32]))), Reply::Owned { .. }));
+        let nowhere = Op::Claim { mesh: MeshId::new("9"), by: Claimant::Broker, at: desk.now() };
+        assert_eq!(desk.writes([nowhere]), [Reply::NoMesh]);
+        desk.writes([desk.hello(ANN, 1, Some(7))]);
+        assert_eq!(desk.claims(Claimant::Member(PublicKey([7; 32]))), Reply::Stranger, "a session's key");
+    });
+}
+
+#[test]
+fn positions_above_a_claims_word_were_given_out_by_nobody() {
+    each(|desk| {
+        let [Reply::Positions { first, count, .. }] = desk.writes([Op::LeasePositions { count: 40 }])[..]
+        else {
+            panic!()
+        };
+        let Reply::Owned { free, .. } = desk.claims(Claimant::Broker) else { panic!() };
+        assert_eq!(free, Position(first.0 + count));
+    });
+}
+
+#[test]
+fn a_hook_waits_for_the_first_presence_of_its_place_and_the_newest_one_counts() {
+    each(|desk| {
+        desk.keeps_hook("old");
+        desk.keeps_hook("dnd");
+        assert_eq!(desk.waiting_hooks(), ["old", "dnd"]);
+        let first = desk.hello(ANN, 1, None);
+        let welcome = Reply::Welcome { mailbox: ANN, hooked: Some(Status::Dnd) };
+        assert_eq!(desk.writes([first.clone()]), [welcome.clone()]);
+        assert_eq!(desk.writes([first]), [welcome], "the same write again");
+        assert!(desk.waiting_hooks().is_empty());
+        let later = Reply::Welcome { mailbox: ANN, hooked: None };
+        assert_eq!(desk.writes([desk.hello(ANN, 2, None)]), [later]);
+    });
+}
+
+#[test]
+fn a_hook_that_is_too_old_is_not_taken_and_goes_with_the_next_one() {
+    each(|desk| {
+        desk.keeps_hook("late");
+        desk.passes(11);
+        let welcome = Reply::Welcome { mailbox: ANN, hooked: None };
+        assert_eq!(desk.writes([desk.hello(ANN, 1, None)]), [welcome]);
+        desk.keeps_hook("one");
+        desk.passes(101);
+        desk.keeps_hook("two");
+        let all = desk.asks(&Query::Hooks { since: Wall::from_millis(0), limit: 9 });
+        assert!(matches!(all, Found::Hooks(rows) if rows.len() == 1));
+    });
+}
+
+#[test]
+fn a_hook_is_applied_to_one_presence_only() {
+    each(|desk| {
+        desk.keeps_hook("one");
+        let apply = |desk: &Desk, presence: &str| Op::ApplyHook {
+            hook: HookId::new("one"),
+            presence: PresenceId::new(presence),
+            at: desk.now(),
+        };
+        let [ann, bob] = ["ann", "bob"].map(|name| apply(desk, name));
+        assert_eq!(desk.writes([ann.clone()]), [Reply::Done]);
+        assert_eq!(desk.writes([ann, bob]), [Reply::Done, existing(0)]);
+        assert!(desk.waiting_hooks().is_empty());
     });
 }

@@ -8,11 +8,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use peermesh_core::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{
+    HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use peermesh_core::rng::Rng;
 use peermesh_core::store::{
-    Accept, Batch, Cursor, Enrol, Group, Hello, InviteRow, Message, NewMesh, Op, Outcome, PeerState,
-    PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role, SavedStats, Settled, Target,
+    Accept, Batch, Claimant, Cursor, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message, NewMesh, Op,
+    Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role, SavedStats,
+    Settled, Status, Target,
 };
 use peermesh_core::time::Wall;
 
@@ -30,6 +33,9 @@ pub(crate) struct Traffic {
     keys: Vec<PublicKey>,
     proofs: Vec<[u8; 32]>,
     presences: Vec<PresenceId>,
+    hooks: Vec<HookId>,
+    /// What this broker owns, as far as it was told.
+    owned: Vec<Fence>,
     sent: Vec<Accept>,
     /// Of `sent`, those that were accepted before the last removal of old messages.
     sent_before_prune: usize,
@@ -50,6 +56,8 @@ impl Traffic {
             keys: Vec::new(),
             proofs: Vec::new(),
             presences: Vec::new(),
+            hooks: Vec::new(),
+            owned: Vec::new(),
             sent: Vec::new(),
             sent_before_prune: 0,
         }
@@ -65,16 +73,18 @@ impl Traffic {
         let shard = self.below(SHARDS);
         if self.blocks[shard].end - self.blocks[shard].start < 20 {
             // The block is asked for alone, so that its reply can be told from others'.
-            return Arc::new(Batch { ops: vec![Op::LeasePositions { count: 40 }] });
+            return Arc::new(Batch::from(vec![Op::LeasePositions { count: 40 }]));
         }
         let count = 1 + self.below(12);
-        Arc::new(Batch { ops: (0..count).map(|_| self.op(shard)).collect() })
+        Arc::new(Batch::from((0..count).map(|_| self.op(shard)).collect::<Vec<Op>>()))
     }
 
     /// Whether running a batch again must leave everything as it is. A lease and a prune each do another
-    /// portion.
+    /// portion; who claims and gives up in one batch, or applies a hook and forgets it, does so twice.
     pub(crate) fn is_repeatable(batch: &Batch) -> bool {
-        !batch.ops.iter().any(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. }))
+        let has = |wanted: fn(&Op) -> bool| batch.ops.iter().any(wanted);
+        !has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)))
+            && !(has(|op| matches!(op, Op::KeepHook { .. })) && has(|op| matches!(op, Op::ApplyHook { .. })))
     }
 
     /// Takes note of what a batch achieved.
@@ -93,11 +103,18 @@ impl Traffic {
                     self.members.push((enrol.mesh, *mailbox));
                     self.mailboxes.push((enrol.mesh, *mailbox));
                 }
-                (Op::Hello(hello), Reply::Welcome { mailbox }) => {
+                (Op::Hello(hello), Reply::Welcome { mailbox, .. }) => {
                     self.mailboxes.push((hello.mesh, *mailbox));
                     self.proofs.push(hello.proof);
                     self.presences.extend(hello.presence.iter().map(|presence| presence.id.clone()));
                 }
+                (Op::Claim { mesh, .. }, Reply::Owned { epoch, .. }) => {
+                    let no = self.meshes.iter().position(|known| known == mesh).unwrap();
+                    let mesh = MeshNo(i64::try_from(no).unwrap() + 1);
+                    self.owned.retain(|fence| fence.mesh != mesh);
+                    self.owned.push(Fence { mesh, epoch: *epoch });
+                }
+                (Op::KeepHook { hook, .. }, _) => self.hooks.push(hook.id.clone()),
                 (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
                 (_, Reply::Pruned { .. }) => self.sent_before_prune = self.sent.len(),
                 _ => {}
@@ -112,14 +129,17 @@ impl Traffic {
             4..8 => self.create_invite(),
             8..16 => self.enrol(),
             16..18 => Op::SetRevoked { member: self.member().1, at: self.maybe(|traffic| traffic.now()) },
-            18..26 => self.hello(),
+            18..24 => self.hello(),
+            24..26 => self.hook(),
             26..28 => Op::EndPresences { ids: self.some(Traffic::presence), at: self.now() },
             28..32 => Op::SavePeer { member: self.member().1, state: Box::new(self.peer_state()) },
-            32..66 => self.accept(shard),
+            32..64 => self.accept(shard),
+            64..66 => self.claim(),
             66..90 => self.settle(),
             90..95 => self.tried(),
             95..98 => self.prune(),
-            _ => Op::Started { at: self.now() },
+            98 => self.claim(),
+            _ => self.hook(),
         }
     }
 
@@ -131,7 +151,7 @@ impl Traffic {
             id,
             slug: format!("mesh-{}", self.below(12)),
             name: self.word(),
-            owner_key: PublicKey(self.rng.key()),
+            owner_key: self.key(),
             owner_secret_sealed: self.rng.key().to_vec(),
             root_key_sealed: Vec::new(),
             created_at: self.now(),
@@ -182,7 +202,42 @@ impl Traffic {
             proof_by: self.rng.next_u64(),
             proof_until: self.now().after_millis(self.rng.below(400)),
             at: self.now(),
+            hooks_since: self.now().before_millis(self.rng.below(400)),
         }))
+    }
+
+    /// Takes a mesh, gives one back, or gives back one that is ours no longer.
+    fn claim(&mut self) -> Op {
+        if self.below(3) == 0 {
+            return Op::Release(self.some(|traffic| {
+                let known = traffic.pick(|traffic| &traffic.owned);
+                known.unwrap_or(Fence { mesh: MeshNo(1), epoch: Default::default() })
+            }));
+        }
+        let by = match self.below(3) {
+            0 => Claimant::Member(self.key()),
+            1 => Claimant::Owner(self.key()),
+            _ => Claimant::Broker,
+        };
+        Op::Claim { mesh: self.mesh_id(), by, at: self.now() }
+    }
+
+    fn hook(&mut self) -> Op {
+        if let Some(hook) = self.pick(|traffic| &traffic.hooks)
+            && self.below(3) == 0
+        {
+            return Op::ApplyHook { hook, presence: self.presence(), at: self.now() };
+        }
+        let row = HookRow {
+            id: HookId::mint(&mut self.rng),
+            pid: i64::try_from(self.below(3)).unwrap(),
+            cwd: self.word(),
+            status: [Status::Idle, Status::Working, Status::Dnd][self.below(3)],
+            at: self.now(),
+        };
+        // So far back that no batch keeps a hook and forgets it again.
+        let stale_before = self.now().before_millis(2_000 + self.rng.below(2_000));
+        Op::KeepHook { hook: Box::new(row), stale_before }
     }
 
     fn presence_row(&mut self) -> PresenceRow {
@@ -190,7 +245,7 @@ impl Traffic {
             id: self.presence(),
             kind: if self.below(2) == 0 { PresenceKind::Session } else { PresenceKind::ControlPlane },
             session_id: self.word(),
-            pid: i64::try_from(self.below(70_000)).unwrap(),
+            pid: i64::try_from(self.below(3)).unwrap(),
             cwd: self.word(),
             connected_at: self.now(),
         }
@@ -274,8 +329,8 @@ impl Traffic {
     /// A question.
     pub(crate) fn question(&mut self) -> Query {
         let limit = u32::try_from(self.below(5)).unwrap();
-        match self.below(9) {
-            0 => Query::Ping,
+        match self.below(10) {
+            0 => Query::Ping { hold_ms: 0 },
             1 => Query::Mesh(self.mesh_id()),
             2 => Query::FindMesh(format!("mesh-{}", self.below(12))),
             3 => Query::Meshes { after: self.maybe(Traffic::mesh_no), limit },
@@ -292,6 +347,7 @@ impl Traffic {
                 Query::Overdue { before, after: self.maybe(Traffic::delivery), limit: limit * 3 }
             }
             7 => Query::Message(self.delivery().position),
+            8 => Query::Hooks { since: self.now().before_millis(self.rng.below(400)), limit },
             _ => Query::Depth,
         }
     }
@@ -299,6 +355,7 @@ impl Traffic {
     /// Questions whose answers together show everything there is.
     pub(crate) fn inventory(&self) -> Vec<Query> {
         let mut queries = vec![Query::Depth, Query::Meshes { after: None, limit: u32::MAX }];
+        queries.push(Query::Hooks { since: Wall::from_millis(0), limit: u32::MAX });
         queries.push(Query::Overdue { before: self.now().after_millis(1), after: None, limit: u32::MAX });
         queries.extend(self.meshes.iter().cloned().map(Query::Mesh));
         queries.extend(self.meshes.iter().map(|id| Query::FindMesh(id.as_str().to_owned())));
@@ -322,7 +379,7 @@ impl Traffic {
 
     fn word(&mut self) -> String {
         const WORDS: [&str; 6] =
-            ["", "soup", "naïve café", "line\nfeed", "nul\0byte", "'; DROP TABLE message; --"];
+            ["", "soup", "naïve café", "line\nfeed", "tab\tstop", "'; DROP TABLE message; --"];
         WORDS[self.below(WORDS.len())].to_owned()
     }
 

@@ -9,8 +9,8 @@ use super::{After, Broker, Timer};
 use crate::conn::{Chunk, frame_text};
 use crate::ids::{ConnId, Ticket};
 use crate::machine::{Output, Outputs};
-use crate::stats::{Counter, Gauge};
-use crate::store::{Ended, Found, StoreError, StoreResult};
+use crate::stats::Counter;
+use crate::store::{Ended, StoreResult};
 use crate::surface::{Effect, SessionId};
 use crate::time::Now;
 use crate::wire::http::Response;
@@ -37,8 +37,8 @@ impl Broker {
                 });
             }
         }
-        for (op, after) in self.work.writes.drain(..) {
-            self.commits.stage(op, After::Mesh(after));
+        for (op, fence, after) in self.work.writes.drain(..) {
+            self.commits.stage(op, fence, After::Mesh(after));
         }
         for (query, after) in self.work.questions.drain(..) {
             self.commits.ask(query, After::Mesh(after));
@@ -139,38 +139,29 @@ impl Broker {
     }
 
     pub(super) fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
-        let was_started = self.meshes.is_started();
         let mut released = Vec::new();
-        // A question that found no place to wait is refused too, and says nothing of the store.
-        let failed = result.is_err();
         self.commits.stored(now.mono, ticket, result, &mut released);
+        for fence in self.commits.take_lost() {
+            self.with_meshes(now, |meshes, cx| meshes.lose(cx, fence));
+        }
         for (after, ended) in released {
             match after {
-                After::Health if !failed && matches!(ended, Ended::Refused(_)) => self.health_unasked(),
-                After::Health => {
-                    let alive = matches!(&ended, Ended::Found(found) if **found == Found::Alive);
-                    self.health_known(now, alive);
+                After::Health => self.health_known(now, ended),
+                After::Hook(step) => {
+                    self.learn_failure(&ended, todo);
+                    self.hook_stored(now, step, ended, todo);
                 }
                 After::Mesh(after) => {
-                    if let Ended::Refused(error) = &ended
-                        && (failed || matches!(error, StoreError::Corrupt(_)))
-                    {
-                        self.store_failed(error, todo);
-                    }
+                    self.learn_failure(&ended, todo);
                     self.with_meshes(now, |meshes, cx| meshes.stored(cx, after, ended));
                 }
             }
         }
-        self.stats.set(Gauge::DbHealthy, i64::from(self.health.is_up()));
-        if !was_started && self.meshes.is_started() {
-            let all: Vec<ConnId> = self.open.iter().copied().collect();
-            for id in all {
-                self.with_client(now, id, todo, |broker, client, todo| {
-                    if matches!(client.bound, Bound::Moving(_)) {
-                        broker.move_on(id, client, todo);
-                    }
-                });
-            }
+    }
+
+    fn learn_failure(&mut self, ended: &Ended, todo: &mut Outputs) {
+        if let Ended::Refused(error) = ended {
+            self.store_failed(error, todo);
         }
     }
 }

@@ -1,14 +1,17 @@
-//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, end.
+//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, give the meshes up,
+//! end.
 
 use super::{Broker, Timer};
 use crate::fault::Fault;
 use crate::ids::ConnId;
 use crate::machine::{Output, Outputs};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     stage: Stage,
+    /// It lasts no longer than that.
+    until: Mono,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +22,8 @@ enum Stage {
     Finishing,
     /// Everybody was told; their goodbyes are awaited.
     Closing,
+    /// Others may have the meshes as soon as this is written: the last thing that is (LIF-01).
+    Releasing,
     /// Over.
     Finished,
 }
@@ -35,10 +40,12 @@ impl Broker {
             return;
         }
         self.drain.stage = Stage::Finishing;
-        for timer in [Timer::Status, Timer::Retention, Timer::Health, Timer::Depth] {
+        for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth] {
             self.timers.disarm(timer);
         }
-        self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.drain_ms()));
+        let patience = now.mono.after_millis(self.limits.drain_ms());
+        self.drain.until = patience.after_millis(self.limits.close_ms());
+        self.timers.arm(Timer::Drain, patience);
         self.with_meshes(now, super::super::mesh::Meshes::drain);
     }
 
@@ -48,6 +55,11 @@ impl Broker {
             self.say_goodbye(now, todo);
         }
         if self.drain.stage == Stage::Closing && self.open.is_empty() && self.commits.is_idle() {
+            self.drain.stage = Stage::Releasing;
+            self.with_meshes(now, super::super::mesh::Meshes::release_all);
+            self.apply(now, todo);
+        }
+        if self.drain.stage == Stage::Releasing && self.commits.is_idle() {
             self.finish(todo);
         }
     }
@@ -72,12 +84,15 @@ impl Broker {
     pub(super) fn drain_timeout(&mut self, now: Now, todo: &mut Outputs) {
         if self.drain.stage == Stage::Finishing {
             self.say_goodbye(now, todo);
-            self.timers.arm(Timer::Drain, now.mono.after_millis(self.limits.close_ms()));
-            return;
+            return self.timers.arm(Timer::Drain, self.drain.until);
         }
         let all: Vec<ConnId> = self.open.iter().copied().collect();
         for id in all {
             self.with_client(now, id, todo, |_, client, todo| client.connection.abort(id, todo));
+        }
+        if now.mono < self.drain.until {
+            // What is left is the store's, and it has the rest of the time.
+            return self.timers.arm(Timer::Drain, self.drain.until);
         }
         self.finish(todo);
     }

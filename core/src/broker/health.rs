@@ -1,77 +1,148 @@
-//! Whether the store answers, asked every `health_ms` and learned from every failure.
+//! Whether the store answers, asked again and again and learned from every failure; and how long what is ours
+//! surely stays ours.
+//!
+//! *Decides* when the next ping is due: one is open at a time, the next follows its answer, but not before
+//! `health_ms` after it was asked. *Always holds:* a store that says nothing counts as down `health_ms` plus
+//! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8).
 
 use super::{After, Broker, Timer};
 use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
-use crate::store::{Query, StoreError};
-use crate::time::Now;
+use crate::stats::Gauge;
+use crate::store::{Alive, Ended, Found, Query, StoreError};
+use crate::surface::{Down, StoreView};
+use crate::time::{Mono, Now};
 
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    up: bool,
-    asked: bool,
+    standing: Standing,
+    /// When the open ping was asked.
+    asked: Option<Mono>,
     failures: u64,
+    /// What the store said of itself last.
+    alive: Option<Alive>,
+    /// Until when our meshes are surely ours; none means for ever.
+    sure_until: Option<Mono>,
+    /// Since when we may have slept without our clock knowing.
+    slept: Option<Mono>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// It was never heard of.
+    #[default]
+    Unknown,
+    Up,
+    Down(Down),
 }
 
 impl Health {
     /// False until the store has answered for the first time.
     pub(super) fn is_up(&self) -> bool {
-        self.up
+        self.standing == Standing::Up
+    }
+
+    pub(super) fn view(&self, now: Mono) -> StoreView {
+        StoreView {
+            down: match self.standing {
+                Standing::Down(why) => Some(why),
+                Standing::Unknown | Standing::Up => None,
+            },
+            sure: self.slept.is_none() && self.sure_until.is_none_or(|until| now < until),
+            durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
+        }
+    }
+
+    /// True when other brokers may use the store too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.alive.as_ref().is_some_and(|alive| alive.lease_ms.is_some())
+    }
+
+    /// True when a migration of that name was applied.
+    pub(super) fn has_migration(&self, name: &str) -> bool {
+        let plain = |name: &str| name.strip_suffix(".sql").unwrap_or(name).to_owned();
+        let applied = self.alive.iter().flat_map(|alive| alive.migrations.iter());
+        applied.map(|applied| plain(applied)).any(|applied| applied == plain(name))
     }
 }
 
 impl Broker {
+    /// The next ping is due, or the answer to the last one is.
     pub(super) fn ask_health(&mut self, now: Now) {
-        self.timers.arm(Timer::Health, now.mono.after_millis(self.limits.health_ms()));
-        if self.health.asked {
-            // The last question is still open: that is an answer too.
-            return self.store_is(now, false, "no answer in time");
+        if self.health.asked.is_some() {
+            return self.store_is_down(Down::Away, "no answer in time");
         }
-        self.health.asked = true;
-        self.commits.ask(Query::Ping, After::Health);
+        let hold_ms = if self.health.is_up() { self.limits.health_ms() } else { 0 };
+        self.health.asked = Some(now.mono);
+        self.commits.ask_at_once(Query::Ping { hold_ms }, After::Health);
+        let patience_ms = hold_ms.saturating_add(self.limits.health_answer_ms());
+        self.timers.arm(Timer::Health, now.mono.after_millis(patience_ms));
     }
 
-    pub(super) fn health_known(&mut self, now: Now, alive: bool) {
-        self.health.asked = false;
-        self.store_is(now, alive, "the store refused");
+    /// The ping was answered.
+    pub(super) fn health_known(&mut self, now: Now, ended: Ended) {
+        let Some(asked) = self.health.asked.take() else { return };
+        let next = asked.after_millis(self.limits.health_ms());
+        self.timers.arm(Timer::Health, next.max(now.mono));
+        match ended {
+            Ended::Found(found) => match *found {
+                Found::Alive(alive) => self.store_is_up(now, asked, alive),
+                _ => self.store_is_down(Down::Away, "the store gave another answer than was asked for"),
+            },
+            Ended::Refused(error) => self.store_is_down(Down::Away, &error.to_string()),
+            Ended::Done(_) => {}
+        }
     }
 
-    /// The question did not reach the store; the next one may.
-    pub(super) fn health_unasked(&mut self) {
-        self.health.asked = false;
-    }
-
-    /// A request failed: no need to wait for the next question.
+    /// A request failed: no need to wait for the next ping.
     pub(super) fn store_failed(&mut self, error: &StoreError, todo: &mut Outputs) {
-        if let StoreError::Corrupt(_) = error {
+        let why = match error {
             // Whatever this process believes may not be what is on disk: only a fresh start reads the truth
             // (STO-02).
-            return todo.push(Output::Fail { why: error.to_string() });
-        }
-        if self.health.up {
-            self.health.up = false;
-            self.health.failures = 1;
-            self.notes.push(failed(&error.to_string()));
+            StoreError::Corrupt(_) => return todo.push(Output::Fail { why: error.to_string() }),
+            StoreError::Unavailable(_) => Down::Away,
+            StoreError::Full => Down::Full,
+            // It works; it is only busy, or what was wanted of it is another's.
+            StoreError::Busy(_) | StoreError::Fenced(_) | StoreError::Unknown(_) => return,
+        };
+        if self.health.standing != Standing::Down(why) {
+            self.store_is_down(why, &error.to_string());
         }
     }
 
-    fn store_is(&mut self, now: Now, alive: bool, why: &str) {
-        let was_up = std::mem::replace(&mut self.health.up, alive);
-        if alive && !was_up {
+    /// The clocks say that this process may have slept: what it owned may be another's (TIM-04).
+    pub(super) fn may_have_slept(&mut self, now: Now) {
+        if self.health.is_shared() {
+            self.health.slept = Some(now.mono);
+        }
+    }
+
+    fn store_is_up(&mut self, now: Now, asked: Mono, alive: Alive) {
+        let was_sure = self.health.view(now.mono).sure;
+        self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
+        self.health.slept = self.health.slept.filter(|since| asked < *since);
+        self.health.alive = Some(alive);
+        let was_up = self.health.is_up();
+        self.health.standing = Standing::Up;
+        self.stats.set(Gauge::DbHealthy, 1);
+        if !was_up {
             let failures = std::mem::take(&mut self.health.failures);
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
         }
-        if !alive {
-            self.health.failures += 1;
-            if self.health.failures == 1 {
-                self.notes.push(failed(why));
-            }
+        if !was_sure && self.health.view(now.mono).sure {
+            self.with_meshes(now, super::super::mesh::Meshes::sure_again);
         }
     }
-}
 
-/// The first failure of a streak; those that follow are not told again.
-fn failed(why: &str) -> Note {
-    Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1).with("error", why)
+    fn store_is_down(&mut self, why: Down, text: &str) {
+        self.health.standing = Standing::Down(why);
+        self.stats.set(Gauge::DbHealthy, 0);
+        self.health.failures += 1;
+        if self.health.failures == 1 {
+            // Those of a streak that follow are not told again.
+            let note = Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1);
+            self.notes.push(note.with("error", text));
+        }
+    }
 }

@@ -1,18 +1,21 @@
-//! Hook requests on their way through the shards: asked everywhere, then decided once.
+//! Hooks on their way through the shards: asked everywhere, then decided once. One that means nobody waits in
+//! the store, where every broker that shares it looks.
 
 use serde_json::{Value, json};
 
 use super::client::{Bound, Client};
 use super::relay::Word;
-use super::{Broker, routes};
-use crate::ids::ConnId;
+use super::{After, Broker, routes};
+use crate::config::Limits;
+use crate::ids::{ConnId, HookId};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::Index;
 use crate::machine::Outputs;
-use crate::mesh::{Hook, HookFound, Status};
+use crate::mesh::{Hook, HookFound, HookTarget};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::Counter;
+use crate::store::{Ended, Found, HookRow, Op, Query, Reply, Status};
 use crate::time::{Mono, Now};
 use crate::wire::http::{Request, Response};
 
@@ -21,24 +24,57 @@ pub(super) struct Hooks {
     next: u64,
     asked: Index<u64, Asked>,
     buckets: Index<(i64, String), Bucket>,
+    /// Spent by every hook that comes to wait in the store.
+    kept: Bucket,
+    /// Waiting hooks of the last look that were not decided yet.
+    open: usize,
 }
 
-/// A hook that waits for what the other shards find.
+/// A hook whose meaning the other shards are asked for.
 #[derive(Debug)]
 struct Asked {
-    conn: ConnId,
+    origin: Origin,
     at: Mono,
     hook: Hook,
     found: HookFound,
     missing: usize,
 }
 
+#[derive(Clone, Debug)]
+enum Origin {
+    /// A request brought it.
+    Request(ConnId),
+    /// It waits in the store.
+    Waiting(HookId),
+}
+
+/// Where a hook goes on when the store has answered.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It waits in the store; whoever brought it waits for that.
+    Kept(ConnId),
+    /// Those that wait were read.
+    Waiting,
+    /// One of them is this presence's.
+    Taken { target: HookTarget, status: Status },
+}
+
 /// Buckets kept before all start afresh: a bound on memory that only a flood of made-up pids reaches.
 const BUCKETS_MAX: usize = 16_384;
+/// Waiting hooks of one look.
+const PAGE: u32 = 256;
 
 impl Hooks {
-    pub(super) fn new(rng: &mut Rng) -> Hooks {
-        Hooks { next: 0, asked: Index::new(rng), buckets: Index::new(rng) }
+    pub(super) fn new(rng: &mut Rng, limits: &Limits) -> Hooks {
+        let (count, window_ms) = (limits.pending_statuses_max(), limits.pending_status_ms());
+        let per_minute = count.saturating_mul(60_000).div_ceil(window_ms);
+        Hooks {
+            next: 0,
+            asked: Index::new(rng),
+            buckets: Index::new(rng),
+            kept: Bucket::new(per_minute, count),
+            open: 0,
+        }
     }
 }
 
@@ -94,20 +130,28 @@ impl Broker {
         Ok(Hook { pid, cwd: cwd.to_owned(), status })
     }
 
+    /// Asks every shard whom a hook could mean. The connection of a request waits for the last answer.
     fn ask_hook(&mut self, now: Now, id: ConnId, client: &mut Client, hook: Hook, todo: &mut Outputs) {
+        client.bound = Bound::Answering;
+        if let Some(response) = self.look_for(now, Origin::Request(id), hook, todo) {
+            self.respond(now, id, client, response, todo);
+        }
+    }
+
+    fn look_for(&mut self, now: Now, origin: Origin, hook: Hook, todo: &mut Outputs) -> Option<Response> {
         let found = self.meshes.find_hooked(self.shards.own, &hook);
         let missing = self.others().count();
+        let asked = Asked { origin, at: now.mono, hook, found, missing };
         if missing == 0 {
-            let response = self.decide_hook(now, now.mono, hook, &found, todo);
-            return self.respond(now, id, client, response, todo);
+            return self.decide_hook(now, asked, todo);
         }
-        client.bound = Bound::Answering;
         let ask = self.hooks.next;
         self.hooks.next += 1;
         for shard in self.others() {
-            self.relay(shard, Word::Asked { ask, hook: hook.clone() }, todo);
+            self.relay(shard, Word::Asked { ask, hook: asked.hook.clone() }, todo);
         }
-        self.hooks.asked.insert(ask, Asked { conn: id, at: now.mono, hook, found, missing });
+        self.hooks.asked.insert(ask, asked);
+        None
     }
 
     /// Another shard has answered; the last answer decides.
@@ -118,22 +162,33 @@ impl Broker {
         if asked.missing > 0 {
             return;
         }
-        let Some(Asked { conn, at, hook, found, .. }) = self.hooks.asked.remove(&ask) else { return };
-        let response = self.decide_hook(now, at, hook, &found, todo);
+        let Some(asked) = self.hooks.asked.remove(&ask) else { return };
+        let origin = asked.origin.clone();
+        if let (Some(response), Origin::Request(conn)) = (self.decide_hook(now, asked, todo), origin) {
+            self.answer_hook(now, conn, response, todo);
+        }
+    }
+
+    fn answer_hook(&mut self, now: Now, conn: ConnId, response: Response, todo: &mut Outputs) {
         self.with_client(now, conn, todo, |broker, client, todo| {
-            broker.respond(now, conn, client, response, todo);
+            // Whoever was told that it took too long waits for nothing any more.
+            if matches!(client.bound, Bound::Answering) {
+                broker.respond(now, conn, client, response, todo);
+            }
         });
     }
 
-    fn decide_hook(
-        &mut self,
-        now: Now,
-        asked: Mono,
-        hook: Hook,
-        found: &HookFound,
-        todo: &mut Outputs,
-    ) -> Response {
+    /// Everybody was asked. The answer to a request, unless it waits for the store.
+    fn decide_hook(&mut self, now: Now, asked: Asked, todo: &mut Outputs) -> Option<Response> {
+        let Asked { origin, at, hook, found, .. } = asked;
         let meant = found.verdict().cloned();
+        let conn = match origin {
+            Origin::Request(conn) => conn,
+            Origin::Waiting(id) => {
+                self.take_hook(now, id, meant, hook.status);
+                return None;
+            }
+        };
         let note = Note::new(Level::Info, "hook")
             .with("route", "/hook/set-status")
             .with("cwd", hook.cwd.as_str())
@@ -141,24 +196,100 @@ impl Broker {
             .with("status", hook.status.word())
             .with("presence_id", meant.as_ref().map(|target| target.id.as_str()))
             .with("pending", meant.is_none())
-            .with("latency_ms", now.mono.millis_since(asked));
+            .with("latency_ms", now.mono.millis_since(at));
         self.notes.push(note);
-        let Some(target) = meant else {
-            for shard in self.others() {
-                self.relay(shard, Word::Kept { hook: hook.clone() }, todo);
+        match meant {
+            Some(target) => {
+                let body = json!({ "ok": true, "presence_id": target.id.as_str() });
+                self.apply_hook(now, &target, hook.status, todo);
+                Some(routes::json(200, &body))
             }
-            self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook));
-            return routes::json(200, &json!({ "ok": true, "pending": true }));
-        };
-        if target.shard == self.shards.own {
-            self.with_meshes(now, |meshes, cx| {
-                meshes.apply_hook(cx, target.mesh, target.presence, hook.status);
-            });
-        } else {
-            let word = Word::Meant { mesh: target.mesh, presence: target.presence, status: hook.status };
-            self.relay(target.shard, word, todo);
+            None => self.keep_hook(now, conn, hook),
         }
-        routes::json(200, &json!({ "ok": true, "presence_id": target.id.as_str() }))
+    }
+
+    fn apply_hook(&mut self, now: Now, target: &HookTarget, status: Status, todo: &mut Outputs) {
+        let (fence, presence) = (target.fence, target.presence);
+        if target.shard == self.shards.own {
+            self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, fence, presence, status));
+        } else {
+            self.relay(target.shard, Word::Meant { fence, presence, status }, todo);
+        }
+    }
+
+    /// A hook that means nobody here waits in the store: for a hello, or for another broker that has whom it
+    /// means.
+    fn keep_hook(&mut self, now: Now, conn: ConnId, hook: Hook) -> Option<Response> {
+        if self.health.view(now.mono).down.is_some() {
+            return Some(refuse(503, "store_down"));
+        }
+        if self.hooks.kept.take(now.mono).is_err() {
+            self.stats.count(Counter::HookRateLimited);
+            return Some(refuse(429, "rate limited"));
+        }
+        let Hook { pid, cwd, status } = hook;
+        let row = HookRow { id: HookId::mint(&mut self.rng), pid, cwd, status, at: now.wall };
+        let stale_before = now.wall.before_millis(self.limits.pending_status_ms());
+        let op = Op::KeepHook { hook: Box::new(row), stale_before };
+        self.commits.stage(op, None, After::Hook(Step::Kept(conn)));
+        None
+    }
+
+    /// Looks for hooks that came to other brokers and may mean somebody here.
+    pub(super) fn ask_hooks(&mut self, now: Now) {
+        let alone = !self.health.is_shared() || self.health.view(now.mono).down.is_some();
+        if alone || self.drain.is_on() || self.hooks.open > 0 {
+            return;
+        }
+        self.hooks.open = 1;
+        let since = now.wall.before_millis(self.limits.pending_status_ms());
+        self.commits.ask(Query::Hooks { since, limit: PAGE }, After::Hook(Step::Waiting));
+    }
+
+    /// Everybody was asked whom a waiting hook means: if it is one presence of ours, it is taken from the
+    /// store first, because another broker may think the same.
+    fn take_hook(&mut self, now: Now, hook: HookId, meant: Option<HookTarget>, status: Status) {
+        let Some(target) = meant else {
+            self.hooks.open -= 1;
+            return;
+        };
+        let (fence, presence) = (target.fence, target.id.clone());
+        let op = Op::ApplyHook { hook, presence, at: now.wall };
+        self.commits.stage(op, Some(fence), After::Hook(Step::Taken { target, status }));
+    }
+
+    /// The store has answered.
+    pub(super) fn hook_stored(&mut self, now: Now, step: Step, ended: Ended, todo: &mut Outputs) {
+        match step {
+            Step::Kept(conn) => {
+                let response = match ended {
+                    Ended::Done(_) | Ended::Found(_) => {
+                        routes::json(200, &json!({ "ok": true, "pending": true }))
+                    }
+                    Ended::Refused(_) => refuse(503, "store_down"),
+                };
+                self.answer_hook(now, conn, response, todo);
+            }
+            Step::Waiting => {
+                let rows = match ended {
+                    Ended::Found(found) => match *found {
+                        Found::Hooks(rows) => rows,
+                        _ => Vec::new(),
+                    },
+                    Ended::Done(_) | Ended::Refused(_) => Vec::new(),
+                };
+                self.hooks.open = rows.len();
+                for HookRow { id, pid, cwd, status, .. } in rows {
+                    self.look_for(now, Origin::Waiting(id), Hook { pid, cwd, status }, todo);
+                }
+            }
+            Step::Taken { target, status } => {
+                self.hooks.open -= 1;
+                if let Ended::Done(Reply::Done) = ended {
+                    self.apply_hook(now, &target, status, todo);
+                }
+            }
+        }
     }
 }
 

@@ -80,6 +80,7 @@ pub struct Broker {
 enum After {
     Mesh(mesh::After),
     Health,
+    Hook(hooks::Step),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,8 @@ enum Timer {
     Status,
     Retention,
     Health,
+    /// Hooks that other brokers keep may be for us.
+    Hooks,
     Depth,
     Stats,
     Drain,
@@ -117,7 +120,7 @@ impl Broker {
             meshes: Meshes::new(&mut rng, shards),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
-            hooks: hooks::Hooks::new(&mut rng),
+            hooks: hooks::Hooks::new(&mut rng, &limits),
             health: health::Health::default(),
             tokens: routes::Tokens::new(&mut rng),
             resumed: Vec::new(),
@@ -137,13 +140,14 @@ impl Broker {
     fn start(&mut self, now: Now) {
         self.started = now.mono;
         let first = self.is_first();
-        self.with_meshes(now, |meshes, cx| meshes.start(cx, first));
+        self.with_meshes(now, Meshes::start);
         self.timers.arm(Timer::Health, now.mono);
         self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
         self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
         self.timers.arm(Timer::Stats, now.mono);
         if first {
             self.timers.arm(Timer::Depth, now.mono);
+            self.timers.arm(Timer::Hooks, now.mono.after_millis(self.limits.hook_sweep_ms()));
         }
     }
 
@@ -161,6 +165,7 @@ impl Broker {
             notes: &mut self.notes,
             effects: &mut self.effects,
             work: &mut self.work,
+            store: self.health.view(now.mono),
         };
         call(&mut self.meshes, &mut cx)
     }
@@ -300,6 +305,10 @@ impl Broker {
                         .arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
                 }
                 Timer::Health => self.ask_health(now),
+                Timer::Hooks => {
+                    self.ask_hooks(now);
+                    self.timers.arm(Timer::Hooks, now.mono.after_millis(self.limits.hook_sweep_ms()));
+                }
                 Timer::Depth => {
                     self.with_meshes(now, |_, cx| mesh::ask_depth(cx));
                     self.timers.arm(Timer::Depth, now.mono.after_millis(self.limits.depth_ms()));
@@ -334,6 +343,7 @@ impl Broker {
                 if !self.drain.is_on() {
                     self.timers.arm(Timer::Retention, now.mono.after_millis(PAUSE_MS));
                 }
+                self.may_have_slept(now);
             }
         }
         self.last = Some(now);
@@ -349,6 +359,7 @@ impl Broker {
                 Timer::Status => Cause::Status,
                 Timer::Retention => Cause::Retention,
                 Timer::Health => Cause::Health,
+                Timer::Hooks => Cause::Hook,
                 Timer::Stats | Timer::Depth => Cause::Stats,
                 Timer::Drain => Cause::Drain,
             };

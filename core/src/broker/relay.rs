@@ -2,10 +2,11 @@
 
 use super::client::{Bound, Client};
 use super::{Broker, Timer};
-use crate::ids::{ConnId, MeshId, MeshNo, ShardId};
+use crate::ids::{ConnId, MeshId, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
-use crate::mesh::{Greeting, Hook, HookFound, JoinCall, Status};
+use crate::mesh::{Greeting, Hook, HookFound, JoinCall};
 use crate::stats::Gauge;
+use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
@@ -25,9 +26,7 @@ pub(super) enum Word {
     /// These.
     Found { ask: u64, found: HookFound },
     /// It means this one.
-    Meant { mesh: MeshNo, presence: PresenceNo, status: Status },
-    /// It means nobody: keep it for a hello.
-    Kept { hook: Hook },
+    Meant { fence: Fence, presence: PresenceNo, status: Status },
 }
 
 /// What a connection wants from the shard that owns a mesh.
@@ -75,7 +74,7 @@ impl Broker {
 
     /// Moves a connection once nothing of it is on its way.
     pub(super) fn move_on(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !self.meshes.is_started() || !client.connection.is_quiet() || client.granted {
+        if !client.connection.is_quiet() || client.granted {
             return;
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
@@ -108,10 +107,9 @@ impl Broker {
                 self.relay(from, Word::Found { ask, found }, todo);
             }
             Word::Found { ask, found } => self.hook_found(now, ask, found, todo),
-            Word::Meant { mesh, presence, status } => {
-                self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, mesh, presence, status));
+            Word::Meant { fence, presence, status } => {
+                self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, fence, presence, status));
             }
-            Word::Kept { hook } => self.with_meshes(now, |meshes, cx| meshes.keep_hook(cx, hook)),
         }
     }
 

@@ -128,10 +128,14 @@ impl Broker {
     }
 
     fn ready_page(&self, now: Now) -> Response {
-        if self.health.is_up() {
-            json(200, &self.about(now, json!({ "status": "ready" })))
-        } else {
+        let missing = self.config.expected_migration.as_deref();
+        if !self.health.is_up() {
             json(503, &json!({ "status": "not_ready", "reason": "db_down" }))
+        } else if let Some(expected) = missing.filter(|expected| !self.health.has_migration(expected)) {
+            let reason = "migration_missing";
+            json(503, &json!({ "status": "not_ready", "reason": reason, "expected": expected }))
+        } else {
+            json(200, &self.about(now, json!({ "status": "ready" })))
         }
     }
 
@@ -178,14 +182,10 @@ impl Broker {
     }
 
     fn admin(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
-        let allowed = self.tokens.check(
-            now,
-            client.remote,
-            request,
-            &self.config.admin_token,
-            &self.limits,
-            &mut self.rng,
-        );
+        let allowed = match &self.config.admin_token {
+            Some(token) => self.tokens.check(now, client.remote, request, token, &self.limits, &mut self.rng),
+            None => Err(no_admin_token()),
+        };
         let parsed = allowed.and_then(|()| {
             admin::parse(&request.method, &request.target, &request.body, now.wall, &self.limits)
                 .map_err(|no| json(no.status, &json!({ "error": no.code, "message": no.message })))
@@ -276,6 +276,12 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
+fn no_admin_token() -> Response {
+    let text = "this broker has no admin token: start it with PEERMESH_ADMIN_TOKEN, or with a data \
+                directory it may write to";
+    json(403, &json!({ "error": "no_admin_token", "message": text }))
+}
+
 fn unauthorized() -> Response {
     let text = "Authorization: Bearer with the token of this broker is needed";
     json(401, &json!({ "error": "unauthorized", "message": text }))
@@ -287,8 +293,14 @@ pub(super) fn json(status: u16, body: &Value) -> Response {
     Response { status, headers, body: body.to_string().into_bytes() }
 }
 
-/// Adds what every answer of a public route carries.
+/// Seconds after which it is worth to ask again where something is away.
+const RETRY_AFTER_S: u64 = 2;
+
+/// Adds what every answer carries: when to come back, if that may help, and the headers of public routes.
 pub(super) fn finish(response: &mut Response, client: &Client) {
+    if response.status == 503 {
+        response.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
+    }
     if client.public {
         response.headers.extend([
             ("Access-Control-Allow-Origin", "*".to_owned()),

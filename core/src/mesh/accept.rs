@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use super::{Cx, Mesh, Positions, Then, deliver};
+use super::{Cx, Mesh, Positions, Then, Timer, deliver};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{Accept, Ended, Message, Op, Priority, Reply, StoreError};
-use crate::surface::{Effect, PresenceNo, SessionId};
+use crate::surface::{Down, Effect, PresenceNo, SessionId};
+use crate::time::Mono;
 use crate::wire::mesh::{Ack, Send};
 
 /// A send that waits for its commit.
@@ -29,6 +30,8 @@ struct Waiter {
     presence: PresenceNo,
     session: SessionId,
     id: Box<str>,
+    /// It is not kept waiting longer than that.
+    until: Mono,
 }
 
 /// A refused send: the text says by its first word whether trying again can help (mesh protocol, send).
@@ -45,14 +48,29 @@ impl No {
 
     fn of_store(error: &StoreError) -> No {
         match error {
-            StoreError::Full => No::new(Counter::SendStore, "retry: store_full nothing was stored"),
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => {
-                No::new(Counter::SendStore, "retry: store_down nothing was stored")
-            }
-            StoreError::Unknown(_) => {
-                No::new(Counter::SendStore, "retry: store_down send the same client_message_id again")
-            }
+            StoreError::Full => No::down(Down::Full),
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => No::down(Down::Away),
+            StoreError::Busy(_) => busy(),
+            StoreError::Fenced(_) => No::not_owner(),
+            StoreError::Unknown(_) => No::undecided(),
         }
+    }
+
+    /// The store refuses, or would.
+    fn down(why: Down) -> No {
+        match why {
+            Down::Full => No::new(Counter::SendStore, "retry: store_full nothing was stored"),
+            Down::Away => No::new(Counter::SendStore, "retry: store_down nothing was stored"),
+        }
+    }
+
+    /// It may be stored or not, now or later.
+    fn undecided() -> No {
+        No::new(Counter::SendStore, "retry: store_down send the same client_message_id again")
+    }
+
+    fn not_owner() -> No {
+        No::new(Counter::SendOwner, "retry: not_owner another broker serves this mesh")
     }
 }
 
@@ -105,15 +123,20 @@ impl Mesh {
     ) -> Result<(), No> {
         let Some(sender) = self.roster.presence(no) else { return Err(busy()) };
         let (member, own) = (sender.member, sender.mailbox);
-        let waiter = Waiter { presence: no, session, id: send.id.as_deref().unwrap_or("").into() };
+        let until = cx.now.mono.after_millis(cx.config.limits.ack_deadline_ms());
+        let waiter = Waiter { presence: no, session, id: send.id.as_deref().unwrap_or("").into(), until };
         self.spend(cx, member)?;
         let form = form(cx, send)?;
         let key = form.key.map(|key| (member, Box::<str>::from(key)));
         if let Some(first) = key.as_ref().and_then(|key| self.in_flight.find(key))
-            && let Some(accepting) = self.accepting.find_mut(first)
+            && let Some(accepting) = self.accepting.get_mut(first)
         {
             accepting.waiters.push(waiter);
+            self.timers.arm_by(Timer::Undecided, until);
             return Ok(());
+        }
+        if let Some(down) = cx.store.down {
+            return Err(No::down(down));
         }
         let Some(sender) = self.roster.presence(no) else { return Err(busy()) };
         let (target, mailboxes) = self.resolve(sender, form.target)?;
@@ -146,6 +169,7 @@ impl Mesh {
         }
         let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
         self.accepting.insert(position, Accepting { message, mailboxes, waiters: vec![waiter] });
+        self.timers.arm_by(Timer::Undecided, until);
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
         Ok(())
     }
@@ -165,7 +189,7 @@ impl Mesh {
             }
             Ended::Done(_) | Ended::Found(_) => {
                 cx.count(Counter::Accepted);
-                cx.stats.add(Counter::Duplicate, waiters.len() as u64 - 1);
+                cx.stats.add(Counter::Duplicate, (waiters.len() as u64).saturating_sub(1));
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = ids.encode(position);
@@ -175,18 +199,36 @@ impl Mesh {
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                if let StoreError::Unknown(_) = error {
-                    // It may be there: whoever it is for must not wait until the sender tries again.
-                    for no in mailboxes.iter() {
-                        self.mailbox(*no).suspect(message.priority, position);
-                        self.deliver(cx, ids, *no);
-                    }
-                }
                 let refusal = No::of_store(&error);
-                for Waiter { presence, session, id } in waiters {
+                for Waiter { presence, session, id, .. } in waiters {
                     self.refuse_send(cx, (presence, session), &id, &refusal);
                 }
             }
+        }
+    }
+
+    /// Whoever has waited long enough for a commit is answered. The commit goes on, and what it brings is
+    /// delivered; the key stays taken, so that a resend waits for the same commit (I2, I3).
+    pub(super) fn answer_undecided(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        let mut late = Vec::new();
+        for accepting in self.accepting.values_mut() {
+            late.extend(accepting.waiters.extract_if(.., |waiter| waiter.until <= now));
+        }
+        for Waiter { presence, session, id, .. } in late {
+            self.refuse_send(cx, (presence, session), &id, &No::undecided());
+        }
+        let waiters = self.accepting.values().flat_map(|accepting| &accepting.waiters);
+        if let Some(until) = waiters.map(|waiter| waiter.until).min() {
+            self.timers.arm(Timer::Undecided, until);
+        }
+    }
+
+    /// The mesh is another's: its sends are not ours to decide.
+    pub(super) fn answer_lost(&mut self, cx: &mut Cx<'_>) {
+        let waiters = std::mem::take(&mut self.accepting).into_values().flat_map(|one| one.waiters);
+        for Waiter { presence, session, id, .. } in waiters {
+            self.refuse_send(cx, (presence, session), &id, &No::not_owner());
         }
     }
 
@@ -211,7 +253,7 @@ impl Mesh {
         waiters: Vec<Waiter>,
         reach: Option<(usize, usize)>,
     ) {
-        for Waiter { presence, session, id } in waiters {
+        for Waiter { presence, session, id, .. } in waiters {
             let ack = Ack {
                 id: &id,
                 message_id,
@@ -220,6 +262,7 @@ impl Mesh {
                 request: None,
                 recipients: reach.map(|(recipients, _)| recipients),
                 online: reach.map(|(_, online)| online),
+                durability: cx.durability(),
             };
             self.answer_send(cx, (presence, session), &ack);
         }
@@ -228,8 +271,9 @@ impl Mesh {
     fn refuse_send(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), id: &str, refusal: &No) {
         cx.count(refusal.counter);
         let error = Some(refusal.text.as_str());
-        let ack =
-            Ack { id, message_id: "", queued: false, error, request: None, recipients: None, online: None };
+        let durability = cx.durability();
+        let (message_id, queued, request) = ("", false, None);
+        let ack = Ack { id, message_id, queued, error, request, recipients: None, online: None, durability };
         self.answer_send(cx, peer, &ack);
     }
 

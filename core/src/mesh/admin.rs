@@ -4,14 +4,13 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 use super::enrol::{InvitePayload, seconds, token_hash};
+use super::residence::Shut;
 use super::roster::NoMember;
 use super::{After, Cx, Mesh, Meshes, Then, vault};
 use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, PublicKey, mint_text};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
-use crate::store::{
-    Ended, Found, InviteRow, MemberRow, MeshRow, NewMesh, Op, Query, Reply, Role, StoreError,
-};
+use crate::store::{Ended, Found, InviteRow, MemberRow, MeshRow, NewMesh, Op, Query, Reply, Role};
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
 use crate::wire::admin::AdminCall;
@@ -59,6 +58,9 @@ impl Meshes {
         mesh: Option<String>,
         call: AdminCall,
     ) {
+        if cx.store.down.is_some() {
+            return turn_away(cx, session, &Shut::down());
+        }
         match (mesh, call) {
             (Some(mesh), call) => {
                 let step = AdminStep::Find { session, call };
@@ -80,10 +82,10 @@ impl Meshes {
 
     pub(super) fn admin_stored(&mut self, cx: &mut Cx<'_>, step: AdminStep, ended: Ended) {
         match (step, ended) {
-            (step, Ended::Refused(error)) => turn_away(cx, step.session(), Some(&error)),
+            (step, Ended::Refused(error)) => turn_away(cx, step.session(), &Shut::Store(error)),
             (AdminStep::Find { session, call }, Ended::Found(found)) => match *found {
                 Found::MeshId(Some(mesh)) => cx.effects.list.push(Effect::Enter { session, mesh, call }),
-                _ => turn_away(cx, session, None),
+                _ => turn_away(cx, session, &Shut::NoMesh),
             },
             (AdminStep::Created { session, mesh, name, slug }, Ended::Done(Reply::Inserted)) => {
                 let body = json!({ "mesh_id": mesh.as_str(), "slug": slug, "name": name });
@@ -95,9 +97,9 @@ impl Meshes {
             }
             (AdminStep::Listed { session }, Ended::Found(found)) => match *found {
                 Found::Meshes(rows) => list(cx, session, &rows),
-                _ => turn_away(cx, session, None),
+                _ => turn_away(cx, session, &Shut::NoMesh),
             },
-            (step, Ended::Done(_) | Ended::Found(_)) => turn_away(cx, step.session(), None),
+            (step, Ended::Done(_) | Ended::Found(_)) => turn_away(cx, step.session(), &Shut::NoMesh),
         }
     }
 }
@@ -120,7 +122,9 @@ impl Mesh {
                 cx.answer(session, 200, &json!({ "members": members }));
             }
             AdminCall::RemoveMember { who } => self.remove_member(cx, session, &who),
-            AdminCall::CreateMesh { .. } | AdminCall::ListMeshes { .. } => turn_away(cx, session, None),
+            AdminCall::CreateMesh { .. } | AdminCall::ListMeshes { .. } => {
+                turn_away(cx, session, &Shut::NoMesh)
+            }
         }
     }
 
@@ -138,7 +142,7 @@ impl Mesh {
     }
 
     fn invite(&mut self, cx: &mut Cx<'_>, session: SessionId, uses: u32, role: Role, expires_at: Wall) {
-        let vault_key = &cx.config.vault_key;
+        let Some(vault_key) = &cx.config.vault_key else { return fail_without_key(cx, session) };
         let owner = vault::open(vault_key, &self.row.owner_secret_sealed);
         let owner = owner.and_then(|seed| Some(SigningKey::from_bytes(&seed.try_into().ok()?)));
         let root = vault::open(vault_key, &self.row.root_key_sealed);
@@ -193,7 +197,7 @@ impl Mesh {
 
     pub(super) fn admin_written(&mut self, cx: &mut Cx<'_>, step: AdminStep, ended: &Ended) {
         match (step, ended) {
-            (step, Ended::Refused(error)) => turn_away(cx, step.session(), Some(error)),
+            (step, Ended::Refused(error)) => turn_away(cx, step.session(), &Shut::Store(error.clone())),
             (AdminStep::Invited { session, token, payload }, _) => {
                 cx.answer(session, 201, &json!({ "invite_token": token, "invite_payload": *payload }));
             }
@@ -212,14 +216,14 @@ impl Mesh {
                 });
             }
             (step @ (AdminStep::Find { .. } | AdminStep::Created { .. } | AdminStep::Listed { .. }), _) => {
-                turn_away(cx, step.session(), None);
+                turn_away(cx, step.session(), &Shut::NoMesh);
             }
         }
     }
 }
 
 impl AdminStep {
-    fn session(&self) -> SessionId {
+    pub(super) fn session(&self) -> SessionId {
         match self {
             AdminStep::Find { session, .. }
             | AdminStep::Created { session, .. }
@@ -231,10 +235,10 @@ impl AdminStep {
 }
 
 fn create(cx: &mut Cx<'_>, session: SessionId, name: String, slug: String) {
+    let Some(key) = &cx.config.vault_key else { return fail_without_key(cx, session) };
     let seed = cx.rng.key();
     let owner = SigningKey::from_bytes(&seed);
     let root = cx.rng.key();
-    let key = &cx.config.vault_key;
     let sealed = (vault::seal(key, cx.rng, &seed), vault::seal(key, cx.rng, &root));
     let (Some(owner_secret_sealed), Some(root_key_sealed)) = sealed else {
         return fail(cx, session, 500, "bad_key_file", "the key file does not hold a 32-byte key");
@@ -249,7 +253,7 @@ fn create(cx: &mut Cx<'_>, session: SessionId, name: String, slug: String) {
         created_at: cx.now.wall,
     };
     let step = AdminStep::Created { session, mesh: mesh.id.clone(), name, slug };
-    cx.stage(Op::CreateMesh(Box::new(mesh)), After::Admin(Box::new(step)));
+    cx.stage(Op::CreateMesh(Box::new(mesh)), None, After::Admin(Box::new(step)));
 }
 
 fn list(cx: &mut Cx<'_>, session: SessionId, rows: &[MeshRow]) {
@@ -269,12 +273,22 @@ fn mesh_body(row: &MeshRow) -> Value {
     })
 }
 
-/// The mesh is not there, or the store does not answer.
-pub(super) fn turn_away(cx: &mut Cx<'_>, session: SessionId, error: Option<&StoreError>) {
-    match error {
-        None => fail(cx, session, 404, "not_found", "no mesh has that slug or id"),
-        Some(error) => fail(cx, session, 503, "store_down", &error.to_string()),
+/// The mesh is not there, or cannot be had at this time.
+pub(super) fn turn_away(cx: &mut Cx<'_>, session: SessionId, why: &Shut) {
+    match why {
+        Shut::NoMesh | Shut::Stranger => fail(cx, session, 404, "not_found", "no mesh has that slug or id"),
+        Shut::Elsewhere => {
+            fail(cx, session, 503, "not_owner", "another broker serves this mesh: ask that one, or later");
+        }
+        Shut::Store(error) => fail(cx, session, 503, "store_down", &error.to_string()),
     }
+}
+
+/// Without the key file nothing can be sealed or opened.
+fn fail_without_key(cx: &mut Cx<'_>, session: SessionId) {
+    let text = "this broker has no key file: start it with the one that all brokers of this store share, or \
+                with a data directory it may write to";
+    fail(cx, session, 409, "no_key_file", text);
 }
 
 fn fail(cx: &mut Cx<'_>, session: SessionId, status: u16, code: &str, message: &str) {

@@ -22,6 +22,10 @@ const PUSH_OVERHEAD_BYTES: usize = 1_024;
 impl Mesh {
     /// Pushes what a mailbox may be pushed: called whenever that may have changed.
     pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
+        // Another broker may have taken the mesh over: what it lends must not be lent here too (I8).
+        if !cx.store.sure {
+            return;
+        }
         loop {
             let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
             let (taker, open) = (taker.no, taker.standing.open_lanes());

@@ -6,12 +6,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::hello::verifies;
+use super::residence::Shut;
 use super::{Cx, Mesh, Then};
 use crate::ids::{MemberId, PublicKey};
 use crate::note::{Level, Note};
-use crate::store::{
-    Ended, Enrol, EnrolRefusal, Found, InviteRow, MemberRow, Op, Query, Reply, Role, StoreError,
-};
+use crate::store::{Ended, Enrol, EnrolRefusal, Found, InviteRow, MemberRow, Op, Query, Reply, Role};
 use crate::surface::SessionId;
 use crate::time::{Mono, Wall};
 
@@ -83,6 +82,15 @@ pub(crate) enum Enrolling {
     Made { asker: Asker, row: Box<MemberRow> },
 }
 
+impl Enrolling {
+    /// Who waits for it.
+    pub(super) fn asker(&self) -> Asker {
+        match self {
+            Enrolling::Invited { asker, .. } | Enrolling::Made { asker, .. } => *asker,
+        }
+    }
+}
+
 impl JoinCall {
     /// Reads a request's body; the error is the contract's text.
     pub(crate) fn parse(
@@ -133,7 +141,7 @@ impl Mesh {
     pub(super) fn enrol_stored(&mut self, cx: &mut Cx<'_>, enrolling: Enrolling, ended: Ended) {
         match (enrolling, ended) {
             (Enrolling::Invited { asker, .. } | Enrolling::Made { asker, .. }, Ended::Refused(error)) => {
-                turn_away(cx, asker, Some(&error));
+                turn_away(cx, asker, &Shut::Store(error));
             }
             (Enrolling::Invited { asker, call }, Ended::Found(found)) => match *found {
                 Found::Invite(invite) => self.invited(cx, asker, *call, invite),
@@ -218,15 +226,16 @@ fn already_member(cx: &mut Cx<'_>, asker: Asker, member: &MemberRow) {
     note(cx, asker, |note| note.with("ok", true).with("already_member", true));
 }
 
-/// The mesh is not there, or the store does not answer.
-pub(super) fn turn_away(cx: &mut Cx<'_>, asker: Asker, error: Option<&StoreError>) {
-    match error {
-        None => refuse(cx, asker, "mesh_not_found"),
-        Some(_) => {
-            cx.answer(asker.session, 503, &json!({ "ok": false, "error": "store_down" }));
-            note(cx, asker, |note| note.with("ok", false).with("error", "store_down"));
-        }
-    }
+/// The mesh is not there, knows another owner key, or cannot be had at this time.
+pub(super) fn turn_away(cx: &mut Cx<'_>, asker: Asker, why: &Shut) {
+    let later = match why {
+        Shut::NoMesh => return refuse(cx, asker, "mesh_not_found"),
+        Shut::Stranger => return refuse(cx, asker, "invite_owner_mismatch"),
+        Shut::Elsewhere => "not_owner",
+        Shut::Store(_) => "store_down",
+    };
+    cx.answer(asker.session, 503, &json!({ "ok": false, "error": later }));
+    note(cx, asker, |note| note.with("ok", false).with("error", later));
 }
 
 fn refuse(cx: &mut Cx<'_>, asker: Asker, error: &'static str) {

@@ -11,7 +11,7 @@ use crate::stats::Gauge;
 use crate::store::{Op, PeerState, PresenceKind, Profile, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Wall;
-use crate::wire::mesh::Stats;
+use crate::wire::mesh::{ErrorFrame, Stats};
 
 impl Mesh {
     /// A connection ended. The end of one that was replaced before changes nothing.
@@ -22,7 +22,7 @@ impl Mesh {
         }
         if presence.send_only {
             self.roster.remove_presence(no);
-            return self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
+            return self.rest(cx);
         }
         let (member, mailbox, id) = (presence.member, presence.mailbox, presence.id.clone());
         let grace_ms = cx.config.limits.grace_ms();
@@ -77,7 +77,7 @@ impl Mesh {
         events::left(self, cx, &gone);
         self.deliver(cx, ids, gone.member);
         self.forget_if_void(gone.mailbox);
-        self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
+        self.rest(cx);
     }
 
     /// A member was removed: its connections end, its presences too.
@@ -115,6 +115,20 @@ impl Mesh {
         all.iter().for_each(|no| self.save_peer(cx, *no));
         let ended = self.roster.listed().map(|presence| presence.id.clone()).collect();
         self.end_presences(cx, ended);
+    }
+
+    /// The mesh is another broker's: everybody is told, and goes there.
+    pub(super) fn part(mut self, cx: &mut Cx<'_>) {
+        self.answer_lost(cx);
+        for presence in self.roster.all() {
+            let Some(session) = presence.session() else { continue };
+            let (code, message) = ("not_owner", "another broker serves this mesh: come back later");
+            cx.tell(session, &ErrorFrame { code, message, id: None, request: None, server_time: None });
+            cx.end(session, Fault::NotOwner);
+            if presence.is_listed() {
+                cx.stats.shift(Gauge::ConnectionsActive, -1);
+            }
+        }
     }
 
     fn has_own_connection(&self, member: MailboxNo) -> bool {

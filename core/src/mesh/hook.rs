@@ -1,16 +1,14 @@
 //! Hooks: a peer's agent says from outside what the peer is doing (mesh protocol, hook).
 //!
 //! *Decides* whose status a hook changes: the one presence with equal pid and directory, or the only one with
-//! that directory; otherwise the hook waits a while for a hello of that pid and directory.
-
-use std::collections::VecDeque;
+//! that directory; otherwise the hook waits a while in the store for a hello of that pid and directory.
 
 use super::presence::Presence;
-use super::status::{Source, Status};
+use super::status::Source;
 use super::{Cx, Meshes};
-use crate::ids::{MeshNo, PresenceId, ShardId};
+use crate::ids::{PresenceId, ShardId};
+use crate::store::{Fence, Status};
 use crate::surface::PresenceNo;
-use crate::time::Mono;
 
 /// What a hook says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +23,8 @@ pub(crate) struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HookTarget {
     pub shard: ShardId,
-    pub mesh: MeshNo,
+    /// Its mesh, as it was ours then.
+    pub fence: Fence,
     pub presence: PresenceNo,
     pub id: PresenceId,
 }
@@ -56,37 +55,6 @@ impl HookFound {
     }
 }
 
-/// Hooks that found nobody and wait for a hello.
-#[derive(Debug, Default)]
-pub(crate) struct PendingHooks(VecDeque<(Mono, Hook)>);
-
-impl PendingHooks {
-    /// Keeps a hook for a while; the oldest makes room.
-    pub(crate) fn wait(&mut self, cx: &Cx<'_>, hook: Hook) {
-        self.forget_old(cx);
-        if self.0.len() as u64 >= cx.config.limits.pending_statuses_max() {
-            self.0.pop_front();
-        }
-        self.0.push_back((cx.now.mono, hook));
-    }
-
-    /// Takes what the newest waiting hook of that pid and directory says.
-    pub(super) fn claim(&mut self, cx: &Cx<'_>, pid: i64, cwd: &str) -> Option<Status> {
-        self.forget_old(cx);
-        let means = |hook: &Hook| hook.pid == pid && hook.cwd == cwd;
-        let status = self.0.iter().rev().find(|(_, hook)| means(hook)).map(|(_, hook)| hook.status);
-        self.0.retain(|(_, hook)| !means(hook));
-        status
-    }
-
-    fn forget_old(&mut self, cx: &Cx<'_>) {
-        let keep_ms = cx.config.limits.pending_status_ms();
-        while self.0.front().is_some_and(|(at, _)| cx.now.mono.millis_since(*at) > keep_ms) {
-            self.0.pop_front();
-        }
-    }
-}
-
 impl Meshes {
     /// Whom on this shard a hook may mean.
     pub(crate) fn find_hooked(&self, shard: ShardId, hook: &Hook) -> HookFound {
@@ -95,7 +63,7 @@ impl Meshes {
             for presence in mesh.roster.listed().filter(|presence| presence.cwd == hook.cwd) {
                 let target = |presence: &Presence| HookTarget {
                     shard,
-                    mesh: mesh.no,
+                    fence: mesh.fence(),
                     presence: presence.no,
                     id: presence.id.clone(),
                 };
@@ -111,24 +79,24 @@ impl Meshes {
     }
 
     /// Writes a hook's status to the presence it means.
-    pub(crate) fn apply_hook(&mut self, cx: &mut Cx<'_>, mesh: MeshNo, presence: PresenceNo, status: Status) {
-        self.with(mesh, |mesh, ids| mesh.write_status(cx, ids, presence, status, Source::Hook));
-    }
-
-    /// Keeps a hook that meant nobody.
-    pub(crate) fn keep_hook(&mut self, cx: &Cx<'_>, hook: Hook) {
-        self.hooks.wait(cx, hook);
+    pub(crate) fn apply_hook(&mut self, cx: &mut Cx<'_>, fence: Fence, presence: PresenceNo, status: Status) {
+        self.with(fence.mesh, |mesh, ids| {
+            if mesh.epoch == fence.epoch {
+                mesh.write_status(cx, ids, presence, status, Source::Hook);
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{Epoch, MeshNo};
 
     fn target(presence: u64) -> HookTarget {
         HookTarget {
             shard: ShardId(0),
-            mesh: MeshNo(1),
+            fence: Fence { mesh: MeshNo(1), epoch: Epoch(1) },
             presence: PresenceNo(presence),
             id: PresenceId::new("p"),
         }

@@ -123,13 +123,6 @@ impl Mailbox {
         }
     }
 
-    /// A commit whose outcome stays unknown may have put something into this lane.
-    pub(crate) fn suspect(&mut self, priority: Priority, position: Position) {
-        let lane = self.lane(priority);
-        lane.newest = lane.newest.max(position);
-        lane.more = true;
-    }
-
     /// Takes in a page of the store's that was asked for after that position, as far as the window allows.
     pub(crate) fn fill(
         &mut self,

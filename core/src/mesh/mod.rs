@@ -3,6 +3,7 @@
 //! | to change | look in |
 //! |---|---|
 //! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs`; who may not: `refusal.rs` |
+//! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
@@ -39,23 +40,22 @@ mod welcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{MailboxNo, MeshId, MeshNo, Position, PublicKey};
+use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
 use crate::rng::Rng;
-use crate::store::{Cursor, MeshLoad, MeshRow, Op, Priority, Settled};
+use crate::store::{Fence, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
-use crate::time::{Mono, Now};
+use crate::time::Now;
 
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::Greeting;
-pub(crate) use hook::{Hook, HookFound, PendingHooks};
+pub(crate) use hook::{Hook, HookFound, HookTarget};
 pub(crate) use refusal::Refusal;
 pub(crate) use retention::ask_depth;
-pub(crate) use status::Status;
 
 /// The context of a call into this surface.
 pub(crate) type Cx<'a> = surface::Cx<'a, After>;
@@ -65,12 +65,12 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
-    /// What an earlier life of the process left open is closed.
-    Started,
     /// A block of positions is ours.
     Positions,
+    /// Somebody's mesh was claimed.
+    Claimed(Box<residence::Visit>),
     /// A mesh was looked up for everybody who waits for it.
-    Loaded(MeshId),
+    Loaded(MeshId, Epoch),
     /// A page of overdue deliveries was read.
     Overdue,
     /// Old rows were removed.
@@ -79,8 +79,8 @@ pub(crate) enum After {
     Depth,
     /// An admin request that needs no mesh in memory.
     Admin(Box<admin::AdminStep>),
-    /// Something of one mesh.
-    Mesh { mesh: MeshNo, then: Then },
+    /// Something of one mesh while it was ours.
+    Mesh { fence: Fence, then: Then },
 }
 
 /// Where a mesh goes on.
@@ -113,14 +113,16 @@ pub(crate) enum Then {
 pub(crate) struct Meshes {
     resident: BTreeMap<MeshNo, Mesh>,
     by_id: Index<MeshId, MeshNo>,
-    /// Meshes that are being looked up, and who waits for them.
-    loading: BTreeMap<MeshId, Vec<residence::Waiting>>,
+    /// Meshes that are ours and cannot be served yet, and who waits for them.
+    loading: BTreeMap<MeshId, residence::Loading>,
+    /// Hellos whose mesh is being claimed; whoever is not among them any more must not be seated.
+    claiming: BTreeSet<SessionId>,
+    /// Claims that have not come back.
+    claims: u64,
+    /// Who waits until what is in memory is surely ours.
+    doubted: Vec<residence::Visit>,
     positions: Positions,
-    hooks: PendingHooks,
-    /// Where the look for overdue deliveries goes on.
-    overdue_after: Option<Cursor>,
-    retention_running: bool,
-    started: bool,
+    retention: retention::Round,
     /// When this process began, by both clocks.
     began: Option<Now>,
     draining: bool,
@@ -142,13 +144,19 @@ struct Positions {
 #[derive(Debug)]
 struct Mesh {
     no: MeshNo,
+    /// Since when it is ours.
+    epoch: Epoch,
+    /// Earlier owners gave out only positions below this.
+    floor: Position,
+    /// Nobody but the broker itself has needed it yet.
+    brief: bool,
     row: MeshRow,
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
     /// Sends that wait for their commit.
-    accepting: Index<Position, accept::Accepting>,
+    accepting: BTreeMap<Position, accept::Accepting>,
     /// Their keys of idempotency.
     in_flight: Index<(MailboxNo, Box<str>), Position>,
     buckets: Index<MailboxNo, Bucket>,
@@ -176,6 +184,8 @@ enum Timer {
     Grace(PresenceNo),
     /// Mail waits for a page that could not be read, or for a write that was refused.
     Retry,
+    /// Somebody has waited long for the commit of a send.
+    Undecided,
     /// Nobody has needed the mesh for long enough.
     Forget,
 }
@@ -186,11 +196,11 @@ impl Meshes {
             resident: BTreeMap::new(),
             by_id: Index::new(rng),
             loading: BTreeMap::new(),
+            claiming: BTreeSet::new(),
+            claims: 0,
+            doubted: Vec::new(),
             positions: Positions::default(),
-            hooks: PendingHooks::default(),
-            overdue_after: None,
-            retention_running: false,
-            started: false,
+            retention: retention::Round::default(),
             began: None,
             draining: false,
             shards,
@@ -199,25 +209,9 @@ impl Meshes {
     }
 
     /// The process starts: asks for what every send needs.
-    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         self.began = Some(cx.now);
-        if first_shard {
-            self.close_earlier_life(cx);
-        } else {
-            self.started = true;
-        }
         self.positions.refill(cx);
-    }
-
-    /// Presences that are open in the store were left so by an earlier life. This ends all of them, so no
-    /// hello may be recorded before it, on any shard.
-    fn close_earlier_life(&self, cx: &mut Cx<'_>) {
-        cx.stage(Op::Started { at: cx.now.wall }, After::Started);
-    }
-
-    /// True when hellos may be recorded by other shards too.
-    pub(crate) fn is_started(&self) -> bool {
-        self.started
     }
 
     /// A peer that said hello says something.
@@ -241,8 +235,10 @@ impl Meshes {
 
     /// A connection ended whose hello was still being judged.
     pub(crate) fn abandoned(&mut self, mesh: &MeshId, session: SessionId) {
-        if let Some(waiting) = self.loading.get_mut(mesh) {
-            waiting.retain(|one| one.session() != session);
+        self.claiming.remove(&session);
+        self.doubted.retain(|visit| !visit.waiting.is_hello_of(session));
+        if let Some(loading) = self.loading.get_mut(mesh) {
+            loading.line.retain(|one| !one.is_hello_of(session));
         }
         if let Some(mesh) = self.by_id.find(mesh).and_then(|no| self.resident.get_mut(no)) {
             mesh.joining.remove(&session);
@@ -284,13 +280,16 @@ impl Meshes {
     /// The deadline of a mesh passed.
     pub(crate) fn wake(&mut self, cx: &mut Cx<'_>, no: MeshNo) {
         let forget = self.with(no, |mesh, ids| mesh.wake(cx, ids)).unwrap_or(false);
-        if forget && let Some(mesh) = self.resident.remove(&no) {
-            self.by_id.remove(&mesh.row.id);
+        if forget {
+            self.forget(cx, no);
         }
     }
 
     /// Somebody wants to join a mesh.
     pub(crate) fn join(&mut self, cx: &mut Cx<'_>, session: SessionId, call: Box<JoinCall>) {
+        if cx.store.down.is_some() {
+            return enrol::turn_away(cx, call.asker(session), &residence::Shut::down());
+        }
         let id = MeshId::new(call.payload.mesh_id.as_str());
         self.visit(cx, id, residence::Waiting::Join { session, call });
     }
@@ -302,7 +301,7 @@ impl Meshes {
             Timer::Lease(_) => Cause::Lease,
             Timer::LegacyPing(_) => Cause::LegacyPing,
             Timer::Grace(_) => Cause::Grace,
-            Timer::Retry => Cause::Commit,
+            Timer::Retry | Timer::Undecided => Cause::Commit,
             Timer::Forget => Cause::Retention,
         };
         Some(Deadline { at, cause })
@@ -316,8 +315,10 @@ impl Meshes {
     /// Stops taking work and marks every presence as ended.
     pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
         self.draining = true;
-        for waiting in self.loading.values_mut() {
-            waiting.retain(|one| !matches!(one, residence::Waiting::Hello { .. }));
+        self.claiming.clear();
+        self.doubted.retain(|visit| !visit.waiting.is_hello());
+        for loading in self.loading.values_mut() {
+            loading.line.retain(|one| !one.is_hello());
         }
         for mesh in self.resident.values_mut() {
             mesh.repay(cx);
@@ -342,6 +343,11 @@ impl Meshes {
 }
 
 impl Positions {
+    /// True when what is given out lies above everything that was leased before `floor` was free.
+    fn serve(&self, floor: Position) -> bool {
+        self.ids.is_some() && self.end >= floor.0
+    }
+
     /// Takes the next position, and asks for more in good time.
     fn next(&mut self, cx: &mut Cx<'_>) -> Option<Position> {
         if self.end - self.next < BLOCK / 2 {
@@ -355,7 +361,7 @@ impl Positions {
     fn refill(&mut self, cx: &mut Cx<'_>) {
         if !self.asked {
             self.asked = true;
-            cx.stage(Op::LeasePositions { count: BLOCK }, After::Positions);
+            cx.stage(Op::LeasePositions { count: BLOCK }, None, After::Positions);
         }
     }
 }
@@ -365,15 +371,18 @@ impl Positions {
 const BLOCK: u64 = 1 << 18;
 
 impl Mesh {
-    fn new(rng: &mut Rng, mut load: MeshLoad) -> Mesh {
+    fn new(rng: &mut Rng, mut load: MeshLoad, epoch: Epoch, floor: Position) -> Mesh {
         let roster = roster::Roster::new(rng, &mut load);
         let mut mesh = Mesh {
             no: load.mesh.no,
+            epoch,
+            floor,
+            brief: true,
             row: load.mesh,
             roster,
             mailboxes: BTreeMap::new(),
             joining: BTreeSet::new(),
-            accepting: Index::new(rng),
+            accepting: BTreeMap::new(),
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
             saving: BTreeMap::new(),
@@ -399,14 +408,20 @@ impl Mesh {
         self.mailboxes.entry(no).or_insert_with(|| mailbox::Mailbox::new(member))
     }
 
+    /// The word that this mesh is ours.
+    fn fence(&self) -> Fence {
+        Fence { mesh: self.no, epoch: self.epoch }
+    }
+
     fn stage(&mut self, cx: &mut Cx<'_>, op: Op, then: Then) {
         self.outstanding += 1;
-        cx.stage(op, After::Mesh { mesh: self.no, then });
+        let fence = self.fence();
+        cx.stage(op, Some(fence), After::Mesh { fence, then });
     }
 
     fn ask(&mut self, cx: &mut Cx<'_>, query: crate::store::Query, then: Then) {
         self.outstanding += 1;
-        cx.ask(query, After::Mesh { mesh: self.no, then });
+        cx.ask(query, After::Mesh { fence: self.fence(), then });
     }
 
     /// Something is due. True when nobody needs this mesh in memory any more.
@@ -417,6 +432,7 @@ impl Mesh {
                 Timer::LegacyPing(presence) => self.legacy_ping(cx, presence),
                 Timer::Grace(presence) => self.grace_ended(cx, ids, presence),
                 Timer::Retry => self.retry(cx, ids),
+                Timer::Undecided => self.answer_undecided(cx),
                 Timer::Forget if self.is_idle() => return true,
                 Timer::Forget => {}
             }
@@ -429,10 +445,12 @@ impl Mesh {
         self.roster.all().next().is_none() && self.outstanding == 0 && self.owed.is_empty()
     }
 
-    /// Starts the time after which an unneeded mesh is forgotten.
-    fn rest(&mut self, now: Mono, idle_ms: u64) {
+    /// Starts the time after which an unneeded mesh is forgotten. One that only the broker itself has looked
+    /// at is not kept from others.
+    fn rest(&mut self, cx: &Cx<'_>) {
         if self.is_idle() {
-            self.timers.arm(Timer::Forget, now.after_millis(idle_ms));
+            let idle_ms = if self.brief { 0 } else { cx.config.limits.mesh_idle_ms() };
+            self.timers.arm(Timer::Forget, cx.now.mono.after_millis(idle_ms));
         }
     }
 }

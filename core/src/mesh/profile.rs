@@ -1,10 +1,10 @@
 //! What a peer says of itself: status, summary, visibility, profile, counters, groups.
 
 use super::presence::Presence;
-use super::status::{Source, Status};
+use super::status::Source;
 use super::{Cx, Mesh, events};
 use crate::message_id::MessageIds;
-use crate::store::Group;
+use crate::store::{Group, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::{Ack, ErrorFrame, JoinGroup, Named, SetProfile, SetStats, SetStatus};
 
@@ -209,10 +209,10 @@ fn acknowledge(cx: &mut Cx<'_>, session: SessionId, request: Option<&str>) {
 
 fn short_ack(cx: &mut Cx<'_>, session: SessionId, request: Option<&str>) {
     let id = request.unwrap_or("");
-    cx.tell(
-        session,
-        &Ack { id, message_id: "", queued: false, error: None, request, recipients: None, online: None },
-    );
+    let durability = cx.durability();
+    let (message_id, queued, error) = ("", false, None);
+    let ack = Ack { id, message_id, queued, error, request, recipients: None, online: None, durability };
+    cx.tell(session, &ack);
 }
 
 pub(super) fn refuse(cx: &mut Cx<'_>, session: SessionId, request: Option<&str>, code: &str, message: &str) {

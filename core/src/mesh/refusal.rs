@@ -98,6 +98,15 @@ impl Refusal {
         )
     }
 
+    pub(super) fn not_owner() -> Refusal {
+        Refusal::new(
+            "not_owner",
+            "another broker serves this mesh: come back later",
+            Fault::NotOwner,
+            Counter::RejectedOwner,
+        )
+    }
+
     pub(super) fn conflict() -> Refusal {
         Refusal::new(
             "session_conflict",

@@ -1,159 +1,394 @@
-//! Which meshes are in memory: looked up on first use, forgotten when nobody needs them.
+//! Which meshes are in memory: claimed and looked up on first use, forgotten when nobody needs them.
+//!
+//! *Decides* who may have a mesh, and when it can be served: it is ours, it was read after that, and our
+//! positions lie above all that its earlier owners gave out.
+//! *Always holds:* what is in memory was read under the epoch it is served under; a mesh that was lost goes
+//! from memory before anything else is told of it, and what comes back for it afterwards finds nobody.
 
 use super::hello::{Greeting, Proof};
-use super::{After, Cx, Mesh, Meshes, PendingHooks, Then, enrol, retention};
-use crate::ids::{MeshId, MeshNo};
+use super::refusal::{Refusal, refuse};
+use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enrol, retention};
+use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
-use crate::store::{Ended, Found, Query, Reply};
+use crate::note::{Level, Note};
+use crate::store::{Claimant, Ended, Fence, Found, Op, OverdueRow, Query, Reply, StoreError};
 use crate::surface::SessionId;
 use crate::wire::admin::AdminCall;
 
-/// Somebody who needs a mesh that is being looked up.
+/// Somebody who needs a mesh.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    id: MeshId,
+    pub(super) waiting: Waiting,
+}
+
+/// What for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    Hello { session: SessionId, greeting: Greeting, proof: Proof },
-    Join { session: SessionId, call: Box<enrol::JoinCall> },
-    Admin { session: SessionId, call: AdminCall },
+    Hello {
+        session: SessionId,
+        greeting: Greeting,
+        proof: Proof,
+    },
+    Join {
+        session: SessionId,
+        call: Box<enrol::JoinCall>,
+    },
+    Admin {
+        session: SessionId,
+        call: AdminCall,
+    },
+    /// Mail of it is overdue.
+    Expiry(Vec<OverdueRow>),
+}
+
+/// A mesh that is ours and cannot be served yet.
+#[derive(Debug)]
+pub(super) struct Loading {
+    epoch: Epoch,
+    /// Earlier owners gave out only positions below this.
+    floor: Position,
+    pub line: Vec<Waiting>,
+}
+
+/// Why somebody cannot have a mesh.
+#[derive(Clone, Debug)]
+pub(super) enum Shut {
+    /// There is none.
+    NoMesh,
+    /// It does not know who asks.
+    Stranger,
+    /// Another broker serves it.
+    Elsewhere,
+    /// The store refused.
+    Store(StoreError),
+}
+
+impl Shut {
+    /// What is said while the store is known to be down.
+    pub(super) fn down() -> Shut {
+        Shut::Store(StoreError::Unavailable("it did not answer when it was asked last".to_owned()))
+    }
 }
 
 impl Waiting {
-    pub(super) fn session(&self) -> SessionId {
+    pub(super) fn is_hello(&self) -> bool {
+        matches!(self, Waiting::Hello { .. })
+    }
+
+    pub(super) fn is_hello_of(&self, whose: SessionId) -> bool {
+        matches!(self, Waiting::Hello { session, .. } if *session == whose)
+    }
+
+    /// Who claims the mesh; none for a hello whose key nobody can have.
+    fn claimant(&self) -> Option<Claimant> {
         match self {
-            Waiting::Hello { session, .. }
-            | Waiting::Join { session, .. }
-            | Waiting::Admin { session, .. } => *session,
+            Waiting::Hello { greeting, .. } => {
+                PublicKey::from_hex(greeting.member_key()).map(Claimant::Member)
+            }
+            Waiting::Join { call, .. } => {
+                PublicKey::from_hex(&call.payload.owner_pubkey).map(Claimant::Owner)
+            }
+            Waiting::Admin { .. } | Waiting::Expiry(_) => Some(Claimant::Broker),
         }
     }
 }
 
 impl Meshes {
-    /// Lets `waiting` go on with the mesh, now or when it has been looked up.
+    /// Lets `waiting` go on with the mesh, now or when it can be served.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, id: MeshId, waiting: Waiting) {
         match self.by_id.find(&id).copied() {
-            Some(no) if self.positions.ids.is_some() => self.visit_resident(cx, no, waiting),
-            _ => {
-                let line = self.loading.entry(id.clone()).or_default();
-                line.push(waiting);
-                if line.len() == 1 {
-                    cx.ask(Query::Mesh(id.clone()), After::Loaded(id));
-                }
+            Some(no) => self.enter(cx, no, id, waiting),
+            None if cx.store.down.is_some() => self.turn_away(cx, waiting, &Shut::down()),
+            None => self.claim(cx, id, waiting),
+        }
+    }
+
+    /// Goes on with a mesh that is in memory.
+    fn enter(&mut self, cx: &mut Cx<'_>, no: MeshNo, id: MeshId, waiting: Waiting) {
+        if !cx.store.sure {
+            return self.doubted.push(Visit { id, waiting });
+        }
+        let Some(mesh) = self.resident.get(&no) else { return };
+        if self.positions.serve(mesh.floor) {
+            return self.visit_resident(cx, no, waiting);
+        }
+        let (epoch, floor) = (mesh.epoch, mesh.floor);
+        self.loading.entry(id).or_insert(Loading { epoch, floor, line: Vec::new() }).line.push(waiting);
+        self.positions.refill(cx);
+    }
+
+    fn visit_resident(&mut self, cx: &mut Cx<'_>, no: MeshNo, waiting: Waiting) {
+        let expires = matches!(waiting, Waiting::Expiry(_));
+        self.with(no, |mesh, ids| {
+            mesh.brief &= expires;
+            match waiting {
+                Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
+                Waiting::Join { session, call } => mesh.join(cx, session, call),
+                Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
+                Waiting::Expiry(rows) => mesh.expire(cx, &rows),
+            }
+        });
+        if expires {
+            self.expiry_ended(cx);
+        }
+    }
+
+    fn claim(&mut self, cx: &mut Cx<'_>, id: MeshId, waiting: Waiting) {
+        let Some(by) = waiting.claimant() else {
+            return self.turn_away(cx, waiting, &Shut::Stranger);
+        };
+        if let Waiting::Hello { session, .. } = &waiting {
+            self.claiming.insert(*session);
+        }
+        self.claims += 1;
+        let op = Op::Claim { mesh: id.clone(), by, at: cx.now.wall };
+        cx.stage(op, None, After::Claimed(Box::new(Visit { id, waiting })));
+    }
+
+    fn claimed(&mut self, cx: &mut Cx<'_>, visit: Visit, ended: Ended) {
+        self.claims -= 1;
+        let Visit { id, waiting } = visit;
+        let waits = match &waiting {
+            Waiting::Hello { session, .. } => self.claiming.remove(session),
+            Waiting::Join { .. } | Waiting::Admin { .. } | Waiting::Expiry(_) => true,
+        };
+        let waiting = waits.then_some(waiting);
+        let why = match ended {
+            Ended::Done(Reply::Owned { epoch, free }) => return self.owned(cx, id, epoch, free, waiting),
+            Ended::Done(Reply::OwnedElsewhere) => Shut::Elsewhere,
+            Ended::Done(Reply::Stranger) => Shut::Stranger,
+            Ended::Done(_) | Ended::Found(_) => Shut::NoMesh,
+            Ended::Refused(error) => Shut::Store(error),
+        };
+        if let Some(waiting) = waiting {
+            self.turn_away(cx, waiting, &why);
+        }
+    }
+
+    /// A mesh is ours: it is read, unless it was already. That somebody claimed it who has gone since changes
+    /// nothing, so that it is given up in its time like any other.
+    fn owned(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: MeshId,
+        epoch: Epoch,
+        floor: Position,
+        waiting: Option<Waiting>,
+    ) {
+        if let Some(no) = self.by_id.find(&id).copied() {
+            let known = self.resident.get(&no).map(|mesh| mesh.epoch);
+            if known == Some(epoch) {
+                waiting.into_iter().for_each(|waiting| self.enter(cx, no, id.clone(), waiting));
+                return;
+            }
+            // It was another's in between.
+            known.into_iter().for_each(|epoch| self.lose(cx, Fence { mesh: no, epoch }));
+        }
+        let read = self.loading.get(&id).is_none_or(|loading| loading.epoch != epoch);
+        let loading = self.loading.entry(id.clone()).or_insert(Loading { epoch, floor, line: Vec::new() });
+        loading.line.extend(waiting);
+        if read {
+            (loading.epoch, loading.floor) = (epoch, floor);
+            cx.ask(Query::Mesh(id.clone()), After::Loaded(id, epoch));
+        }
+    }
+
+    fn loaded(&mut self, cx: &mut Cx<'_>, id: &MeshId, epoch: Epoch, ended: Ended) {
+        let Some(loading) = self.loading.get(id).filter(|loading| loading.epoch == epoch) else { return };
+        let load = match ended {
+            Ended::Found(found) => match *found {
+                Found::Mesh(load) => load.ok_or(Shut::NoMesh),
+                _ => Err(Shut::NoMesh),
+            },
+            Ended::Done(_) => Err(Shut::NoMesh),
+            Ended::Refused(error) => Err(Shut::Store(error)),
+        };
+        match load {
+            Ok(load) => {
+                let mesh = Mesh::new(cx.rng, load, epoch, loading.floor);
+                self.by_id.insert(id.clone(), mesh.no);
+                let no = mesh.no;
+                self.resident.insert(no, mesh);
+                self.admit(cx, id);
+            }
+            Err(why) => {
+                let line = self.loading.remove(id).map(|loading| loading.line).unwrap_or_default();
+                line.into_iter().for_each(|one| self.turn_away(cx, one, &why));
             }
         }
     }
 
-    fn visit_resident(&mut self, cx: &mut Cx<'_>, no: MeshNo, waiting: Waiting) {
-        self.with(no, |mesh, ids| match waiting {
-            Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
-            Waiting::Join { session, call } => mesh.join(cx, session, call),
-            Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
-        });
+    /// Lets everybody in who waits for a mesh that is in memory, if our positions are good for it.
+    fn admit(&mut self, cx: &mut Cx<'_>, id: &MeshId) {
+        let Some(no) = self.by_id.find(id).copied() else { return };
+        if self.resident.get(&no).is_none_or(|mesh| !self.positions.serve(mesh.floor)) {
+            return self.positions.refill(cx);
+        }
+        let line = self.loading.remove(id).map(|loading| loading.line).unwrap_or_default();
+        for one in line {
+            self.enter(cx, no, id.clone(), one);
+        }
+        if let Some(mesh) = self.resident.get_mut(&no) {
+            self.touched.push(no);
+            mesh.bury_removed(cx);
+            mesh.rest(cx);
+        }
+    }
+
+    fn positions_leased(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        self.positions.asked = false;
+        // Whoever came before our positions were good for its mesh waits in `loading`, as if for the store.
+        let ready: Vec<MeshId> = self.loading.keys().filter(|id| self.by_id.contains(*id)).cloned().collect();
+        match ended {
+            Ended::Done(Reply::Positions { first, count, secret }) => {
+                self.positions.next = first.0;
+                self.positions.end = first.0.saturating_add(count);
+                self.positions.ids.get_or_insert_with(|| MessageIds::new(secret));
+                ready.iter().for_each(|id| self.admit(cx, id));
+            }
+            Ended::Done(_) | Ended::Found(_) => {}
+            Ended::Refused(error) => ready.iter().for_each(|id| self.shut(cx, id, &error)),
+        }
+    }
+
+    /// A mesh cannot be served after all.
+    fn shut(&mut self, cx: &mut Cx<'_>, id: &MeshId, error: &StoreError) {
+        let line = self.loading.remove(id).map(|loading| loading.line).unwrap_or_default();
+        line.into_iter().for_each(|one| self.turn_away(cx, one, &Shut::Store(error.clone())));
+        if let Some(no) = self.by_id.find(id).copied() {
+            self.forget(cx, no);
+        }
+    }
+
+    /// Nobody needs a mesh any more: anybody may have it. While claims are on their way, one of them may
+    /// count on it.
+    pub(super) fn forget(&mut self, cx: &mut Cx<'_>, no: MeshNo) {
+        if self.claims > 0
+            && let Some(mesh) = self.resident.get_mut(&no)
+        {
+            self.touched.push(no);
+            let again = cx.now.mono.after_millis(cx.config.limits.health_ms());
+            return mesh.timers.arm(Timer::Forget, again);
+        }
+        if let Some(mesh) = self.remove(no) {
+            cx.stage(Op::Release(vec![mesh.fence()]), None, After::Nothing);
+        }
+    }
+
+    /// The shard ends: everything is given up, and nothing of it is left in memory.
+    pub(crate) fn release_all(&mut self, cx: &mut Cx<'_>) {
+        let all: Vec<MeshNo> = self.resident.keys().copied().collect();
+        let fences: Vec<Fence> =
+            all.into_iter().filter_map(|no| self.remove(no)).map(|mesh| mesh.fence()).collect();
+        if !fences.is_empty() {
+            cx.stage(Op::Release(fences), None, After::Nothing);
+        }
+    }
+
+    /// A mesh is another broker's: whoever is here must go there.
+    pub(crate) fn lose(&mut self, cx: &mut Cx<'_>, fence: Fence) {
+        if self.resident.get(&fence.mesh).is_none_or(|mesh| mesh.epoch != fence.epoch) {
+            return;
+        }
+        let Some(mesh) = self.remove(fence.mesh) else { return };
+        cx.note(Level::Warn, || Note::new(Level::Warn, "mesh lost").with("mesh_id", mesh.row.id.as_str()));
+        let line = self.loading.remove(&mesh.row.id).map(|loading| loading.line).unwrap_or_default();
+        line.into_iter().for_each(|one| self.turn_away(cx, one, &Shut::Elsewhere));
+        mesh.part(cx);
+    }
+
+    fn remove(&mut self, no: MeshNo) -> Option<Mesh> {
+        let mesh = self.resident.remove(&no)?;
+        self.by_id.remove(&mesh.row.id);
+        self.touched.push(no);
+        Some(mesh)
+    }
+
+    /// What is in memory is surely ours, after it was in doubt.
+    pub(crate) fn sure_again(&mut self, cx: &mut Cx<'_>) {
+        let all: Vec<MeshNo> = self.resident.keys().copied().collect();
+        for no in all {
+            self.with(no, |mesh, ids| mesh.retry(cx, ids));
+        }
+        for Visit { id, waiting } in std::mem::take(&mut self.doubted) {
+            self.visit(cx, id, waiting);
+        }
+    }
+
+    /// Asks again for what could not be had while the store was away.
+    pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        if self.positions.ids.is_none() || self.positions.next >= self.positions.end {
+            self.positions.refill(cx);
+        }
+    }
+
+    /// Somebody cannot have the mesh.
+    pub(super) fn turn_away(&mut self, cx: &mut Cx<'_>, waiting: Waiting, why: &Shut) {
+        match waiting {
+            Waiting::Hello { session, greeting, .. } => {
+                let refusal = match why {
+                    Shut::NoMesh | Shut::Stranger => greeting.no_member(),
+                    Shut::Elsewhere => Refusal::not_owner(),
+                    Shut::Store(_) => Refusal::no_store(),
+                };
+                refuse(cx, session, &greeting, &refusal);
+            }
+            Waiting::Join { session, call } => enrol::turn_away(cx, call.asker(session), why),
+            Waiting::Admin { session, .. } => admin::turn_away(cx, session, why),
+            // Its owner sees to it, or a later round does.
+            Waiting::Expiry(_) => self.expiry_ended(cx),
+        }
     }
 
     /// The store has answered.
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
-            After::Started => self.started |= matches!(ended, Ended::Done(_)),
-            After::Positions => self.positions_leased(cx, &ended),
-            After::Loaded(id) => self.loaded(cx, &id, ended),
+            After::Positions => self.positions_leased(cx, ended),
+            After::Claimed(visit) => self.claimed(cx, *visit, ended),
+            After::Loaded(id, epoch) => self.loaded(cx, &id, epoch, ended),
             After::Overdue => self.overdue_read(cx, ended),
             After::Pruned => self.pruned(cx, &ended),
             After::Depth => retention::depth_read(cx, &ended),
             After::Admin(step) => self.admin_stored(cx, *step, ended),
-            After::Mesh { mesh: no, then } => {
-                let (mesh, ids) = (self.resident.get_mut(&no), self.positions.ids.as_ref());
-                if let (Some(mesh), Some(ids)) = (mesh, ids) {
-                    self.touched.push(no);
-                    mesh.stored(cx, ids, &mut self.hooks, then, ended);
+            After::Mesh { fence, then } => {
+                let mesh = self.resident.get_mut(&fence.mesh).filter(|mesh| mesh.epoch == fence.epoch);
+                match (mesh, self.positions.ids.as_ref()) {
+                    (Some(mesh), Some(ids)) => {
+                        self.touched.push(fence.mesh);
+                        mesh.stored(cx, ids, then, ended);
+                    }
+                    _ => orphaned(cx, then),
                 }
             }
         }
     }
+}
 
-    fn positions_leased(&mut self, cx: &mut Cx<'_>, ended: &Ended) {
-        self.positions.asked = false;
-        if let Ended::Done(Reply::Positions { first, count, secret }) = ended {
-            self.positions.next = first.0;
-            self.positions.end = first.0.saturating_add(*count);
-            if self.positions.ids.is_none() {
-                self.positions.ids = Some(MessageIds::new(*secret));
-            }
-        }
-        // Whoever came before the first block waits in `loading`, as if for the store.
-        if self.positions.ids.is_some() {
-            let ready: Vec<MeshId> =
-                self.loading.keys().filter(|id| self.by_id.contains(*id)).cloned().collect();
-            for id in ready {
-                self.admit(cx, &id);
-            }
-        }
-    }
-
-    /// Asks again for what could not be had while the store was away.
-    pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
-        if !self.started {
-            self.close_earlier_life(cx);
-        }
-        if self.positions.ids.is_none() || self.positions.next >= self.positions.end {
-            self.positions.refill(cx);
-        }
-    }
-
-    fn loaded(&mut self, cx: &mut Cx<'_>, id: &MeshId, ended: Ended) {
-        let load = match ended {
-            Ended::Found(found) => match *found {
-                Found::Mesh(load) => load,
-                _ => None,
-            },
-            Ended::Done(_) => None,
-            Ended::Refused(error) => {
-                let waiting = self.loading.remove(id).unwrap_or_default();
-                waiting.into_iter().for_each(|one| self.turn_away(cx, one, Some(&error)));
-                return;
-            }
-        };
-        let Some(load) = load else {
-            let waiting = self.loading.remove(id).unwrap_or_default();
-            waiting.into_iter().for_each(|one| self.turn_away(cx, one, None));
-            return;
-        };
-        if !self.by_id.contains(id) {
-            let mesh = Mesh::new(cx.rng, load);
-            self.by_id.insert(id.clone(), mesh.no);
-            self.resident.insert(mesh.no, mesh);
-        }
-        if self.positions.ids.is_some() {
-            self.admit(cx, id);
-        }
-    }
-
-    fn admit(&mut self, cx: &mut Cx<'_>, id: &MeshId) {
-        let Some(no) = self.by_id.find(id).copied() else { return };
-        for one in self.loading.remove(id).unwrap_or_default() {
-            self.visit_resident(cx, no, one);
-        }
-        let idle_ms = cx.config.limits.mesh_idle_ms();
-        if let Some(mesh) = self.resident.get_mut(&no) {
-            self.touched.push(no);
-            mesh.bury_removed(cx);
-            mesh.rest(cx.now.mono, idle_ms);
-        }
+/// What was lost while the store had it: whoever waits for it must go elsewhere.
+fn orphaned(cx: &mut Cx<'_>, then: Then) {
+    match then {
+        Then::Welcomed(joining) => joining.turn_away(cx),
+        Then::Enrol(enrolling) => enrol::turn_away(cx, enrolling.asker(), &Shut::Elsewhere),
+        Then::Admin(step) => admin::turn_away(cx, step.session(), &Shut::Elsewhere),
+        // Their connections ended with the mesh.
+        Then::Nothing
+        | Then::Accepted(_)
+        | Then::Settled(..)
+        | Then::Page { .. }
+        | Then::LateAck { .. }
+        | Then::Status(_)
+        | Then::Saved(_) => {}
     }
 }
 
 impl Mesh {
-    pub(super) fn stored(
-        &mut self,
-        cx: &mut Cx<'_>,
-        ids: &MessageIds,
-        hooks: &mut PendingHooks,
-        then: Then,
-        ended: Ended,
-    ) {
+    pub(super) fn stored(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, then: Then, ended: Ended) {
         self.outstanding -= 1;
         match then {
             Then::Nothing => {}
-            Then::Welcomed(joining) => self.welcomed(cx, ids, hooks, *joining, &ended),
+            Then::Welcomed(joining) => self.welcomed(cx, ids, *joining, &ended),
             Then::Accepted(position) => self.accepted(cx, ids, position, ended),
             Then::Settled(settled, bytes) => self.settled(cx, settled, bytes, &ended),
             Then::Page { mailbox, priority, after, limit } => {
@@ -171,6 +406,6 @@ impl Mesh {
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),
         }
-        self.rest(cx.now.mono, cx.config.limits.mesh_idle_ms());
+        self.rest(cx);
     }
 }

@@ -1,26 +1,39 @@
 //! What grows must shrink: mail that nobody took expires, and old rows go, in bounded pages.
 
+use std::collections::BTreeMap;
+
+use super::residence::Waiting;
 use super::{After, Cx, Mesh, Meshes};
 use crate::ids::MeshId;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Ended, Found, Op, Outcome, OverdueRow, Query, Reply, Settled};
+use crate::store::{Cursor, Ended, Found, Op, Outcome, OverdueRow, Query, Reply, Settled};
 use crate::time::{Now, Wall};
 
 /// Rows of one page.
 const PAGE: u32 = 500;
 
+/// A round of looking for overdue deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    running: bool,
+    /// Where it goes on; none at the beginning.
+    after: Option<Cursor>,
+    /// The last page was full.
+    more: bool,
+    /// Meshes of the last page that were not looked at yet.
+    meshes: usize,
+}
+
 impl Meshes {
-    /// Starts a round, unless one is running. `is_mine` says which meshes this shard owns; only the first
-    /// shard removes old rows.
+    /// Starts a round, unless one is running. Only the first shard removes old rows.
     pub(crate) fn tidy(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
         // Before the first positions are leased no mesh is served, so what the store answers would be lost on
         // it.
-        if self.retention_running || self.positions.ids.is_none() {
+        if self.retention.running || self.positions.ids.is_none() {
             return;
         }
-        self.retention_running = true;
-        self.overdue_after = None;
+        self.retention = Round { running: true, ..Round::default() };
         self.ask_overdue(cx);
         if first_shard {
             self.prune(cx);
@@ -38,12 +51,12 @@ impl Meshes {
     fn prune(&self, cx: &mut Cx<'_>) {
         let now = self.age_by(cx.now);
         let messages_before = now.before_millis(cx.config.limits.retention_ms());
-        cx.stage(Op::Prune { messages_before, proofs_before: now, limit: PAGE }, After::Pruned);
+        cx.stage(Op::Prune { messages_before, proofs_before: now, limit: PAGE }, None, After::Pruned);
     }
 
     fn ask_overdue(&mut self, cx: &mut Cx<'_>) {
         let before = self.age_by(cx.now).before_millis(cx.config.limits.message_ttl_ms());
-        cx.ask(Query::Overdue { before, after: self.overdue_after, limit: PAGE }, After::Overdue);
+        cx.ask(Query::Overdue { before, after: self.retention.after, limit: PAGE }, After::Overdue);
     }
 
     pub(super) fn overdue_read(&mut self, cx: &mut Cx<'_>, ended: Ended) {
@@ -54,25 +67,34 @@ impl Meshes {
             },
             Ended::Done(_) | Ended::Refused(_) => Vec::new(),
         };
-        let full = rows.len() >= PAGE as usize;
-        self.overdue_after = rows.last().map(|row| row.cursor);
-        for row in rows {
-            if self.shards.owns(&row.mesh) {
-                self.expire(cx, &row);
-            }
+        self.retention.more = rows.len() >= PAGE as usize;
+        self.retention.after = rows.last().map(|row| row.cursor);
+        let mut meshes: BTreeMap<MeshId, Vec<OverdueRow>> = BTreeMap::new();
+        for row in rows.into_iter().filter(|row| self.shards.owns(&row.mesh)) {
+            meshes.entry(row.mesh.clone()).or_default().push(row);
         }
-        if full {
-            self.ask_overdue(cx);
-        } else {
-            self.retention_running = false;
+        if meshes.is_empty() {
+            return self.page_ended(cx);
+        }
+        self.retention.meshes = meshes.len();
+        for (mesh, rows) in meshes {
+            self.visit(cx, mesh, Waiting::Expiry(rows));
         }
     }
 
-    fn expire(&mut self, cx: &mut Cx<'_>, row: &OverdueRow) {
-        let no = self.by_id.find(&row.mesh).copied();
-        match no.and_then(|no| self.resident.get_mut(&no)) {
-            Some(mesh) => mesh.expire(cx, row),
-            None => cx.stage(Op::Settle(expired(cx, row)), After::Nothing),
+    /// One mesh of the page was looked at, or cannot be.
+    pub(super) fn expiry_ended(&mut self, cx: &mut Cx<'_>) {
+        self.retention.meshes = self.retention.meshes.saturating_sub(1);
+        if self.retention.meshes == 0 {
+            self.page_ended(cx);
+        }
+    }
+
+    fn page_ended(&mut self, cx: &mut Cx<'_>) {
+        if self.retention.more {
+            self.ask_overdue(cx);
+        } else {
+            self.retention.running = false;
         }
     }
 
@@ -95,12 +117,13 @@ impl Meshes {
 }
 
 impl Mesh {
-    /// A delivery waited too long. One that is leased may still be acknowledged, and is looked at again
+    /// Deliveries waited too long. One that is leased may still be acknowledged, and is looked at again
     /// later.
-    fn expire(&mut self, cx: &mut Cx<'_>, row: &OverdueRow) {
-        let cursor = row.cursor;
-        if self.mailbox(cursor.mailbox).expire(cursor.position) {
-            self.end_row(cx, expired(cx, row), row.bytes);
+    pub(super) fn expire(&mut self, cx: &mut Cx<'_>, rows: &[OverdueRow]) {
+        for row in rows {
+            if self.mailbox(row.cursor.mailbox).expire(row.cursor.position) {
+                self.end_row(cx, expired(cx, row), row.bytes);
+            }
         }
     }
 }

@@ -10,13 +10,13 @@ use super::refusal::{Refusal, refuse};
 use super::residence::Waiting;
 use super::seat::{Seat, Swap, Swaps};
 use super::status::{Source, Standing};
-use super::{Cx, Mesh, Meshes, PendingHooks, Then, Timer, enrol, events};
+use super::{Cx, Mesh, Meshes, Then, Timer, events};
 use crate::fault::Fault;
 use crate::ids::{MailboxNo, MeshId, PresenceId, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::{Counter, Gauge};
-use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, StoreError};
+use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, Status};
 use crate::surface::{Effect, Peer, PresenceNo, SessionId};
 use crate::wire::mesh::{HelloAck, HelloPeer, MemberProfile};
 
@@ -30,13 +30,20 @@ pub(crate) struct Joining {
     presence: PresenceId,
 }
 
+impl Joining {
+    /// The mesh was lost while the hello was being recorded.
+    pub(super) fn turn_away(&self, cx: &mut Cx<'_>) {
+        refuse(cx, self.session, &self.greeting, &Refusal::not_owner());
+    }
+}
+
 impl Greeting {
     pub(super) fn sends_only(&self) -> bool {
         let capabilities = self.peer().capabilities.as_deref().unwrap_or_default();
         self.kind() == PresenceKind::ControlPlane && capabilities.iter().any(|word| word == "send_only")
     }
 
-    fn no_member(&self) -> Refusal {
+    pub(super) fn no_member(&self) -> Refusal {
         let text = match self {
             Greeting::Hello(_) => "pubkey not found in mesh",
             Greeting::Session(_) => "parent pubkey not found in mesh",
@@ -55,27 +62,17 @@ impl Meshes {
         let judged = greeting
             .check_shape()
             .and_then(|()| match self.by_id.find(&id).and_then(|no| self.resident.get(no)) {
-                Some(mesh) => mesh.check_capacity(cx, &greeting),
-                None => Ok(()),
+                Some(mesh) if cx.store.sure => mesh.check_capacity(cx, &greeting),
+                Some(_) | None => Ok(()),
             })
-            .and_then(|()| greeting.verify(cx.now.wall, &cx.config.limits));
+            .and_then(|()| greeting.verify(cx.now.wall, &cx.config.limits))
+            .and_then(|proof| match cx.store.down {
+                Some(_) => Err(Refusal::no_store()),
+                None => Ok(proof),
+            });
         match judged {
             Ok(proof) => self.visit(cx, id, Waiting::Hello { session, greeting, proof }),
             Err(refusal) => refuse(cx, session, &greeting, &refusal),
-        }
-    }
-
-    /// The mesh somebody waits for is not there, or cannot be looked up.
-    pub(super) fn turn_away(&mut self, cx: &mut Cx<'_>, waiting: Waiting, error: Option<&StoreError>) {
-        match (waiting, error) {
-            (Waiting::Hello { session, greeting, .. }, None) => {
-                refuse(cx, session, &greeting, &greeting.no_member());
-            }
-            (Waiting::Hello { session, greeting, .. }, Some(_)) => {
-                refuse(cx, session, &greeting, &Refusal::no_store());
-            }
-            (Waiting::Join { session, call }, error) => enrol::turn_away(cx, call.asker(session), error),
-            (Waiting::Admin { session, .. }, error) => super::admin::turn_away(cx, session, error),
         }
     }
 }
@@ -113,6 +110,7 @@ impl Mesh {
             // clock.
             proof_until: cx.now.wall.after_millis(cx.config.limits.hello_skew_ms() * 2),
             at: cx.now.wall,
+            hooks_since: cx.now.wall.before_millis(cx.config.limits.pending_status_ms()),
         };
         self.joining.insert(session);
         let joining = Joining { session, greeting, member, presence };
@@ -120,24 +118,17 @@ impl Mesh {
     }
 
     /// The hello was recorded, or not.
-    pub(super) fn welcomed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        ids: &MessageIds,
-        hooks: &mut PendingHooks,
-        joining: Joining,
-        ended: &Ended,
-    ) {
-        let mailbox = match ended {
-            Ended::Done(Reply::Welcome { mailbox }) => Ok(*mailbox),
+    pub(super) fn welcomed(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, joining: Joining, ended: &Ended) {
+        let welcome = match ended {
+            Ended::Done(Reply::Welcome { mailbox, hooked }) => Ok((*mailbox, *hooked)),
             Ended::Done(Reply::KeyTaken) => Err(Refusal::foreign_session_key()),
             Ended::Done(Reply::Replayed) => Err(Refusal::replayed()),
             Ended::Done(_) | Ended::Found(_) | Ended::Refused(_) => Err(Refusal::no_store()),
         };
         let seated = self.joining.remove(&joining.session);
-        let mailbox = match mailbox {
+        let (mailbox, hooked) = match welcome {
             Err(refusal) => return refuse(cx, joining.session, &joining.greeting, &refusal),
-            Ok(mailbox) => mailbox,
+            Ok(welcome) => welcome,
         };
         self.know_session(&joining, mailbox);
         if !seated {
@@ -151,7 +142,7 @@ impl Mesh {
                 self.disown(cx, joining.presence);
                 refuse(cx, joining.session, &joining.greeting, &refusal);
             }
-            Ok(()) => self.sit_down(cx, ids, hooks, joining, mailbox),
+            Ok(()) => self.sit_down(cx, ids, joining, mailbox, hooked),
         }
     }
 
@@ -225,9 +216,9 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        hooks: &mut PendingHooks,
         joining: Joining,
         mailbox: MailboxNo,
+        hooked: Option<Status>,
     ) {
         let Joining { session, greeting, member, presence } = joining;
         let seat = self.seat_for(&greeting, member);
@@ -241,12 +232,12 @@ impl Mesh {
             Seat::Same(no) => self.reattach(cx, ids, no, session, &greeting, presence),
             Seat::Instead(no) => {
                 let swaps = self.replace(cx, ids, no, &greeting);
-                self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence);
+                self.arrive(cx, ids, session, &greeting, (member, mailbox), presence, hooked);
                 if let Some(heir) = self.roster.newest_of(member) {
                     heir.swaps = swaps;
                 }
             }
-            Seat::Fresh => self.arrive(cx, ids, hooks, session, &greeting, (member, mailbox), presence),
+            Seat::Fresh => self.arrive(cx, ids, session, &greeting, (member, mailbox), presence, hooked),
         }
     }
 
@@ -324,6 +315,7 @@ impl Mesh {
             restored_stats: None,
             services: by_member.then_some([]),
             queued: self.queued_for(no),
+            durability: cx.durability(),
         };
         cx.tell(session, &ack);
         self.end_presences(cx, stray.into_iter().collect());
@@ -336,24 +328,23 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        hooks: &mut PendingHooks,
         session: SessionId,
         greeting: &Greeting,
         (member, mailbox): (MailboxNo, MailboxNo),
         id: PresenceId,
+        hooked: Option<Status>,
     ) {
         self.make_room(cx, ids, greeting);
         let no = self.roster.next_presence();
         let line = line(cx, session, greeting.peer());
         let Some(row) = self.roster.members.get(&member) else { return };
         let mut presence = seated(cx, no, id, greeting, row, mailbox, line);
-        if !presence.send_only
-            && let Some(status) = hooks.claim(cx, presence.pid, &presence.cwd)
-        {
+        if let Some(status) = hooked.filter(|_| !presence.send_only) {
             presence.apply_hook(cx.now.mono, status, cx.config.limits.hook_fresh_ms());
         }
         let send_only = presence.send_only;
-        let ack_text = ack(&presence, row, greeting, self.queued_for_new(&presence));
+        let queued = self.queued_for_new(&presence);
+        let ack_text = ack(&presence, row, greeting, queued, cx.durability());
         cx.note(Level::Info, || {
             Note::new(
                 Level::Info,
@@ -504,7 +495,13 @@ fn seated(
     }
 }
 
-fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queued: u64) -> HelloAck<'a> {
+fn ack<'a>(
+    presence: &'a Presence,
+    row: &'a MemberRow,
+    greeting: &Greeting,
+    queued: u64,
+    durability: Option<&'static str>,
+) -> HelloAck<'a> {
     let by_member = matches!(greeting, Greeting::Hello(_)) && !presence.send_only;
     let state = row.state.as_ref().filter(|_| by_member);
     let asked_for_groups = greeting.peer().groups.as_ref().is_some_and(|groups| !groups.is_empty());
@@ -521,6 +518,7 @@ fn ack<'a>(presence: &'a Presence, row: &'a MemberRow, greeting: &Greeting, queu
         restored_stats: state.map(|state| state.stats),
         services: by_member.then_some([]),
         queued,
+        durability,
     }
 }
 
@@ -539,12 +537,7 @@ fn prefix(key: Option<PublicKey>) -> Option<String> {
 
 impl Presence {
     /// A hook that came before this presence speaks for it.
-    pub(super) fn apply_hook(
-        &mut self,
-        now: crate::time::Mono,
-        status: super::Status,
-        fresh_ms: u64,
-    ) -> bool {
+    pub(super) fn apply_hook(&mut self, now: crate::time::Mono, status: Status, fresh_ms: u64) -> bool {
         self.standing.write(now, status, Source::Hook, fresh_ms)
     }
 }

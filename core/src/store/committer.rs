@@ -1,19 +1,20 @@
 //! Gathers writes while a batch flies, and hands continuations back in the order they were staged.
 //!
-//! *Decides:* when a batch starts and what is in it; whether a batch of unknown outcome is tried again; how
-//! many questions the store has at once.
+//! *Decides:* when a batch starts and what is in it; when a batch of unknown outcome is tried again; what
+//! becomes of a batch whose fences do not hold; how many questions the store has at once.
 //! *Does not:* know what an operation means, or look at its reply.
 //! *Always holds:* at most one write batch is in flight or waits for its next try. Batches are cut from the
-//! front of what was staged, so results come back in staging order. A question sees every batch that was
-//! `stored` before it was asked and may or may not see any later one: whoever needs to read its own write
-//! asks in that write's continuation.
+//! front of what was staged, so results come back in staging order, save that operations on a mesh that was
+//! lost end before the others of their batch. A batch of unknown outcome is tried until the store gives a
+//! definite answer. A question sees every batch that was `stored` before it was asked and may or may not see
+//! any later one: whoever needs to read its own write asks in that write's continuation.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Answer, Batch, Found, Op, Query, Reply, Request, StoreError, StoreResult, Work};
+use super::{Answer, Batch, Fence, Found, Op, Query, Reply, Request, StoreError, StoreResult, Work};
 use crate::config::{Limits, size};
-use crate::ids::Ticket;
+use crate::ids::{MeshNo, Ticket};
 use crate::machine::{Output, Outputs};
 use crate::time::Mono;
 
@@ -37,9 +38,8 @@ pub(crate) enum Ended {
 pub(crate) struct Committer<A> {
     bounds: Bounds,
     tickets: u64,
-    /// What waits for the next batch: operations and continuations, place by place.
-    ops: Vec<Op>,
-    afters: Vec<A>,
+    /// What waits for the next batch.
+    staged: Staged<A>,
     flight: Option<Flight<A>>,
     /// When the last batch started, and from when on the next one may.
     started: Mono,
@@ -47,10 +47,22 @@ pub(crate) struct Committer<A> {
     asked: BTreeMap<Ticket, A>,
     waiting: VecDeque<(Query, A)>,
     overflow: Vec<A>,
+    /// Questions that wait behind no other.
+    urgent: Vec<(Query, A)>,
+    urgent_asked: BTreeMap<Ticket, A>,
+    lost: Vec<Fence>,
     sent: u64,
     repeated: u64,
     /// Emptied lists of the batch before, kept for their room.
-    spare: (Vec<Op>, Vec<A>),
+    spare: (Staged<A>, Vec<Fence>),
+}
+
+/// Operations, the fences they stand under, and continuations, place by place.
+#[derive(Debug)]
+struct Staged<A> {
+    ops: Vec<Op>,
+    fences: Vec<Option<Fence>>,
+    afters: Vec<A>,
 }
 
 /// The limits this file keeps to.
@@ -59,7 +71,6 @@ struct Bounds {
     messages: usize,
     ops: usize,
     spacing_nanos: u64,
-    tries: u64,
     retry_ms_min: u64,
     retry_ms_max: u64,
     asked: usize,
@@ -70,8 +81,12 @@ struct Bounds {
 #[derive(Debug)]
 struct Flight<A> {
     batch: Arc<Batch>,
+    fences: Vec<Option<Fence>>,
     afters: Vec<A>,
     tries: u64,
+    /// The outcome of an earlier try is unknown: it may have been written even if the last one surely was
+    /// not.
+    unsure: bool,
     state: FlightState,
 }
 
@@ -83,19 +98,9 @@ enum FlightState {
     Waiting(Mono),
 }
 
-impl<A> Flight<A> {
-    /// What an error of the last try says about all tries together: an earlier one, whose outcome was
-    /// unknown, may have been written even if the last one surely was not.
-    fn so_far(&self, error: StoreError) -> StoreError {
-        match error {
-            StoreError::Unavailable(_) | StoreError::Full if self.tries > 1 => {
-                StoreError::Unknown(error.to_string())
-            }
-            StoreError::Unavailable(_)
-            | StoreError::Full
-            | StoreError::Corrupt(_)
-            | StoreError::Unknown(_) => error,
-        }
+impl<A> Default for Staged<A> {
+    fn default() -> Staged<A> {
+        Staged { ops: Vec::new(), fences: Vec::new(), afters: Vec::new() }
     }
 }
 
@@ -107,31 +112,33 @@ impl<A> Committer<A> {
                 messages: size(limits.batch_messages_max()),
                 ops: size(limits.batch_ops_max()),
                 spacing_nanos: limits.commit_spacing_us().saturating_mul(1_000),
-                tries: limits.commit_tries_max(),
                 retry_ms_min: limits.commit_retry_ms_min(),
                 retry_ms_max: limits.commit_retry_ms_max(),
                 asked: size(limits.reads_in_flight_max()),
                 waiting: size(limits.reads_waiting_max()),
             },
             tickets: 0,
-            ops: Vec::new(),
-            afters: Vec::new(),
+            staged: Staged::default(),
             flight: None,
             started: Mono::START,
             open_from: Mono::START,
             asked: BTreeMap::new(),
             waiting: VecDeque::new(),
             overflow: Vec::new(),
+            urgent: Vec::new(),
+            urgent_asked: BTreeMap::new(),
+            lost: Vec::new(),
             sent: 0,
             repeated: 0,
-            spare: (Vec::new(), Vec::new()),
+            spare: (Staged::default(), Vec::new()),
         }
     }
 
-    /// Adds a write to the next batch.
-    pub(crate) fn stage(&mut self, op: Op, after: A) {
-        self.ops.push(op);
-        self.afters.push(after);
+    /// Adds a write to the next batch. It is written only while its fence holds, if it has one.
+    pub(crate) fn stage(&mut self, op: Op, fence: Option<Fence>, after: A) {
+        self.staged.ops.push(op);
+        self.staged.fences.push(fence);
+        self.staged.afters.push(after);
     }
 
     /// Asks a question. It flies at the next `flush`, whatever batches do, unless `reads_in_flight_max`
@@ -145,9 +152,20 @@ impl<A> Committer<A> {
         }
     }
 
+    /// Asks a question that waits behind no other and keeps nobody waiting: `is_idle` does not count it.
+    /// Whoever asks has one of them open at a time.
+    pub(crate) fn ask_at_once(&mut self, query: Query, after: A) {
+        self.urgent.push((query, after));
+    }
+
     /// Emits what may fly now. Called once at the end of every turn.
     pub(crate) fn flush(&mut self, now: Mono, todo: &mut Outputs) {
         self.flush_batch(now, todo);
+        for (query, after) in std::mem::take(&mut self.urgent) {
+            let ticket = self.ticket();
+            self.urgent_asked.insert(ticket, after);
+            todo.push(Output::Store(Request { ticket, work: Work::Read(query) }));
+        }
         while self.asked.len() < self.bounds.asked
             && let Some((query, after)) = self.waiting.pop_front()
         {
@@ -157,7 +175,7 @@ impl<A> Committer<A> {
         }
     }
 
-    /// A request ended: appends its continuations in the order they were staged.
+    /// A request ended: appends its continuations.
     pub(crate) fn stored(
         &mut self,
         now: Mono,
@@ -171,13 +189,18 @@ impl<A> Committer<A> {
             }
             other => {
                 self.flight = other;
-                let after = self.asked.remove(&ticket);
+                let after = self.urgent_asked.remove(&ticket).or_else(|| self.asked.remove(&ticket));
                 debug_assert!(after.is_some(), "{ticket:?} is not in flight");
                 released.extend(after.map(|after| (after, answer(result))));
             }
         }
-        let refused = || Ended::Refused(StoreError::Unavailable("too many questions wait".to_owned()));
+        let refused = || Ended::Refused(StoreError::Busy("too many questions wait".to_owned()));
         released.extend(self.overflow.drain(..).map(|after| (after, refused())));
+    }
+
+    /// Fences that did not hold, since the last call: their meshes are another's.
+    pub(crate) fn take_lost(&mut self) -> Vec<Fence> {
+        std::mem::take(&mut self.lost)
     }
 
     /// When `flush` may start the next batch or try one again; `None` while it waits for the store or for
@@ -186,14 +209,14 @@ impl<A> Committer<A> {
         match &self.flight {
             Some(Flight { state: FlightState::Flying(_), .. }) => None,
             Some(Flight { state: FlightState::Waiting(until), .. }) => Some(*until),
-            None if self.ops.is_empty() => None,
+            None if self.staged.ops.is_empty() => None,
             None => Some(self.open_from),
         }
     }
 
     /// Operations that wait for a batch, plus those in flight.
     pub(crate) fn staged(&self) -> usize {
-        self.ops.len() + self.flight.as_ref().map_or(0, |flight| flight.afters.len())
+        self.staged.ops.len() + self.flight.as_ref().map_or(0, |flight| flight.afters.len())
     }
 
     /// True when nothing is staged, asked or in flight.
@@ -201,27 +224,28 @@ impl<A> Committer<A> {
         self.staged() == 0 && self.asked.is_empty() && self.waiting.is_empty() && self.overflow.is_empty()
     }
 
-    /// Batches sent, and batches tried again, since the last call.
+    /// Batches sent, and batches tried again because their outcome was unknown, since the last call.
     pub(crate) fn take_counts(&mut self) -> (u64, u64) {
         (std::mem::take(&mut self.sent), std::mem::take(&mut self.repeated))
     }
 
     fn flush_batch(&mut self, now: Mono, todo: &mut Outputs) {
         let mut flight = match self.flight.take() {
-            None if !self.ops.is_empty() && self.open_from <= now => {
+            None if !self.staged.ops.is_empty() && self.open_from <= now => {
                 self.started = now;
-                self.sent += 1;
                 self.cut(now)
             }
-            Some(flight) if matches!(flight.state, FlightState::Waiting(until) if until <= now) => {
-                self.repeated += 1;
-                flight
-            }
+            Some(flight) if matches!(flight.state, FlightState::Waiting(until) if until <= now) => flight,
             other => {
                 self.flight = other;
                 return;
             }
         };
+        if flight.unsure {
+            self.repeated += 1;
+        } else {
+            self.sent += 1;
+        }
         let ticket = self.ticket();
         flight.tries += 1;
         flight.state = FlightState::Flying(ticket);
@@ -231,42 +255,64 @@ impl<A> Committer<A> {
 
     /// Takes the next batch from the front of what is staged.
     fn cut(&mut self, now: Mono) -> Flight<A> {
-        let full = self.ops.len() > self.bounds.messages.min(self.bounds.ops);
-        let end = if full { self.batch_end() } else { self.ops.len() };
-        let (mut ops, mut afters) = std::mem::take(&mut self.spare);
-        if end == self.ops.len() {
-            std::mem::swap(&mut ops, &mut self.ops);
-            std::mem::swap(&mut afters, &mut self.afters);
+        let (mut cut, mut held) = std::mem::take(&mut self.spare);
+        let end = self.batch_end(&mut held);
+        if end == self.staged.ops.len() {
+            std::mem::swap(&mut cut, &mut self.staged);
         } else {
-            ops.extend(self.ops.drain(..end));
-            afters.extend(self.afters.drain(..end));
+            cut.ops.extend(self.staged.ops.drain(..end));
+            cut.fences.extend(self.staged.fences.drain(..end));
+            cut.afters.extend(self.staged.afters.drain(..end));
         }
-        Flight { batch: Arc::new(Batch { ops }), afters, tries: 0, state: FlightState::Waiting(now) }
+        let Staged { ops, fences, afters } = cut;
+        let batch = Arc::new(Batch { ops, fences: held });
+        Flight { batch, fences, afters, tries: 0, unsure: false, state: FlightState::Waiting(now) }
     }
 
-    /// How many of the staged operations fit into one batch.
-    fn batch_end(&self) -> usize {
-        let messages = self.ops.iter().enumerate().filter(|(_, op)| matches!(op, Op::Accept(_)));
-        let one_too_many = messages.map(|(at, _)| at).nth(self.bounds.messages);
-        one_too_many.unwrap_or(self.ops.len()).min(self.bounds.ops)
+    /// How many of the staged operations fit into one batch; adds their fences to `held`. A mesh has one
+    /// owner at a time, so no batch stands under two epochs of one.
+    fn batch_end(&self, held: &mut Vec<Fence>) -> usize {
+        let mut messages = 0;
+        let mut last = None;
+        for (at, (op, fence)) in self.staged.ops.iter().zip(&self.staged.fences).enumerate() {
+            messages += usize::from(matches!(op, Op::Accept(_)));
+            if at == self.bounds.ops || messages > self.bounds.messages {
+                return at;
+            }
+            let Some(fence) = fence.filter(|fence| last != Some(*fence)) else { continue };
+            match held.binary_search_by_key(&fence.mesh, |held| held.mesh) {
+                Ok(place) if held[place].epoch != fence.epoch => return at,
+                Ok(_) => {}
+                Err(place) => held.insert(place, fence),
+            }
+            last = Some(fence);
+        }
+        self.staged.ops.len()
     }
 
     fn batch_ended(
         &mut self,
         now: Mono,
-        flight: Flight<A>,
+        mut flight: Flight<A>,
         result: StoreResult,
         released: &mut Vec<(A, Ended)>,
     ) {
-        let result = result.map_err(|error| flight.so_far(error));
-        if matches!(result, Err(StoreError::Unknown(_))) && flight.tries < self.bounds.tries {
-            let until = now.after_millis(self.retry_ms(flight.tries));
-            self.flight = Some(Flight { state: FlightState::Waiting(until), ..flight });
-            return;
-        }
-        let spacing = if self.ops.len() >= LOADED_OPS { self.bounds.spacing_nanos } else { 0 };
-        self.open_from = Mono::from_nanos(self.started.as_nanos().saturating_add(spacing));
-        let Flight { batch, mut afters, .. } = flight;
+        flight.unsure |= matches!(result, Err(StoreError::Unknown(_)));
+        let result = match result {
+            Err(StoreError::Fenced(lost)) if flight.stands_under(&lost) => {
+                return self.batch_fenced(now, flight, lost, released);
+            }
+            Err(StoreError::Fenced(_)) => Err(other_answer()),
+            // Another try may tell what became of the one that nobody knows of.
+            Err(error) if flight.unsure && !matches!(error, StoreError::Corrupt(_)) => {
+                let until = now.after_millis(self.retry_ms(flight.tries));
+                self.flight = Some(Flight { state: FlightState::Waiting(until), ..flight });
+                return;
+            }
+            result => result,
+        };
+        self.space_out();
+        let Flight { batch, mut fences, mut afters, .. } = flight;
         match result {
             Ok(Answer::Replies(replies)) if replies.len() == afters.len() => {
                 released.extend(afters.drain(..).zip(replies.into_iter().map(Ended::Done)));
@@ -275,9 +321,52 @@ impl<A> Committer<A> {
             Err(error) => release_refused(&mut afters, &error, released),
         }
         // The driver has usually let go of the batch by the time it answers, so its room can be used again.
-        let mut ops = Arc::try_unwrap(batch).map(|batch| batch.ops).unwrap_or_default();
+        let Batch { mut ops, fences: mut held } = Arc::try_unwrap(batch).unwrap_or_default();
         ops.clear();
-        self.spare = (ops, afters);
+        held.clear();
+        fences.clear();
+        self.spare = (Staged { ops, fences, afters }, held);
+    }
+
+    /// What concerns lost meshes ends here; the rest flies again.
+    fn batch_fenced(
+        &mut self,
+        now: Mono,
+        flight: Flight<A>,
+        lost: Vec<MeshNo>,
+        released: &mut Vec<(A, Ended)>,
+    ) {
+        let Batch { ops, fences: mut held } =
+            Arc::try_unwrap(flight.batch).unwrap_or_else(|shared| (*shared).clone());
+        let is_lost = |fence: &Fence| lost.contains(&fence.mesh);
+        self.lost.extend(held.extract_if(.., |fence| is_lost(fence)));
+        let mut kept = Staged::default();
+        for ((op, fence), after) in ops.into_iter().zip(flight.fences).zip(flight.afters) {
+            if fence.as_ref().is_some_and(is_lost) {
+                let error = match flight.unsure {
+                    true => StoreError::Unknown("the mesh was lost before it could be told".to_owned()),
+                    false => StoreError::Fenced(lost.clone()),
+                };
+                released.push((after, Ended::Refused(error)));
+            } else {
+                kept.ops.push(op);
+                kept.fences.push(fence);
+                kept.afters.push(after);
+            }
+        }
+        let Staged { ops, fences, afters } = kept;
+        if ops.is_empty() {
+            return self.space_out();
+        }
+        let (tries, unsure, state) = (flight.tries, flight.unsure, FlightState::Waiting(now));
+        let batch = Arc::new(Batch { ops, fences: held });
+        self.flight = Some(Flight { batch, fences, afters, tries, unsure, state });
+    }
+
+    /// Decides when the next batch may start, once this one is over.
+    fn space_out(&mut self) {
+        let spacing = if self.staged.ops.len() >= LOADED_OPS { self.bounds.spacing_nanos } else { 0 };
+        self.open_from = Mono::from_nanos(self.started.as_nanos().saturating_add(spacing));
     }
 
     /// The wait before the next try, when `tries` have been made.
@@ -290,6 +379,12 @@ impl<A> Committer<A> {
     fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
+    }
+}
+
+impl<A> Flight<A> {
+    fn stands_under(&self, lost: &[MeshNo]) -> bool {
+        self.batch.fences.iter().any(|fence| lost.contains(&fence.mesh))
     }
 }
 

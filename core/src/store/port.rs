@@ -37,6 +37,13 @@ pub struct Batch {
     pub fences: Vec<Fence>,
 }
 
+impl From<Vec<Op>> for Batch {
+    /// A batch under no fence.
+    fn from(ops: Vec<Op>) -> Batch {
+        Batch { ops, fences: Vec::new() }
+    }
+}
+
 /// The word that a mesh is ours. It stops being true when another broker takes the mesh over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence {

@@ -3,6 +3,7 @@
 //! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked
 //! for as long as it lives, so that two brokers never write one store.
 
+mod hooks;
 mod mail;
 mod open;
 mod overdue;
@@ -11,6 +12,7 @@ mod place;
 mod prune;
 mod read;
 mod roster;
+mod scope;
 mod sql;
 mod trouble;
 mod write;

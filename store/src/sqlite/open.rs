@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::read::Reader;
 use super::trouble::{Distrust, Trouble, corrupt_text, is_corrupt};
 use super::write::{Writer, store_row};
-use super::{Sqlite, place, sql};
+use super::{Sqlite, place, scope, sql};
 
 /// The oldest SQLite library that may be linked: those before it can damage a log that is reset while it is
 /// written.
@@ -153,13 +153,14 @@ pub(super) fn open_parts(dir: &Path, readers: usize) -> Result<(Writer, Vec<Read
     set_up_writer(&conn, &file)?;
     migrate(&mut conn, &file)?;
     let (_, secret) = store_row(&conn).map_err(|trouble| refused(&file, &trouble))?;
+    let life = scope::new_life(&conn).map_err(|trouble| refused(&file, &trouble))?;
     let distrust = Distrust::default();
     let read = |_| {
         let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok(Reader::new(conn, distrust.clone()))
     };
     let readers: Vec<Reader> = (0..readers).map(read).collect::<Result<_, OpenError>>()?;
-    Ok((Writer::new(conn, lock, distrust.clone(), &secret), readers, distrust))
+    Ok((Writer::new(conn, lock, distrust.clone(), &secret, life), readers, distrust))
 }
 
 pub(super) fn check_library(found: i32) -> Result<(), OpenError> {

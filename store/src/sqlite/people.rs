@@ -8,16 +8,11 @@ use peermesh_core::store::{
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::hooks;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
 use crate::rows;
-
-/// Ends the presences of an earlier life.
-pub(super) fn start(conn: &Connection, at: Wall) -> Result<(), Trouble> {
-    run(conn, sql::PRESENCE_END_OPEN, [at.as_millis()])?;
-    Ok(())
-}
 
 pub(super) fn create_mesh(conn: &Connection, mesh: &NewMesh) -> Result<Reply, Trouble> {
     let row = params![
@@ -104,10 +99,16 @@ pub(super) fn hello(conn: &Connection, hello: &Hello) -> Result<Reply, Trouble> 
         sql::PROOF_SAVE,
         params![hello.proof, hello.proof_by.cast_signed(), hello.proof_until.as_millis()],
     )?;
-    if let Some(presence) = &hello.presence {
-        save_presence(conn, hello, mailbox, presence)?;
-    }
-    Ok(Reply::Welcome { mailbox })
+    let hooked = match &hello.presence {
+        None => None,
+        Some(presence) => {
+            if save_presence(conn, hello, mailbox, presence)? {
+                hooks::take(conn, presence)?;
+            }
+            hooks::taken(conn, presence, hello.hooks_since)?
+        }
+    };
+    Ok(Reply::Welcome { mailbox, hooked })
 }
 
 /// The mailbox of a session's key; none when the key is somebody else's or a member's own.
@@ -129,12 +130,14 @@ fn session_mailbox(
     }
 }
 
+/// Opens the presence; true when it was not there before.
 fn save_presence(
     conn: &Connection,
     hello: &Hello,
     mailbox: MailboxNo,
     presence: &PresenceRow,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
+    let existed = conn.prepare_cached(sql::PRESENCE_EXISTS)?.exists([presence.id.as_str()])?;
     let row = params![
         presence.id.as_str(),
         hello.mesh.0,
@@ -147,7 +150,7 @@ fn save_presence(
         presence.connected_at.as_millis(),
     ];
     run(conn, sql::PRESENCE_SAVE, row)?;
-    Ok(())
+    Ok(!existed)
 }
 
 /// The mailbox that a key has in a mesh, and whose it is.

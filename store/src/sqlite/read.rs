@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
-    Answer, Batch, Driver, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message, MessageView, PendingRow,
-    Priority, Query, StoreError, StoreResult, Target,
+    Alive, Answer, Batch, Driver, Durability, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message,
+    MessageView, PendingRow, Priority, Query, StoreError, StoreResult, Target,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{roll_back, run, store_row};
-use super::{overdue, roster, sql};
+use super::{hooks, overdue, roster, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -60,9 +60,10 @@ fn in_one_state(conn: &Connection, find: impl FnOnce() -> Result<Found, Trouble>
 
 fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
     Ok(match query {
-        Query::Ping => {
+        Query::Ping { .. } => {
             store_row(conn)?;
-            Found::Alive
+            let migrations = peermesh_migrations::sqlite::names().into();
+            Found::Alive(Alive { lease_ms: None, durability: Durability::Synced, migrations })
         }
         Query::Mesh(id) => Found::Mesh(load(conn, id)?),
         Query::FindMesh(name) => Found::MeshId(find_mesh(conn, name)?),
@@ -79,6 +80,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
             Found::Depth(rows::count(depth)?)
         }
+        Query::Hooks { since, limit } => Found::Hooks(hooks::waiting(conn, *since, *limit)?),
     })
 }
 

@@ -102,7 +102,7 @@ fn f_sto_04_a_damaged_page_is_noticed_when_it_is_read() {
     let mut bytes = fs::read(&file).unwrap();
     bytes[4_096..].fill(0xA5);
     fs::write(&file, &bytes).unwrap();
-    let seen = open(dir.path(), 0).map(|mut store| store.writer.read(&Query::Ping));
+    let seen = open(dir.path(), 0).map(|mut store| store.writer.read(&Query::Ping { hold_ms: 0 }));
     match seen {
         Ok(answer) => assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}"),
         Err(refused) => assert!(refused.to_string().contains("damaged"), "{refused}"),
@@ -200,7 +200,7 @@ fn f_acc_11_a_batch_that_fails_does_not_touch_those_it_was_merged_with() {
     writer.conn().pragma_update(None, "max_page_count", pages + 8).unwrap();
     let large = (1..=40).map(|n| accept(n, "long", Some("x".repeat(4_000).as_str()))).collect();
     let batches = [vec![accept(50, "a", None)], large, vec![accept(51, "b", None)]];
-    let batches = batches.map(|ops| Arc::new(Batch { ops }));
+    let batches = batches.map(|ops| Arc::new(Batch::from(ops)));
     let results = writer.write(&batches);
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
     assert!(matches!(results[1], Err(StoreError::Full)), "{results:?}");
@@ -267,7 +267,7 @@ fn f_acc_13_client_ids_whose_hashes_collide_are_still_told_apart_and_found_after
         let mut rng = Rng::from_seed([seed; 32]);
         let mut position = 0;
         for _ in 0..30 {
-            let batch = Arc::new(Batch { ops: crowded(&mut rng, &mut position) });
+            let batch = Arc::new(Batch::from(crowded(&mut rng, &mut position)));
             let wanted = replies(&mut model, &batch);
             assert_eq!(replies(&mut writer, &batch), wanted, "seed {seed}: {batch:#?}");
         }
@@ -332,7 +332,7 @@ fn parts(dir: &Path) -> (Writer, trouble::Distrust) {
 }
 
 fn write(driver: &mut dyn Driver, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
-    match driver.write(&[Arc::new(Batch { ops })]).remove(0)? {
+    match driver.write(&[Arc::new(Batch::from(ops))]).remove(0)? {
         Answer::Replies(replies) => Ok(replies),
         Answer::Found(found) => panic!("{found:?}"),
     }

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use peermesh_core::store::{Answer, Batch, Driver, Op, Query, Reply, StoreError, StoreResult};
 use rusqlite::{Connection, Params};
 
+use super::hooks;
 use super::mail::Mail;
 use super::people;
 use super::prune;
 use super::read;
+use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
 use crate::rows::{self, BadRow, DedupeKeys};
@@ -23,6 +25,7 @@ pub(super) struct Writer {
     // Declared before the lock, so that the file is closed while the lock is still held.
     conn: Connection,
     keys: DedupeKeys,
+    life: i64,
     distrust: Distrust,
     _lock: File,
 }
@@ -51,8 +54,14 @@ struct Failed {
 }
 
 impl Writer {
-    pub(super) fn new(conn: Connection, lock: File, distrust: Distrust, secret: &[u8; 32]) -> Writer {
-        Writer { conn, keys: DedupeKeys::new(secret), distrust, _lock: lock }
+    pub(super) fn new(
+        conn: Connection,
+        lock: File,
+        distrust: Distrust,
+        secret: &[u8; 32],
+        life: i64,
+    ) -> Writer {
+        Writer { conn, keys: DedupeKeys::new(secret), life, distrust, _lock: lock }
     }
 
     /// The connection, for tests that play with the file.
@@ -123,12 +132,17 @@ impl Writer {
                     replies[at] = prune::prune(conn, &self.keys, *messages_before, *proofs_before, *limit)?;
                 }
                 Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,
-                Op::Started { at: now } => people::start(conn, *now)?,
+                Op::Claim { mesh, by, at: now } => {
+                    replies[at] = scope::claim(conn, self.life, mesh, *by, *now)?;
+                }
+                Op::Release(scopes) => scope::release(conn, self.life, scopes)?,
                 Op::CreateMesh(mesh) => replies[at] = people::create_mesh(conn, mesh)?,
                 Op::CreateInvite(invite) => replies[at] = people::create_invite(conn, invite)?,
                 Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
                 Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
                 Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
+                Op::KeepHook { hook, stale_before } => hooks::keep(conn, hook, *stale_before)?,
+                Op::ApplyHook { hook, presence, .. } => replies[at] = hooks::apply(conn, hook, presence)?,
                 Op::EndPresences { ids, at: when } => people::end_presences(conn, ids, *when)?,
                 Op::SavePeer { member, state } => people::save_peer(conn, *member, state)?,
             }

@@ -1,7 +1,7 @@
 //! The committer under virtual time.
 
 use super::*;
-use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
+use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::store::{Accept, Message, Priority, Target};
 use crate::time::Wall;
 
@@ -126,32 +126,123 @@ fn f_acc_07_what_is_staged_during_the_waits_does_not_join_the_unknown_batch() {
 }
 
 #[test]
-fn f_acc_07_when_the_tries_run_out_the_waiters_are_told_that_it_is_unknown() {
-    let mut store = Desk::with(&[("commit_tries_max", 2)]);
+fn f_acc_07_no_number_of_tries_makes_an_unknown_outcome_a_refusal() {
+    let mut store = Desk::new();
     store.stages(1);
     store.flies();
-    store.ends(1, Err(StoreError::Unknown("cut off".into())));
-    store.jumps_to_deadline();
-    store.flies();
-    store.ends(2, Err(StoreError::Unknown("cut off".into())));
-    assert_eq!(store.released(), ["0 refused: the outcome of a commit is unknown: cut off"]);
-    assert!(store.committer.is_idle());
+    for ticket in 1..=100 {
+        store.ends(ticket, Err(StoreError::Unknown("cut off".into())));
+        store.jumps_to_deadline();
+        assert_eq!(store.flies(), [batch(ticket + 1, 1)]);
+    }
+    assert!(store.released().is_empty());
 }
 
 #[test]
 fn f_acc_07_a_refused_repetition_leaves_the_first_try_unknown() {
-    let mut store = Desk::with(&[("commit_tries_max", 3)]);
+    let mut store = Desk::new();
     store.stages(1);
+    store.flies();
+    store.ends(1, Err(StoreError::Unknown("cut off".into())));
+    let refusals = [StoreError::Full, StoreError::Unavailable("x".into()), StoreError::Busy("x".into())];
+    for (ticket, refusal) in (2..).zip(refusals) {
+        store.jumps_to_deadline();
+        assert_eq!(store.flies(), [batch(ticket, 1)]);
+        store.ends(ticket, Err(refusal));
+        assert!(store.released().is_empty());
+    }
+    store.jumps_to_deadline();
+    store.flies();
+    store.stores(5);
+    assert_eq!(store.released(), ["0 done"]);
+}
+
+#[test]
+fn a_batch_carries_each_fence_once_in_order_and_no_mesh_under_two_epochs() {
+    let mut store = Desk::new();
+    for (mesh, epoch) in [(2, 1), (1, 4), (2, 1), (3, 1)] {
+        store.stages_under(mesh, epoch);
+    }
+    store.stages(1);
+    store.stages_under(1, 5);
+    store.flies();
+    assert_eq!(store.fences, [(1, 4), (2, 1), (3, 1)]);
+    store.stores(1);
+    assert_eq!(store.flies(), [batch(2, 1)]);
+    assert_eq!(store.fences, [(1, 5)]);
+}
+
+#[test]
+fn what_stands_under_a_lost_fence_is_refused_and_the_rest_flies_again_at_once() {
+    let mut store = Desk::new();
+    store.stages_under(1, 1);
+    store.stages_under(2, 1);
+    store.stages(1);
+    store.stages_under(1, 1);
+    store.flies();
+    store.ends(1, Err(StoreError::Fenced(vec![MeshNo(1)])));
+    let refused = "refused: another broker owns a mesh of this batch";
+    assert_eq!(store.released(), [format!("0 {refused}"), format!("3 {refused}")]);
+    assert_eq!(store.committer.take_lost(), [fence(1, 1)]);
+    assert_eq!((store.flies(), store.fences.clone()), (vec![batch(2, 2)], vec![(2, 1)]));
+    store.stores(2);
+    assert_eq!(store.released(), ["1 done", "2 done"]);
+    assert_eq!(store.committer.take_counts(), (2, 0));
+    assert!(store.committer.take_lost().is_empty() && store.committer.is_idle());
+}
+
+#[test]
+fn f_acc_07_what_is_fenced_after_an_unknown_try_stays_unknown() {
+    let mut store = Desk::new();
+    store.stages_under(1, 1);
+    store.stages_under(2, 1);
     store.flies();
     store.ends(1, Err(StoreError::Unknown("cut off".into())));
     store.jumps_to_deadline();
     store.flies();
-    store.ends(2, Err(StoreError::Full));
-    assert!(store.released().is_empty());
-    store.jumps_to_deadline();
+    store.ends(2, Err(StoreError::Fenced(vec![MeshNo(1)])));
+    assert!(store.released()[0].starts_with("0 refused: the outcome of a commit is unknown"));
+    assert_eq!(store.flies(), [batch(3, 1)]);
+    store.ends(3, Err(StoreError::Unavailable("x".into())));
+    assert!(store.released().is_empty(), "the rest may have been written by the first try too");
+}
+
+#[test]
+fn a_batch_whose_meshes_are_all_lost_is_over() {
+    let mut store = Desk::new();
+    store.stages_under(1, 1);
     store.flies();
-    store.ends(3, Err(StoreError::Full));
-    assert_eq!(store.released(), ["0 refused: the outcome of a commit is unknown: the store is full"]);
+    store.stages(1);
+    store.ends(1, Err(StoreError::Fenced(vec![MeshNo(1)])));
+    assert_eq!(store.flies(), [batch(2, 1)]);
+}
+
+#[test]
+fn a_fence_that_no_operation_stood_under_cannot_be_lost() {
+    let mut store = Desk::new();
+    store.stages_under(1, 1);
+    store.flies();
+    store.ends(1, Err(StoreError::Fenced(vec![MeshNo(7)])));
+    assert!(store.released()[0].contains("corrupt"));
+    assert!(store.committer.take_lost().is_empty());
+}
+
+#[test]
+fn an_urgent_question_passes_all_others_and_keeps_nobody_waiting() {
+    let mut store = Desk::with(&[("reads_in_flight_max", 1)]);
+    store.asks(2);
+    assert_eq!(store.flies(), ["1 read"]);
+    store.committer.ask_at_once(Query::Ping { hold_ms: 0 }, 9);
+    assert_eq!(store.flies(), ["2 read"]);
+    store.ends(2, Ok(Answer::Found(Box::new(Found::Depth(0)))));
+    assert_eq!(store.released(), ["9 found"]);
+    store.committer.ask_at_once(Query::Ping { hold_ms: 0 }, 9);
+    store.flies();
+    for ticket in [1, 4] {
+        store.ends(ticket, Ok(Answer::Found(Box::new(Found::Depth(0)))));
+        store.flies();
+    }
+    assert!(store.committer.is_idle(), "only the urgent question is open");
 }
 
 #[test]
@@ -161,6 +252,7 @@ fn f_acc_06_a_refused_batch_is_not_tried_again_and_the_next_one_is() {
         (1, StoreError::Unavailable("busy".into())),
         (2, StoreError::Full),
         (3, StoreError::Corrupt("x".into())),
+        (4, StoreError::Busy("x".into())),
     ] {
         store.stages(1);
         store.flies();
@@ -168,7 +260,7 @@ fn f_acc_06_a_refused_batch_is_not_tried_again_and_the_next_one_is() {
         store.ends(ticket, Err(error));
         assert_eq!(store.released(), [wanted]);
     }
-    assert_eq!(store.committer.take_counts(), (3, 0));
+    assert_eq!(store.committer.take_counts(), (4, 0));
 }
 
 #[test]
@@ -191,7 +283,7 @@ fn questions_fly_at_once_while_a_batch_is_in_flight() {
     assert_eq!(store.flies(), [batch(1, 1), "2 read".to_owned()]);
     store.asks(1);
     assert_eq!(store.flies(), ["3 read"]);
-    store.ends(3, Ok(Answer::Found(Box::new(Found::Alive))));
+    store.ends(3, Ok(Answer::Found(Box::new(Found::Depth(0)))));
     store.ends(2, Err(StoreError::Unavailable("busy".into())));
     assert_eq!(store.released(), ["2 found", "1 refused: the store is unavailable: busy"]);
     assert!(!store.committer.is_idle());
@@ -203,8 +295,8 @@ fn questions_beyond_the_bound_wait_and_beyond_that_are_refused() {
     store.asks(3);
     assert_eq!(store.flies(), ["1 read"]);
     assert!(!store.committer.is_idle());
-    store.ends(1, Ok(Answer::Found(Box::new(Found::Alive))));
-    assert_eq!(store.released(), ["0 found", "2 refused: the store is unavailable: too many questions wait"]);
+    store.ends(1, Ok(Answer::Found(Box::new(Found::Depth(0)))));
+    assert_eq!(store.released(), ["0 found", "2 refused: the store is busy: too many questions wait"]);
     assert_eq!(store.flies(), ["2 read"]);
 }
 
@@ -216,6 +308,8 @@ struct Desk {
     named: u32,
     released: Vec<(u32, Ended)>,
     sizes: BTreeMap<u64, usize>,
+    /// Of the last batch.
+    fences: Vec<(i64, u64)>,
 }
 
 impl Desk {
@@ -234,19 +328,26 @@ impl Desk {
             named: 0,
             released: Vec::new(),
             sizes: BTreeMap::new(),
+            fences: Vec::new(),
         }
     }
 
     fn stages(&mut self, count: usize) {
         for _ in 0..count {
-            self.committer.stage(Op::LeasePositions { count: 1 }, self.named);
+            self.committer.stage(Op::LeasePositions { count: 1 }, None, self.named);
             self.named += 1;
         }
     }
 
+    fn stages_under(&mut self, mesh: i64, epoch: u64) {
+        let op = Op::EndPresences { ids: Vec::new(), at: Wall::from_millis(0) };
+        self.committer.stage(op, Some(fence(mesh, epoch)), self.named);
+        self.named += 1;
+    }
+
     fn accepts(&mut self, count: usize) {
         for _ in 0..count {
-            self.committer.stage(Op::Accept(message()), self.named);
+            self.committer.stage(Op::Accept(message()), None, self.named);
             self.named += 1;
         }
     }
@@ -280,6 +381,7 @@ impl Desk {
         match work {
             Work::Write(written) => {
                 self.sizes.insert(ticket.0, written.ops.len());
+                self.fences = written.fences.iter().map(|fence| (fence.mesh.0, fence.epoch.0)).collect();
                 batch(ticket.0, written.ops.len())
             }
             Work::Read(_) => format!("{} read", ticket.0),
@@ -304,6 +406,10 @@ impl Desk {
             })
             .collect()
     }
+}
+
+fn fence(mesh: i64, epoch: u64) -> Fence {
+    Fence { mesh: MeshNo(mesh), epoch: Epoch(epoch) }
 }
 
 fn batch(ticket: u64, ops: usize) -> String {

@@ -1,8 +1,11 @@
 //! The store as maps in memory: the executable meaning of every operation and question.
 //!
 //! *Always holds:* every write succeeds at once and nothing is ever lost; whoever wants delays, refusals,
-//! unknown outcomes or crashes wraps this driver. A clone is a snapshot.
+//! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
+//! each acts under the number it joined with.
 
+mod owner;
+mod people;
 mod read;
 mod write;
 
@@ -10,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Answer, Batch, Cursor, Driver, Group, InviteRow, Message, NewMesh, Outcome, PeerState, Query, Role,
-    StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
+    PeerState, Query, Role, StoreError, StoreResult,
 };
 use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
 use crate::time::Wall;
@@ -32,7 +35,11 @@ pub struct Model {
     states: BTreeMap<MailboxNo, PeerState>,
     invites: BTreeMap<InviteId, InviteRow>,
     tokens: BTreeMap<[u8; 32], InviteId>,
-    presences: BTreeMap<PresenceId, Option<Wall>>,
+    presences: BTreeMap<PresenceId, Presence>,
+    /// In the order they came.
+    hooks: Vec<Hook>,
+    owners: owner::Owners,
+    alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
     accepted: BTreeMap<ClientKey, Position>,
@@ -71,6 +78,18 @@ struct Proof {
 }
 
 #[derive(Clone, Debug)]
+struct Presence {
+    mesh: MeshNo,
+    ended: Option<Wall>,
+}
+
+#[derive(Clone, Debug)]
+struct Hook {
+    row: HookRow,
+    applied_to: Option<PresenceId>,
+}
+
+#[derive(Clone, Debug)]
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
@@ -94,6 +113,13 @@ impl Model {
             invites: BTreeMap::new(),
             tokens: BTreeMap::new(),
             presences: BTreeMap::new(),
+            hooks: Vec::new(),
+            owners: owner::Owners::default(),
+            alive: Alive {
+                lease_ms: None,
+                durability: Durability::Synced,
+                migrations: Arc::new(["V0001__mesh".to_owned()]),
+            },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
             accepted: BTreeMap::new(),
@@ -124,7 +150,12 @@ impl Model {
 
     /// Presences that have not ended.
     pub fn open_presences(&self) -> usize {
-        self.presences.values().filter(|ended| ended.is_none()).count()
+        self.presences.values().filter(|presence| presence.ended.is_none()).count()
+    }
+
+    /// What a ping is answered from here on.
+    pub fn says(&mut self, alive: Alive) {
+        self.alive = alive;
     }
 
     /// Every kept message with the mailboxes it was accepted for, in order of positions.
@@ -136,8 +167,13 @@ impl Model {
 impl Driver for Model {
     fn write(&mut self, batches: &[Arc<Batch>]) -> Vec<StoreResult> {
         self.commits += u64::from(!batches.is_empty());
-        let mut write_batch =
-            |batch: &Arc<Batch>| Ok(Answer::Replies(batch.ops.iter().map(|op| self.apply(op)).collect()));
+        let mut write_batch = |batch: &Arc<Batch>| {
+            let lost = self.owners.lost(&batch.fences);
+            if !lost.is_empty() {
+                return Err(StoreError::Fenced(lost));
+            }
+            Ok(Answer::Replies(batch.ops.iter().map(|op| self.apply(op)).collect()))
+        };
         batches.iter().map(&mut write_batch).collect()
     }
 

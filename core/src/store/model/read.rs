@@ -14,7 +14,7 @@ use crate::time::Wall;
 impl Model {
     pub(super) fn find(&self, query: &Query) -> Found {
         match query {
-            Query::Ping => Found::Alive,
+            Query::Ping { .. } => Found::Alive(self.alive.clone()),
             Query::Mesh(id) => Found::Mesh(self.mesh_ids.get(id).map(|no| self.load(*no))),
             Query::FindMesh(name) => Found::MeshId(self.find_mesh(name)),
             Query::Meshes { after, limit } => {
@@ -33,6 +33,11 @@ impl Model {
             }
             Query::Message(position) => Found::Message(self.view(*position)),
             Query::Depth => Found::Depth(self.pending.len() as u64),
+            Query::Hooks { since, limit } => {
+                let waiting = self.hooks.iter().filter(|hook| hook.applied_to.is_none());
+                let fresh = waiting.map(|hook| &hook.row).filter(|row| row.at >= *since);
+                Found::Hooks(fresh.take(size(*limit)).cloned().collect())
+            }
         }
     }
 

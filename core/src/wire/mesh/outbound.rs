@@ -40,6 +40,7 @@ impl Encode for Ack<'_> {
         put_text(out, label!("_reqId"), self.request);
         put(out, label!("recipients"), self.recipients.as_ref());
         put(out, label!("online"), self.online.as_ref());
+        put_text(out, label!("durability"), self.durability);
         out.push(b'}');
     }
 }
@@ -125,6 +126,9 @@ pub(crate) struct HelloAck<'a> {
     pub services: Option<[(); 0]>,
     /// Additive: deliveries that wait for this peer.
     pub queued: u64,
+    /// Additive: what is stored may not survive everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<&'a str>,
 }
 
 /// What the mesh knows of the member (2.4).
@@ -153,6 +157,9 @@ pub(crate) struct Ack<'a> {
     /// Additive: how many of them have somebody connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<usize>,
+    /// Additive: what is stored may not survive everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<&'a str>,
 }
 
 /// `push` of a message (3.3), with every attribution field.
@@ -317,6 +324,7 @@ mod tests {
             request: None,
             recipients: None,
             online: None,
+            durability: None,
         }
         .encode(&mut out);
         assert_eq!(out, br#"{"type":"ack","id":"7","messageId":"","queued":false,"error":"invalid: x"}"#);
@@ -340,6 +348,7 @@ mod tests {
                     request: some,
                     recipients: some.map(str::len),
                     online: some.map(|_| usize::MAX),
+                    durability: some,
                 };
                 assert_eq!(written(&ack), serde_json::to_string(&ack).unwrap());
                 let push = Push {
