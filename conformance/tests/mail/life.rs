@@ -19,7 +19,7 @@ const LIMITS: &[(&str, u64)] = &[
     ("queued_per_mailbox_max", 30),
     ("batch_messages_max", 3),
     ("batch_ops_max", 5),
-    ("commit_tries_max", 2),
+    ("ack_deadline_ms", 40),
     ("commit_retry_ms_min", 5),
     ("commit_retry_ms_max", 10),
     ("reads_in_flight_max", 2),
