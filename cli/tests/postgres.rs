@@ -162,6 +162,23 @@ fn f_sto_09_settings_that_may_lose_what_was_accepted_need_a_word_of_the_operator
     let _broker = town.serve_with(&allowed);
 }
 
+#[test]
+fn f_lif_01_a_broker_whose_database_hangs_still_ends_in_time() {
+    let server = Server::new();
+    let (town, database) = (Town::new(), server.database());
+    let mut broker = town.serve_with(&[("DATABASE_URL", database.url())]);
+    town.settle(&["ann", "bob"]);
+    server.freeze();
+    let mut send = town.command(&["send", "bob", "soup?", "--as", "ann"]).spawn().unwrap();
+    broker.says("db ping failed");
+    broker.signal(Signal::TERM);
+    let status = broker.ends(SHUTDOWN);
+    server.thaw();
+    send.kill().unwrap();
+    send.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{:?}", broker.log);
+}
+
 /// The lines of the README's section on Postgres, and after them those of its quickstart.
 #[test]
 fn the_readmes_way_to_postgres_serves_its_quickstart() {
