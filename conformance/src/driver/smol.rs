@@ -151,7 +151,8 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Said {
 fn open_store(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
     let store = sqlite::open(dir.path(), READERS).map_err(|error| format!("the store: {error}"))?;
     let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
-    Ok(Lanes { writers: vec![moody(store.writer)], readers: store.readers.into_iter().map(moody).collect() })
+    let readers = store.readers.into_iter().map(moody).collect();
+    Ok(Lanes { writers: vec![moody(store.writer)], readers, health: None })
 }
 
 impl Stage for Sockets {

@@ -50,6 +50,10 @@ impl World {
         writers: Vec<Box<dyn Driver>>,
         readers: Vec<Box<dyn Driver>>,
     ) -> World {
+        World::with_lanes(shards, Lanes { writers, readers, health: None })
+    }
+
+    pub(crate) fn with_lanes(shards: Vec<Box<dyn Machine + Send>>, lanes: Lanes) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let (note, notes) = mpsc::channel();
@@ -57,7 +61,7 @@ impl World {
         let running = start(Plan {
             listener,
             shards,
-            lanes: Lanes { writers, readers },
+            lanes,
             note: Arc::new(move |record| note.send(record).unwrap_or_default()),
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),
             fail: Arc::new(move |why| fail.send(why).unwrap_or_default()),
