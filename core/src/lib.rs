@@ -64,6 +64,7 @@ pub mod config;
 pub mod conn;
 pub mod fault;
 pub mod ids;
+pub mod jcs;
 mod kit;
 pub mod machine;
 mod mesh;
