@@ -63,6 +63,7 @@ pub mod broker;
 pub mod config;
 pub mod conn;
 pub mod fault;
+pub mod fingerprint;
 pub mod ids;
 pub mod jcs;
 mod kit;
