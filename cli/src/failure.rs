@@ -5,8 +5,11 @@
 use std::io;
 use std::process::ExitCode;
 
+use peermesh_core::fingerprint::FingerprintError;
+
 use crate::address::AddressError;
 use crate::admin::AdminError;
+use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
 use crate::home::HomeError;
 use crate::http::HttpError;
@@ -21,7 +24,11 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    #[error(transparent)]
     Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
@@ -47,9 +54,12 @@ impl Failure {
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
-            Failure::Serve(_) | Failure::Output(_) | Failure::Unwell { .. } | Failure::Unhealthy { .. } => {
-                Exit::Failed
-            }
+            Failure::Canonical(_)
+            | Failure::Fingerprint(_)
+            | Failure::Serve(_)
+            | Failure::Output(_)
+            | Failure::Unwell { .. }
+            | Failure::Unhealthy { .. } => Exit::Failed,
         }
     }
 }

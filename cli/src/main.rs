@@ -6,6 +6,7 @@
 mod address;
 mod admin;
 mod args;
+mod canonical;
 mod config;
 mod doctor;
 mod failure;
@@ -71,8 +72,12 @@ fn refuse(error: &clap::Error) -> Exit {
 
 fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     let Args { common, command } = args;
-    if let Command::Completions { shell } = command {
-        return completions(shell, terminal);
+    // These need neither a home nor a broker.
+    match command {
+        Command::Completions { shell } => return completions(shell, terminal),
+        Command::Canonicalize { sha256 } => return canonical::canonicalize(sha256, terminal),
+        Command::Fingerprint(fingerprint) => return canonical::fingerprint(&fingerprint, terminal),
+        _ => {}
     }
     let home = Home::locate(common.data.as_deref(), &variable)?;
     let broker = common.broker.as_deref();
@@ -100,7 +105,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let send = Send {
                 to: &to,
                 text: &text,
-                priority: priority.word(),
+                priority: priority.in_core(),
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
@@ -117,7 +122,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Health => health::run(&home, broker, terminal),
         Command::Config(settings) => config::show(&home, &settings.flags(&common), &variable, terminal),
         Command::Doctor => doctor::run(&home, place(&common), &variable, terminal),
-        Command::Completions { .. } => Ok(()),
+        Command::Completions { .. } | Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
     }
 }
 
