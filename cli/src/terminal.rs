@@ -56,8 +56,8 @@ impl Terminal {
         out.flush()
     }
 
-    /// Writes bytes of others as they are, which must be one JSON value: what a command was asked to transform
-    /// is for a program, and every byte of it counts.
+    /// Writes bytes of others as they are, which must be one JSON value: what a command was asked to
+    /// transform is for a program, and every byte of it counts.
     pub(crate) fn filtered(&mut self, json: &[u8]) -> io::Result<()> {
         self.spoke = true;
         let mut out = io::stdout().lock();

@@ -69,9 +69,9 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     Err(PeerError::NotDelivered { message_id }.into())
 }
 
-/// The message on the wire. Its fingerprint says what the user asked for, in the layout of deployed daemons and
-/// with the recipient as it was typed: the same command under the same id is sealed anew, and this tells the
-/// broker that it is the same.
+/// The message on the wire. Its fingerprint says what the user asked for, in the layout of deployed daemons
+/// and with the recipient as it was typed: the same command under the same id is sealed anew, and this tells
+/// the broker that it is the same.
 fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value, FingerprintError> {
     let (destination_kind, destination_ref) = DestinationKind::of(send.to);
     let request = Request {
