@@ -151,7 +151,7 @@ pub(crate) enum Command {
     /// Write the canonical form (RFC 8785) of the JSON on standard input, without a line end
     #[command(
         after_help = "Takes up to 16 MiB and 128 levels of JSON in UTF-8. Refused, with exit code 1 and\n\
-        nothing printed: a name that its object has twice, half a surrogate pair, a number beyond a double.\n\n\
+        nothing printed: a name twice in an object, half a surrogate pair, a number beyond a double.\n\n\
         Examples:\n  echo '{\"b\": 1.50, \"a\": [1e3]}' | peermesh canonicalize\n  \
         peermesh canonicalize --sha256 < message.json"
     )]
