@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use data_encoding::HEXLOWER;
-use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
+use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, FingerprintError, Layout, Request};
 use peermesh_core::jcs::{self, Bounds, Refusal};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::args::Priority;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 
 /// Why an input has no canonical form or no fingerprint.
@@ -28,6 +28,21 @@ pub(crate) enum CanonicalError {
     TooLong { what: String, bytes_max: usize },
     #[error("the input has no canonical form: {0}")]
     Refused(#[from] Refusal),
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+}
+
+impl CanonicalError {
+    /// One code for all of them: what fails is this text, not the command.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            CanonicalError::Input(_)
+            | CanonicalError::File { .. }
+            | CanonicalError::TooLong { .. }
+            | CanonicalError::Refused(_)
+            | CanonicalError::Fingerprint(_) => Exit::Failed,
+        }
+    }
 }
 
 /// Writes the canonical form of standard input, and nothing else; or its hash on a line.
@@ -102,7 +117,7 @@ pub(crate) fn fingerprint(outline: &Outline, terminal: &mut Terminal) -> Result<
         meta: meta.as_deref(),
         body: &body,
     };
-    let fingerprint = request.fingerprint(layout)?.to_string();
+    let fingerprint = request.fingerprint(layout).map_err(CanonicalError::from)?.to_string();
     let value = json!({ "request_fingerprint": fingerprint, "layout": layout.word() });
     Ok(terminal.result(&value, [fingerprint.as_str()])?)
 }

@@ -5,8 +5,6 @@
 use std::io;
 use std::process::ExitCode;
 
-use peermesh_core::fingerprint::FingerprintError;
-
 use crate::address::AddressError;
 use crate::admin::AdminError;
 use crate::canonical::CanonicalError;
@@ -27,8 +25,6 @@ pub(crate) enum Failure {
     Canonical(#[from] CanonicalError),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    #[error(transparent)]
-    Fingerprint(#[from] FingerprintError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
@@ -51,15 +47,13 @@ impl Failure {
         match self {
             Failure::Address(_) | Failure::Config(_) => Exit::Usage,
             Failure::Admin(error) => error.exit(),
+            Failure::Canonical(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
-            Failure::Canonical(_)
-            | Failure::Fingerprint(_)
-            | Failure::Serve(_)
-            | Failure::Output(_)
-            | Failure::Unwell { .. }
-            | Failure::Unhealthy { .. } => Exit::Failed,
+            Failure::Serve(_) | Failure::Output(_) | Failure::Unwell { .. } | Failure::Unhealthy { .. } => {
+                Exit::Failed
+            }
         }
     }
 }

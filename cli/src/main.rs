@@ -72,12 +72,15 @@ fn refuse(error: &clap::Error) -> Exit {
 
 fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     let Args { common, command } = args;
-    // These need neither a home nor a broker.
-    match command {
-        Command::Completions { shell } => return completions(shell, terminal),
-        Command::Canonicalize { sha256 } => return canonical::canonicalize(sha256, terminal),
-        Command::Fingerprint(fingerprint) => return canonical::fingerprint(&fingerprint, terminal),
-        _ => {}
+    if let Command::Completions { shell } = command {
+        return completions(shell, terminal);
+    }
+    // Neither needs a home, and a machine may have none.
+    if let Command::Canonicalize { sha256 } = command {
+        return canonical::canonicalize(sha256, terminal);
+    }
+    if let Command::Fingerprint(outline) = &command {
+        return canonical::fingerprint(outline, terminal);
     }
     let home = Home::locate(common.data.as_deref(), &variable)?;
     let broker = common.broker.as_deref();

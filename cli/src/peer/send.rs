@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, FingerprintError, Layout, Request};
+use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
 use peermesh_core::ids::mint_text;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::Priority;
@@ -72,7 +72,7 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
 /// The message on the wire. Its fingerprint says what the user asked for, in the layout of deployed daemons
 /// and with the recipient as it was typed: the same command under the same id is sealed anew, and this tells
 /// the broker that it is the same.
-fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value, FingerprintError> {
+fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value, PeerError> {
     let (destination_kind, destination_ref) = DestinationKind::of(send.to);
     let request = Request {
         envelope_version: ENVELOPE_VERSION,
