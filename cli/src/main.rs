@@ -72,15 +72,15 @@ fn refuse(error: &clap::Error) -> Exit {
 
 fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     let Args { common, command } = args;
-    if let Command::Completions { shell } = command {
-        return completions(shell, terminal);
-    }
     // Neither needs a home, and a machine may have none.
     if let Command::Canonicalize { sha256 } = command {
         return canonical::canonicalize(sha256, terminal);
     }
     if let Command::Fingerprint(outline) = &command {
         return canonical::fingerprint(outline, terminal);
+    }
+    if let Command::Completions { shell } = command {
+        return completions(shell, terminal);
     }
     let home = Home::locate(common.data.as_deref(), &variable)?;
     let broker = common.broker.as_deref();
@@ -125,7 +125,8 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Health => health::run(&home, broker, terminal),
         Command::Config(settings) => config::show(&home, &settings.flags(&common), &variable, terminal),
         Command::Doctor => doctor::run(&home, place(&common), &variable, terminal),
-        Command::Completions { .. } | Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
+        Command::Completions { .. } => Ok(()),
+        Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
     }
 }
 
