@@ -62,7 +62,7 @@ pub(crate) struct Outline {
     /// Whom it goes to: a name, a key, @group or *; with --kind, the reference that is hashed
     #[arg(long, value_name = "TO")]
     to: String,
-    /// The kind of destination that is hashed [default: topic for @group and *, else dm]
+    /// The kind of destination that is hashed [default: topic for a group and for everyone, else dm]
     #[arg(long)]
     kind: Option<Kind>,
     /// How urgent it is
