@@ -4,6 +4,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::wire::Call;
+
 /// How long a test waits for a call that must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,7 +27,7 @@ pub struct Catch {
 #[derive(Debug)]
 struct Inner {
     point: Point,
-    part: String,
+    parts: Vec<String>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -49,8 +51,9 @@ pub(super) enum Verdict {
 }
 
 impl Catch {
-    pub(super) fn new(point: Point, part: &str) -> Catch {
-        let inner = Inner { point, part: part.to_owned(), state: Mutex::default(), changed: Condvar::new() };
+    pub(super) fn new(point: Point, parts: &[&str]) -> Catch {
+        let parts = parts.iter().map(|part| (*part).to_owned()).collect();
+        let inner = Inner { point, parts, state: Mutex::default(), changed: Condvar::new() };
         Catch { inner: Arc::new(inner) }
     }
 
@@ -62,7 +65,7 @@ impl Catch {
     pub fn wait(&self) {
         let held = self.inner.changed.wait_timeout_while(self.state(), PATIENCE, |state| !state.is_held);
         let (state, _) = held.expect("no test thread panicked");
-        assert!(state.is_held, "no call of {:?} came to {:?}", self.inner.part, self.inner.point);
+        assert!(state.is_held, "no call of {:?} came to {:?}", self.inner.parts, self.inner.point);
     }
 
     /// Whether the call has come to its point.
@@ -93,9 +96,9 @@ impl Catch {
     }
 
     /// Whether this is the call; there is only one.
-    pub(super) fn springs_at(&self, sql: &str) -> bool {
+    pub(super) fn springs_at(&self, call: &Call) -> bool {
         let mut state = self.state();
-        let springs = !state.is_sprung && sql.contains(&self.inner.part);
+        let springs = !state.is_sprung && self.inner.parts.iter().all(|part| call.contains(part));
         state.is_sprung |= springs;
         springs
     }

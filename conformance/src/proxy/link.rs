@@ -151,8 +151,8 @@ impl Up {
     }
 
     fn pass(&mut self, message: Vec<u8>, out: &mut Vec<u8>) -> bool {
-        if let Some(sql) = self.prepared.call_in(&message)
-            && let Some(catch) = self.link.shared.count_call(&sql)
+        if let Some(call) = self.prepared.call_in(&message)
+            && let Some(catch) = self.link.shared.count_call(&call)
         {
             match catch.point() {
                 Point::Call if self.caught.is_none() => self.caught = Some((catch, Vec::new())),
