@@ -74,6 +74,19 @@ fn sqlite(home: &Home, settings: &Settings, check: bool) -> Result<Progress, Fai
     Ok(Progress { applied: after.applied, pending: after.pending, changed })
 }
 
+#[cfg(feature = "postgres")]
+fn postgres(options: &peermesh_store::postgres::Options, check: bool) -> Result<Progress, Failure> {
+    use peermesh_store::postgres::migrate;
+
+    let before = migrate(options, true).map_err(ServeError::from)?;
+    if check || before.pending.is_empty() {
+        return Ok(Progress { applied: before.applied, pending: before.pending, changed: 0 });
+    }
+    let after = migrate(options, false).map_err(ServeError::from)?;
+    let changed = after.applied.len().saturating_sub(before.applied.len());
+    Ok(Progress { applied: after.applied, pending: after.pending, changed })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

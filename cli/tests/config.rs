@@ -56,7 +56,7 @@ fn f_lif_06_a_bad_configuration_stops_the_start_and_lists_every_bad_value() {
     let ran = town::Ran::from(command.output().unwrap());
     assert_eq!(ran.code, 2, "{ran:?}");
     for word in
-        ["BROKER_PORT: 0", "MAX_MESSAGE_BYTES: many", "--shards: -1", "shard is not", "embedded store"]
+        ["BROKER_PORT: 0", "MAX_MESSAGE_BYTES: many", "--shards: -1", "shard is not", "DATABASE_URL: (set)"]
     {
         assert!(ran.err.contains(word), "{word:?} is missing:\n{}", ran.err);
     }

@@ -5,7 +5,8 @@
 
 #[cfg(not(feature = "sqlite"))]
 use peermesh_core::config::ConfigError;
-use peermesh_core::config::Secret;
+#[cfg(feature = "postgres")]
+use peermesh_store::postgres::Options;
 
 use super::parse::{self, Refused, refused};
 use super::reader::Reader;
@@ -19,7 +20,7 @@ pub(crate) enum Store {
     Sqlite,
     /// A database that several brokers may share.
     #[cfg(feature = "postgres")]
-    Postgres(Database),
+    Postgres(Box<Options>),
 }
 
 impl Store {
@@ -44,60 +45,59 @@ impl Store {
     }
 }
 
-/// A Postgres database and how this broker uses it.
-#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "this build refuses every address"))]
-#[derive(Debug)]
-pub(crate) struct Database {
-    /// `postgres://…`; may hold a password.
-    pub(crate) url: Secret,
-    /// Connections of this broker at most, the one for its health included.
-    pub(crate) connections: u32,
-    /// What this broker is called. Started again under the same name, it owns its meshes at once.
-    pub(crate) instance: String,
-    /// Refuse tables that are not up to date instead of changing them.
-    pub(crate) skip_migrate: bool,
-    /// Serve even if the server may lose what it has committed.
-    pub(crate) allow_relaxed_durability: bool,
-}
-
 /// Fewer would leave nothing beside the health's, a writer's and a reader's.
-const CONNECTIONS_MIN: u32 = 3;
+const CONNECTIONS_MIN: usize = 3;
 /// More than this only make a server wait for its own locks.
-const CONNECTIONS_MAX: u32 = 64;
-const CONNECTIONS_DEFAULT: u32 = 6;
+const CONNECTIONS_MAX: usize = 64;
+const CONNECTIONS_DEFAULT: usize = 6;
 /// Length of a broker's name, in bytes.
 const INSTANCE_BYTES_MAX: usize = 128;
 
 /// Takes every setting of the store; none when they do not lead to one, which is then noted.
 pub(super) fn take(reader: &mut Reader<'_>, flags: &Flags, port: u16) -> Option<Store> {
-    let given = reader.is_given(&names::DATABASE_URL);
-    let url = reader.take_shown_as(&names::DATABASE_URL, address, hidden);
-    let default = CONNECTIONS_DEFAULT;
-    let connections = reader.take(&names::POSTGRES_CONNECTIONS, None, connections, default);
-    let instance = reader.take(&names::INSTANCE_ID, None, instance, format!("{}:{port}", host_name()));
-    let skip_migrate = reader.take(&names::SKIP_MIGRATE, None, parse::switch, false);
-    let flag = flags.allow_relaxed_durability.then_some("true");
-    let allow_relaxed_durability = reader.take(&names::ALLOW_RELAXED_DURABILITY, flag, parse::switch, false);
-    match url {
-        Some(url) => {
-            let database = Database { url, connections, instance, skip_migrate, allow_relaxed_durability };
-            postgres(database)
-        }
+    let is_given = reader.is_given(&names::DATABASE_URL);
+    let shared = reader.take_shown_as(&names::DATABASE_URL, address, hidden);
+    let usage = Usage {
+        connections: reader.take(&names::POSTGRES_CONNECTIONS, None, connections, CONNECTIONS_DEFAULT),
+        instance: reader.take(&names::INSTANCE_ID, None, instance, format!("{}:{port}", host_name())),
+        skip_migrate: reader.take(&names::SKIP_MIGRATE, None, parse::switch, false),
+        allow_relaxed: {
+            let flag = flags.allow_relaxed_durability.then_some("true");
+            reader.take(&names::ALLOW_RELAXED_DURABILITY, flag, parse::switch, false)
+        },
+    };
+    match shared {
+        Some(shared) => Some(usage.of(shared)),
         // What is wrong with it was noted.
-        None if given => None,
+        None if is_given => None,
         None => embedded(reader),
     }
 }
 
-#[cfg(feature = "postgres")]
-fn postgres(database: Database) -> Option<Store> {
-    Some(Store::Postgres(database))
+/// How a broker uses a database.
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "this build refuses every address"))]
+struct Usage {
+    /// At most, the one for its health included.
+    connections: usize,
+    instance: String,
+    skip_migrate: bool,
+    allow_relaxed: bool,
 }
 
-/// In this build, no address passes its parser.
-#[cfg(not(feature = "postgres"))]
-fn postgres(_: Database) -> Option<Store> {
-    None
+impl Usage {
+    #[cfg(feature = "postgres")]
+    fn of(self, mut options: Options) -> Store {
+        let Usage { connections, instance, skip_migrate, allow_relaxed } = self;
+        options.pool_connections = connections.saturating_sub(1);
+        (options.instance, options.skip_migrate) = (instance, skip_migrate);
+        options.allow_relaxed = allow_relaxed;
+        Store::Postgres(Box::new(options))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn of(self, never: std::convert::Infallible) -> Store {
+        match never {}
+    }
 }
 
 #[cfg(feature = "sqlite")]
@@ -113,32 +113,19 @@ fn embedded(reader: &mut Reader<'_>) -> Option<Store> {
 }
 
 #[cfg(feature = "postgres")]
-fn address(text: &str) -> Result<Secret, Refused> {
-    let wanted = "an address like postgres://user:password@host:5432/database; \
-                  unset it to use the embedded store";
-    if !has_scheme(text) {
-        return Err(refused("(set)", wanted));
-    }
-    Ok(Secret::new(text))
+fn address(text: &str) -> Result<Options, Refused> {
+    Options::parse(text).map_err(|error| refused("(set)", format!("usable: {error}")))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn address(text: &str) -> Result<Secret, Refused> {
-    let wanted = if has_scheme(text) {
-        "usable in this build, which has the embedded store only; \
-         use a build with the feature postgres, or unset it"
-    } else {
-        "usable in this build, which has the embedded store only; unset it"
-    };
+fn address(_: &str) -> Result<std::convert::Infallible, Refused> {
+    let wanted = "usable in this build, which has the embedded store only; \
+                  use a build with the feature postgres, or unset it";
     Err(refused("(set)", wanted))
 }
 
-fn has_scheme(text: &str) -> bool {
-    text.starts_with("postgres://") || text.starts_with("postgresql://")
-}
-
-fn connections(text: &str) -> Result<u32, Refused> {
-    let fits = |count: &u32| (CONNECTIONS_MIN..=CONNECTIONS_MAX).contains(count);
+fn connections(text: &str) -> Result<usize, Refused> {
+    let fits = |count: &usize| (CONNECTIONS_MIN..=CONNECTIONS_MAX).contains(count);
     let wanted = format!("a whole number from {CONNECTIONS_MIN} to {CONNECTIONS_MAX}");
     text.parse().ok().filter(fits).ok_or_else(|| refused(text, wanted))
 }

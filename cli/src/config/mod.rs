@@ -24,8 +24,6 @@ use crate::home::Home;
 use crate::terminal::{Terminal, table};
 use reader::{Reader, Row};
 
-#[cfg(feature = "postgres")]
-pub(crate) use database::Database;
 pub(crate) use database::Store;
 
 /// What the command line says about settings.
@@ -323,8 +321,8 @@ mod tests {
         let (shown, source) = row(&settings, "database_url");
         assert_eq!((shown, source), ("postgres://mesh:***@db:5432/mesh", "variable DATABASE_URL".into()));
         let Store::Postgres(database) = &settings.store else { panic!("{:?}", settings.store) };
-        assert_eq!(database.url.expose(), b"postgres://mesh:hunter2@db:5432/mesh");
-        assert_eq!((database.connections, database.skip_migrate), (6, false));
+        assert_eq!(database.place(), "db:5432/mesh");
+        assert_eq!((database.pool_connections, database.skip_migrate), (5, false));
         assert!(database.instance.ends_with(":7901"), "{}", database.instance);
         assert!(!format!("{settings:?}").contains("hunter"));
     }
@@ -337,8 +335,8 @@ mod tests {
         let flags = Flags { allow_relaxed_durability: true, ..Flags::default() };
         let settings = settings(&flags, &[("PEERMESH_INSTANCE_ID", "green")], file).unwrap();
         let Store::Postgres(database) = &settings.store else { panic!("{:?}", settings.store) };
-        assert_eq!((database.connections, database.instance.as_str()), (12, "green"));
-        assert!(database.skip_migrate && database.allow_relaxed_durability);
+        assert_eq!((database.pool_connections, database.instance.as_str()), (11, "green"));
+        assert!(database.skip_migrate && database.allow_relaxed);
         assert_eq!(settings.expected_migration.as_deref(), Some("V0001__mesh"));
         let relaxed = row(&settings, "allow_relaxed_durability");
         assert_eq!(relaxed, ("true", "flag --allow-relaxed-durability".into()));

@@ -38,6 +38,9 @@ pub(crate) enum ServeError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] peermesh_store::sqlite::OpenError),
+    #[cfg(feature = "postgres")]
+    #[error("{0}; DATABASE_URL names the database, and peermesh doctor looks at it")]
+    Migrate(#[from] peermesh_store::postgres::MigrateError),
     #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
     Listen { address: SocketAddr, error: io::Error },
     #[error("cannot start {what}: {error}")]
@@ -64,7 +67,11 @@ pub(crate) fn run(
             (ground, lanes::sqlite(home.dir()).map_err(ServeError::from)?)
         }
         #[cfg(feature = "postgres")]
-        Store::Postgres(database) => (ground::any(home, &settings)?, lanes::postgres(database, &logs)),
+        Store::Postgres(options) => {
+            let ground = ground::any(home, &settings)?;
+            let lanes = lanes::postgres(options, unfit(&logs, ground.home.clone()));
+            (ground, lanes)
+        }
     };
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
@@ -74,7 +81,6 @@ pub(crate) fn run(
     let _ = rustix::net::listen(&listener, BACKLOG);
     let config = Arc::new(configure(&ground, &settings));
     let plan = plan(&settings, &config, lanes, listener, &logs)?;
-    let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
     let Ground { home, notes, .. } = ground;
     if let Some(home) = &home {
         home.announce(&BrokerFile {
@@ -84,6 +90,7 @@ pub(crate) fn run(
     }
     logs.note(listening(&settings, &config));
     notes.into_iter().for_each(|note| logs.note(note));
+    let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -143,6 +150,21 @@ fn plan(
             failing.flush(LAST_LINES);
             std::process::exit(Exit::Corrupt as i32);
         }),
+    })
+}
+
+/// Ends the process when the store turns out to be none that this program can serve from.
+#[cfg(feature = "postgres")]
+fn unfit(logs: &Logs, home: Option<Home>) -> peermesh_store::postgres::Unfit {
+    let logs = logs.clone();
+    Arc::new(move |why| {
+        let way_out = "peermesh doctor shows what is wrong with it";
+        logs.note(Note::new(Level::Error, "store unfit").with("error", why).with("way_out", way_out));
+        logs.flush(LAST_LINES);
+        if let Some(home) = &home {
+            home.withdraw();
+        }
+        std::process::exit(Exit::Failed as i32);
     })
 }
 

@@ -38,7 +38,7 @@ mod target;
 mod vault;
 mod welcome;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
@@ -155,8 +155,8 @@ struct Mesh {
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
-    /// Sends that wait for their commit.
-    accepting: BTreeMap<Position, accept::Accepting>,
+    /// Sends that wait for their commit, in order of their positions.
+    accepting: VecDeque<accept::Accepting>,
     /// Their keys of idempotency.
     in_flight: Index<(MailboxNo, Box<str>), Position>,
     buckets: Index<MailboxNo, Bucket>,
@@ -382,7 +382,7 @@ impl Mesh {
             roster,
             mailboxes: BTreeMap::new(),
             joining: BTreeSet::new(),
-            accepting: BTreeMap::new(),
+            accepting: VecDeque::new(),
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
             saving: BTreeMap::new(),

@@ -117,15 +117,16 @@ pub(super) enum Line {
 
 impl Line {
     fn either(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
-        match self.get_mut() {
-            Line::Plain(stream) => Pin::new(stream),
-            Line::Encrypted(stream) => Pin::new(stream),
-        }
+        let stream: &mut dyn Stream = match self.get_mut() {
+            Line::Plain(stream) => stream,
+            Line::Encrypted(stream) => stream,
+        };
+        Pin::new(stream)
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite {}
-impl<S: AsyncRead + AsyncWrite> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl TlsStream for Line {
     fn channel_binding(&self) -> ChannelBinding {
@@ -165,7 +166,11 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Fails once it is too late; until then, sees to it that the task is woken at the deadline.
-    fn unless_overdue<T>(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn unless_overdue<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         let (Poll::Pending, Some(at)) = (&progress, self.deadline.at()) else { return progress };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if sleep.deadline() != at {

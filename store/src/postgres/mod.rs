@@ -70,3 +70,8 @@ pub fn open(options: &Options, unfit: Unfit) -> Postgres {
         health: Box::new(health::Health::new(options, gate, unfit)),
     }
 }
+
+/// Every statement this driver runs, by name, for whoever wants to ask the planner about them.
+pub fn statements() -> &'static [(&'static str, &'static str)] {
+    sql::ALL
+}
