@@ -37,6 +37,11 @@ fn resends(ground: &Ground, ann: &Identity, bob: &Identity, key: &str) -> String
     ack["messageId"].as_str().unwrap().to_owned()
 }
 
+/// Whether an ack is among what was said.
+fn is_acked(said: &[Said]) -> bool {
+    said.iter().any(|said| matches!(said, Said::Message(message) if message["type"] == "ack"))
+}
+
 fn id_of(push: &Value) -> &str {
     push["messageId"].as_str().unwrap()
 }
@@ -51,7 +56,7 @@ fn f_acc_02_a_send_that_did_not_reach_the_store_before_a_kill_is_new_when_it_com
     held.wait();
     broker.kill();
     held.cut();
-    assert_eq!(sender.hears_end(), [Said::Gone], "no ack came");
+    assert!(!is_acked(&sender.hears_end()));
     let _broker = ground.serve();
     let mut recipient = Peer::joins_within(SUCCESSION, ground.town.port, &bob);
     assert!(recipient.hears_no_push_for(Duration::from_millis(300)));
@@ -70,7 +75,7 @@ fn f_acc_04_a_message_that_was_committed_before_a_kill_arrives_without_being_sen
     held.wait();
     broker.kill();
     held.cut();
-    assert_eq!(sender.hears_end(), [Said::Gone], "no ack came");
+    assert!(!is_acked(&sender.hears_end()));
     let _broker = ground.serve();
     let mut recipient = Peer::joins_within(SUCCESSION, ground.town.port, &bob);
     let push = recipient.hears_push();
@@ -93,6 +98,7 @@ fn f_acc_03_a_call_that_arrives_after_its_broker_has_been_succeeded_writes_nothi
     let _broker = ground.serve();
     let mut recipient = Peer::joins_within(SUCCESSION, ground.town.port, &bob);
     held.release();
+    held.wait_for_answer();
     assert!(recipient.hears_no_push_for(Duration::from_millis(300)));
     assert_eq!(ground.stored("soup"), 0, "the fence of the dead broker does not hold");
     let id = resends(&ground, &ann, &bob, "soup-1");

@@ -38,6 +38,8 @@ struct State {
     is_sprung: bool,
     /// It has come to the point.
     is_held: bool,
+    /// The server has performed it.
+    is_answered: bool,
     /// The client's end of its connection.
     client: Option<TcpStream>,
     verdict: Option<Verdict>,
@@ -63,9 +65,16 @@ impl Catch {
     ///
     /// When it does not come.
     pub fn wait(&self) {
-        let held = self.inner.changed.wait_timeout_while(self.state(), PATIENCE, |state| !state.is_held);
-        let (state, _) = held.expect("no test thread panicked");
-        assert!(state.is_held, "no call of {:?} came to {:?}", self.inner.parts, self.inner.point);
+        self.wait_until(|state| state.is_held, "did not come");
+    }
+
+    /// Waits until the server has answered the call, whoever hears it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn wait_for_answer(&self) {
+        self.wait_until(|state| state.is_answered, "was not answered");
     }
 
     /// Whether the call has come to its point.
@@ -112,6 +121,18 @@ impl Catch {
         let decided = self.inner.changed.wait_while(state, |state| state.verdict.is_none());
         let state = decided.expect("no test thread panicked");
         state.verdict.unwrap_or(Verdict::Cut)
+    }
+
+    pub(super) fn was_answered(&self) {
+        self.state().is_answered = true;
+        self.inner.changed.notify_all();
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&State) -> bool, else_it: &str) {
+        let state = self.state();
+        let waited = self.inner.changed.wait_timeout_while(state, PATIENCE, |state| !is_so(state));
+        let (state, _) = waited.expect("no test thread panicked");
+        assert!(is_so(&state), "a call with {:?} {else_it}", self.inner.parts);
     }
 
     fn decide(&self, verdict: Verdict) {
