@@ -39,8 +39,8 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Sqlite(#[from] peermesh_store::sqlite::OpenError),
     #[cfg(feature = "postgres")]
-    #[error("{0}; DATABASE_URL names the database, and peermesh doctor looks at it")]
-    Migrate(#[from] peermesh_store::postgres::MigrateError),
+    #[error("{error} (database {place}); peermesh doctor tells more")]
+    Migrate { place: String, error: peermesh_store::postgres::MigrateError },
     #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
     Listen { address: SocketAddr, error: io::Error },
     #[error("cannot start {what}: {error}")]

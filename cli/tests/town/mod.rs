@@ -67,13 +67,20 @@ impl Town {
         ran.json()
     }
 
-    /// Starts a broker and waits until it listens.
+    /// Starts a broker and waits until it has its store.
     pub(crate) fn serve(&self) -> Process {
         self.serve_with(&[])
     }
 
-    /// Starts a broker with these variables and waits until it listens.
+    /// Starts a broker with these variables and waits until it has its store.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Process {
+        let mut broker = self.listen_with(variables);
+        broker.says("db healthy");
+        broker
+    }
+
+    /// Starts a broker with these variables and waits only until it listens.
+    pub(crate) fn listen_with(&self, variables: &[(&str, &str)]) -> Process {
         let port = self.port.to_string();
         let mut command = self.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
         command.envs(variables.iter().copied());
