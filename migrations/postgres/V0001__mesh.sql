@@ -184,7 +184,7 @@ CREATE TABLE mesh.pending_status (
     presence_id   text -- whose it became
 );
 
-CREATE INDEX pending_status_of_place ON mesh.pending_status (md5(cwd), pid, n) WHERE presence_id IS NULL;
+CREATE INDEX pending_status_of_place ON mesh.pending_status (md5(cwd), pid) WHERE presence_id IS NULL;
 CREATE INDEX pending_status_of_presence ON mesh.pending_status (presence_id, n) WHERE presence_id IS NOT NULL;
 CREATE INDEX pending_status_by_age ON mesh.pending_status (created_at);
 

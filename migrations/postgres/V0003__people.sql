@@ -196,12 +196,11 @@ BEGIN
     RETURN known.n;
 END $$;
 
--- Opens the presence. One that is made here takes the newest hook of its process and directory that is not too old,
--- and all others of the two are forgotten; one that was there keeps what it took. Gives what its hook says.
+-- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that was
+-- there keeps what it took. Gives what the newest of them says, unless that is too old.
 CREATE FUNCTION mesh.begin_presence(of_mailbox bigint, op jsonb, p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     of_id text := p ->> 'id';
-    since timestamp := mesh.stamp((op ->> 'hooks_since')::bigint);
 BEGIN
     UPDATE mesh.presence SET mesh = (op ->> 'mesh')::bigint, mailbox = of_mailbox, role = p ->> 'kind',
         session_id = p ->> 'session_id', session_pubkey = op ->> 'session_key', pid = (p ->> 'pid')::bigint,
@@ -214,22 +213,13 @@ BEGIN
             (SELECT m.id FROM mesh.member m WHERE m.n = (op ->> 'member')::bigint), p ->> 'kind', p ->> 'session_id',
             op ->> 'session_key', op ->> 'session_name', (p ->> 'pid')::bigint, p ->> 'cwd',
             mesh.stamp((p ->> 'connected_at')::bigint));
-        PERFORM mesh.take_hook(of_id, (p ->> 'pid')::bigint, p ->> 'cwd', since, (op ->> 'at')::bigint);
+        UPDATE mesh.pending_status h SET presence_id = of_id, applied_at = mesh.stamp((op ->> 'at')::bigint)
+        WHERE md5(h.cwd) = md5(p ->> 'cwd') AND h.cwd = p ->> 'cwd' AND h.pid = (p ->> 'pid')::bigint
+            AND h.presence_id IS NULL;
     END IF;
-    RETURN (SELECT h.status FROM mesh.pending_status h WHERE h.presence_id = of_id ORDER BY h.n LIMIT 1);
-END $$;
-
-CREATE FUNCTION mesh.take_hook(of_presence text, of_pid bigint, of_cwd text, since timestamp, at bigint)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE mesh.pending_status SET presence_id = of_presence, applied_at = mesh.stamp(at)
-    WHERE presence_id IS NULL AND id = (
-        SELECT h.id FROM mesh.pending_status h
-        WHERE md5(h.cwd) = md5(of_cwd) AND h.cwd = of_cwd AND h.pid = of_pid AND h.presence_id IS NULL
-            AND h.created_at >= since
+    RETURN (SELECT h.status FROM mesh.pending_status h
+        WHERE h.presence_id = of_id AND h.created_at >= mesh.stamp((op ->> 'hooks_since')::bigint)
         ORDER BY h.n DESC LIMIT 1);
-    DELETE FROM mesh.pending_status h
-    WHERE md5(h.cwd) = md5(of_cwd) AND h.cwd = of_cwd AND h.pid = of_pid AND h.presence_id IS NULL;
 END $$;
 
 CREATE FUNCTION mesh.end_presences(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -85,7 +85,8 @@ pub(crate) fn open_sqlite(dir: &Path) -> Sqlite {
 
 /// The store of a broker of that name, ready for work.
 pub(crate) fn open_postgres(database: &Database, name: &str) -> Postgres {
-    let options = Options { instance: name.to_owned(), ..Options::parse(database.url()).unwrap() };
+    let mut options = Options::parse(database.url()).unwrap();
+    name.clone_into(&mut options.instance);
     let mut store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
     found(store.health.read(&Query::Ping { hold_ms: 0 }));
     store
