@@ -3,12 +3,13 @@
 //! Families stand in the order of `Counter::ALL` and `Gauge::ALL`. A family that has counted nothing shows
 //! one sample, `<name> 0`, so that every series exists from the start.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use peermesh_core::stats::{Counter, Gauge, Series, Stats};
+use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Stats};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -46,6 +47,9 @@ impl Collector for Snapshot {
         for family in rows.chunk_by(|(one, _), (other, _)| one.name == other.name) {
             encode_counters(&mut encoder, family)?;
         }
+        for &counter in MeshCounter::ALL {
+            self.encode_by_mesh(&mut encoder, counter)?;
+        }
         for &gauge in Gauge::ALL {
             let Series { name, help, .. } = gauge.series();
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -58,6 +62,21 @@ impl Collector for Snapshot {
 impl Snapshot {
     fn counted(&self, counter: Counter) -> u64 {
         self.shards.iter().fold(0, |sum, stats| stats.counter(counter).saturating_add(sum))
+    }
+
+    fn encode_by_mesh(&self, encoder: &mut DescriptorEncoder<'_>, counter: MeshCounter) -> fmt::Result {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (mesh, count) in self.shards.iter().flat_map(|stats| stats.by_mesh(counter)) {
+            let sum = counts.entry(mesh).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        let mut metric = describe_counter(encoder, counter.series())?;
+        if counts.is_empty() {
+            return ConstCounter::new(0_u64).encode(metric);
+        }
+        counts.into_iter().try_for_each(|(mesh, count)| {
+            ConstCounter::new(count).encode(metric.encode_family(&[(MESH_LABEL, mesh)])?)
+        })
     }
 
     /// Shards add up, but the store is only as healthy as the shard that finds it the least so.
@@ -73,10 +92,8 @@ impl Snapshot {
 }
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]) -> fmt::Result {
-    let Some((Series { name, help, .. }, _)) = family.first() else { return Ok(()) };
-    // The encoder adds the ending itself.
-    let stem = name.strip_suffix("_total").unwrap_or(name);
-    let mut metric = encoder.encode_descriptor(stem, help, None, MetricType::Counter)?;
+    let Some((series, _)) = family.first() else { return Ok(()) };
+    let mut metric = describe_counter(encoder, *series)?;
     let mut counted = family.iter().filter(|(_, count)| *count > 0).peekable();
     match counted.peek() {
         // Nothing counted, or nothing to tell apart: one sample without labels.
@@ -87,6 +104,15 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]
             ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
         }),
     }
+}
+
+fn describe_counter<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    Series { name, help, .. }: Series,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    // The encoder adds the ending itself.
+    let stem = name.strip_suffix("_total").unwrap_or(name);
+    encoder.encode_descriptor(stem, help, None, MetricType::Counter)
 }
 
 /// `OpenMetrics` text in the older format: counters are described under their full name, and no end is
@@ -150,6 +176,10 @@ mod tests {
             let name = counter.series().name;
             assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
         }
+        for counter in MeshCounter::ALL {
+            let name = counter.series().name;
+            assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
+        }
         for gauge in Gauge::ALL {
             let name = gauge.series().name;
             assert!(page.contains(&format!("# TYPE {name} gauge\n{name} 0\n")), "{name}\n{page}");
@@ -162,6 +192,19 @@ mod tests {
         let page = shown(&two_shards(), false);
         assert!(page.contains("\nbroker_connections_active 9\n"), "{page}");
         assert!(page.contains("\nbroker_db_healthy 0\n"), "{page}");
+    }
+
+    #[test]
+    fn counts_of_one_mesh_add_up_over_shards_and_meshes_are_told_apart() {
+        let mut shards = two_shards();
+        for (shard, mesh) in [(0, "m1"), (1, "m1"), (1, "m2")] {
+            shards[shard].count_of(MeshCounter::FingerprintMismatch, mesh);
+        }
+        let page = shown(&shards, false);
+        let wanted = "# TYPE cm_broker_dedupe_fingerprint_mismatch_total counter\n\
+                      cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m1\"} 2\n\
+                      cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m2\"} 1\n";
+        assert!(page.contains(wanted), "{page}");
     }
 
     #[test]
@@ -180,6 +223,7 @@ mod tests {
         let mut wanted: Vec<&str> = Counter::ALL.iter().map(|counter| counter.series().name).collect();
         wanted.dedup();
         wanted.push(LOG_DROPPED.name);
+        wanted.extend(MeshCounter::ALL.iter().map(|counter| counter.series().name));
         wanted.extend(Gauge::ALL.iter().map(|gauge| gauge.series().name));
         assert_eq!(described, wanted);
     }

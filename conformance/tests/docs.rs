@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use peermesh_core::config::{LimitRow, Limits};
 use peermesh_core::fault::{CloseRow, Fault};
-use peermesh_core::stats::{Counter, Gauge, Series};
+use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series};
 
 #[test]
 fn the_page_of_close_codes_shows_every_fault() {
@@ -38,6 +38,10 @@ fn the_page_of_metrics_shows_every_series() {
     let counters: Vec<Series> = Counter::ALL.iter().map(|counter| counter.series()).collect();
     for family in counters.chunk_by(|one, other| one.name == other.name) {
         write_family(&mut table, "counter", family);
+    }
+    for counter in MeshCounter::ALL {
+        let Series { name, help, .. } = counter.series();
+        let _ = writeln!(table, "| `{name}` | counter | `{MESH_LABEL}` | {help} |");
     }
     for gauge in Gauge::ALL {
         write_family(&mut table, "gauge", &[gauge.series()]);

@@ -156,6 +156,9 @@ limits! {
     message_ttl_ms = 7 * DAY, 50, 30 * DAY;
     /// From accept until a message and its record of delivery are removed, in milliseconds.
     retention_ms = 14 * DAY, 100, 3_650 * DAY;
+    /// From accept until a sender's key may be forgotten, in milliseconds; a key is known at least as long as
+    /// its message is kept.
+    dedupe_retention_ms = 7 * DAY, 3 * DAY, 3_650 * DAY;
     /// From a push to its return to the queue without an acknowledgement, in milliseconds.
     lease_ms = 30 * SECOND, 20, 60 * MINUTE;
     /// Pushes of one message to one mailbox before it counts as dead.
@@ -188,6 +191,10 @@ limits! {
     send_rate_per_minute = 600, 0, 100_000_000;
     /// Sends of one member at once; 0 means a tenth of the rate, at least 10.
     send_rate_burst = 0, 0, 100_000_000;
+    /// How long a key whose send took from the budget and was refused takes nothing more, in milliseconds.
+    rate_window_ms = MINUTE, 10, 60 * MINUTE;
+    /// Such keys of one mesh that are remembered.
+    rate_keys_max = 4_096, 0, 1_048_576;
     /// Hooks per pid and directory and minute.
     hook_rate_per_minute = 30, 1, 1_000_000;
     /// Times two clients may replace each other in `replacements_ms` before both are held down.
@@ -202,6 +209,9 @@ limits! {
     batch_ops_max = 4_096, 1, 1_048_576;
     /// Store operations that wait for their batch before new sends are refused.
     staged_max = 8_192, 16, 1_048_576;
+    /// Bytes of sends of one mesh that are kept while the store is asked whether they were accepted before;
+    /// beyond them a send that was not is refused, though it might have been accepted by then.
+    looks_bytes_max = 8 * MIB, 0, 1_024 * MIB;
     /// From a send to its answer, in milliseconds: when its commit is not decided by then, its sender is told
     /// to send it again, and the commit goes on.
     ack_deadline_ms = 30 * SECOND, 10, 10 * MINUTE;

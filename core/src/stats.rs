@@ -1,6 +1,8 @@
 //! Counters, gauges as plain numbers in enum-indexed arrays. The edge renders a snapshot; the core only
 //! counts.
 
+use std::collections::BTreeMap;
+
 /// One line of the metrics page: its name, its label if it has one, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Series {
@@ -70,7 +72,8 @@ series! {
             SendRateLimit = "rate_limit", SendTooLarge = "too_large", SendNoRecipient = "no_recipient",
             SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store",
             SendDraining = "draining",
-            SendBusy = "busy", SendOwner = "not_owner";
+            SendBusy = "busy", SendOwner = "not_owner", SendConflict = "conflict",
+            SendKeyExpired = "key_expired";
         "broker_messages_dropped_by_grant_total", "cap"; "Sends that a recipient's grants refuse":
             DroppedDm = "dm", DroppedBroadcast = "broadcast";
         "broker_ttl_sweeps_total", "flipped"; "Looks for overdue working statuses, by whether any was flipped":
@@ -91,9 +94,31 @@ series! {
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
             BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
             UrlToken = "url_token";
+        "cm_broker_rate_limit_rejection_total", ""; "Sends refused because their member's budget was spent":
+            RateLimitRejection;
+        "cm_broker_rate_limit_consumed_then_b2_rejected_total", "";
+            "Sends that took from the budget and were refused for their target or for want of room":
+            SpentThenRefused;
         "peermesh_clock_jumps_total", ""; "Jumps of the wall clock by more than 5 s": ClockJumps;
     }
 }
+
+series! {
+    /// What only grows, for each mesh: its id is the label `mesh_id`.
+    MeshCounter {
+        "cm_broker_dedupe_fingerprint_mismatch_total", ""; "Sends whose key was used for another request":
+            FingerprintMismatch;
+    }
+}
+
+/// The label that tells meshes apart.
+pub const MESH_LABEL: &str = "mesh_id";
+
+/// The value of that label for meshes beyond [`MESHES_MAX`].
+pub const OTHER_MESHES: &str = "other";
+
+/// How many meshes have a label of their own.
+pub const MESHES_MAX: usize = 1_000;
 
 series! {
     /// What goes up and down.
@@ -111,15 +136,41 @@ series! {
 pub struct Stats {
     counters: Vec<u64>,
     gauges: Vec<i64>,
+    by_mesh: BTreeMap<Box<str>, [u64; MeshCounter::ALL.len()]>,
+    meshes_max: usize,
 }
 
 impl Default for Stats {
     fn default() -> Stats {
-        Stats { counters: vec![0; Counter::ALL.len()], gauges: vec![0; Gauge::ALL.len()] }
+        Stats::of_shards(1)
     }
 }
 
 impl Stats {
+    /// The numbers of one of that many shards: each names its share of [`MESHES_MAX`] meshes.
+    pub fn of_shards(shards: u16) -> Stats {
+        Stats {
+            counters: vec![0; Counter::ALL.len()],
+            gauges: vec![0; Gauge::ALL.len()],
+            by_mesh: BTreeMap::new(),
+            meshes_max: (MESHES_MAX / usize::from(shards.max(1))).max(1),
+        }
+    }
+
+    /// Counts one for a mesh.
+    pub fn count_of(&mut self, counter: MeshCounter, mesh: &str) {
+        let has_room = self.by_mesh.len() < self.meshes_max;
+        let mesh = if has_room || self.by_mesh.contains_key(mesh) { mesh } else { OTHER_MESHES };
+        let counts = self.by_mesh.entry(mesh.into()).or_default();
+        counts[counter as usize] = counts[counter as usize].saturating_add(1);
+    }
+
+    /// What was counted for each mesh.
+    pub fn by_mesh(&self, counter: MeshCounter) -> impl Iterator<Item = (&str, u64)> {
+        let counted = self.by_mesh.iter().map(move |(mesh, counts)| (&**mesh, counts[counter as usize]));
+        counted.filter(|(_, count)| *count > 0)
+    }
+
     /// Counts one.
     pub fn count(&mut self, counter: Counter) {
         self.add(counter, 1);
@@ -160,12 +211,23 @@ mod tests {
     #[test]
     fn every_series_has_its_own_name_and_label() {
         let mut seen = Vec::new();
-        for counter in Counter::ALL {
-            let Series { name, label, .. } = counter.series();
-            assert!(name.ends_with("_total"));
+        let all = Counter::ALL.iter().map(|counter| counter.series());
+        for Series { name, label, .. } in all.chain(MeshCounter::ALL.iter().map(|counter| counter.series())) {
+            assert!(name.ends_with("_total") || name.ends_with("_found"));
             assert!(!seen.contains(&(name, label)), "{name} {label:?} stands twice");
             seen.push((name, label));
         }
+    }
+
+    #[test]
+    fn only_so_many_meshes_have_a_label_of_their_own() {
+        let mut stats = Stats::of_shards(4);
+        for mesh in (0..400).map(|n| format!("mesh-{n}")).chain(["mesh-7".to_owned()]) {
+            stats.count_of(MeshCounter::FingerprintMismatch, &mesh);
+        }
+        let counted: Vec<(&str, u64)> = stats.by_mesh(MeshCounter::FingerprintMismatch).collect();
+        assert_eq!(counted.len(), MESHES_MAX / 4 + 1);
+        assert!(counted.contains(&("mesh-7", 2)) && counted.contains(&(OTHER_MESHES, 150)));
     }
 
     #[test]

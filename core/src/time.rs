@@ -80,13 +80,18 @@ impl Wall {
 
     /// ISO 8601 in UTC with milliseconds, as the wire shows times (mesh protocol, conventions).
     pub fn iso(self) -> String {
+        (*self.iso_text()).to_owned()
+    }
+
+    /// The same without an allocation.
+    pub(crate) fn iso_text(self) -> IsoText {
         let millis = self.0.rem_euclid(1_000).unsigned_abs();
         let stamp = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000)).ok();
         let Some(stamp) = stamp.filter(|stamp| stamp.year() >= 0) else {
-            return "1970-01-01T00:00:00.000Z".to_owned();
+            return IsoText(*b"1970-01-01T00:00:00.000Z");
         };
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        // Every push shows a time, so the digits are put down without a formatter.
+        // Every push and every ack shows a time, so the digits are put down without a formatter.
         for (place, number) in [
             (0..4, u64::from(stamp.year().unsigned_abs())),
             (5..7, u64::from(u8::from(stamp.month()))),
@@ -98,7 +103,18 @@ impl Wall {
         ] {
             put_digits(&mut text[place], number);
         }
-        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+        IsoText(text)
+    }
+}
+
+/// A time as the wire shows it; lends itself as a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsoText([u8; 24]);
+
+impl std::ops::Deref for IsoText {
+    type Target = str;
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

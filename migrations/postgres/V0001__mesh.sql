@@ -229,7 +229,22 @@ ALTER TABLE mesh.message
     ALTER nonce SET STORAGE EXTERNAL,
     ALTER cipher SET STORAGE EXTERNAL;
 
--- (mesh, sender, cmid) of kept messages. The key is 64 bits of a keyed hash of the three, made by the broker; one
+-- What is left of messages that are not kept any more, while their client ids must still be known.
+CREATE TABLE mesh.tombstone (
+    pos    bigint PRIMARY KEY,
+    at     bigint NOT NULL,
+    mesh   bigint NOT NULL,
+    sender bigint NOT NULL,
+    key    bigint NOT NULL,
+    recip  bigint,
+    prio   smallint NOT NULL,
+    target bytea,
+    cmid   bytea NOT NULL,
+    fp     bytea,
+    body   bytea NOT NULL -- `mesh.digest` of the message
+);
+
+-- (mesh, sender, cmid) of messages and tombstones. The key is 64 bits of a keyed hash of the three, made by the broker; one
 -- that is taken by another message is followed by the next free one.
 CREATE TABLE mesh.dedupe (
     key bigint PRIMARY KEY,

@@ -10,8 +10,9 @@
 
 -- Writes what a batch asks for, or nothing of it when it stands on fences that are not held: then `lost` says
 -- which, by their places from 1. `again` and `first` pair the positions of messages that were not accepted, since
--- their client ids were known, with the positions of those that own the ids. `replies` answers `rare` in order;
--- `draws` says that one of those draws a number.
+-- their client ids were known, with the positions of those that own the ids. `owners` has those positions for the
+-- client ids that are only looked up (`f_`), in their order, and 0 for one that nobody owns. `seen` tells what is
+-- known of all of these owners. `replies` answers `rare` in order; `draws` says that one of those draws a number.
 --
 -- Arrays of one group belong together. Keys, messages and deliveries come in the order of their tables' keys, so
 -- that neighbours share a page.
@@ -25,8 +26,10 @@ CREATE FUNCTION mesh.write(
     p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[],
     s_recip bigint[], s_prio smallint[], s_pos bigint[], s_at bigint[], s_outcome smallint[],
     t_recip bigint[], t_prio smallint[], t_pos bigint[], t_tries integer[],
+    f_key bigint[], f_mesh bigint[], f_sender bigint[], f_cmid bytea[],
     rare jsonb, draws boolean,
-    OUT lost bigint[], OUT again bigint[], OUT first bigint[], OUT replies jsonb
+    OUT lost bigint[], OUT again bigint[], OUT first bigint[], OUT owners bigint[],
+    OUT seen jsonb, OUT replies jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
     made bigint;
@@ -34,6 +37,7 @@ DECLARE
 BEGIN
     again := '{}';
     first := '{}';
+    owners := '{}';
     IF draws THEN
         PERFORM pg_advisory_xact_lock(1886221162, 0);
     END IF;
@@ -47,25 +51,48 @@ BEGIN
         IF cardinality(lost) > 0 THEN RETURN; END IF;
     END IF;
     IF cardinality(m_pos) > 0 THEN
-        INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
-            reply_to, nonce, cipher)
-        SELECT unnest(m_pos), unnest(m_at), unnest(m_mesh), unnest(m_sender), unnest(m_session), unnest(m_key),
-            unnest(m_recip), unnest(m_prio), unnest(m_target), unnest(m_mailboxes)::bigint[], unnest(m_cmid),
-            unnest(m_fp), unnest(m_reply_to), unnest(m_nonce), unnest(m_cipher)
-        ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS made = ROW_COUNT;
+        -- Ids are claimed first: a message whose id is taken is never written.
         INSERT INTO mesh.dedupe (key, pos) SELECT unnest(write.key), unnest(key_pos) ON CONFLICT DO NOTHING;
         GET DIAGNOSTICS kept = ROW_COUNT;
         IF kept < cardinality(write.key) THEN
-            SELECT c.again, c.first INTO write.again, write.first FROM mesh.contest(write.key, key_pos) AS c;
-            DELETE FROM mesh.message WHERE pos = ANY (write.again);
+            SELECT c.again, c.first INTO write.again, write.first
+            FROM mesh.contest(write.key, key_pos, m_pos, m_mesh, m_sender, m_cmid) AS c;
         END IF;
-        IF made = cardinality(m_pos) AND cardinality(again) = 0 THEN
+        IF cardinality(again) = 0 THEN
+            INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
+                reply_to, nonce, cipher)
+            SELECT unnest(m_pos), unnest(m_at), unnest(m_mesh), unnest(m_sender), unnest(m_session), unnest(m_key),
+                unnest(m_recip), unnest(m_prio), unnest(m_target), unnest(m_mailboxes)::bigint[], unnest(m_cmid),
+                unnest(m_fp), unnest(m_reply_to), unnest(m_nonce), unnest(m_cipher)
+            ON CONFLICT DO NOTHING;
+        ELSE
+            INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
+                reply_to, nonce, cipher)
+            SELECT pos, at, mesh, sender, session, m.key, recip, prio, target, mailboxes::bigint[], cmid,
+                fp, reply_to, nonce, cipher
+            FROM unnest(m_pos, m_at, m_mesh, m_sender, m_session, m_key, m_recip, m_prio, m_target, m_mailboxes,
+                m_cmid, m_fp, m_reply_to, m_nonce, m_cipher) AS m (pos, at, mesh, sender, session, key, recip, prio,
+                target, mailboxes, cmid, fp, reply_to, nonce, cipher)
+            WHERE pos <> ALL (again)
+            ON CONFLICT DO NOTHING;
+        END IF;
+        GET DIAGNOSTICS made = ROW_COUNT;
+        IF made = cardinality(m_pos) THEN
             INSERT INTO mesh.pending (recip, prio, pos, bytes)
             SELECT unnest(p_recip), unnest(p_prio), unnest(p_pos), unnest(p_bytes);
         ELSE
             PERFORM mesh.deliver_once(p_recip, p_prio, p_pos, p_bytes, again);
         END IF;
+    END IF;
+    IF cardinality(f_key) > 0 THEN
+        owners := mesh.find(f_key, f_mesh, f_sender, f_cmid);
+    END IF;
+    IF cardinality(first) > 0 OR cardinality(owners) > 0 THEN
+        SELECT jsonb_agg(jsonb_build_object('pos', s.pos, 'at', s.at, 'recip', s.recip, 'prio', s.prio,
+            'target', encode(s.target, 'hex'), 'fp', encode(s.fp, 'hex'), 'body', encode(s.body, 'hex'),
+            'history_available', s.history_available))
+        INTO seen
+        FROM mesh.seen s WHERE s.pos = ANY (first || owners);
     END IF;
     IF cardinality(t_pos) > 0 THEN
         UPDATE mesh.pending p SET tries = t.tries
@@ -99,23 +126,88 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Finds a place for client ids that did not get the one they wanted: behind it if another id stands there, none if
--- it is the same id; then the message is a repetition. Earlier ones of a batch come first.
+-- SHA-256 of what was sealed, as brokers make it: of each text but the last its length, then the text.
+CREATE FUNCTION mesh.digest(nonce bytea, cipher bytea, reply_to bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN sha256(int8send(octet_length(nonce)) || nonce || int8send(octet_length(cipher)) || cipher
+    || coalesce(reply_to, ''));
+
+-- What is known of those that own client ids.
+CREATE VIEW mesh.seen AS
+SELECT pos, at, mesh, sender, cmid, recip, prio, target, fp, mesh.digest(nonce, cipher, reply_to) AS body,
+    true AS history_available
+FROM mesh.message
+UNION ALL
+SELECT pos, at, mesh, sender, cmid, recip, prio, target, fp, body, false FROM mesh.tombstone;
+
+-- The positions of those that own these client ids, in their order; 0 where nobody does.
+CREATE FUNCTION mesh.find(keys bigint[], meshes bigint[], senders bigint[], cmids bytea[])
+RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    owners bigint[];
+    strays bigint[];
+    place bigint;
+    at bigint;
+    holder bigint;
+BEGIN
+    -- While ids are found, none moves.
+    PERFORM pg_advisory_xact_lock_shared(1886221164, 0);
+    -- Nearly all of them stand where they wanted to.
+    SELECT array_agg(coalesce(s.pos, 0) ORDER BY k.place),
+        array_agg(k.place) FILTER (WHERE d.pos IS NOT NULL AND s.pos IS NULL)
+    INTO owners, strays
+    FROM unnest(keys, meshes, senders, cmids) WITH ORDINALITY AS k (key, mesh, sender, cmid, place)
+    LEFT JOIN mesh.dedupe d ON d.key = k.key
+    LEFT JOIN mesh.seen s ON s.pos = d.pos AND s.mesh = k.mesh AND s.sender = k.sender AND s.cmid = k.cmid;
+    FOREACH place IN ARRAY coalesce(strays, '{}') LOOP
+        at := keys[place];
+        LOOP
+            at := mesh.next_key(at);
+            SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
+            EXIT WHEN NOT FOUND;
+            IF EXISTS (SELECT FROM mesh.seen s WHERE s.pos = holder AND s.mesh = meshes[place]
+                AND s.sender = senders[place] AND s.cmid = cmids[place])
+            THEN
+                owners[place] := holder;
+                EXIT;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN owners;
+END $$;
+
+-- Settles whose the client ids are that did not get the place they wanted, among messages that are about to be
+-- written: an id that is owned makes its message a repetition (`again`, of `first`), of itself if only a tombstone
+-- is left of it; behind another id there is a place for it. Earlier ones of a batch come first.
 CREATE FUNCTION mesh.contest(
-    keys bigint[], positions bigint[], OUT again bigint[], OUT first bigint[]
+    keys bigint[], positions bigint[], m_pos bigint[], m_mesh bigint[], m_sender bigint[], m_cmid bytea[],
+    OUT again bigint[], OUT first bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     wish record;
     at bigint;
     holder bigint;
-    same boolean;
 BEGIN
-    again := '{}';
-    first := '{}';
+    -- Nearly always these are messages that were sent again, and one look tells of what.
+    PERFORM pg_advisory_xact_lock_shared(1886221164, 0);
+    SELECT coalesce(array_agg(k.pos), '{}'), coalesce(array_agg(d.pos), '{}') INTO again, first
+    FROM unnest(keys, positions) AS k (key, pos)
+    JOIN mesh.dedupe d ON d.key = k.key
+    JOIN unnest(m_pos, m_mesh, m_sender, m_cmid) AS m (pos, mesh, sender, cmid) ON m.pos = k.pos
+    JOIN mesh.seen s ON s.pos = d.pos AND s.mesh = m.mesh AND s.sender = m.sender AND s.cmid = m.cmid
+    WHERE d.pos <> k.pos OR NOT s.history_available;
+    IF NOT EXISTS (
+        SELECT FROM unnest(keys, positions) AS k (key, pos) WHERE k.pos <> ALL (again)
+        AND NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos))
+    THEN
+        RETURN;
+    END IF;
     PERFORM pg_advisory_xact_lock(1886221164, 0);
     FOR wish IN
-        SELECT k.key, k.pos FROM unnest(keys, positions) WITH ORDINALITY AS k (key, pos, place)
-        WHERE NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos)
+        SELECT k.key, m.pos, m.mesh, m.sender, m.cmid
+        FROM unnest(keys, positions) WITH ORDINALITY AS k (key, pos, place)
+        JOIN unnest(m_pos, m_mesh, m_sender, m_cmid) AS m (pos, mesh, sender, cmid) ON m.pos = k.pos
+        WHERE k.pos <> ALL (again) AND NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos)
         ORDER BY k.place
     LOOP
         at := wish.key;
@@ -124,16 +216,18 @@ BEGIN
             EXIT WHEN FOUND;
             SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
             CONTINUE WHEN NOT FOUND; -- it was freed this moment
-            EXIT WHEN holder = wish.pos;
-            SELECT a.mesh = b.mesh AND a.sender = b.sender AND a.cmid = b.cmid INTO same
-            FROM mesh.message a, mesh.message b WHERE a.pos = wish.pos AND b.pos = holder;
-            IF same IS NULL THEN
-                RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
-            END IF;
-            IF same THEN
+            EXIT WHEN holder = wish.pos AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = holder);
+            IF EXISTS (SELECT FROM mesh.seen s WHERE s.pos = holder AND s.mesh = wish.mesh
+                    AND s.sender = wish.sender AND s.cmid = wish.cmid)
+                OR EXISTS (SELECT FROM unnest(m_pos, m_mesh, m_sender, m_cmid) AS m (pos, mesh, sender, cmid)
+                    WHERE m.pos = holder AND m.mesh = wish.mesh AND m.sender = wish.sender AND m.cmid = wish.cmid)
+            THEN
                 again := again || wish.pos;
                 first := first || holder;
                 EXIT;
+            END IF;
+            IF holder <> ALL (m_pos) AND NOT EXISTS (SELECT FROM mesh.seen s WHERE s.pos = holder) THEN
+                RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
             END IF;
             at := mesh.next_key(at);
         END LOOP;
@@ -183,7 +277,8 @@ BEGIN
         at := mesh.next_key(at);
         SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
         EXIT WHEN NOT FOUND;
-        SELECT m.key INTO wanted FROM mesh.message m WHERE m.pos = holder;
+        SELECT coalesce((SELECT m.key FROM mesh.message m WHERE m.pos = holder),
+            (SELECT t.key FROM mesh.tombstone t WHERE t.pos = holder)) INTO wanted;
         IF wanted IS NULL THEN
             RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
         END IF;
@@ -199,13 +294,15 @@ BEGIN
 END $$;
 
 -- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and as
--- many ended presences and outlived proofs. Gives the largest number removed of one kind.
+-- many ended presences and outlived proofs. The client ids of messages accepted before `keys_before` go with them;
+-- of the others tombstones are left, which go by a later call, `size` of them at most. Gives the largest number
+-- removed of one kind.
 --
 -- Within a block of positions messages are in the order of their age, so the first one that is too young ends its
 -- block, however many follow; the walk goes on with the next block, which may be another shard's and older. Of
 -- messages that are old and waited for it passes 8192 in one call: they are few, for what nobody takes expires long
 -- before it is removed.
-CREATE FUNCTION mesh.prune(messages_before bigint, proofs_before bigint, size bigint)
+CREATE FUNCTION mesh.prune(messages_before bigint, keys_before bigint, proofs_before bigint, size bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     m record;
@@ -215,10 +312,27 @@ DECLARE
     over bigint[] := '{}';
     keys bigint[] := '{}';
     key_positions bigint[] := '{}';
+    tombs bigint[] := '{}';
+    outlived bigint[] := '{}';
     presences bigint;
     proofs bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1886221164, 0);
+    WHILE after IS NOT NULL AND size > 0 LOOP
+        young := NULL;
+        FOR m IN SELECT pos, at, key FROM mesh.tombstone WHERE pos > after ORDER BY pos LOOP
+            IF m.at >= keys_before THEN
+                young := m.pos;
+                EXIT;
+            END IF;
+            outlived := outlived || m.pos;
+            keys := keys || m.key;
+            key_positions := key_positions || m.pos;
+            EXIT WHEN cardinality(outlived) >= size;
+        END LOOP;
+        after := (SELECT b.first - 1 FROM mesh.block b WHERE b.first > young ORDER BY b.first LIMIT 1);
+    END LOOP;
+    after := 0;
     WHILE after IS NOT NULL AND size > 0 LOOP
         young := NULL;
         FOR m IN
@@ -235,7 +349,9 @@ BEGIN
                 waiting := waiting + 1;
             ELSE
                 over := over || m.pos;
-                IF m.key IS NOT NULL THEN
+                IF m.key IS NOT NULL AND m.at >= keys_before THEN
+                    tombs := tombs || m.pos;
+                ELSIF m.key IS NOT NULL THEN
                     keys := keys || m.key;
                     key_positions := key_positions || m.pos;
                 END IF;
@@ -244,12 +360,18 @@ BEGIN
         END LOOP;
         after := (SELECT b.first - 1 FROM mesh.block b WHERE b.first > young ORDER BY b.first LIMIT 1);
     END LOOP;
-    IF cardinality(over) > 0 THEN
+    IF cardinality(over) > 0 OR cardinality(outlived) > 0 THEN
+        INSERT INTO mesh.tombstone (pos, at, mesh, sender, key, recip, prio, target, cmid, fp, body)
+        SELECT pos, at, mesh, sender, key, recip, prio, target, cmid, fp, mesh.digest(nonce, cipher, reply_to)
+        FROM mesh.message WHERE pos = ANY (tombs)
+        ON CONFLICT DO NOTHING;
         PERFORM mesh.forget_keys(keys, key_positions);
+        DELETE FROM mesh.tombstone WHERE pos = ANY (outlived);
         DELETE FROM mesh.message WHERE pos = ANY (over);
         DELETE FROM mesh.settled WHERE pos = ANY (over);
         DELETE FROM mesh.block WHERE block.first < (
-            SELECT max(b.first) FROM mesh.block b WHERE b.first <= (SELECT min(pos) FROM mesh.message));
+            SELECT max(b.first) FROM mesh.block b WHERE b.first <= least(
+                (SELECT min(pos) FROM mesh.message), (SELECT min(pos) FROM mesh.tombstone)));
     END IF;
     DELETE FROM mesh.presence WHERE id = ANY (ARRAY(
         SELECT id FROM mesh.presence WHERE disconnected_at < mesh.stamp(messages_before)
@@ -258,5 +380,5 @@ BEGIN
     DELETE FROM mesh.proof WHERE proof = ANY (ARRAY(
         SELECT proof FROM mesh.proof WHERE until < proofs_before ORDER BY until, proof LIMIT size));
     GET DIAGNOSTICS proofs = ROW_COUNT;
-    RETURN greatest(cardinality(over), presences, proofs);
+    RETURN greatest(cardinality(over), cardinality(outlived), presences, proofs);
 END $$;

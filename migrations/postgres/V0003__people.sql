@@ -29,7 +29,7 @@ BEGIN
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'prune' THEN
             RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
-                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
+                (op ->> 'keys_before')::bigint, (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
     END CASE;
 END $$;
 

@@ -89,14 +89,17 @@ LEFT JOIN mesh.mesh g ON g.n = m.mesh
 LEFT JOIN mesh.mailbox b ON b.n = d.mailbox
 LEFT JOIN mesh.member r ON r.n = b.member;
 
--- A client id is known for as long as its message is kept.
+-- A client id is known for as long as its message is kept, and longer if it is younger than the brokers' setting.
 CREATE VIEW mesh.client_message_dedupe AS
-SELECT g.id AS mesh_id, mesh.shown(m.cmid) AS client_message_id, m.pos::text AS broker_message_id,
-    CASE WHEN mesh.shown(m.fp) ~ '^[0-9a-f]{64}$' THEN decode(mesh.shown(m.fp), 'hex') END AS request_fingerprint,
-    CASE WHEN m.recip IS NULL THEN 'topic' ELSE 'dm' END AS destination_kind,
-    coalesce(encode(t.key, 'hex'), mesh.shown(m.target)) AS destination_ref,
-    mesh.stamp(m.at) AS first_seen_at, NULL::timestamp AS expires_at, true AS history_available
-FROM mesh.message m
-LEFT JOIN mesh.mesh g ON g.n = m.mesh
-LEFT JOIN mesh.mailbox t ON t.n = m.recip
-WHERE m.cmid IS NOT NULL;
+SELECT g.id AS mesh_id, mesh.shown(k.cmid) AS client_message_id, k.pos::text AS broker_message_id,
+    CASE WHEN mesh.shown(k.fp) ~ '^[0-9a-f]{64}$' THEN decode(mesh.shown(k.fp), 'hex') END AS request_fingerprint,
+    CASE WHEN k.recip IS NULL THEN 'topic' ELSE 'dm' END AS destination_kind,
+    coalesce(encode(t.key, 'hex'), mesh.shown(k.target)) AS destination_ref,
+    mesh.stamp(k.at) AS first_seen_at, NULL::timestamp AS expires_at, k.history_available
+FROM (
+    SELECT mesh, cmid, pos, fp, recip, target, at, true AS history_available FROM mesh.message WHERE cmid IS NOT NULL
+    UNION ALL
+    SELECT mesh, cmid, pos, fp, recip, target, at, false FROM mesh.tombstone
+) AS k
+LEFT JOIN mesh.mesh g ON g.n = k.mesh
+LEFT JOIN mesh.mailbox t ON t.n = k.recip;

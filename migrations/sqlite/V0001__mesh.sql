@@ -146,7 +146,21 @@ CREATE TABLE message (
     cipher    TEXT NOT NULL
 ) STRICT;
 
--- (mesh, sender, cmid) of kept messages. The key is 64 bits of a keyed hash of the three; one that is taken
+-- What is left of messages that are not kept any more, while their cmids must still be known.
+CREATE TABLE tombstone (
+    pos    INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    mesh   INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    prio   INTEGER NOT NULL,
+    recip  INTEGER,
+    target TEXT,
+    cmid   TEXT NOT NULL,
+    fp     TEXT,
+    body   BLOB NOT NULL -- SHA-256 of nonce, cipher and reply_to with their lengths
+) STRICT;
+
+-- (mesh, sender, cmid) of messages and tombstones. The key is 64 bits of a keyed hash of the three; one that is taken
 -- by another message is followed by the next free one.
 CREATE TABLE dedupe (
     key INTEGER PRIMARY KEY,

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use peermesh_core::ids::{Epoch, MailboxNo, MeshNo, Position};
-use peermesh_core::store::{Outcome, Priority, Role, Status};
+use peermesh_core::store::{Message, Outcome, Priority, Role, Status, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use siphasher::sip::SipHasher24;
@@ -86,6 +86,42 @@ pub(crate) fn mailboxes(column: &[u8]) -> Result<Vec<MailboxNo>, BadRow> {
         return Err(BadRow("a list of mailboxes that is cut off"));
     }
     Ok(chunks.iter().map(|bytes| MailboxNo(i64::from_le_bytes(*bytes))).collect())
+}
+
+/// A client's message id with those it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    pub(crate) mesh: MeshNo,
+    pub(crate) sender: MailboxNo,
+    pub(crate) id: &'a str,
+}
+
+impl Name<'_> {
+    /// The name of a message, if it has one.
+    pub(crate) fn of(message: &Message) -> Option<Name<'_>> {
+        let id = message.client_message_id.as_deref()?;
+        Some(Name { mesh: message.mesh, sender: message.sender, id })
+    }
+
+    /// Where it would like to stand.
+    pub(crate) fn home(&self, keys: &DedupeKeys) -> i64 {
+        keys.key(self.mesh, self.sender, self.id)
+    }
+
+    /// Whether these columns are this name.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn is(&self, mesh: i64, sender: i64, id: Option<&str>) -> bool {
+        (mesh, sender, id) == (self.mesh.0, self.sender.0, Some(self.id))
+    }
+}
+
+/// Whom a message is for, from its columns `recip` and `target`.
+pub(crate) fn target(recip: Option<i64>, target: Option<Box<str>>) -> Result<Target, BadRow> {
+    match (recip, target) {
+        (Some(mailbox), _) => Ok(Target::Mailbox(MailboxNo(mailbox))),
+        (None, Some(text)) => Ok(Target::Spec(text)),
+        (None, None) => Err(BadRow("a message without a target")),
+    }
 }
 
 /// Where a client's message id is looked up: 64 bits of a keyed hash, so that nobody can aim for a collision.

@@ -11,8 +11,8 @@ ann sends 20 times {"type":"send","id":"a$n","client_message_id":"a$n","targetSp
 ann sees nothing for 20ms
 broker drains
 ann sends {"type":"send","id":"b1","client_message_id":"b1","targetSpec":"$bob.key","ciphertext":"eA=="}
-ann sees ack {id: b1, queued: false, error: ~"retry: draining"}
 ann sees 20 times ack {id: "a$n", queued: true}
+ann sees ack {id: b1, queued: false, error: ~"retry: draining"}
 ann sees close 1001 "shutting down"
 ann sees end
 bob sees 20 times push {client_message_id: "a$n"}

@@ -19,7 +19,7 @@ ann sees error {code: not_found, message: "message not found"}
 ann sends {"type":"message_status","messageId":"$m2"}
 ann sees message_status_result {recipients: [{name: carl, status: held}]}
 log "old rows removed"
-# With its message the key is forgotten, too.
+# The key is known for longer than its message.
 ann tells bob "done" as c1
-ann sees ack {queued: true, messageId: $m3}
-bob hears "done" {messageId: $m3}
+ann sees ack {queued: true, messageId: $m1, duplicate: true, history_available: false, first_seen_at: _}
+bob sees nothing

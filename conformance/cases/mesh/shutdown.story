@@ -10,8 +10,8 @@ ann tells bob "before" as c1
 ann sees nothing
 broker drains
 ann tells bob "too late" as c2
-ann sees ack {id: c2, queued: false, error: ~"retry: draining"}
 ann sees ack {id: c1, queued: true}
+ann sees ack {id: c2, queued: false, error: ~"retry: draining"}
 ann sees close 1001 "shutting down"
 bob sees push
 bob sees close 1001 "shutting down"

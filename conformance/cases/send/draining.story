@@ -10,8 +10,9 @@ ann tells bob "first" as c0
 ann sees nothing
 broker drains
 ann tells bob "late" as c1
+# Whether the key was accepted before is known only after what came before it.
+ann sees ack {id: c0, queued: true, messageId: $m0}
 ann sees ack {id: c1, queued: false, messageId: "", error: ~"retry: draining"}
-ann sees ack {id: c0, queued: true}
 ann sees close 1001 "shutting down"
 store heals
 broker restarts

@@ -41,6 +41,6 @@ fay connects
 fay hears "three"
 bob sees nothing
 ann connects
-ann tells bob "again" as m
+ann tells * "one" as m
 ann sees ack {messageId: $m1}
 bob sees nothing

@@ -8,7 +8,7 @@ bob connects
 ann greets
 ann sees hello_ack {!durability}
 ann tells bob "safe" as c1
-ann sees ack {id: c1, queued: true, !durability}
+ann sees ack {id: c1, queued: true, durability: synced}
 store says durability=relaxed
 wait 100ms
 ann tells bob "less so" as c2

@@ -88,6 +88,19 @@ impl Desk {
         self.writes([draft.op()]).remove(0)
     }
 
+    /// A look for a key of Ann's.
+    pub(crate) fn find(&self, id: &str) -> Op {
+        self.find_of(MESH, ANN, id)
+    }
+
+    pub(crate) fn find_of(&self, mesh: MeshNo, sender: MailboxNo, id: &str) -> Op {
+        Op::Find { mesh, sender, client_message_id: id.into() }
+    }
+
+    pub(crate) fn finds(&mut self, id: &str) -> Reply {
+        self.writes([self.find(id)]).remove(0)
+    }
+
     pub(crate) fn settle(&self, position: u64, mailbox: MailboxNo, outcome: Outcome) -> Op {
         let (position, priority, at) = (Position(position), Priority::Next, self.now());
         Op::Settle(Settled { position, mailbox, priority, at, outcome })
@@ -98,7 +111,12 @@ impl Desk {
     }
 
     pub(crate) fn prunes(&mut self, before: Wall, limit: u32) -> u32 {
-        let prune = Op::Prune { messages_before: before, proofs_before: before, limit };
+        self.prunes_keys(before, before, limit)
+    }
+
+    /// Removes messages older than the first time, and keys older than the second.
+    pub(crate) fn prunes_keys(&mut self, before: Wall, keys_before: Wall, limit: u32) -> u32 {
+        let prune = Op::Prune { messages_before: before, keys_before, proofs_before: before, limit };
         match self.writes([prune]).remove(0) {
             Reply::Pruned { rows } => rows,
             other => panic!("{other:?}"),
@@ -223,13 +241,28 @@ impl Desk {
 
 /// A message before it is accepted.
 pub(crate) struct Draft {
-    message: Message,
+    pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
 }
 
 impl Draft {
     pub(crate) fn client_id(mut self, id: &str) -> Draft {
         self.message.client_message_id = Some(id.into());
+        self
+    }
+
+    pub(crate) fn fingerprint(mut self, text: &str) -> Draft {
+        self.message.request_fingerprint = Some(text.into());
+        self
+    }
+
+    pub(crate) fn sealed_as(mut self, text: &str) -> Draft {
+        self.message.ciphertext = text.into();
+        self
+    }
+
+    pub(crate) fn answers(mut self, id: &str) -> Draft {
+        self.message.reply_to = Some(id.into());
         self
     }
 
@@ -271,8 +304,12 @@ pub(crate) fn mesh(id: &str, slug: &str) -> Op {
     }))
 }
 
-pub(crate) fn existing(position: u64) -> Reply {
-    Reply::Existing { position: Position(position) }
+/// The position of what a key is known for.
+pub(crate) fn known(reply: &Reply) -> Option<u64> {
+    match reply {
+        Reply::Known(seen) => Some(seen.position.0),
+        _ => None,
+    }
 }
 
 pub(crate) fn places(cursors: &[Cursor]) -> Vec<(MailboxNo, u64)> {

@@ -2,6 +2,7 @@
 
 mod beside;
 mod desk;
+mod keys;
 mod meaning;
 mod traffic;
 
@@ -24,14 +25,16 @@ const POSTGRES_SEEDS: u64 = 40;
 const ROUNDS: usize = 24;
 
 /// Every kind of reply that the work must reach.
-const REPLIES: [&str; 17] = [
+const REPLIES: [&str; 19] = [
     "accepted",
     "done",
     "enrolled",
     "exhausted",
+    "free key",
     "key taken",
     "known message",
     "known slug",
+    "known tombstone",
     "leased",
     "no mesh",
     "nothing to prune",
@@ -147,6 +150,13 @@ impl Pair {
         for query in self.traffic.inventory() {
             self.compare(&query);
         }
+        let finds = [Arc::new(Batch::from(self.traffic.all_keys()))];
+        assert_eq!(
+            replies(self.store.writer(), &finds),
+            replies(&mut self.model, &finds),
+            "seed {}",
+            self.seed
+        );
     }
 }
 
@@ -161,8 +171,10 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Done => "done",
         Reply::Inserted => "accepted",
-        Reply::Existing { position: Position::ZERO } => "known slug",
-        Reply::Existing { .. } => "known message",
+        Reply::Existing => "known slug",
+        Reply::Known(seen) if seen.history_available => "known message",
+        Reply::Known(_) => "known tombstone",
+        Reply::Free => "free key",
         Reply::Positions { .. } => "leased",
         Reply::Owned { .. } => "owned",
         Reply::OwnedElsewhere => "owned elsewhere",

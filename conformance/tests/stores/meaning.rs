@@ -7,37 +7,7 @@ use peermesh_core::store::{
 };
 use peermesh_core::time::Wall;
 
-use crate::desk::{ANN, BOB, Desk, Draft, MESH, each, existing, mesh, places};
-
-#[test]
-fn f_acc_08_the_same_client_id_twice_has_one_winner_and_both_replies_name_it() {
-    each(|desk| {
-        let twice = [desk.message(1).client_id("a"), desk.message(2).client_id("a")];
-        assert_eq!(desk.writes(twice.map(Draft::op)), [Reply::Inserted, existing(1)]);
-        assert_eq!(desk.accepts(desk.message(3).client_id("a")), existing(1));
-        assert_eq!(desk.lane(BOB, Priority::Next), [1]);
-        assert!(desk.view(2).is_none() && desk.view(3).is_none());
-    });
-}
-
-#[test]
-fn f_acc_09_the_same_client_id_of_another_sender_or_mesh_is_another_key() {
-    each(|desk| {
-        desk.found_mesh("other");
-        assert_eq!(desk.accepts(desk.message(1).client_id("a")), Reply::Inserted);
-        assert_eq!(desk.accepts(desk.message(2).client_id("a").from(BOB)), Reply::Inserted);
-        assert_eq!(desk.accepts(desk.message(3).client_id("a").in_mesh(MeshNo(2))), Reply::Inserted);
-    });
-}
-
-#[test]
-fn a_message_without_a_client_id_is_never_a_duplicate() {
-    each(|desk| {
-        assert_eq!(desk.accepts(desk.message(1)), Reply::Inserted);
-        assert_eq!(desk.accepts(desk.message(2)), Reply::Inserted);
-        assert_eq!(desk.lane(BOB, Priority::Next), [1, 2]);
-    });
-}
+use crate::desk::{ANN, BOB, Desk, Draft, MESH, each, mesh, places};
 
 #[test]
 fn f_acc_07_a_message_accepted_again_does_not_bring_back_deliveries_that_ended() {
@@ -137,27 +107,6 @@ fn overdue_deliveries_are_found_in_every_lane_and_in_pages() {
         let first = desk.overdue(deadline, None, 4);
         assert_eq!(places(&first), [(ANN, 1), (ANN, 2), (ANN, 3), (BOB, 1)]);
         assert_eq!(places(&desk.overdue(deadline, first.last().copied(), 4)), [(BOB, 2), (BOB, 3)]);
-    });
-}
-
-#[test]
-fn f_acc_13_pruning_takes_old_messages_that_nobody_waits_for_and_frees_their_client_ids() {
-    each(|desk| {
-        for position in 1..=3 {
-            desk.accepts(desk.message(position).client_id(&format!("id-{position}")));
-        }
-        desk.settles(1, BOB, Outcome::Delivered);
-        desk.settles(3, BOB, Outcome::Expired);
-        assert_eq!(desk.prunes(desk.now(), 9), 0, "accepted just at the limit is not before it");
-        desk.passes(1);
-        assert_eq!(desk.prunes(desk.now(), 1), 1);
-        assert_eq!(desk.prunes(desk.now(), 9), 1);
-        assert_eq!(desk.prunes(desk.now(), 9), 0);
-        assert!(desk.view(1).is_none() && desk.view(3).is_none());
-        assert_eq!(desk.lane(BOB, Priority::Next), [2]);
-        assert_eq!(desk.accepts(desk.message(4).client_id("id-1")), Reply::Inserted);
-        assert_eq!(desk.accepts(desk.message(5).client_id("id-2")), existing(2));
-        assert!(desk.view(4).unwrap().settled.is_empty());
     });
 }
 
@@ -267,7 +216,10 @@ fn a_mesh_is_loaded_with_its_people_their_state_and_what_waits_for_them() {
 #[test]
 fn a_slug_names_one_mesh_and_a_mesh_is_made_once() {
     each(|desk| {
-        assert_eq!(desk.writes([mesh("1", "kitchen"), mesh("2", "kitchen")]), [Reply::Inserted, existing(0)]);
+        assert_eq!(
+            desk.writes([mesh("1", "kitchen"), mesh("2", "kitchen")]),
+            [Reply::Inserted, Reply::Existing]
+        );
         assert_eq!(desk.asks(&Query::FindMesh("2".into())), Found::MeshId(None));
         assert_eq!(desk.asks(&Query::FindMesh("kitchen".into())), Found::MeshId(Some(MeshId::new("1"))));
         assert_eq!(desk.asks(&Query::FindMesh("1".into())), Found::MeshId(Some(MeshId::new("1"))));
@@ -382,7 +334,7 @@ fn a_hook_is_applied_to_one_presence_only() {
         };
         let [ann, bob] = ["ann", "bob"].map(|name| apply(desk, name));
         assert_eq!(desk.writes([ann.clone()]), [Reply::Done]);
-        assert_eq!(desk.writes([ann, bob]), [Reply::Done, existing(0)]);
+        assert_eq!(desk.writes([ann, bob]), [Reply::Done, Reply::Existing]);
         assert!(desk.waiting_hooks().is_empty());
     });
 }

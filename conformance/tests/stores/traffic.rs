@@ -80,10 +80,13 @@ impl Traffic {
     }
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
-    /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice.
+    /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
+    /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known then.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         !has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)))
+            && !(has(|op| matches!(op, Op::Claim { .. })) && has(|op| matches!(op, Op::Enrol(_))))
+            && !(has(|op| matches!(op, Op::Find { .. })) && has(|op| matches!(op, Op::Accept(_))))
             && !(has(|op| matches!(op, Op::KeepHook { .. })) && has(|op| matches!(op, Op::ApplyHook { .. })))
     }
 
@@ -133,7 +136,8 @@ impl Traffic {
             24..26 => self.hook(),
             26..28 => Op::EndPresences { ids: self.some(Traffic::presence), at: self.now() },
             28..32 => Op::SavePeer { member: self.member().1, state: Box::new(self.peer_state()) },
-            32..64 => self.accept(shard),
+            32..62 => self.accept(shard),
+            62..64 => self.find(shard),
             64..66 => self.claim(),
             66..90 => self.settle(),
             90..95 => self.tried(),
@@ -309,6 +313,16 @@ impl Traffic {
         Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into() })
     }
 
+    fn find(&mut self, shard: usize) -> Op {
+        let of_shard = |mesh: MeshNo| usize::try_from(mesh.0).unwrap() % SHARDS == shard;
+        let senders: Vec<_> = self.members.iter().copied().filter(|(mesh, _)| of_shard(*mesh)).collect();
+        let Some(&(mesh, sender)) = senders.get(self.below(senders.len().max(1))) else {
+            return self.enrol();
+        };
+        let client_message_id = format!("id-{}", self.below(30)).into();
+        Op::Find { mesh, sender, client_message_id }
+    }
+
     fn settle(&mut self) -> Op {
         let Cursor { mailbox, priority, position } = self.delivery();
         let outcome = Outcome::ALL[self.below(3)];
@@ -323,7 +337,8 @@ impl Traffic {
     fn prune(&mut self) -> Op {
         let limit = u32::try_from(1 + self.below(6)).unwrap();
         let before = self.now().before_millis(self.rng.below(2_000));
-        Op::Prune { messages_before: before, proofs_before: before, limit }
+        let keys_before = before.before_millis(self.rng.below(2) * self.rng.below(1_000));
+        Op::Prune { messages_before: before, keys_before, proofs_before: before, limit }
     }
 
     /// A question.
@@ -370,6 +385,16 @@ impl Traffic {
             queries.extend(Priority::ALL.map(lane));
         }
         queries
+    }
+
+    /// A look for every key that anybody may have used.
+    pub(crate) fn all_keys(&self) -> Vec<Op> {
+        let of = |(mesh, sender): &(MeshNo, MailboxNo)| {
+            let (mesh, sender) = (*mesh, *sender);
+            let find = move |n| Op::Find { mesh, sender, client_message_id: format!("id-{n}").into() };
+            (0..30).map(find)
+        };
+        self.members.iter().flat_map(of).collect()
     }
 
     fn now(&self) -> Wall {

@@ -110,7 +110,7 @@ impl Broker {
         let limits = Arc::new(config.limits.clone());
         Broker {
             shards,
-            stats: Stats::default(),
+            stats: Stats::of_shards(shards.count),
             notes: Vec::new(),
             effects: Effects::default(),
             work: Work::default(),

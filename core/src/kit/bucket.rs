@@ -48,6 +48,12 @@ impl Bucket {
         self.full_at = self.full_at.max(now).after(price);
         Ok(())
     }
+
+    /// Gives back what was taken for nothing: from here on it is as if it had not been.
+    pub(crate) fn give_back(&mut self, cost: u64) {
+        let price = Duration::from_nanos(cost.saturating_mul(self.interval_nanos));
+        self.full_at = Mono::START.after(self.full_at.since(Mono::START.after(price)));
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +94,20 @@ mod tests {
         assert_eq!(bucket.take(at(0)), Err(Duration::from_secs(7)));
         assert_eq!(bucket.take_many(at(9), 10), Err(Duration::from_secs(1)));
         assert_eq!(bucket.take_many(at(10), 10), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_taken() {
+        let (mut one, mut other) = (Bucket::new(60, 5), Bucket::new(60, 5));
+        assert!(one.take_many(at(3), 4).is_ok() && one.take(at(3)).is_ok());
+        assert!(other.take(at(3)).is_ok());
+        one.give_back(4);
+        for cost in [4, 1, 2] {
+            assert_eq!(one.take_many(at(4), cost), other.take_many(at(4), cost));
+        }
+        let mut full = Bucket::new(60, 2);
+        full.give_back(9);
+        assert_eq!([(); 3].map(|()| full.take(at(0)).is_ok()), [true, true, false], "no more than full");
     }
 
     #[test]

@@ -4,4 +4,5 @@ pub(crate) mod bucket;
 pub(crate) mod fair;
 pub(crate) mod few;
 pub(crate) mod index;
+pub(crate) mod recent;
 pub(crate) mod timers;

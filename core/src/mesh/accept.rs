@@ -1,79 +1,61 @@
 //! A send becomes a message: once, durably, and its sender learns so.
 //!
-//! *Decides* in this order: budget, form and size, target, room; then the store decides whether the sender's
-//! key was used before. *Always holds:* no ack that says accepted leaves before the commit (I3); sends that
+//! *Decides* in this order: whether the key is on its way already; form, size and age; the target; the budget;
+//! room. Then the store decides whether the sender's key was used before, and what would be refused is looked
+//! up first (`known.rs`). *Always holds:* no ack that says accepted leaves before the commit (I3); sends that
 //! carry the key of one on its way wait for that one's answer (I2).
 
 use std::sync::Arc;
 
-use super::{Cx, Mesh, Positions, Then, Timer, deliver};
+use super::acks::{Accepted, No, Waiter};
+use super::known::Flight;
+use super::retention::age_by;
+use super::wish::Wish;
+use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Accept, Ended, Message, Op, Priority, Reply, StoreError};
-use crate::surface::{Down, Effect, PresenceNo, SessionId};
-use crate::time::Mono;
-use crate::wire::mesh::{Ack, Send};
+use crate::store::{Accept, Ended, Likeness, Message, Op, Reply, Seen, Target};
+use crate::surface::{PresenceNo, SessionId};
+use crate::wire::mesh::Send;
 
 /// Room for so many sends under way is kept when none is.
 const ACCEPTING_KEPT: usize = 256;
 
 /// A send that waits for its commit.
 #[derive(Debug)]
-pub(crate) struct Accepting {
+pub(super) struct Accepting {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    /// What it took from its sender's budget.
+    spent: u64,
     /// Who is to be answered: the sender, and whoever sent the same key again meanwhile.
-    waiters: Vec<Waiter>,
+    pub waiters: Vec<Waiter>,
 }
 
+/// A send that may become a message.
+pub(super) struct Passed {
+    position: Position,
+    member: MailboxNo,
+    session: MailboxNo,
+    target: Target,
+    mailboxes: Arc<[MailboxNo]>,
+    spent: u64,
+}
+
+/// A send that may not, and what it took from its sender's budget before that was known.
 #[derive(Debug)]
-struct Waiter {
-    presence: PresenceNo,
-    session: SessionId,
-    id: Box<str>,
-    /// It is not kept waiting longer than that.
-    until: Mono,
+pub(super) struct Denied {
+    pub no: No,
+    pub spent: u64,
 }
 
-/// A refused send: the text says by its first word whether trying again can help (mesh protocol, send).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct No {
-    pub counter: Counter,
-    pub text: String,
-}
-
-impl No {
-    pub(crate) fn new(counter: Counter, text: impl Into<String>) -> No {
-        No { counter, text: text.into() }
-    }
-
-    fn of_store(error: &StoreError) -> No {
-        match error {
-            StoreError::Full => No::down(Down::Full),
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => No::down(Down::Away),
-            StoreError::Busy(_) => busy(),
-            StoreError::Fenced(_) => No::not_owner(),
-            StoreError::Unknown(_) => No::undecided(),
-        }
-    }
-
-    /// The store refuses, or would.
-    fn down(why: Down) -> No {
-        match why {
-            Down::Full => No::new(Counter::SendStore, "retry: store_full nothing was stored"),
-            Down::Away => No::new(Counter::SendStore, "retry: store_down nothing was stored"),
-        }
-    }
-
-    /// It may be stored or not, now or later.
-    fn undecided() -> No {
-        No::new(Counter::SendStore, "retry: store_down send the same client_message_id again")
-    }
-
-    fn not_owner() -> No {
-        No::new(Counter::SendOwner, "retry: not_owner another broker serves this mesh")
+impl Denied {
+    /// Whether the same send may be accepted once it is known what became of those before it: what turns out
+    /// to have been accepted before gives back its share of the budget and of the queues.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.no.counter, Counter::SendRateLimit | Counter::SendQueueFull)
     }
 }
 
@@ -82,18 +64,12 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         positions: &mut Positions,
-        draining: bool,
-        (no, session): (PresenceNo, SessionId),
+        peer: (PresenceNo, SessionId),
         send: &Send<'_>,
     ) {
-        let id = send.id.as_deref().unwrap_or("");
-        self.expect_answer(no);
-        if draining {
-            let no_more = No::new(Counter::SendDraining, "retry: draining this broker is stopping");
-            return self.refuse_send(cx, (no, session), id, &no_more);
-        }
-        if let Err(refusal) = self.accept(cx, positions, (no, session), send) {
-            self.refuse_send(cx, (no, session), id, &refusal);
+        self.expect_answer(peer.0);
+        if let Err(refusal) = self.take(cx, positions, peer, send) {
+            self.refuse_send(cx, peer, send.id.as_deref().unwrap_or(""), &refusal);
         }
     }
 
@@ -101,147 +77,209 @@ impl Mesh {
     pub(super) fn unreadable_send(
         &mut self,
         cx: &mut Cx<'_>,
-        (no, session): (PresenceNo, SessionId),
+        peer: (PresenceNo, SessionId),
         id: &str,
         why: &str,
     ) {
-        self.expect_answer(no);
+        self.expect_answer(peer.0);
         let refusal = No::new(Counter::SendBad, format!("invalid: schema {why}"));
-        self.refuse_send(cx, (no, session), id, &refusal);
+        self.refuse_send(cx, peer, id, &refusal);
     }
 
-    /// Counts something that the peer is to be answered; too many of them, and it is not read on.
-    pub(super) fn expect_answer(&mut self, no: PresenceNo) {
-        if let Some(line) = self.roster.presence_mut(no).and_then(|presence| presence.line_mut()) {
-            line.unanswered += 1;
-        }
-    }
-
-    fn accept(
+    fn take(
         &mut self,
         cx: &mut Cx<'_>,
         positions: &mut Positions,
         (no, session): (PresenceNo, SessionId),
         send: &Send<'_>,
     ) -> Result<(), No> {
-        let Some(sender) = self.roster.presence(no) else { return Err(busy()) };
-        let (member, own) = (sender.member, sender.mailbox);
+        let wish = Wish::read(send)?;
+        let Some(member) = self.roster.presence(no).map(|sender| sender.member) else {
+            return Err(No::busy());
+        };
         let until = cx.now.mono.after_millis(cx.config.limits.ack_deadline_ms());
-        let waiter = Waiter { presence: no, session, id: send.id.as_deref().unwrap_or("").into(), until };
-        self.spend(cx, member)?;
-        let form = form(cx, send)?;
-        let key = form.key.map(|key| (member, Box::<str>::from(key)));
-        if let Some(first) = key.as_ref().and_then(|key| self.in_flight.find(key))
-            && let Ok(place) = self.place_of(*first)
-        {
-            self.accepting[place].waiters.push(waiter);
-            self.timers.arm_by(Timer::Undecided, until);
-            return Ok(());
+        let id = send.id.as_deref().unwrap_or("").into();
+        let mut waiter = Waiter { presence: no, session, id, until, likeness: None };
+        let key: Option<SendKey> = wish.key.as_deref().map(|key| (member, key.into()));
+        if let Some(key) = &key {
+            waiter = match self.join_flight(key, &wish, waiter) {
+                Ok(()) => return Ok(()),
+                Err(waiter) => waiter,
+            };
+            // Nobody can tell whether it was accepted before.
+            if let Some(down) = cx.store.down {
+                return Err(No::down(down));
+            }
         }
+        match (self.judge(cx, positions, no, &wish, 0), key) {
+            (Ok(passed), key) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
+            (Err(denied), Some(key)) => self.look_up(cx, key, wish, waiter, denied),
+            (Err(denied), None) => return Err(self.deny(cx, None, denied)),
+        }
+        Ok(())
+    }
+
+    /// Whether a send may become a message, unless its key is known. `paid` is what it took from the budget
+    /// when it was judged before.
+    pub(super) fn judge(
+        &mut self,
+        cx: &mut Cx<'_>,
+        positions: &mut Positions,
+        no: PresenceNo,
+        wish: &Wish<'_>,
+        paid: u64,
+    ) -> Result<Passed, Denied> {
+        let denied = |spent| move |no| Denied { no, spent };
+        let limits = &cx.config.limits;
+        if self.draining {
+            let text = "retry: draining this broker is stopping";
+            return Err(denied(paid)(No::new(Counter::SendDraining, text)));
+        }
+        wish.measure(limits).map_err(denied(paid))?;
         if let Some(down) = cx.store.down {
-            return Err(No::down(down));
+            return Err(denied(paid)(No::down(down)));
         }
-        let Some(sender) = self.roster.presence(no) else { return Err(busy()) };
-        let (target, mailboxes) = self.resolve(sender, form.target)?;
-        self.hold(cx, &mailboxes, (form.nonce.len() + form.ciphertext.len()) as u64)?;
-        if self.outstanding >= cx.config.limits.staged_max() {
-            return Err(busy());
+        if self.outstanding >= limits.staged_max() {
+            return Err(denied(paid)(No::busy()));
         }
-        let position = positions.next(cx).ok_or_else(busy)?;
+        let known_since = age_by(self.began, cx.now).before_millis(limits.dedupe_retention_ms());
+        wish.check_age(known_since).map_err(denied(paid))?;
+        let Some(sender) = self.roster.presence(no) else { return Err(denied(paid)(No::busy())) };
+        let (member, session) = (sender.member, sender.mailbox);
+        let resolved = self.resolve(sender, &wish.target);
+        let count = resolved.as_ref().map_or(1, |(_, mailboxes)| mailboxes.len());
+        let spent = match paid {
+            0 => {
+                let key = wish.key.as_deref().map(|key| (member, Box::<str>::from(key)));
+                self.spend(cx, member, key.as_ref(), count).map_err(denied(0))?
+            }
+            paid => paid,
+        };
+        let (target, mailboxes) = resolved.map_err(denied(spent))?;
+        self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
+        match positions.next(cx) {
+            Some(position) => Ok(Passed { position, member, session, target, mailboxes, spent }),
+            None => {
+                self.give_back(member, spent);
+                Err(denied(0)(No::busy()))
+            }
+        }
+    }
+
+    /// Stages a message, for the store to decide whether its key is known.
+    pub(super) fn stage_accept(
+        &mut self,
+        cx: &mut Cx<'_>,
+        wish: Wish<'_>,
+        key: Option<SendKey>,
+        passed: Passed,
+        waiters: Vec<Waiter>,
+    ) {
+        let Passed { position, member, session, target, mailboxes, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
             sender: member,
-            session: own,
+            session,
             target,
-            priority: form.priority,
+            priority: wish.priority,
             at: cx.now.wall,
-            nonce: form.nonce.into(),
-            ciphertext: form.ciphertext.into(),
-            client_message_id: form.key.map(Into::into),
-            request_fingerprint: send
-                .request_fingerprint
-                .as_deref()
-                .filter(|text| !text.is_empty())
-                .map(Into::into),
-            reply_to: send.reply_to_id.as_deref().filter(|text| !text.is_empty()).map(Into::into),
+            nonce: wish.nonce.into(),
+            ciphertext: wish.ciphertext.into(),
+            client_message_id: wish.key.map(Into::into),
+            request_fingerprint: wish.fingerprint.map(Into::into),
+            reply_to: wish.reply_to.map(Into::into),
         });
         self.reserve(&mailboxes, message.queued_bytes());
         if let Some(key) = key {
-            self.in_flight.insert(key, position);
+            self.in_flight.insert(key, Flight::Accept(position));
+        }
+        if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
+            self.timers.arm_by(Timer::Undecided, until);
         }
         let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
         // Positions grow, so this keeps their order.
-        self.accepting.push_back(Accepting { message, mailboxes, waiters: vec![waiter] });
-        self.timers.arm_by(Timer::Undecided, until);
+        self.accepting.push_back(Accepting { message, mailboxes, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
-        Ok(())
     }
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
         let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
-        let Some(Accepting { message, mailboxes, waiters }) = accepting else { return };
+        let Some(Accepting { message, mailboxes, spent, waiters }) = accepting else { return };
         if self.accepting.is_empty() {
             // A burst must not hold its memory for ever.
             self.accepting.shrink_to(ACCEPTING_KEPT);
         }
-        if let Some(key) = &message.client_message_id {
-            self.in_flight.remove(&(message.sender, key.clone()));
+        let key = message.client_message_id.as_ref().map(|key| (message.sender, key.clone()));
+        if let Some(key) = &key {
+            self.in_flight.remove(key);
         }
         match ended {
-            Ended::Done(Reply::Existing { position: first }) => {
+            Ended::Done(Reply::Known(seen)) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                cx.stats.add(Counter::Duplicate, waiters.len() as u64);
-                self.confirm(cx, &ids.encode(first), waiters, None);
+                self.give_back(message.sender, spent);
+                self.answer_all(cx, ids, &seen, (&message, &waiters), None);
             }
             Ended::Done(_) | Ended::Found(_) => {
                 cx.count(Counter::Accepted);
-                cx.stats.add(Counter::Duplicate, (waiters.len() as u64).saturating_sub(1));
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = ids.encode(position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
-                self.confirm(cx, &message_id, waiters, Some((mailboxes.len(), online)));
+                let reach = Some((mailboxes.len(), online));
+                self.welcome_message(cx, ids, (&message, &message_id), waiters, reach);
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                let refusal = No::of_store(&error);
-                for Waiter { presence, session, id, .. } in waiters {
-                    self.refuse_send(cx, (presence, session), &id, &refusal);
+                if let Some(key) = key {
+                    self.remember_spent(cx, key, spent);
                 }
+                self.refuse_all(cx, &waiters, &No::of_store(&error));
             }
         }
     }
 
-    fn place_of(&self, position: Position) -> Result<usize, usize> {
+    /// Tells the sender that its message was accepted, and whoever joined it what that means for them.
+    fn welcome_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        (message, message_id): (&Message, &str),
+        waiters: Vec<Waiter>,
+        reach: Option<(usize, usize)>,
+    ) {
+        let (first, joined): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|one| one.likeness.is_none());
+        for waiter in &first {
+            let (at, duplicate, history_available) = (message.at, false, true);
+            self.confirm(cx, waiter, &Accepted { message_id, at, duplicate, history_available, reach });
+        }
+        if !joined.is_empty() {
+            self.answer_all(cx, ids, &Seen::of(message), (message, &joined), reach);
+        }
+    }
+
+    /// Tells those who wait for a message what came first under its key.
+    fn answer_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        seen: &Seen,
+        (message, waiters): (&Message, &[Waiter]),
+        reach: Option<(usize, usize)>,
+    ) {
+        let own = waiters.iter().any(|waiter| waiter.likeness.is_none()).then(|| Likeness::of(message));
+        let key = message.client_message_id.as_deref().unwrap_or_default();
+        for waiter in waiters {
+            if let Some(likeness) = waiter.likeness.as_deref().or(own.as_ref()) {
+                self.answer_known(cx, ids, (seen, key), (waiter, likeness), reach);
+            }
+        }
+    }
+
+    pub(super) fn place_of(&self, position: Position) -> Result<usize, usize> {
         self.accepting.binary_search_by_key(&position, |accepting| accepting.message.position)
-    }
-
-    /// Whoever has waited long enough for a commit is answered. The commit goes on, and what it brings is
-    /// delivered; the key stays taken, so that a resend waits for the same commit (I2, I3).
-    pub(super) fn answer_undecided(&mut self, cx: &mut Cx<'_>) {
-        let now = cx.now.mono;
-        let mut late = Vec::new();
-        for accepting in &mut self.accepting {
-            late.extend(accepting.waiters.extract_if(.., |waiter| waiter.until <= now));
-        }
-        for Waiter { presence, session, id, .. } in late {
-            self.refuse_send(cx, (presence, session), &id, &No::undecided());
-        }
-        let waiters = self.accepting.iter().flat_map(|accepting| &accepting.waiters);
-        if let Some(until) = waiters.map(|waiter| waiter.until).min() {
-            self.timers.arm(Timer::Undecided, until);
-        }
-    }
-
-    /// The mesh is another's: its sends are not ours to decide.
-    pub(super) fn answer_lost(&mut self, cx: &mut Cx<'_>) {
-        let waiters = std::mem::take(&mut self.accepting).into_iter().flat_map(|one| one.waiters);
-        for Waiter { presence, session, id, .. } in waiters {
-            self.refuse_send(cx, (presence, session), &id, &No::not_owner());
-        }
     }
 
     /// Puts a committed message into its mailboxes.
@@ -255,55 +293,6 @@ impl Mesh {
                 Some(removed) => self.bury(cx, removed),
                 None => self.deliver(cx, ids, *no),
             }
-        }
-    }
-
-    fn confirm(
-        &mut self,
-        cx: &mut Cx<'_>,
-        message_id: &str,
-        waiters: Vec<Waiter>,
-        reach: Option<(usize, usize)>,
-    ) {
-        for Waiter { presence, session, id, .. } in waiters {
-            let ack = Ack {
-                id: &id,
-                message_id,
-                queued: true,
-                error: None,
-                request: None,
-                recipients: reach.map(|(recipients, _)| recipients),
-                online: reach.map(|(_, online)| online),
-                durability: cx.durability(),
-            };
-            self.answer_send(cx, (presence, session), &ack);
-        }
-    }
-
-    fn refuse_send(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), id: &str, refusal: &No) {
-        cx.count(refusal.counter);
-        let error = Some(refusal.text.as_str());
-        let durability = cx.durability();
-        let (message_id, queued, request) = ("", false, None);
-        let ack = Ack { id, message_id, queued, error, request, recipients: None, online: None, durability };
-        self.answer_send(cx, peer, &ack);
-    }
-
-    fn answer_send(&mut self, cx: &mut Cx<'_>, peer: (PresenceNo, SessionId), ack: &Ack<'_>) {
-        cx.tell(peer.1, ack);
-        self.answered(cx, peer);
-    }
-
-    /// One thing less is to be answered; a connection that was not read because of it is read on.
-    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, (no, session): (PresenceNo, SessionId)) {
-        let line = self.roster.presence_mut(no).and_then(|presence| presence.line_mut());
-        let mut was_paused = false;
-        if let Some(line) = line.filter(|line| line.session == session) {
-            was_paused = line.unanswered >= cx.config.limits.unacked_sends_max();
-            line.unanswered = line.unanswered.saturating_sub(1);
-        }
-        if was_paused {
-            cx.effects.list.push(Effect::Resume { session });
         }
     }
 
@@ -322,74 +311,5 @@ impl Mesh {
             let waiting = self.mailbox(*no);
             waiting.queued = waiting.queued.saturating_sub(1);
         }
-    }
-}
-
-/// The fields of a send in the form they must have.
-struct Form<'a> {
-    target: &'a str,
-    priority: Priority,
-    nonce: &'a str,
-    ciphertext: &'a str,
-    key: Option<&'a str>,
-}
-
-fn form<'a>(cx: &Cx<'_>, send: &'a Send<'_>) -> Result<Form<'a>, No> {
-    let bad = |text: &str| No::new(Counter::SendBad, format!("invalid: schema {text}"));
-    let target = send
-        .target_spec
-        .as_deref()
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| bad("targetSpec is missing"))?;
-    let ciphertext = send.ciphertext.as_deref().ok_or_else(|| bad("ciphertext is missing"))?;
-    let nonce = send.nonce.as_deref().unwrap_or("");
-    let priority = match send.priority.as_deref() {
-        None => Priority::Next,
-        Some(word) => Priority::ALL
-            .into_iter()
-            .find(|priority| priority.word() == word)
-            .ok_or_else(|| bad("priority must be now, next or low"))?,
-    };
-    let short = |text: &str| text.len() as u64 <= cx.config.limits.name_bytes_max();
-    let key = send.client_message_id.as_deref().filter(|text| !text.is_empty());
-    if !key.is_none_or(short) || !short(target) {
-        return Err(bad("targetSpec or client_message_id is too long"));
-    }
-    if ![&send.request_fingerprint, &send.reply_to_id].into_iter().flatten().all(|text| short(text)) {
-        return Err(bad("request_fingerprint or replyToId is too long"));
-    }
-    Mesh::weigh(cx, nonce, ciphertext, target)?;
-    Ok(Form { target, priority, nonce, ciphertext, key })
-}
-
-fn busy() -> No {
-    No::new(Counter::SendBusy, "retry: busy too much waits for the store")
-}
-
-#[cfg(test)]
-mod tests {
-    /// The words by which clients tell a permanent failure (mesh protocol, send); the first list belongs to
-    /// the daemon's member connection, the second to its session connections.
-    const PERMANENT: [&[&str]; 2] = [
-        &["payload_too_large", "forbidden", "not_found", "invalid", "schema", "auth", "signature"],
-        &["unknown", "invalid", "forbidden", "not_authorized", "target_not_found"],
-    ];
-
-    #[test]
-    fn every_text_of_this_file_that_begins_like_a_refusal_reads_the_same_to_every_client() {
-        let sources = [include_str!("accept.rs"), include_str!("quota.rs"), include_str!("target.rs")];
-        let mut seen = 0;
-        for text in sources.iter().flat_map(|source| source.split('"')) {
-            let permanent = text.starts_with("invalid: ") || text.starts_with("forbidden");
-            if !permanent && !text.starts_with("retry: ") {
-                continue;
-            }
-            seen += 1;
-            for words in PERMANENT {
-                let found = words.iter().any(|word| text.to_ascii_lowercase().contains(word));
-                assert_eq!(found, permanent, "{text:?} against {words:?}");
-            }
-        }
-        assert!(seen >= 12, "only {seen} texts found");
     }
 }

@@ -11,7 +11,6 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         positions: &mut Positions,
-        draining: bool,
         (no, session): (PresenceNo, SessionId),
         text: &str,
     ) {
@@ -20,7 +19,7 @@ impl Mesh {
             Err(malformed) => return self.misunderstood(cx, (no, session), text, &malformed.text),
         };
         if let Inbound::Send(send) = &message {
-            return self.send(cx, positions, draining, (no, session), send);
+            return self.send(cx, positions, (no, session), send);
         }
         let Some(ids) = &positions.ids else { return };
         if let Inbound::ClientAck(ack) = &message {

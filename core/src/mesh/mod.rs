@@ -5,7 +5,8 @@
 //! | what a hello must prove | `hello.rs`; who may then come in: `welcome.rs`; who may not: `refusal.rs` |
 //! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
-//! | what a send must satisfy | `accept.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
@@ -14,6 +15,7 @@
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
 
 mod accept;
+mod acks;
 mod admin;
 mod answers;
 mod deliver;
@@ -23,6 +25,8 @@ mod grace;
 mod hear;
 mod hello;
 mod hook;
+mod key_age;
+mod known;
 mod mailbox;
 mod presence;
 mod profile;
@@ -37,12 +41,14 @@ mod status;
 mod target;
 mod vault;
 mod welcome;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::Index;
+use crate::kit::recent::Recent;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
@@ -92,6 +98,8 @@ pub(crate) enum Then {
     Welcomed(Box<welcome::Joining>),
     /// A message was accepted.
     Accepted(Position),
+    /// The look of this number for a key ended.
+    Looked(u64),
     /// A delivery ended.
     Settled(Settled, u64),
     /// A page of a lane was read.
@@ -157,9 +165,17 @@ struct Mesh {
     joining: BTreeSet<SessionId>,
     /// Sends that wait for their commit, in order of their positions.
     accepting: VecDeque<accept::Accepting>,
-    /// Their keys of idempotency.
-    in_flight: Index<(MailboxNo, Box<str>), Position>,
+    /// Sends that would be refused, while the store is asked for their keys, in order of their numbers.
+    looks: VecDeque<known::Look>,
+    looks_begun: u64,
+    looks_bytes: u64,
+    /// The keys of both.
+    in_flight: Index<SendKey, known::Flight>,
     buckets: Index<MailboxNo, Bucket>,
+    /// Keys whose sends took from a budget and were refused.
+    spent: Recent<SendKey>,
+    /// When this process began, by both clocks.
+    began: Now,
     /// Members whose state is being saved; true when it has changed since.
     saving: BTreeMap<MailboxNo, bool>,
     /// Members whose state the store refused; it must still be saved.
@@ -175,6 +191,9 @@ struct Mesh {
     owed: Vec<(Settled, u64)>,
     next_ping: u64,
 }
+
+/// A key of idempotency with the member it belongs to.
+type SendKey = (MailboxNo, Box<str>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
@@ -218,10 +237,9 @@ impl Meshes {
 
     /// A peer that said hello says something.
     pub(crate) fn hear(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId, text: &str) {
-        let (draining, positions) = (self.draining, &mut self.positions);
         if let Some(mesh) = self.resident.get_mut(&peer.mesh) {
             self.touched.push(peer.mesh);
-            mesh.hear(cx, positions, draining, (peer.presence, session), text);
+            mesh.hear(cx, &mut self.positions, (peer.presence, session), text);
         }
     }
 
@@ -374,7 +392,7 @@ impl Positions {
 const BLOCK: u64 = 1 << 18;
 
 impl Mesh {
-    fn new(rng: &mut Rng, mut load: MeshLoad, epoch: Epoch, floor: Position) -> Mesh {
+    fn new(rng: &mut Rng, mut load: MeshLoad, began: Now, epoch: Epoch, floor: Position) -> Mesh {
         let roster = roster::Roster::new(rng, &mut load);
         let mut mesh = Mesh {
             no: load.mesh.no,
@@ -386,8 +404,13 @@ impl Mesh {
             mailboxes: BTreeMap::new(),
             joining: BTreeSet::new(),
             accepting: VecDeque::new(),
+            looks: VecDeque::new(),
+            looks_begun: 0,
+            looks_bytes: 0,
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
+            spent: Recent::new(rng),
+            began,
             saving: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             timers: Timers::new(rng),

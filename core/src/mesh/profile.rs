@@ -209,9 +209,7 @@ fn acknowledge(cx: &mut Cx<'_>, session: SessionId, request: Option<&str>) {
 
 fn short_ack(cx: &mut Cx<'_>, session: SessionId, request: Option<&str>) {
     let id = request.unwrap_or("");
-    let durability = cx.durability();
-    let (message_id, queued, error) = ("", false, None);
-    let ack = Ack { id, message_id, queued, error, request, recipients: None, online: None, durability };
+    let ack = Ack { id, request, durability: cx.durability(), ..Ack::default() };
     cx.tell(session, &ack);
 }
 

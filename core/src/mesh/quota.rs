@@ -1,34 +1,58 @@
 //! How much a sender may send and a mailbox may hold.
+//!
+//! *Always holds:* a key spends at most once in `rate_window_ms`, however often it comes again, and what was
+//! accepted before spends nothing (I14). What was spent is not given back because a target or a queue refused.
 
-use super::accept::No;
-use super::{Cx, Mesh};
+use super::acks::No;
+use super::{Cx, Mesh, SendKey};
+use crate::config::size;
 use crate::ids::MailboxNo;
 use crate::kit::bucket::Bucket;
 use crate::stats::Counter;
 
 impl Mesh {
-    /// Spends one send of the member's budget.
-    pub(super) fn spend(&mut self, cx: &Cx<'_>, member: MailboxNo) -> Result<(), No> {
+    /// Takes from the member's budget what a send to that many mailboxes costs: one for each, but never more
+    /// than a full budget holds, so that everybody can be reached. Gives what was taken.
+    pub(super) fn spend(
+        &mut self,
+        cx: &Cx<'_>,
+        member: MailboxNo,
+        key: Option<&SendKey>,
+        mailboxes: usize,
+    ) -> Result<u64, No> {
         let limits = &cx.config.limits;
         let (rate, burst) = (limits.send_rate_per_minute(), limits.send_burst());
-        if rate == 0 {
-            return Ok(());
+        if rate == 0 || key.is_some_and(|key| self.spent.has(cx.now.mono, key)) {
+            return Ok(0);
         }
+        let cost = (mailboxes as u64).clamp(1, burst.max(1));
         let bucket = self.buckets.find_or_insert(member, || Bucket::new(rate, burst));
-        bucket.take(cx.now.mono).map_err(|wait| {
-            let wait_ms = wait.as_millis();
-            let text =
-                format!("retry: rate_limit max {rate} msg/min (burst {burst}), come back in {wait_ms} ms");
-            No::new(Counter::SendRateLimit, text)
-        })
+        match bucket.take_many(cx.now.mono, cost) {
+            Ok(()) => Ok(cost),
+            Err(wait) => {
+                let wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+                let text = format!(
+                    "retry: rate_limit max {rate} msg/min (burst {burst}), come back in {wait_ms} ms"
+                );
+                Err(No { retry_after_ms: Some(wait_ms), ..No::new(Counter::SendRateLimit, text) })
+            }
+        }
     }
 
-    /// Refuses a payload that is too large. Lengths count as the contract counts them, in UTF-16 units.
-    pub(super) fn weigh(cx: &Cx<'_>, nonce: &str, ciphertext: &str, target: &str) -> Result<(), No> {
-        let max = cx.config.limits.payload_bytes_max();
-        let Some(units) = units_over([nonce, ciphertext, target], max) else { return Ok(()) };
-        let text = format!("invalid: payload_too_large {units} bytes > MAX_MESSAGE_BYTES={max}");
-        Err(No::new(Counter::SendTooLarge, text))
+    /// Gives back what a send took that turned out to have been accepted before.
+    pub(super) fn give_back(&mut self, member: MailboxNo, cost: u64) {
+        if let Some(bucket) = self.buckets.find_mut(&member) {
+            bucket.give_back(cost);
+        }
+    }
+
+    /// A send that took something was refused: the same key takes nothing more for a while.
+    pub(super) fn remember_spent(&mut self, cx: &Cx<'_>, key: SendKey, cost: u64) {
+        let limits = &cx.config.limits;
+        if cost > 0 {
+            let until = cx.now.mono.after_millis(limits.rate_window_ms());
+            self.spent.note(cx.now.mono, key, until, size(limits.rate_keys_max()));
+        }
     }
 
     /// Makes sure that every mailbox and the mesh can hold one more.
@@ -54,26 +78,5 @@ impl Mesh {
             return full("recipient's queue", limits.queued_per_mailbox_max());
         }
         Ok(())
-    }
-}
-
-/// The length of the texts in UTF-16 units, if it is over `max`.
-fn units_over(texts: [&str; 3], max: u64) -> Option<u64> {
-    let sum = |length: fn(&str) -> usize| texts.iter().map(|text| length(text) as u64).sum::<u64>();
-    // No text has more units than bytes, so units are counted only when it matters.
-    Some(sum(str::len)).filter(|bytes| *bytes > max)?;
-    Some(sum(|text| text.encode_utf16().count())).filter(|units| *units > max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_payload_is_as_long_as_its_utf_16_units_and_not_as_its_bytes() {
-        assert_eq!(units_over(["ab", "cd", "e"], 5), None);
-        assert_eq!(units_over(["ab", "cd", "ef"], 5), Some(6));
-        assert_eq!(units_over(["\u{fc}\u{fc}\u{fc}", "ab", ""], 5), None, "eight bytes are five units");
-        assert_eq!(units_over(["\u{1f600}\u{1f600}", "ab", ""], 5), Some(6), "ten bytes are six units");
     }
 }

@@ -206,7 +206,7 @@ impl Meshes {
         };
         match load {
             Ok(load) => {
-                let mesh = Mesh::new(cx.rng, load, epoch, loading.floor);
+                let mesh = Mesh::new(cx.rng, load, self.began.unwrap_or(cx.now), epoch, loading.floor);
                 self.by_id.insert(id.clone(), mesh.no);
                 let no = mesh.no;
                 self.resident.insert(no, mesh);
@@ -354,12 +354,16 @@ impl Meshes {
             After::Admin(step) => self.admin_stored(cx, *step, ended),
             After::Mesh { fence, then } => {
                 let mesh = self.resident.get_mut(&fence.mesh).filter(|mesh| mesh.epoch == fence.epoch);
-                match (mesh, self.positions.ids.as_ref()) {
-                    (Some(mesh), Some(ids)) => {
+                match (mesh, self.positions.ids.as_ref(), then) {
+                    (Some(mesh), Some(_), Then::Looked(no)) => {
+                        self.touched.push(fence.mesh);
+                        mesh.looked(cx, &mut self.positions, no, ended);
+                    }
+                    (Some(mesh), Some(ids), then) => {
                         self.touched.push(fence.mesh);
                         mesh.stored(cx, ids, then, ended);
                     }
-                    _ => orphaned(cx, then),
+                    (_, _, then) => orphaned(cx, then),
                 }
             }
         }
@@ -375,6 +379,7 @@ fn orphaned(cx: &mut Cx<'_>, then: Then) {
         // Their connections ended with the mesh.
         Then::Nothing
         | Then::Accepted(_)
+        | Then::Looked(_)
         | Then::Settled(..)
         | Then::Page { .. }
         | Then::LateAck { .. }
@@ -387,7 +392,8 @@ impl Mesh {
     pub(super) fn stored(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, then: Then, ended: Ended) {
         self.outstanding -= 1;
         match then {
-            Then::Nothing => {}
+            // A look needs positions as well: `looked`.
+            Then::Nothing | Then::Looked(_) => {}
             Then::Welcomed(joining) => self.welcomed(cx, ids, *joining, &ended),
             Then::Accepted(position) => self.accepted(cx, ids, position, ended),
             Then::Settled(settled, bytes) => self.settled(cx, settled, bytes, &ended),

@@ -40,18 +40,16 @@ impl Meshes {
         }
     }
 
-    /// The time by which mail and records age. A wall clock that runs ahead of the time that has truly passed
-    /// does not make them older, or a wrong clock would end them in masses, keys of idempotency included
-    /// (I21).
     fn age_by(&self, now: Now) -> Wall {
-        let began = self.began.unwrap_or(now);
-        now.wall.min(began.wall.after_millis(now.mono.millis_since(began.mono)))
+        age_by(self.began.unwrap_or(now), now)
     }
 
     fn prune(&self, cx: &mut Cx<'_>) {
         let now = self.age_by(cx.now);
         let messages_before = now.before_millis(cx.config.limits.retention_ms());
-        cx.stage(Op::Prune { messages_before, proofs_before: now, limit: PAGE }, None, After::Pruned);
+        let keys_before = now.before_millis(cx.config.limits.dedupe_retention_ms());
+        let prune = Op::Prune { messages_before, keys_before, proofs_before: now, limit: PAGE };
+        cx.stage(prune, None, After::Pruned);
     }
 
     fn ask_overdue(&mut self, cx: &mut Cx<'_>) {
@@ -114,6 +112,12 @@ impl Meshes {
     pub(crate) fn owns(&self, mesh: &MeshId) -> bool {
         self.shards.owns(mesh)
     }
+}
+
+/// The time by which mail, records and keys age in a process that began then. A wall clock that runs ahead of
+/// the time that has truly passed does not make them older, or a wrong clock would end them in masses (I21).
+pub(super) fn age_by(began: Now, now: Now) -> Wall {
+    now.wall.min(began.wall.after_millis(now.mono.millis_since(began.mono)))
 }
 
 impl Mesh {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Mesh;
-use super::accept::No;
+use super::acks::No;
 use super::presence::{Presence, is_within};
 use super::roster::Roster;
 use crate::ids::{MailboxNo, PublicKey};

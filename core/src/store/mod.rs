@@ -1,10 +1,11 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept. `committer.rs` gathers writes into batches. `model` (feature `model`) is the
+//! `row.rs` what is kept, `likeness.rs` when two sends are one. `committer.rs` gathers writes into batches. `model` (feature `model`) is the
 //! meaning of every operation as maps in memory.
 
 pub(crate) mod committer;
+mod likeness;
 #[cfg(feature = "model")]
 pub mod model;
 mod op;
@@ -14,6 +15,7 @@ mod row;
 
 pub(crate) use committer::Ended;
 
+pub use likeness::{Likeness, Seen};
 pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};

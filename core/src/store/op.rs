@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, Status};
+use super::{
+    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, Seen, Status,
+};
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
 };
@@ -77,9 +79,19 @@ pub enum Op {
         /// When.
         at: Wall,
     },
-    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Existing`
-    /// with the first message's position. A message of the same position is the same write again: `Inserted`.
+    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Known` with
+    /// what came first under that id. A message of the same position is the same write again: `Inserted`.
     Accept(Accept),
+    /// Looks for what was accepted under (mesh, sender, client message id) by everything that was written
+    /// before. Changes nothing. Replies `Known` or `Free`.
+    Find {
+        /// Where.
+        mesh: MeshNo,
+        /// The sender's member mailbox.
+        sender: MailboxNo,
+        /// Its key of idempotency.
+        client_message_id: Box<str>,
+    },
     /// Ends a delivery that is pending: its pending row goes, its settled row comes. Replies `Done`.
     Settle(Settled),
     /// Remembers how often a delivery was tried. Replies `Done`.
@@ -93,13 +105,16 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
-    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
-    /// with their settled and dedupe rows, and as many ended presences and outlived proofs. What stands
-    /// behind a younger message of the same block, or behind thousands that are still waited for, may be left
-    /// for a later call. Replies `Pruned`.
+    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more, with
+    /// their settled rows, and as many ended presences and outlived proofs. The client message id of a message
+    /// goes with it if it was accepted before `keys_before`; else it stays known, and what is left of its
+    /// message goes by a later call, at most `limit` of them. What stands behind a younger one of the same
+    /// block, or behind thousands that are still waited for, may be left for a later call. Replies `Pruned`.
     Prune {
         /// Messages and ended presences older than this go.
         messages_before: Wall,
+        /// Client message ids older than this go, unless their messages stay.
+        keys_before: Wall,
         /// Proofs whose time ended before this go.
         proofs_before: Wall,
         /// At most this many rows of each kind.
@@ -114,11 +129,12 @@ pub enum Reply {
     Done,
     /// It was not there before.
     Inserted,
-    /// It was there before; for an accept, at this position.
-    Existing {
-        /// The first message's position; zero where there is no message.
-        position: Position,
-    },
+    /// It was there before.
+    Existing,
+    /// The client message id was used before.
+    Known(Box<Seen>),
+    /// Nobody has used the client message id.
+    Free,
     /// Positions `first .. first + count` are ours. `secret` is the store's own, the same for its whole life.
     Positions {
         /// The first of them.

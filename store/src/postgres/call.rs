@@ -1,15 +1,15 @@
 //! What one call of the write function carries, gathered from batches, and what it says.
 //!
-//! *Always holds:* the function writes mail first (messages, then tries, then ends of deliveries) and the rest
-//! after it, in order. The outcome is that of the operations in their own order: mail and the rest do not touch
-//! each other, but for two cases that begin another call: a message that follows a change of its own delivery, and
-//! mail that follows a removal of old messages.
+//! *Always holds:* the function writes mail first (messages, then it looks client ids up, then tries, then ends of
+//! deliveries) and the rest after it, in order. The outcome is that of the operations in their own order: mail and
+//! the rest do not touch each other, but for cases that begin another call: a message that follows a change of its
+//! own delivery or a look for its own client id, and mail that follows a removal of old messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use peermesh_core::ids::{MailboxNo, Position};
 use peermesh_core::store::{
-    Accept, Batch, Cursor, Fence, Message, Op, Outcome, Priority, Reply, Settled, Target,
+    Accept, Batch, Cursor, Fence, Message, Op, Outcome, Priority, Reply, Seen, Settled, Target,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -17,7 +17,8 @@ use postgres::types::{Json, ToSql};
 use serde_json::Value;
 
 use super::rare::{self, Said};
-use crate::rows::{self, BadRow, DedupeKeys};
+use super::seen::SeenRow;
+use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// The place of an operation: which batch, which operation.
 type Place = (usize, usize);
@@ -26,6 +27,8 @@ type Place = (usize, usize);
 #[derive(Debug, Default)]
 pub(super) struct Call<'a> {
     accepts: Vec<(Place, &'a Accept)>,
+    /// Client ids that are only looked up.
+    sought: Vec<(Place, Name<'a>)>,
     changes: BTreeMap<Cursor, Change>,
     changed: HashSet<Position>,
     rare: Vec<(Place, Value)>,
@@ -67,8 +70,12 @@ pub(super) fn gather<'a>(batches: impl Iterator<Item = &'a Batch>) -> Vec<Call<'
 impl<'a> Call<'a> {
     fn must_end_before(&self, op: &Op) -> bool {
         match op {
-            Op::Accept(accept) => self.prunes || self.changed.contains(&accept.message.position),
-            Op::Settle(_) | Op::Tried { .. } => self.prunes,
+            Op::Accept(accept) => {
+                let name = Name::of(&accept.message);
+                let is_sought = self.sought.iter().any(|(_, sought)| Some(*sought) == name);
+                self.prunes || is_sought || self.changed.contains(&accept.message.position)
+            }
+            Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => self.prunes,
             _ => false,
         }
     }
@@ -76,6 +83,9 @@ impl<'a> Call<'a> {
     fn take(&mut self, place: Place, op: &'a Op) {
         match op {
             Op::Accept(accept) => self.accepts.push((place, accept)),
+            Op::Find { mesh, sender, client_message_id: id } => {
+                self.sought.push((place, Name { mesh: *mesh, sender: *sender, id }));
+            }
             Op::Settle(Settled { position, mailbox, priority, at, outcome }) => {
                 self.change(*position, *mailbox, *priority, Change::Settled(*at, *outcome));
             }
@@ -109,7 +119,7 @@ impl<'a> Call<'a> {
         run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T,
     ) -> T {
         let columns = Columns::of(self, fences, keys);
-        let Columns { fences, keys, messages: m, pending: p, settled: s, tried: t } = &columns;
+        let Columns { fences, keys, messages: m, pending: p, settled: s, tried: t, sought: f } = &columns;
         let rare: Vec<&Value> = self.rare.iter().map(|(_, json)| json).collect();
         let rare = (!rare.is_empty()).then_some(Json(rare));
         run(&[
@@ -146,6 +156,10 @@ impl<'a> Call<'a> {
             &t.1,
             &t.2,
             &t.3,
+            &f.0,
+            &f.1,
+            &f.2,
+            &f.3,
             &rare,
             &self.draws,
         ])
@@ -161,15 +175,33 @@ impl<'a> Call<'a> {
         }
         let again: Vec<i64> = row.try_get(1).map_err(unreadable)?;
         let first: Vec<i64> = row.try_get(2).map_err(unreadable)?;
-        let said: Option<Json<Vec<Said>>> = row.try_get(3).map_err(unreadable)?;
+        let owners: Vec<i64> = row.try_get(3).map_err(unreadable)?;
+        let said: Option<Json<Vec<Said>>> = row.try_get(5).map_err(unreadable)?;
+        let seen: Option<Json<Vec<SeenRow>>> = row.try_get(4).map_err(unreadable)?;
         let first_of: HashMap<i64, i64> = again.into_iter().zip(first).collect();
-        let mut replies = Vec::with_capacity(self.accepts.len() + self.rare.len());
+        let seen = seen.map(|Json(rows)| rows).unwrap_or_default();
+        let seen: BTreeMap<Position, Seen> =
+            seen.iter().map(|row| row.seen().map(|seen| (seen.position, seen))).collect::<Result<_, _>>()?;
+        let known = |position: i64| {
+            let seen = seen.get(&rows::position(position)?).cloned();
+            Ok(Reply::Known(Box::new(seen.ok_or(BadRow("a client message id without its message"))?)))
+        };
+        let mut replies = Vec::with_capacity(self.accepts.len() + self.sought.len() + self.rare.len());
         for (place, accept) in &self.accepts {
-            let reply = match first_of.get(&rows::position_column(accept.message.position)) {
+            let position = rows::position_column(accept.message.position);
+            let reply = match first_of.get(&position) {
                 None => Reply::Inserted,
-                Some(first) => Reply::Existing { position: rows::position(*first)? },
+                // It was written before, and only a tombstone is left.
+                Some(first) if *first == position => Reply::Inserted,
+                Some(first) => known(*first)?,
             };
             replies.push((*place, reply));
+        }
+        if owners.len() != self.sought.len() {
+            return Err(BadRow("not as many owners as client message ids"));
+        }
+        for ((place, _), owner) in self.sought.iter().zip(&owners) {
+            replies.push((*place, if *owner == 0 { Reply::Free } else { known(*owner)? }));
         }
         let said = said.map(|Json(said)| said).unwrap_or_default();
         if said.len() != self.rare.len() {
@@ -190,7 +222,11 @@ struct Columns<'a> {
     pending: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i32>),
     settled: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i64>, Vec<i16>),
     tried: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i32>),
+    sought: Names<'a>,
 }
+
+/// Client ids: their keys, meshes, senders and texts.
+type Names<'a> = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<&'a [u8]>);
 
 #[derive(Default)]
 struct Messages<'a> {
@@ -215,9 +251,11 @@ impl<'a> Columns<'a> {
     fn of(call: &Call<'a>, fences: &[Fence], keys: &DedupeKeys) -> Columns<'a> {
         let mut accepts: Vec<&Accept> = call.accepts.iter().map(|(_, accept)| *accept).collect();
         let key = |message: &Message| {
-            let id = message.client_message_id.as_ref()?;
-            Some((keys.key(message.mesh, message.sender, id), rows::position_column(message.position)))
+            let home = Name::of(message)?.home(keys);
+            Some((home, rows::position_column(message.position)))
         };
+        let sought =
+            |(_, name): &(Place, Name<'a>)| (name.home(keys), name.mesh.0, name.sender.0, name.id.as_bytes());
         let mut claims: Vec<(i64, i64)> = accepts.iter().filter_map(|accept| key(&accept.message)).collect();
         // Stable, so that of two messages with one id the earlier one comes first.
         claims.sort_by_key(|(key, _)| *key);
@@ -239,6 +277,7 @@ impl<'a> Columns<'a> {
             pending: pending.into_iter().collect(),
             settled: Default::default(),
             tried: Default::default(),
+            sought: call.sought.iter().map(sought).collect(),
         };
         for (cursor, change) in &call.changes {
             let (recip, prio) = (cursor.mailbox.0, rank(cursor.priority));

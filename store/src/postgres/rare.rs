@@ -1,7 +1,7 @@
 //! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::{Epoch, MailboxNo, Position, PresenceId};
+use peermesh_core::ids::{Epoch, MailboxNo, PresenceId};
 use peermesh_core::store::{
     Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op, PeerState, PresenceRow,
     Reply,
@@ -24,7 +24,7 @@ pub(super) fn draws(op: &Op) -> bool {
 /// An operation; none for mail.
 pub(super) fn json(op: &Op) -> Option<Value> {
     let mut value = match op {
-        Op::Accept(_) | Op::Settle(_) | Op::Tried { .. } => return None,
+        Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
             json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })
@@ -48,9 +48,9 @@ pub(super) fn json(op: &Op) -> Option<Value> {
         Op::ApplyHook { hook, presence, at } => json!({
             "do": "apply_hook", "hook": hook.as_str(), "presence": presence.as_str(), "at": millis(*at),
         }),
-        Op::Prune { messages_before, proofs_before, limit } => json!({
-            "do": "prune", "messages_before": millis(*messages_before), "proofs_before": millis(*proofs_before),
-            "limit": limit,
+        Op::Prune { messages_before, keys_before, proofs_before, limit } => json!({
+            "do": "prune", "messages_before": millis(*messages_before), "keys_before": millis(*keys_before),
+            "proofs_before": millis(*proofs_before), "limit": limit,
         }),
     };
     replace_nul(&mut value);
@@ -185,7 +185,7 @@ impl Said {
         Ok(match self {
             Said::Done => Reply::Done,
             Said::Inserted => Reply::Inserted,
-            Said::Existing => Reply::Existing { position: Position::ZERO },
+            Said::Existing => Reply::Existing,
             Said::Positions { first, count, secret } => Reply::Positions {
                 first: rows::position(first)?,
                 count: rows::count(count)?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use peermesh_core::ids::{HookId, InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
     Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MeshLoad, Message, MessageView,
-    OverdueRow, PendingRow, Priority, Query, StoreError, StoreResult, Target,
+    OverdueRow, PendingRow, Priority, Query, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -271,11 +271,6 @@ const MESSAGE_COLUMNS: usize = 13;
 fn message(row: &Row, first: usize) -> Result<Message, Trouble> {
     let position: Option<i64> = column(row, first)?;
     let position = position.ok_or(BadRow("a delivery without its message"))?;
-    let target = match (column::<Option<i64>>(row, first + 6)?, text(row, first + 7)?) {
-        (Some(mailbox), _) => Target::Mailbox(MailboxNo(mailbox)),
-        (None, Some(text)) => Target::Spec(text),
-        (None, None) => return Err(BadRow("a message without a target").into()),
-    };
     Ok(Message {
         position: rows::position(position)?,
         at: Wall::from_millis(column(row, first + 1)?),
@@ -283,7 +278,7 @@ fn message(row: &Row, first: usize) -> Result<Message, Trouble> {
         sender: MailboxNo(column(row, first + 3)?),
         session: MailboxNo(column(row, first + 4)?),
         priority: priority(row, first + 5)?,
-        target,
+        target: rows::target(column(row, first + 6)?, text(row, first + 7)?)?,
         client_message_id: text(row, first + 8)?,
         request_fingerprint: text(row, first + 9)?,
         reply_to: text(row, first + 10)?,

@@ -1,6 +1,6 @@
 //! Hooks that wait for their presence.
 
-use peermesh_core::ids::{HookId, Position, PresenceId};
+use peermesh_core::ids::{HookId, PresenceId};
 use peermesh_core::store::{HookRow, PresenceRow, Reply, Status};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -40,7 +40,7 @@ pub(super) fn apply(conn: &Connection, hook: &HookId, presence: &PresenceId) -> 
     let owner: Option<String> =
         apply.query_row([hook.as_str(), presence.as_str()], |row| row.get(0)).optional()?;
     let ours = owner.is_some_and(|owner| owner == presence.as_str());
-    Ok(if ours { Reply::Done } else { Reply::Existing { position: Position::ZERO } })
+    Ok(if ours { Reply::Done } else { Reply::Existing })
 }
 
 /// Hooks that wait and are not older than `since`.

@@ -2,24 +2,27 @@
 //!
 //! *Always holds:* rows of one table are written in the order of their keys, so that neighbours share a page.
 //! The outcome is that of the operations in their own order: they touch each other only through a message's
-//! position, and a message that follows a change of its own delivery starts a new round.
+//! position or a client message id, and a message that follows a change of its own delivery or a look for its
+//! own id starts a new round.
 
 use std::collections::HashSet;
 
 use peermesh_core::ids::{MailboxNo, Position};
-use peermesh_core::store::{Accept, Cursor, Message, Outcome, Priority, Reply, Settled, Target};
+use peermesh_core::store::{Accept, Cursor, Outcome, Priority, Reply, Settled, Target};
 use peermesh_core::time::Wall;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, params};
 
+use super::keys::{self, Claim};
 use super::sql;
 use super::trouble::Trouble;
-use crate::rows::{self, BadRow, DedupeKeys};
+use crate::rows::{self, DedupeKeys, Name};
 
 /// Gathers the mail of one batch.
 pub(super) struct Mail<'a> {
     conn: &'a Connection,
     keys: &'a DedupeKeys,
     accepts: Vec<Incoming<'a>>,
+    sought: Vec<Sought<'a>>,
     changes: Vec<Change>,
     changed: HashSet<Position>,
 }
@@ -28,8 +31,17 @@ struct Incoming<'a> {
     /// The operation's place in its batch.
     at: usize,
     accept: &'a Accept,
-    /// False once another message turned out to own its client message id.
+    /// Where its client message id would like to stand.
+    key: Option<i64>,
+    /// False once another message turned out to own its client message id, or this one to be over.
     fresh: bool,
+}
+
+/// A client message id that is looked up.
+struct Sought<'a> {
+    at: usize,
+    key: i64,
+    name: Name<'a>,
 }
 
 struct Change {
@@ -44,7 +56,8 @@ enum What {
 
 impl<'a> Mail<'a> {
     pub(super) fn new(conn: &'a Connection, keys: &'a DedupeKeys) -> Mail<'a> {
-        Mail { conn, keys, accepts: Vec::new(), changes: Vec::new(), changed: HashSet::new() }
+        let (accepts, sought, changes) = (Vec::new(), Vec::new(), Vec::new());
+        Mail { conn, keys, accepts, sought, changes, changed: HashSet::new() }
     }
 
     /// Takes a message; `at` is the place of its reply.
@@ -54,11 +67,19 @@ impl<'a> Mail<'a> {
         accept: &'a Accept,
         replies: &mut [Reply],
     ) -> Result<(), Trouble> {
-        if self.changed.contains(&accept.message.position) {
+        let key = Name::of(&accept.message).map(|name| name.home(self.keys));
+        let is_sought = self.sought.iter().any(|sought| Some(sought.key) == key);
+        if is_sought || self.changed.contains(&accept.message.position) {
             self.write(replies)?;
         }
-        self.accepts.push(Incoming { at, accept, fresh: true });
+        replies[at] = Reply::Inserted;
+        self.accepts.push(Incoming { at, accept, key, fresh: true });
         Ok(())
+    }
+
+    /// Looks for a client message id; `at` is the place of the reply.
+    pub(super) fn find(&mut self, at: usize, name: Name<'a>) {
+        self.sought.push(Sought { at, key: name.home(self.keys), name });
     }
 
     pub(super) fn settle(&mut self, settled: &Settled) {
@@ -82,6 +103,8 @@ impl<'a> Mail<'a> {
             self.insert_messages()?;
             self.accepts.clear();
         }
+        self.look_up(replies)?;
+        self.sought.clear();
         if !self.changes.is_empty() {
             self.change_deliveries()?;
             self.changes.clear();
@@ -92,63 +115,32 @@ impl<'a> Mail<'a> {
 
     /// Enters every client message id, and finds out whose was there before.
     fn claim_keys(&mut self, replies: &mut [Reply]) -> Result<(), Trouble> {
-        let mut claims = Vec::with_capacity(self.accepts.len());
-        for (n, incoming) in self.accepts.iter().enumerate() {
-            replies[incoming.at] = Reply::Inserted;
-            let message = &*incoming.accept.message;
-            if let Some(id) = &message.client_message_id {
-                claims.push((self.keys.key(message.mesh, message.sender, id), n));
-            }
-        }
+        let keyed = |(n, incoming): (usize, &Incoming<'_>)| Some((incoming.key?, n));
+        let mut claims: Vec<(i64, usize)> = self.accepts.iter().enumerate().filter_map(keyed).collect();
         claims.sort_unstable();
         let mut claim = self.conn.prepare_cached(sql::DEDUPE_CLAIM)?;
         for (key, n) in claims {
-            let incoming = &self.accepts[n];
-            if let Some(position) = self.claim(&mut claim, key, &incoming.accept.message)? {
-                replies[incoming.at] = Reply::Existing { position };
-                self.accepts[n].fresh = false;
+            let message = &*self.accepts[n].accept.message;
+            let Some(name) = Name::of(message) else { continue };
+            let gathered = |position| {
+                let mut messages = self.accepts.iter().map(|incoming| &*incoming.accept.message);
+                messages.find(|other| other.position == position)
+            };
+            let claimed = keys::claim(self.conn, &mut claim, key, (name, message.position), gathered)?;
+            self.accepts[n].fresh = matches!(claimed, Claim::Won);
+            if let Claim::Lost(seen) = claimed {
+                replies[self.accepts[n].at] = Reply::Known(seen);
             }
         }
         Ok(())
     }
 
-    /// Enters one client message id, at its key or the next free one; gives the position of the other message
-    /// that has it already.
-    fn claim(
-        &self,
-        claim: &mut CachedStatement<'_>,
-        mut key: i64,
-        message: &Message,
-    ) -> Result<Option<Position>, Trouble> {
-        let position = rows::position_column(message.position);
-        while claim.execute([key, position])? == 0 {
-            let mut read = self.conn.prepare_cached(sql::DEDUPE_READ)?;
-            let taken = read.query_row([key], |row| row.get(0))?;
-            if taken == position {
-                break;
-            }
-            if self.has_same_id(taken, message)? {
-                return Ok(Some(rows::position(taken)?));
-            }
-            key = key.wrapping_add(1);
+    fn look_up(&self, replies: &mut [Reply]) -> Result<(), Trouble> {
+        for Sought { at, key, name } in &self.sought {
+            let found = keys::find(self.conn, *key, *name)?;
+            replies[*at] = found.map_or(Reply::Free, Reply::Known);
         }
-        Ok(None)
-    }
-
-    /// Whether the message at that position, stored or of this very batch, has this one's client message id.
-    fn has_same_id(&self, column: i64, message: &Message) -> Result<bool, Trouble> {
-        let mut read = self.conn.prepare_cached(sql::MESSAGE_KEY)?;
-        let stored: Option<(i64, i64, Option<Box<str>>)> =
-            read.query_row([column], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        if let Some((mesh, sender, id)) = stored {
-            return Ok((mesh, sender, &id) == (message.mesh.0, message.sender.0, &message.client_message_id));
-        }
-        let position = rows::position(column)?;
-        let mut gathered = self.accepts.iter().map(|incoming| &*incoming.accept.message);
-        let other = gathered.find(|other| other.position == position);
-        let other = other.ok_or(BadRow("a client message id without its message"))?;
-        Ok((other.mesh, other.sender, &other.client_message_id)
-            == (message.mesh, message.sender, &message.client_message_id))
+        Ok(())
     }
 
     /// Inserts the messages whose ids are theirs, and their deliveries. A message that is there already is

@@ -1,7 +1,7 @@
 //! Meshes, invites, members, hellos and presences: what is written when somebody comes, goes or is
 //! administered.
 
-use peermesh_core::ids::{MailboxNo, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{MailboxNo, MeshNo, PresenceId, PublicKey};
 use peermesh_core::store::{
     Enrol, EnrolRefusal, Group, Hello, InviteRow, NewMesh, PeerState, PresenceRow, Reply,
 };
@@ -47,7 +47,7 @@ pub(super) fn create_invite(conn: &Connection, invite: &InviteRow) -> Result<Rep
 /// A row that exists under its own id is the same write again; one that was not inserted otherwise met
 /// another's slug or token.
 fn inserted_or_existing(ours: bool) -> Result<Reply, Trouble> {
-    Ok(if ours { Reply::Inserted } else { Reply::Existing { position: Position::ZERO } })
+    Ok(if ours { Reply::Inserted } else { Reply::Existing })
 }
 
 pub(super) fn enrol(conn: &Connection, enrol: &Enrol) -> Result<Reply, Trouble> {

@@ -5,49 +5,74 @@ use peermesh_core::store::Reply;
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::keys;
+use super::read;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
-use crate::rows::{self, BadRow, DedupeKeys};
+use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// Old messages that one call looks at without removing them, because somebody still waits for them. They are
 /// few: what nobody takes expires long before it is removed.
 const WAITING_MAX: usize = 8_192;
 
-/// Removes at most `limit` messages, ended presences and outlived proofs each, oldest first.
-pub(super) fn prune(
-    conn: &Connection,
-    keys: &DedupeKeys,
-    messages_before: Wall,
-    proofs_before: Wall,
-    limit: u32,
-) -> Result<Reply, Trouble> {
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let over = messages_over(conn, messages_before, size)?;
+/// What goes: older than these times, at most so many of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Old {
+    pub messages_before: Wall,
+    pub keys_before: Wall,
+    pub proofs_before: Wall,
+    pub limit: u32,
+}
+
+/// Removes at most `limit` messages, outlived client message ids, ended presences and outlived proofs each,
+/// oldest first.
+pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Reply, Trouble> {
+    let size = usize::try_from(old.limit).unwrap_or(usize::MAX);
+    let outlived = tombstones_over(conn, old.keys_before, size)?;
+    for tomb in &outlived {
+        keys::forget(conn, keys, tomb.name(), tomb.position)?;
+        run(conn, sql::TOMBSTONE_DELETE, [tomb.position])?;
+    }
+    let over = messages_over(conn, old.messages_before, size)?;
     for message in &over {
-        if let Some(id) = &message.client_message_id {
-            forget_key(conn, keys, keys.key(message.mesh, message.sender, id), message.position)?;
+        if message.id.is_none() {
+            continue;
+        }
+        if message.at < old.keys_before {
+            keys::forget(conn, keys, message.name(), message.position)?;
+        } else {
+            let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
+            let message = read.query_row([message.position], |row| Ok(read::message(row, 0)))??;
+            keys::bury(conn, &message)?;
         }
     }
     for message in &over {
         run(conn, sql::MESSAGE_DELETE, [message.position])?;
         run(conn, sql::SETTLED_DELETE, [message.position])?;
     }
-    if !over.is_empty() {
+    if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;
     }
-    let presences = run(conn, sql::PRESENCE_PRUNE, (messages_before.as_millis(), limit))?;
-    let proofs = run(conn, sql::PROOF_PRUNE, (proofs_before.as_millis(), limit))?;
-    let rows = over.len().max(presences).max(proofs);
+    let presences = run(conn, sql::PRESENCE_PRUNE, (old.messages_before.as_millis(), old.limit))?;
+    let proofs = run(conn, sql::PROOF_PRUNE, (old.proofs_before.as_millis(), old.limit))?;
+    let rows = over.len().max(outlived.len()).max(presences).max(proofs);
     Ok(Reply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) })
 }
 
-/// A message that goes.
+/// A message, or what is left of one, that goes.
 struct Over {
     position: i64,
+    at: Wall,
     mesh: MeshNo,
     sender: MailboxNo,
-    client_message_id: Option<Box<str>>,
+    id: Option<Box<str>>,
+}
+
+impl Over {
+    fn name(&self) -> Name<'_> {
+        Name { mesh: self.mesh, sender: self.sender, id: self.id.as_deref().unwrap_or_default() }
+    }
 }
 
 /// The first messages accepted before `before` that nobody waits for.
@@ -57,14 +82,44 @@ struct Over {
 /// and older.
 fn messages_over(conn: &Connection, before: Wall, limit: usize) -> Result<Vec<Over>, Trouble> {
     let mut walk = Walk { before, limit, over: Vec::new(), waiting: 0 };
+    block_by_block(conn, |after| walk.until_young(conn, after))?;
+    Ok(walk.over)
+}
+
+/// The first messages accepted before `before` of which only the client message id is known.
+fn tombstones_over(conn: &Connection, before: Wall, limit: usize) -> Result<Vec<Over>, Trouble> {
+    let mut over = Vec::new();
+    let mut scan = conn.prepare_cached(sql::TOMBSTONE_SCAN)?;
+    block_by_block(conn, |after| {
+        let mut rows = scan.query([after])?;
+        while over.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            let (position, at) = (row.get(0)?, Wall::from_millis(row.get(1)?));
+            if at >= before {
+                return Ok(Some(position));
+            }
+            let (mesh, sender) = (MeshNo(row.get(2)?), MailboxNo(row.get(3)?));
+            over.push(Over { position, at, mesh, sender, id: Some(row.get(4)?) });
+        }
+        Ok(None)
+    })?;
+    Ok(over)
+}
+
+/// Walks on from a position, and from the next block wherever `walk` gives the position of one too young.
+fn block_by_block(
+    conn: &Connection,
+    mut walk: impl FnMut(i64) -> Result<Option<i64>, Trouble>,
+) -> Result<(), Trouble> {
     let mut next_block = conn.prepare_cached(sql::BLOCK_NEXT)?;
     let mut after = rows::position_column(Position::ZERO);
-    while let Some(young) = walk.until_young(conn, after)?
+    while let Some(young) = walk(after)?
         && let Some(first) = next_block.query_row([young], |row| row.get::<_, i64>(0)).optional()?
     {
         after = first - 1;
     }
-    Ok(walk.over)
+    Ok(())
 }
 
 struct Walk {
@@ -94,9 +149,10 @@ impl Walk {
             }
             self.over.push(Over {
                 position,
+                at: Wall::from_millis(at),
                 mesh: MeshNo(row.get(2)?),
                 sender: MailboxNo(row.get(3)?),
-                client_message_id: row.get(7)?,
+                id: row.get(7)?,
             });
         }
         Ok(None)
@@ -122,41 +178,4 @@ pub(super) fn mailboxes_of(recip: Option<i64>, list: Option<Vec<u8>>) -> Result<
         (None, Some(recip)) => Ok(vec![MailboxNo(recip)]),
         (None, None) => Err(BadRow("a message without recipients")),
     }
-}
-
-/// Removes a client message id, found at its key or behind it, and closes the gap: ids that had to move on
-/// because of it move back, or they would not be found any more.
-fn forget_key(conn: &Connection, keys: &DedupeKeys, home: i64, position: i64) -> Result<(), Trouble> {
-    let mut gap = home;
-    while run(conn, sql::DEDUPE_DROP, (gap, position))? == 0 {
-        if position_at(conn, gap)?.is_none() {
-            return Err(BadRow("a message whose client message id is missing").into());
-        }
-        gap = gap.wrapping_add(1);
-    }
-    let mut at = gap;
-    loop {
-        at = at.wrapping_add(1);
-        let Some(position) = position_at(conn, at)? else { return Ok(()) };
-        // It may fill the gap if its own key is not between the gap and where it stands.
-        let moved_on_by = at.wrapping_sub(key_of(conn, keys, position)?).cast_unsigned();
-        if moved_on_by >= at.wrapping_sub(gap).cast_unsigned() {
-            run(conn, sql::DEDUPE_MOVE, (at, gap))?;
-            gap = at;
-        }
-    }
-}
-
-fn position_at(conn: &Connection, key: i64) -> Result<Option<i64>, Trouble> {
-    Ok(conn.prepare_cached(sql::DEDUPE_READ)?.query_row([key], |row| row.get(0)).optional()?)
-}
-
-/// The key that the message at this position would like to have.
-fn key_of(conn: &Connection, keys: &DedupeKeys, position: i64) -> Result<i64, Trouble> {
-    let mut read = conn.prepare_cached(sql::MESSAGE_KEY)?;
-    let stored: (i64, i64, Option<Box<str>>) =
-        read.query_row([position], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (mesh, sender, id) = stored;
-    let id = id.ok_or(BadRow("a client message id whose message has none"))?;
-    Ok(keys.key(MeshNo(mesh), MailboxNo(sender), &id))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
     Alive, Answer, Batch, Driver, Durability, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message,
-    MessageView, PendingRow, Priority, Query, StoreError, StoreResult, Target,
+    MessageView, PendingRow, Priority, Query, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -205,15 +205,9 @@ fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Tr
 }
 
 /// The message whose columns begin at `first`.
-fn message(row: &Row<'_>, first: usize) -> Result<Message, Trouble> {
+pub(super) fn message(row: &Row<'_>, first: usize) -> Result<Message, Trouble> {
     let position: Option<i64> = row.get(first)?;
     let position = position.ok_or(BadRow("a delivery without its message"))?;
-    let recip: Option<i64> = row.get(first + 6)?;
-    let target = match (recip, row.get(first + 7)?) {
-        (Some(mailbox), _) => Target::Mailbox(MailboxNo(mailbox)),
-        (None, Some(text)) => Target::Spec(text),
-        (None, None) => return Err(BadRow("a message without a target").into()),
-    };
     Ok(Message {
         position: rows::position(position)?,
         at: Wall::from_millis(row.get(first + 1)?),
@@ -221,7 +215,7 @@ fn message(row: &Row<'_>, first: usize) -> Result<Message, Trouble> {
         sender: MailboxNo(row.get(first + 3)?),
         session: MailboxNo(row.get(first + 4)?),
         priority: rows::priority(row.get(first + 5)?)?,
-        target,
+        target: rows::target(row.get(first + 6)?, row.get(first + 7)?)?,
         client_message_id: row.get(first + 8)?,
         request_fingerprint: row.get(first + 9)?,
         reply_to: row.get(first + 10)?,

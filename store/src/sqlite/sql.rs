@@ -62,7 +62,9 @@ statements! {
     BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
     BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
     BLOCK_PRUNE = "DELETE FROM block WHERE first < \
-        (SELECT max(first) FROM block WHERE first <= (SELECT min(pos) FROM message))";
+        (SELECT max(first) FROM block WHERE first <= nullif(min( \
+        coalesce((SELECT min(pos) FROM message), 9223372036854775807), \
+        coalesce((SELECT min(pos) FROM tombstone), 9223372036854775807)), 9223372036854775807))";
 
     MESH_INSERT = "INSERT INTO mesh \
         (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
@@ -140,6 +142,11 @@ statements! {
 
     DEDUPE_CLAIM = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     DEDUPE_READ = "SELECT pos FROM dedupe WHERE key = ?1";
+    /// Who holds a key, with the message it belongs to; its columns are empty where that is not kept (or not yet).
+    DEDUPE_HOLDER = concat!(
+        "SELECT d.pos, ", message_columns!("m."),
+        " FROM dedupe d LEFT JOIN message m ON m.pos = d.pos WHERE d.key = ?1"
+    );
     DEDUPE_DROP = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
     DEDUPE_MOVE = "UPDATE dedupe SET key = ?2 WHERE key = ?1";
 
@@ -147,11 +154,18 @@ statements! {
         (pos, at, mesh, sender, session, prio, recip, target, mailboxes, cmid, fp, reply_to, nonce, cipher) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
         ON CONFLICT DO NOTHING";
-    MESSAGE_KEY = "SELECT mesh, sender, cmid FROM message WHERE pos = ?1";
+    MESSAGE_KEY = "SELECT mesh, sender, cmid FROM message WHERE pos = ?1 \
+        UNION ALL SELECT mesh, sender, cmid FROM tombstone WHERE pos = ?1";
     MESSAGE_READ = concat!("SELECT ", message_columns!(""), ", mailboxes FROM message WHERE pos = ?1");
     MESSAGE_SCAN = "SELECT pos, at, mesh, sender, prio, recip, mailboxes, cmid FROM message \
         WHERE pos > ?1 ORDER BY pos";
     MESSAGE_DELETE = "DELETE FROM message WHERE pos = ?1";
+
+    TOMBSTONE_INSERT = "INSERT INTO tombstone (pos, at, mesh, sender, prio, recip, target, cmid, fp, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    TOMBSTONE_READ = "SELECT at, mesh, sender, prio, recip, target, cmid, fp, body FROM tombstone WHERE pos = ?1";
+    TOMBSTONE_SCAN = "SELECT pos, at, mesh, sender, cmid FROM tombstone WHERE pos > ?1 ORDER BY pos";
+    TOMBSTONE_DELETE = "DELETE FROM tombstone WHERE pos = ?1";
 
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
@@ -208,7 +222,9 @@ mod tests {
             (super::PRESENCE_END_OF_MESH, "SEARCH presence USING INDEX presence_open (mesh=?)"),
             (super::HOOK_TAKE, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),
             (super::DEDUPE_READ, "SEARCH dedupe USING INTEGER PRIMARY KEY (rowid=?)"),
+            (super::DEDUPE_HOLDER, "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)"),
             (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),
+            (super::TOMBSTONE_SCAN, "SEARCH tombstone USING INTEGER PRIMARY KEY (rowid>?)"),
         ] {
             let plan = plan(&conn, sql);
             assert_eq!(plan.first().map(String::as_str), Some(wanted), "{sql}");

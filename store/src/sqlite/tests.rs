@@ -287,8 +287,7 @@ fn f_sto_16_old_messages_are_found_behind_any_number_of_young_ones_of_another_sh
     }
     write(&mut writer, [at(20_001, 10), at(20_002, 10), at(20_003, 9_000), at(40_001, 20)].concat()).unwrap();
     let before = Wall::from_millis(1_000);
-    let mut prune =
-        |limit| write_one(&mut writer, Op::Prune { messages_before: before, proofs_before: before, limit });
+    let mut prune = |limit| write_one(&mut writer, prune_all(before, limit));
     assert_eq!(prune(2), Ok(Reply::Pruned { rows: 2 }));
     assert_eq!(prune(2), Ok(Reply::Pruned { rows: 1 }));
     assert_eq!(prune(2), Ok(Reply::Pruned { rows: 0 }));
@@ -302,10 +301,15 @@ fn blocks_are_forgotten_with_the_last_of_their_messages() {
     write(&mut writer, vec![lease(), lease(), lease()]).unwrap();
     write(&mut writer, [1, 2, 25].map(|n| settled(accept(n, &format!("{n}"), None))).concat()).unwrap();
     let before = Wall::from_millis(20);
-    write_one(&mut writer, Op::Prune { messages_before: before, proofs_before: before, limit: 9 }).unwrap();
+    write_one(&mut writer, prune_all(before, 9)).unwrap();
     let mut blocks = writer.conn().prepare("SELECT first FROM block").unwrap();
     let blocks: Vec<i64> = blocks.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(blocks, [21]);
+}
+
+/// Removes what is old, keys included.
+fn prune_all(before: Wall, limit: u32) -> Op {
+    Op::Prune { messages_before: before, keys_before: before, proofs_before: before, limit }
 }
 
 /// Messages with few client ids, most of which end at once, and now and then the removal of some old ones.
@@ -313,11 +317,16 @@ fn crowded(rng: &mut Rng, position: &mut u64) -> Vec<Op> {
     let mut ops = Vec::new();
     for _ in 0..8 {
         *position += 1;
-        let accept = accept(*position, &format!("id-{}", rng.below(60)), None);
+        let id = format!("id-{}", rng.below(60));
+        if rng.below(4) == 0 {
+            ops.push(find(&id));
+        }
+        let accept = accept(*position, &id, None);
         ops.extend(if rng.below(4) > 0 { settled(accept) } else { vec![accept] });
     }
     let before = Wall::from_millis(i64::try_from(*position).unwrap());
-    ops.push(Op::Prune { messages_before: before, proofs_before: before, limit: 5 });
+    let keys_before = before.before_millis(i64::try_from(rng.below(40)).unwrap().cast_unsigned());
+    ops.push(Op::Prune { messages_before: before, keys_before, proofs_before: before, limit: 5 });
     ops
 }
 
@@ -378,6 +387,12 @@ fn accept_at(position: u64, client_id: &str, text: &str, millis: i64) -> Op {
         reply_to: None,
     };
     Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]) })
+}
+
+/// A look for a client id as `accept` makes it of this one without a text.
+fn find(client_id: &str) -> Op {
+    let client_message_id = format!("{client_id}0").into();
+    Op::Find { mesh: MeshNo(1), sender: MailboxNo(1), client_message_id }
 }
 
 /// An accept and the end of its delivery.

@@ -13,12 +13,12 @@ use rusqlite::{Connection, Params};
 use super::hooks;
 use super::mail::Mail;
 use super::people;
-use super::prune;
+use super::prune::{self, Old};
 use super::read;
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
-use crate::rows::{self, BadRow, DedupeKeys};
+use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// Writes, and answers questions when asked to.
 pub(super) struct Writer {
@@ -123,13 +123,17 @@ impl Writer {
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
                 Op::Accept(accept) => mail.accept(at, accept, &mut replies)?,
+                Op::Find { mesh, sender, client_message_id: id } => {
+                    mail.find(at, Name { mesh: *mesh, sender: *sender, id });
+                }
                 Op::Settle(settled) => mail.settle(settled),
                 Op::Tried { position, mailbox, priority, tries } => {
                     mail.tried(*position, *mailbox, *priority, *tries);
                 }
-                Op::Prune { messages_before, proofs_before, limit } => {
+                &Op::Prune { messages_before, keys_before, proofs_before, limit } => {
                     mail.write(&mut replies)?;
-                    replies[at] = prune::prune(conn, &self.keys, *messages_before, *proofs_before, *limit)?;
+                    let old = Old { messages_before, keys_before, proofs_before, limit };
+                    replies[at] = prune::prune(conn, &self.keys, old)?;
                 }
                 Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,
                 Op::Claim { mesh, by, at: now } => {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
-    PeerState, Query, Role, StoreError, StoreResult,
+    PeerState, Query, Role, Seen, StoreError, StoreResult,
 };
 use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
 use crate::time::Wall;
@@ -42,6 +42,7 @@ pub struct Model {
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
+    tombstones: BTreeMap<Position, Tombstone>,
     accepted: BTreeMap<ClientKey, Position>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
@@ -95,6 +96,13 @@ struct Kept {
     mailboxes: Arc<[MailboxNo]>,
 }
 
+/// What is left of a message whose key is still to be known.
+#[derive(Clone, Debug)]
+struct Tombstone {
+    key: ClientKey,
+    seen: Seen,
+}
+
 impl Model {
     /// An empty store with this secret.
     pub fn new(secret: [u8; 32]) -> Model {
@@ -122,6 +130,7 @@ impl Model {
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
             accepted: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -136,6 +145,11 @@ impl Model {
     /// Messages that are kept.
     pub fn messages(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Client message ids that are known though their messages are not kept any more.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
     }
 
     /// Deliveries that wait.

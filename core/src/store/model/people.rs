@@ -1,7 +1,7 @@
 //! What operations on meshes, members, presences and hooks mean.
 
 use super::{Hook, Mailbox, Member, Model, Presence, Proof};
-use crate::ids::{HookId, MailboxNo, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{HookId, MailboxNo, MeshNo, PresenceId, PublicKey};
 use crate::store::{Enrol, EnrolRefusal, Hello, HookRow, InviteRow, NewMesh, PresenceRow, Reply, Status};
 use crate::time::Wall;
 
@@ -11,7 +11,7 @@ impl Model {
             return Reply::Inserted;
         }
         if self.slugs.contains_key(&mesh.slug) {
-            return Reply::Existing { position: Position::ZERO };
+            return Reply::Existing;
         }
         let no = MeshNo(self.meshes.last_key_value().map_or(1, |(last, _)| last.0 + 1));
         self.mesh_ids.insert(mesh.id.clone(), no);
@@ -25,7 +25,7 @@ impl Model {
             return Reply::Inserted;
         }
         if self.tokens.contains_key(&invite.token_hash) {
-            return Reply::Existing { position: Position::ZERO };
+            return Reply::Existing;
         }
         self.tokens.insert(invite.token_hash, invite.id.clone());
         self.invites.insert(invite.id.clone(), invite.clone());
@@ -140,7 +140,7 @@ impl Model {
         let waiting = self.hooks.iter_mut().find(|hook| hook.row.id == *id);
         match waiting.map(|hook| &*hook.applied_to.get_or_insert_with(|| presence.clone())) {
             Some(taken) if taken == presence => Reply::Done,
-            _ => Reply::Existing { position: Position::ZERO },
+            _ => Reply::Existing,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What every operation means; those on people are in `people.rs`, those on owners in `owner.rs`.
 
-use super::{Kept, Model};
+use super::{Kept, Model, Tombstone};
 use crate::ids::{MailboxNo, Position};
-use crate::store::{Accept, Cursor, Message, Op, Reply, Settled};
+use crate::store::{Accept, Cursor, Message, Op, Reply, Seen, Settled};
 use crate::time::Wall;
 
 impl Model {
@@ -24,14 +24,18 @@ impl Model {
             Op::KeepHook { hook, stale_before } => self.keep_hook(hook, *stale_before),
             Op::ApplyHook { hook, presence, .. } => self.apply_hook(hook, presence),
             Op::Accept(accept) => self.accept(accept),
+            Op::Find { mesh, sender, client_message_id } => {
+                let key = (*mesh, *sender, client_message_id.clone());
+                self.accepted.get(&key).map_or(Reply::Free, |position| self.known(*position))
+            }
             Op::Settle(settled) => self.settle(settled),
             Op::Tried { position, mailbox, priority, tries } => {
                 let cursor = Cursor { mailbox: *mailbox, priority: *priority, position: *position };
                 self.pending.entry(cursor).and_modify(|known| *known = *tries);
                 Reply::Done
             }
-            Op::Prune { messages_before, proofs_before, limit } => {
-                self.prune(*messages_before, *proofs_before, *limit)
+            Op::Prune { messages_before, keys_before, proofs_before, limit } => {
+                self.prune(*messages_before, *keys_before, *proofs_before, *limit)
             }
         }
     }
@@ -44,12 +48,13 @@ impl Model {
 
     fn accept(&mut self, accept: &Accept) -> Reply {
         let message = &accept.message;
-        if self.messages.contains_key(&message.position) {
+        let position = &message.position;
+        if self.messages.contains_key(position) || self.tombstones.contains_key(position) {
             return Reply::Inserted;
         }
         if let Some(key) = client_key(message) {
             if let Some(first) = self.accepted.get(&key) {
-                return Reply::Existing { position: *first };
+                return self.known(*first);
             }
             self.accepted.insert(key, message.position);
         }
@@ -69,13 +74,27 @@ impl Model {
         Reply::Done
     }
 
-    fn prune(&mut self, messages_before: Wall, proofs_before: Wall, limit: u32) -> Reply {
+    /// What came first under a key.
+    fn known(&self, position: Position) -> Reply {
+        let kept = self.messages.get(&position).map(|kept| Seen::of(&kept.message));
+        let seen = kept.unwrap_or_else(|| self.tombstones[&position].seen.clone());
+        Reply::Known(Box::new(seen))
+    }
+
+    fn prune(&mut self, messages_before: Wall, keys_before: Wall, proofs_before: Wall, limit: u32) -> Reply {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let outlived = self.tombstones.values().filter(|tomb| tomb.seen.at < keys_before);
+        let outlived: Vec<Position> = outlived.map(|tomb| tomb.seen.position).take(limit).collect();
+        for position in &outlived {
+            let tomb = self.tombstones.remove(position);
+            tomb.into_iter().for_each(|tomb| _ = self.accepted.remove(&tomb.key));
+        }
+        let keys = outlived.len();
         let over = self.messages.values().filter(|kept| kept.message.at < messages_before);
         let over = over.filter(|kept| !kept.mailboxes.iter().any(|&to| self.waits(&kept.message, to)));
         let over: Vec<Position> = over.map(|kept| kept.message.position).take(limit).collect();
         for position in &over {
-            self.forget(*position);
+            self.forget(*position, keys_before);
         }
         let ended = self.presences.iter().filter_map(|(id, presence)| Some((presence.ended?, id.clone())));
         let mut ended: Vec<_> = ended.filter(|(at, _)| *at < messages_before).collect();
@@ -91,7 +110,7 @@ impl Model {
         for (_, proof) in &outlived {
             self.proofs.remove(proof);
         }
-        let rows = over.len().max(ended.len()).max(outlived.len());
+        let rows = keys.max(over.len()).max(ended.len()).max(outlived.len());
         Reply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) }
     }
 
@@ -99,10 +118,15 @@ impl Model {
         self.pending.contains_key(&cursor(message, mailbox))
     }
 
-    fn forget(&mut self, position: Position) {
+    fn forget(&mut self, position: Position, keys_before: Wall) {
         let Some(kept) = self.messages.remove(&position) else { return };
-        if let Some(key) = client_key(&kept.message) {
-            self.accepted.remove(&key);
+        match client_key(&kept.message) {
+            Some(key) if kept.message.at >= keys_before => {
+                let seen = Seen { history_available: false, ..Seen::of(&kept.message) };
+                self.tombstones.insert(position, Tombstone { key, seen });
+            }
+            Some(key) => _ = self.accepted.remove(&key),
+            None => {}
         }
         for mailbox in &*kept.mailboxes {
             self.settled.remove(&(position, *mailbox));

@@ -40,7 +40,15 @@ impl Encode for Ack<'_> {
         put_text(out, label!("_reqId"), self.request);
         put(out, label!("recipients"), self.recipients.as_ref());
         put(out, label!("online"), self.online.as_ref());
+        put(out, label!("duplicate"), self.duplicate.as_ref());
+        put(out, label!("history_available"), self.history_available.as_ref());
+        put_text(out, label!("first_seen_at"), self.first_seen_at);
         put_text(out, label!("durability"), self.durability);
+        put(out, label!("retry_after_ms"), self.retry_after_ms.as_ref());
+        put_text(out, label!("client_message_id"), self.client_message_id);
+        put_text(out, label!("conflict"), self.conflict);
+        put_text(out, label!("broker_fingerprint_prefix"), self.broker_fingerprint_prefix);
+        put_text(out, label!("broker_message_id"), self.broker_message_id);
         out.push(b'}');
     }
 }
@@ -140,26 +148,51 @@ pub(crate) struct MemberProfile<'a> {
     pub message_mode: &'a str,
 }
 
-/// `ack` (3.2, and the short form of 3.5).
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename = "ack", rename_all = "camelCase")]
+/// `ack` (3.2 and 8.6, and the short form of 3.5). All fields but the first five are additive.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(tag = "type", rename = "ack")]
 pub(crate) struct Ack<'a> {
     pub id: &'a str,
+    #[serde(rename = "messageId")]
     pub message_id: &'a str,
     pub queued: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
     #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
     pub request: Option<&'a str>,
-    /// Additive: mailboxes the message goes to.
+    /// Mailboxes the message goes to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipients: Option<usize>,
-    /// Additive: how many of them have somebody connected.
+    /// How many of them have somebody connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<usize>,
-    /// Additive: what is stored may not survive everything.
+    /// The message was accepted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<bool>,
+    /// The message itself is still kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_available: Option<bool>,
+    /// When it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen_at: Option<&'a str>,
+    /// What a stored message survives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<&'a str>,
+    /// When a refused send may come again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// The key of the send, where it is another request's already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<&'a str>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<&'a str>,
+    /// The first digits of the fingerprint of that other request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker_fingerprint_prefix: Option<&'a str>,
+    /// The id of the message it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker_message_id: Option<&'a str>,
 }
 
 /// `push` of a message (3.3), with every attribution field.
@@ -316,17 +349,7 @@ mod tests {
     #[test]
     fn an_answer_names_its_request_only_when_the_request_had_a_name() {
         let mut out = Vec::new();
-        Ack {
-            id: "7",
-            message_id: "",
-            queued: false,
-            error: Some("invalid: x"),
-            request: None,
-            recipients: None,
-            online: None,
-            durability: None,
-        }
-        .encode(&mut out);
+        Ack { id: "7", error: Some("invalid: x"), ..Ack::default() }.encode(&mut out);
         assert_eq!(out, br#"{"type":"ack","id":"7","messageId":"","queued":false,"error":"invalid: x"}"#);
     }
 
@@ -348,7 +371,15 @@ mod tests {
                     request: some,
                     recipients: some.map(str::len),
                     online: some.map(|_| usize::MAX),
+                    duplicate: some.map(str::is_empty),
+                    history_available: some.map(str::is_empty),
+                    first_seen_at: some,
                     durability: some,
+                    retry_after_ms: some.map(|_| u64::MAX),
+                    client_message_id: some,
+                    conflict: some,
+                    broker_fingerprint_prefix: some,
+                    broker_message_id: some,
                 };
                 assert_eq!(written(&ack), serde_json::to_string(&ack).unwrap());
                 let push = Push {
