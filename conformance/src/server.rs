@@ -111,8 +111,12 @@ impl Server {
 
     /// An empty database, owned by a role that is no superuser.
     pub fn database(&self) -> Database {
+        self.database_like("template0")
+    }
+
+    fn database_like(&self, template: &str) -> Database {
         let owner = format!("OWNER {ROLE}");
-        Database::on(&self.url_of(ROLE), &self.admin_url(), &owner)
+        Database::on(&self.url_of(ROLE), &self.admin_url(), &owner, template)
     }
 
     /// A superuser's session. It may write even where sessions are read-only unless they ask.

@@ -50,7 +50,11 @@ fn tables(options: &Options) -> Check {
         Ok(report) => {
             let text = format!("migrations are missing: {}", report.pending.join(", "));
             // Unless it was told not to, a broker applies them when it starts.
-            if options.skip_migrate { Check::fail(name, text, way_out) } else { Check::warn(name, text, way_out) }
+            if options.skip_migrate {
+                Check::fail(name, text, way_out)
+            } else {
+                Check::warn(name, text, way_out)
+            }
         }
         Err(error @ (MigrateError::Unavailable(_) | MigrateError::Busy)) => {
             Check::fail(name, error.to_string(), "try again")

@@ -162,6 +162,8 @@ struct Mesh {
     buckets: Index<MailboxNo, Bucket>,
     /// Members whose state is being saved; true when it has changed since.
     saving: BTreeMap<MailboxNo, bool>,
+    /// Members whose state the store refused; it must still be saved.
+    unsaved: BTreeSet<MailboxNo>,
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
@@ -322,6 +324,7 @@ impl Meshes {
         }
         for mesh in self.resident.values_mut() {
             mesh.repay(cx);
+            mesh.save_again(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
             mesh.draining = true;
@@ -386,6 +389,7 @@ impl Mesh {
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
             saving: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,
@@ -442,7 +446,8 @@ impl Mesh {
 
     /// True when nothing here would be lost or late if the mesh were read again from the store.
     fn is_idle(&self) -> bool {
-        self.roster.all().next().is_none() && self.outstanding == 0 && self.owed.is_empty()
+        let nobody = self.roster.all().next().is_none() && self.outstanding == 0;
+        nobody && self.owed.is_empty() && self.unsaved.is_empty()
     }
 
     /// Starts the time after which an unneeded mesh is forgotten. One that only the broker itself has looked
