@@ -65,7 +65,7 @@ impl Table {
         wishes.sort_by_key(|wish| wish.0);
         let (keys, key_positions) = (column(|wish| wish.0, wishes), column(|wish| wish.1, wishes));
         let call = "SELECT again, first FROM mesh.write(1, '{}', '{}', $1, $2, $3, $3, $4, $4, $4, $5, $4, \
-            array_fill(1::smallint, ARRAY[cardinality($3)]), $6, array_fill('{}'::text, ARRAY[cardinality($3)]), \
+            array_fill(1::smallint, ARRAY[cardinality($3::bigint[])]), $6, array_fill('{}'::text, ARRAY[cardinality($3::bigint[])]), \
             $6, $6, $6, $6, $6, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', \
             NULL, false)";
         let ones = vec![1_i64; wishes.len()];

@@ -111,11 +111,11 @@ fn judge(query: &str, node: &Node, seen: &mut BTreeSet<String>, wrong: &mut Stri
 fn populate(database: &Database) {
     let fill = "
         INSERT INTO mesh.mesh (id, n, name, slug, owner_pubkey, owner_secret_key, root_key, created_at)
-            SELECT 'm' || n, n, 'x', 's' || n, '', '', '', now() FROM generate_series(2, 2000) n;
+            SELECT 'm' || n, n, 'x', 's' || n, encode(sha256(int8send(n)), 'hex'), '', '', now() FROM generate_series(2, 2000) n;
         INSERT INTO mesh.scope SELECT n, NULL, 1 FROM generate_series(2, 2000) n;
-        INSERT INTO mesh.mailbox SELECT n, 1 + n % 2000, int8send(n), n, NULL FROM generate_series(3, 20000) n;
+        INSERT INTO mesh.mailbox SELECT n, 1 + n % 2000, sha256(int8send(n)), n, NULL FROM generate_series(3, 20000) n;
         INSERT INTO mesh.member (id, n, mesh_id, peer_pubkey, display_name, joined_at)
-            SELECT 'p' || n, n, 'm' || (2 + n % 1999), '', 'x', now() FROM generate_series(3, 20000) n;
+            SELECT 'p' || n, n, 'm' || (2 + n % 1999), encode(sha256(int8send(n)), 'hex'), 'x', now() FROM generate_series(3, 20000) n;
         INSERT INTO mesh.peer_state (mesh_id, member_id, groups, last_groups, profile, cumulative_stats)
             SELECT mesh_id, id, '[]', '[]', '{}', '{}' FROM mesh.member WHERE n > 2;
         INSERT INTO mesh.invite (id, mesh_id, token, expires_at, created_at)
