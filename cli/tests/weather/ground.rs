@@ -47,7 +47,7 @@ impl Ground {
         let url = self.database.url_by(self.proxy.port());
         let mut all = vec![("DATABASE_URL", url.as_str()), ("SEND_RATE_LIMIT_PER_MIN", "0")];
         all.extend(variables);
-        town.serve_with(&all)
+        town.listen_with(&all)
     }
 
     /// Starts another broker, by a way of its own to the same database, with the first one's key.
@@ -55,7 +55,7 @@ impl Ground {
         let (town, proxy) = (Town::new(), Proxy::to(self.database.address()));
         let url = self.database.url_by(proxy.port());
         let key = self.town.data().join("key").display().to_string();
-        let broker = town.serve_with(&[
+        let broker = town.listen_with(&[
             ("DATABASE_URL", url.as_str()),
             ("PEERMESH_KEY_FILE", key.as_str()),
             ("SEND_RATE_LIMIT_PER_MIN", "0"),
