@@ -172,8 +172,8 @@ fn open_sqlite(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
 fn open_postgres(database: &Database, mood: &SharedMood) -> Told<Lanes> {
     // The sessions of an earlier life end with it.
     database.hang_up();
-    let options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
-    let options = Options { instance: "the broker of a story".to_owned(), ..options };
+    let mut options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
+    options.instance = "the broker of a story".to_owned();
     let store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
     let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
     Ok(Lanes {
