@@ -2,9 +2,11 @@
 
 mod town;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use peermesh_conformance::server::{Database, Server};
@@ -160,6 +162,49 @@ fn f_sto_09_settings_that_may_lose_what_was_accepted_need_a_word_of_the_operator
     assert!(doctor.code == 1 && doctor.out.contains("fsync"), "{doctor:?}");
     let allowed = [("DATABASE_URL", database.url()), ("PEERMESH_ALLOW_RELAXED_DURABILITY", "1")];
     let _broker = town.serve_with(&allowed);
+    assert!(get(town.port, "/health").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_broker_is_ready_once_the_migration_it_waits_for_was_applied() {
+    let (town, database) = (Town::new(), Database::fresh());
+    let ready = |expected: &str| {
+        let settings = [("DATABASE_URL", database.url()), ("EXPECTED_MIGRATION", expected)];
+        let _broker = town.serve_with(&settings);
+        get(town.port, "/health/ready")
+    };
+    let missing = ready("V9999__tomorrow");
+    assert!(missing.starts_with("HTTP/1.1 503") && missing.contains("migration_missing"), "{missing}");
+    let applied = run(&town, database.url(), &["migrate", "--json"]).json()["applied"].clone();
+    let newest = applied.as_array().unwrap().last().unwrap().as_str().unwrap();
+    assert!(ready(newest).starts_with("HTTP/1.1 200"), "{newest}");
+}
+
+/// What the broker answers, head and body.
+fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn f_lif_01_a_broker_whose_database_hangs_still_ends_in_time() {
+    let server = Server::new();
+    let (town, database) = (Town::new(), server.database());
+    let mut broker = town.serve_with(&[("DATABASE_URL", database.url())]);
+    town.settle(&["ann", "bob"]);
+    server.freeze();
+    let send = town.command(&["send", "bob", "soup?", "--as", "ann"]).stderr(Stdio::null()).spawn();
+    let mut send = send.unwrap();
+    broker.says("db ping failed");
+    broker.signal(Signal::TERM);
+    let status = broker.ends(SHUTDOWN);
+    server.thaw();
+    send.kill().unwrap();
+    send.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{:?}", broker.log);
 }
 
 /// The lines of the README's section on Postgres, and after them those of its quickstart.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::machine::{Deadline, Input, Machine, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
-use peermesh_core::store::Driver;
+use peermesh_core::store::{Driver, Query};
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running};
 use peermesh_store::postgres::{self, Options};
@@ -174,7 +174,9 @@ fn open_postgres(database: &Database, mood: &SharedMood) -> Told<Lanes> {
     database.hang_up();
     let mut options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
     options.instance = "the broker of a story".to_owned();
-    let store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
+    let mut store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
+    // Stories begin with a broker whose store answers.
+    store.health.read(&Query::Ping { hold_ms: 0 }).map_err(|error| format!("the store: {error}"))?;
     let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
     Ok(Lanes {
         writers: store.writers.into_iter().map(moody).collect(),
