@@ -55,7 +55,7 @@ impl Ground {
         let (town, proxy) = (Town::new(), Proxy::to(self.database.address()));
         let url = self.database.url_by(proxy.port());
         let key = self.town.data().join("key").display().to_string();
-        let broker = town.serve_with(&[
+        let broker = town.listen_with(&[
             ("DATABASE_URL", url.as_str()),
             ("PEERMESH_KEY_FILE", key.as_str()),
             ("SEND_RATE_LIMIT_PER_MIN", "0"),
