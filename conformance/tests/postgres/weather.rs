@@ -6,7 +6,7 @@ use peermesh_conformance::proxy::{Point, Proxy};
 use peermesh_conformance::server::{Database, Server, free_port};
 use peermesh_core::store::{Durability, Found, Query, Reply, StoreError};
 
-use crate::desk::{Broker, accept, existing, kitchen, options, settle};
+use crate::desk::{Broker, accept, enrol, existing, kitchen, options, settle};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -204,20 +204,29 @@ fn f_sto_13_a_transaction_that_is_pushed_aside_is_tried_again() {
 }
 
 #[test]
-fn f_sto_13_two_brokers_that_deadlock_both_get_through() {
-    let (mut one, database) = kitchen();
+fn f_sto_13_of_two_transactions_in_a_deadlock_one_is_pushed_aside_and_both_get_through() {
+    let (mut broker, database) = kitchen();
+    // The one has a position and wants the numbers, the other has the numbers and wants the position.
     let mut other = database.client();
-    // Each waits for what the other has: the numbers, and a position.
-    other
-        .batch_execute(
-            "BEGIN; INSERT INTO mesh.dedupe VALUES (1, 1); SELECT pg_advisory_xact_lock(1886221162, 0)",
-        )
-        .unwrap();
-    let waits = std::thread::spawn(move || (one.write(crate::desk::enrol(3, "carl")), one));
-    std::thread::sleep(Duration::from_millis(100));
-    other.batch_execute("COMMIT").unwrap();
-    let (enrolled, _one) = waits.join().unwrap();
-    assert!(matches!(enrolled, Ok(Reply::Enrolled { .. })), "{enrolled:?}");
+    let has = "BEGIN; INSERT INTO mesh.message (pos, at, mesh, sender, session, prio, nonce, cipher) \
+        VALUES (1, 1, 1, 1, 1, 1, '', '')";
+    other.batch_execute(has).unwrap();
+    let wants = std::thread::spawn(move || {
+        let written = broker.writes(vec![accept(1, None), enrol(3, "carl")]);
+        (written, broker)
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let until = Instant::now() + PATIENCE;
+    while database.client().query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
+        assert!(Instant::now() < until, "the broker does not wait");
+    }
+    // Whichever of the two the server ends, the position is free afterwards.
+    let _ = other.batch_execute("SELECT pg_advisory_xact_lock(1886221162, 0)");
+    other.batch_execute("ROLLBACK").unwrap();
+    let (written, mut broker) = wants.join().unwrap();
+    assert!(matches!(written.as_deref(), Ok([Reply::Inserted, Reply::Enrolled { .. }])), "{written:?}");
+    assert_eq!(broker.lane_of_bob(), [1]);
 }
 
 #[test]
