@@ -1,12 +1,13 @@
 //! A database that is away, slow, silent, read-only, full of others or gone in the middle of a commit.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use peermesh_conformance::proxy::{Point, Proxy};
 use peermesh_conformance::server::{Database, Server, free_port};
 use peermesh_core::store::{Durability, Found, Query, Reply, StoreError};
 
-use crate::desk::{Broker, accept, enrol, existing, kitchen, options, settle};
+use crate::desk::{Broker, accept, enrol, existing, kitchen, mesh, options, settle};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,6 +142,44 @@ fn f_sto_07_a_database_that_is_not_there_yet_is_asked_until_it_is() {
     assert!(matches!(broker.asks(&Query::Depth), Err(StoreError::Unavailable(_))));
     assert!(matches!(broker.pings(), Err(StoreError::Unavailable(_))));
     assert!(!broker.was_unfit());
+}
+
+#[test]
+fn f_sto_08_of_several_hosts_the_one_that_takes_writes_is_found() {
+    let copy = Server::with(&[("default_transaction_read_only", "on")]);
+    let server = Server::new();
+    let database = server.database();
+    // The copy lets the same role into the same database.
+    let (before, after) = database.url().split_once("127.0.0.1:").unwrap();
+    let (role, password) = before.split("://").nth(1).unwrap().trim_end_matches('@').split_once(':').unwrap();
+    let name = after.split_once('/').unwrap().1.split('?').next().unwrap();
+    let mut admin = copy.admin();
+    admin.batch_execute(&format!("ALTER ROLE {role} PASSWORD '{password}'")).unwrap();
+    admin.batch_execute(&format!("CREATE DATABASE {name} OWNER {role}")).unwrap();
+    // The kernel completes connections to it; whoever listens says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for first in [free_port(), silent.local_addr().unwrap().port(), copy.port()] {
+        let url = format!("{before}127.0.0.1:{first},127.0.0.1:{after}");
+        let mut options = options(&url);
+        options.waits.handshake_ms = 300;
+        let mut broker = Broker::with(&options);
+        assert!(broker.write(mesh(&format!("mesh-{first}"))).is_ok());
+    }
+    let alone = format!("{before}127.0.0.1:{}/{name}", copy.port());
+    let refused = Broker::unheard(&options(&alone)).pings().unwrap_err().to_string();
+    assert!(refused.contains("does not take writes"), "{refused}");
+}
+
+#[test]
+fn a_server_on_this_machine_is_reached_by_its_socket() {
+    let server = Server::new();
+    let database = server.database();
+    let (before, after) = database.url().split_once("127.0.0.1:").unwrap();
+    let name = after.split_once('/').unwrap().1.split('?').next().unwrap();
+    let (place, port) = (server.socket_dir().display(), server.port());
+    let mut broker = Broker::named("one", &format!("{before}/{name}?host={place}&port={port}"));
+    broker.founds_kitchen();
+    assert_eq!(broker.write(accept(1, None)), Ok(Reply::Inserted));
 }
 
 #[test]
