@@ -60,6 +60,7 @@ impl Ground {
             ("PEERMESH_KEY_FILE", key.as_str()),
             ("SEND_RATE_LIMIT_PER_MIN", "0"),
         ]);
+        health_becomes(town.port, 200, PATIENCE);
         (town, proxy, broker)
     }
 
