@@ -227,8 +227,9 @@ fn f_sto_09_a_server_that_turns_weak_is_not_written_to_until_it_is_sound_again()
 #[test]
 fn what_the_server_says_is_told_apart() {
     let (mut broker, database) = kitchen();
-    let says = "CREATE TABLE mesh.says (code text); CREATE FUNCTION mesh.say() RETURNS trigger \
-        LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'as told' USING ERRCODE = (SELECT code FROM mesh.says); END $$; \
+    let says = "CREATE TABLE mesh.says (code text); \
+        CREATE FUNCTION mesh.say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            RAISE EXCEPTION 'as told' USING ERRCODE = (SELECT code FROM mesh.says); END $$; \
         CREATE TRIGGER say BEFORE INSERT ON mesh.message FOR EACH ROW EXECUTE FUNCTION mesh.say()";
     let mut client = database.client();
     client.batch_execute(says).unwrap();
