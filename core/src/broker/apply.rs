@@ -147,6 +147,10 @@ impl Broker {
         for (after, ended) in released {
             match after {
                 After::Health => self.health_known(now, ended),
+                After::Proof => {
+                    self.learn_failure(&ended, todo);
+                    self.proven(now, &ended);
+                }
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);
                     self.hook_stored(now, step, ended, todo);

@@ -305,6 +305,11 @@ impl Meshes {
         Some(mesh)
     }
 
+    /// The words that what is in memory is ours.
+    pub(crate) fn fences(&self) -> Vec<Fence> {
+        self.resident.values().map(Mesh::fence).collect()
+    }
+
     /// What is in memory is surely ours, after it was in doubt.
     pub(crate) fn sure_again(&mut self, cx: &mut Cx<'_>) {
         let all: Vec<MeshNo> = self.resident.keys().copied().collect();
