@@ -1,0 +1,448 @@
+//! What the broker offers, and whether that is what a peer cannot do without (mesh protocol, section 2.5).
+//!
+//! *Decides* which features a peer is told of, in which version, and which of those it requires are missing.
+//! *Always holds:* what is offered and what is judged come from one table, and only what the broker really does
+//! is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::hear::brief;
+use super::presence::Presence;
+use super::profile::refuse;
+use super::{Cx, Mesh};
+use crate::config::Limits;
+use crate::fault::Fault;
+use crate::fingerprint::Layout;
+use crate::note::{Level, Note};
+use crate::surface::{PresenceNo, SessionId};
+use crate::wire::mesh::{
+    ErrorFrame, FeatureAnswer, FeatureRequest, Features, HelloPeer, LackReason, Offer, Wanted,
+};
+
+/// What a peer's capabilities say that it understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// A close code for each kind of failure.
+    splits_codes: bool,
+    /// Version 2 of `client_message_id_dedupe`.
+    knows_layouts: bool,
+}
+
+impl Dialect {
+    pub(super) fn of(peer: &HelloPeer) -> Dialect {
+        let capabilities = peer.capabilities.as_deref().unwrap_or_default();
+        let says = |word: &str| capabilities.iter().any(|capability| capability == word);
+        Dialect { splits_codes: says("close_code_split"), knows_layouts: says("client_message_id_dedupe@2") }
+    }
+}
+
+/// What a peer is told of the broker's features.
+pub(super) fn offered(limits: &Limits, dialect: Dialect) -> Features {
+    let good = table(limits, dialect).into_iter().filter(|feature| feature.short_of_floor().is_none());
+    good.map(|feature| (feature.name, feature.offer())).collect()
+}
+
+impl Mesh {
+    /// `feature_negotiation_request`: the answer; and for a peer that misses something it requires an `error`
+    /// and the end.
+    pub(super) fn negotiate(
+        &self,
+        cx: &mut Cx<'_>,
+        (no, session): (PresenceNo, SessionId),
+        wish: &FeatureRequest,
+        request: Option<&str>,
+    ) {
+        if let Some(why) = over_bounds(wish, &cx.config.limits) {
+            return refuse(cx, session, request, "invalid_argument", why);
+        }
+        let presence = self.roster.presence(no);
+        let dialect = presence.and_then(Presence::line).map_or_else(Dialect::default, |line| line.dialect);
+        let presence = presence.map(|presence| presence.id.as_str());
+        let features = table(&cx.config.limits, dialect);
+        let mut passed = Passed::default();
+        let lacks: Vec<Lack<'_>> =
+            wish.require.iter().filter_map(|wanted| judge(&features, wanted, &mut passed).err()).collect();
+        for wanted in &wish.optional {
+            if let Err(Lack { kind: Kind::Invalid, feature, detail }) = judge(&features, wanted, &mut passed)
+            {
+                passed.over(feature, || detail);
+            }
+        }
+        if let Some((feature, detail)) = passed.first {
+            cx.note(Level::Info, || {
+                Note::new(Level::Info, "feature_optional_param_invalid")
+                    .with("presence_id", presence)
+                    .with("feature", feature)
+                    .with("detail", detail)
+                    .with("count", passed.count)
+            });
+        }
+        let mut seen = BTreeSet::new();
+        let missing_required =
+            lacks.iter().map(|lack| lack.feature).filter(|name| seen.insert(*name)).collect();
+        let supported = offered(&cx.config.limits, dialect);
+        cx.tell(session, &FeatureAnswer { supported, missing_required, request });
+        if let Some(lack) = lacks.first() {
+            part_over(cx, (presence, session), dialect, lack, request);
+        }
+    }
+}
+
+/// Tells a peer what it misses, whole, and ends its connection with as much of that as a close frame holds.
+fn part_over(
+    cx: &mut Cx<'_>,
+    (presence, session): (Option<&str>, SessionId),
+    dialect: Dialect,
+    lack: &Lack<'_>,
+    request: Option<&str>,
+) {
+    let fault = lack.kind.fault(dialect);
+    let row = fault.row();
+    cx.note(Level::Warn, || {
+        Note::new(Level::Warn, "feature negotiation failed")
+            .with("presence_id", presence)
+            .with("code", row.code)
+            .with("kind", row.reason)
+            .with("feature", lack.feature)
+            .with("detail", lack.detail.as_str())
+    });
+    let reason = LackReason { kind: row.reason, feature: lack.feature, detail: &lack.detail }.text();
+    let (code, message) = (row.reason, reason.as_str());
+    cx.tell(session, &ErrorFrame { code, message, id: request, request, server_time: None });
+    cx.end_saying(session, fault, reason);
+}
+
+/// Lists and names within their bounds, or why not.
+fn over_bounds(wish: &FeatureRequest, limits: &Limits) -> Option<&'static str> {
+    let all = || wish.require.iter().chain(&wish.optional);
+    if all().count() as u64 > limits.negotiated_features_max() {
+        return Some("too many features at once");
+    }
+    let long = all().any(|wanted| wanted.feature.len() as u64 > limits.name_bytes_max());
+    long.then_some("the name of a feature is too long")
+}
+
+/// A required feature that is not there.
+#[derive(Debug, PartialEq, Eq)]
+struct Lack<'a> {
+    kind: Kind,
+    feature: &'a str,
+    /// For the peer's developer.
+    detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The broker does not do it, or not like that.
+    Unavailable,
+    /// What is required is no value of that parameter.
+    Invalid,
+    /// The broker has less of it.
+    BelowFloor,
+}
+
+impl Kind {
+    fn fault(self, dialect: Dialect) -> Fault {
+        match (self, dialect.splits_codes) {
+            (Kind::Unavailable, _) => Fault::FeatureUnavailable,
+            (Kind::Invalid, false) => Fault::FeatureInvalid,
+            (Kind::Invalid, true) => Fault::SplitInvalid,
+            (Kind::BelowFloor, false) => Fault::FeatureBelowFloor,
+            (Kind::BelowFloor, true) => Fault::SplitBelowFloor,
+        }
+    }
+}
+
+/// What was wanted and binds nobody: how often, and the first of it for the log.
+#[derive(Debug, Default)]
+struct Passed<'a> {
+    first: Option<(&'a str, String)>,
+    count: u64,
+}
+
+impl<'a> Passed<'a> {
+    fn over(&mut self, feature: &'a str, detail: impl FnOnce() -> String) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (feature, detail()));
+    }
+}
+
+/// One feature of the broker.
+struct Feature {
+    name: &'static str,
+    /// The version this peer is told of.
+    version: u64,
+    /// The newest there is.
+    newest: u64,
+    params: Vec<Param>,
+}
+
+/// One parameter of a feature.
+struct Param {
+    name: &'static str,
+    /// The first version that has it.
+    since: u64,
+    does: Does,
+}
+
+/// What the broker does, and what else a peer could name.
+enum Does {
+    /// That many. Peers have no use for the feature below the floor.
+    Number { has: u64, floor: u64 },
+    /// This word.
+    Word(&'static str),
+    /// This word of those. A parameter that peers may leave out of account.
+    Choice(&'static str, [&'static str; 3]),
+    /// All of these words.
+    Words([&'static str; Layout::ALL.len()]),
+    /// True, and nothing else.
+    True,
+}
+
+/// Everything the broker does that can be negotiated.
+fn table(limits: &Limits, dialect: Dialect) -> [Feature; 3] {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    const DAYS_MIN: u64 = 3;
+    const BYTES_MIN: u64 = 1_024;
+    const POLICIES: [&str; 3] = ["prefer_newest", "prefer_oldest", "allow_concurrent"];
+    // A key is remembered as long as its message.
+    let days = limits.retention_ms() / DAY_MS;
+    // A payload comes in one message, and can be no longer.
+    let bytes = limits.payload_bytes_max().min(limits.message_bytes_max());
+    let param = |name, since, does| Param { name, since, does };
+    [
+        Feature {
+            name: "client_message_id_dedupe",
+            version: if dialect.knows_layouts { 2 } else { 1 },
+            newest: 2,
+            params: vec![
+                param("mode", 1, Does::Word("retention_scoped")),
+                param("dedupe_retention_days", 1, Does::Number { has: days, floor: DAYS_MIN }),
+                param("request_fingerprint", 1, Does::True),
+                param("fingerprint_layouts", 2, Does::Words(Layout::ALL.map(Layout::word))),
+            ],
+        },
+        Feature {
+            name: "concurrent_connection_policy",
+            version: 1,
+            newest: 1,
+            params: vec![param("default_policy", 1, Does::Choice("allow_concurrent", POLICIES))],
+        },
+        Feature {
+            name: "max_payload",
+            version: 1,
+            newest: 1,
+            params: ["inline_bytes", "blob_bytes"]
+                .map(|name| param(name, 1, Does::Number { has: bytes, floor: BYTES_MIN }))
+                .into(),
+        },
+    ]
+}
+
+/// Whether a wanted feature is there as it is wanted. Parameters that bind nobody go to `passed`.
+fn judge<'a>(features: &[Feature], wanted: &'a Wanted, passed: &mut Passed<'a>) -> Result<(), Lack<'a>> {
+    let name = wanted.feature.as_str();
+    let lack = |(kind, detail)| Lack { kind, feature: name, detail };
+    let Some(feature) = features.iter().find(|feature| feature.name == name) else {
+        return Err(lack((Kind::Unavailable, "the broker does not do this".to_owned())));
+    };
+    if let Some(short) = feature.short_of_floor() {
+        return Err(lack((Kind::BelowFloor, short)));
+    }
+    let version = feature.version_for(&wanted.params).map_err(lack)?;
+    for (param, value) in wanted.params.iter().filter(|(_, value)| !value.is_null()) {
+        let known = feature.params.iter().find(|known| known.name == param && known.since <= version);
+        match known.map(|known| (&known.does, known.does.meets(known.name, value))) {
+            Some((_, Ok(()))) => {}
+            Some((Does::Choice(..), Err((Kind::Invalid, detail)))) => passed.over(name, || detail),
+            Some((_, Err(why))) => return Err(lack(why)),
+            None if param == "version" => {}
+            None => passed.over(name, || format!("the broker knows no {}", brief(param))),
+        }
+    }
+    Ok(())
+}
+
+impl Feature {
+    fn offer(&self) -> Offer {
+        let params = self.params.iter().filter(|param| param.since <= self.version);
+        let mut params: BTreeMap<&'static str, Value> =
+            params.map(|param| (param.name, param.does.shown())).collect();
+        params.insert("version", self.version.into());
+        Offer { params }
+    }
+
+    /// What this broker has too little of for anybody.
+    fn short_of_floor(&self) -> Option<String> {
+        self.params.iter().find_map(|param| match param.does {
+            Does::Number { has, floor } if has < floor => {
+                Some(format!("{} is {has} here, and has to be at least {floor}", param.name))
+            }
+            Does::Number { .. } | Does::Word(_) | Does::Choice(..) | Does::Words(_) | Does::True => None,
+        })
+    }
+
+    /// The version in which a peer speaks of its parameters.
+    fn version_for(&self, params: &Map<String, Value>) -> Result<u64, (Kind, String)> {
+        let version = params.get("version").filter(|version| !version.is_null());
+        let Some(version) = version else { return Ok(self.version) };
+        match version.as_u64() {
+            None | Some(0) => Err((Kind::Invalid, "version must be a whole number from 1 on".to_owned())),
+            Some(version) if version <= self.version => Ok(version),
+            Some(version) if version <= self.newest => Err((
+                Kind::Unavailable,
+                format!("version {version} is for peers whose capabilities say {}@{version}", self.name),
+            )),
+            Some(version) => {
+                Err((Kind::Unavailable, format!("version {version} is not known, {} is", self.newest)))
+            }
+        }
+    }
+}
+
+impl Does {
+    fn shown(&self) -> Value {
+        match self {
+            Does::Number { has, .. } => (*has).into(),
+            Does::Word(word) | Does::Choice(word, _) => (*word).into(),
+            Does::Words(words) => words.to_vec().into(),
+            Does::True => true.into(),
+        }
+    }
+
+    /// Whether that is as much as a peer wants, and if not, why.
+    fn meets(&self, name: &str, wanted: &Value) -> Result<(), (Kind, String)> {
+        let invalid = |what: &str| Err((Kind::Invalid, format!("{name} must be {what}")));
+        let other = |have: &str, word: &str| {
+            Err((Kind::Unavailable, format!("{name} is {have} here, not {}", brief(word))))
+        };
+        match (self, wanted) {
+            (Does::Number { has, floor }, wanted) => match wanted.as_u64() {
+                Some(wanted) if wanted < *floor => invalid(&format!("a whole number from {floor} on")),
+                Some(wanted) if wanted <= *has => Ok(()),
+                Some(wanted) => {
+                    Err((Kind::BelowFloor, format!("{name} is {has} here, and {wanted} is required")))
+                }
+                None => invalid(&format!("a whole number from {floor} on")),
+            },
+            (Does::Word(has) | Does::Choice(has, _), Value::String(word)) if word == has => Ok(()),
+            (Does::Word(has), Value::String(word)) => other(has, word),
+            (Does::Choice(has, all), Value::String(word)) if all.contains(&word.as_str()) => other(has, word),
+            (Does::Word(_) | Does::Choice(..), _) => invalid("a word of its own"),
+            (Does::Words(have), Value::Array(wanted)) => {
+                for word in wanted {
+                    match word.as_str() {
+                        Some(word) if have.contains(&word) => {}
+                        Some(word) => return other(&have.join(" and "), word),
+                        None => return invalid("a list of words"),
+                    }
+                }
+                Ok(())
+            }
+            (Does::Words(_), _) => invalid("a list of words"),
+            (Does::True, Value::Bool(true)) => Ok(()),
+            (Does::True, _) => invalid("true"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PLAIN: Dialect = Dialect { splits_codes: false, knows_layouts: false };
+    const FLUENT: Dialect = Dialect { splits_codes: true, knows_layouts: true };
+
+    /// The kind of failure and its detail, or how many parameters were passed over.
+    fn judged(dialect: Dialect, feature: &str, params: &Value) -> Result<u64, (Kind, String)> {
+        let Value::Object(params) = params.clone() else { panic!("{params} is no object") };
+        let wanted = Wanted { feature: feature.to_owned(), params };
+        let mut passed = Passed::default();
+        judge(&table(&Limits::default(), dialect), &wanted, &mut passed)
+            .map_err(|lack| (lack.kind, lack.detail))?;
+        Ok(passed.count)
+    }
+
+    fn kind(dialect: Dialect, feature: &str, params: &Value) -> Option<Kind> {
+        judged(dialect, feature, params).err().map(|(kind, _)| kind)
+    }
+
+    const DEDUPE: &str = "client_message_id_dedupe";
+
+    #[test]
+    fn what_is_offered_meets_itself_in_every_dialect() {
+        for dialect in [PLAIN, FLUENT] {
+            let offered = offered(&Limits::default(), dialect);
+            assert_eq!(offered.len(), 3);
+            for (name, offer) in offered {
+                assert_eq!(judged(dialect, name, &json!(offer.params)), Ok(0), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_has_values_that_are_met_unmet_and_no_values_of_it() {
+        let days = Limits::default().retention_ms() / 86_400_000;
+        for (feature, param, met, other, invalid) in [
+            (DEDUPE, "version", json!(1), json!(3), json!(1.5)),
+            (DEDUPE, "mode", json!("retention_scoped"), json!("permanent"), json!(true)),
+            (DEDUPE, "mode", json!("retention_scoped"), json!("made_up"), json!(["permanent"])),
+            (DEDUPE, "dedupe_retention_days", json!(days), json!(days + 1), json!(2)),
+            (DEDUPE, "fingerprint_layouts", json!(["hex", "raw"]), json!(["hex", "sha3"]), json!([7])),
+            (DEDUPE, "fingerprint_layouts", json!([]), json!(["x"]), json!("hex")),
+            ("max_payload", "inline_bytes", json!(65_536), json!(65_537), json!(1_023)),
+            ("max_payload", "blob_bytes", json!(1_024), json!(1u64 << 40), json!("1024")),
+            ("max_payload", "version", json!(1), json!(2), json!(0)),
+        ] {
+            let with = |value: &Value| kind(FLUENT, feature, &json!({ param: value }));
+            let unmet = match &other {
+                Value::Number(_) if param != "version" => Some(Kind::BelowFloor),
+                _ => Some(Kind::Unavailable),
+            };
+            assert_eq!((with(&met), with(&Value::Null)), (None, None), "{param} {met}");
+            assert_eq!(with(&other), unmet, "{param} {other}");
+            assert_eq!(with(&invalid), Some(Kind::Invalid), "{param} {invalid}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_is_always_set_cannot_be_required_unset() {
+        let flag = |value: Value| kind(PLAIN, DEDUPE, &json!({"request_fingerprint": value}));
+        assert_eq!((flag(json!(true)), flag(json!(false))), (None, Some(Kind::Invalid)));
+        assert_eq!(flag(json!("true")), Some(Kind::Invalid));
+    }
+
+    #[test]
+    fn a_second_version_is_only_for_who_says_that_it_knows_it() {
+        let second = json!({"version": 2, "fingerprint_layouts": ["raw"]});
+        let (kind, detail) = judged(PLAIN, DEDUPE, &second).unwrap_err();
+        assert_eq!((kind, detail.contains("client_message_id_dedupe@2")), (Kind::Unavailable, true));
+        assert_eq!(judged(FLUENT, DEDUPE, &second), Ok(0));
+        // The first version has no layouts, for whoever asks in it.
+        let layouts = json!({"version": 1, "fingerprint_layouts": ["sha3"]});
+        assert_eq!(judged(FLUENT, DEDUPE, &layouts), Ok(1));
+    }
+
+    #[test]
+    fn a_choice_that_is_none_binds_nobody_and_another_choice_is_not_there() {
+        let policy =
+            |word: Value| judged(PLAIN, "concurrent_connection_policy", &json!({"default_policy": word}));
+        assert_eq!(policy(json!("allow_concurrent")), Ok(0));
+        assert_eq!((policy(json!("whatever")), policy(json!(5))), (Ok(1), Ok(1)));
+        assert_eq!(policy(json!("prefer_newest")).unwrap_err().0, Kind::Unavailable);
+    }
+
+    #[test]
+    fn a_feature_below_its_floor_is_not_offered_and_says_so_to_whoever_requires_it() {
+        let mut limits = Limits::default();
+        limits.set("payload_bytes_max", 1_023).unwrap();
+        assert!(!offered(&limits, PLAIN).contains_key("max_payload"));
+        let wanted = Wanted { feature: "max_payload".to_owned(), params: Map::new() };
+        let lack = judge(&table(&limits, PLAIN), &wanted, &mut Passed::default()).unwrap_err();
+        assert_eq!(lack.kind, Kind::BelowFloor);
+        assert_eq!(lack.detail, "inline_bytes is 1023 here, and has to be at least 1024");
+    }
+}
