@@ -278,7 +278,7 @@ impl Feature {
     fn short_of_floor(&self) -> Option<String> {
         self.params.iter().find_map(|param| match param.does {
             Does::Number { has, floor } if has < floor => {
-                Some(format!("{} is {has} here, and has to be at least {floor}", param.name))
+                Some(format!("{} is {has}, not {floor} or more", param.name))
             }
             Does::Number { .. } | Does::Word(_) | Does::Choice(..) | Does::Words(_) | Does::True => None,
         })
@@ -289,15 +289,12 @@ impl Feature {
         let version = params.get("version").filter(|version| !version.is_null());
         let Some(version) = version else { return Ok(self.version) };
         match version.as_u64() {
-            None | Some(0) => Err((Kind::Invalid, "version must be a whole number from 1 on".to_owned())),
-            Some(version) if version <= self.version => Ok(version),
-            Some(version) if version <= self.newest => Err((
-                Kind::Unavailable,
-                format!("version {version} is for peers whose capabilities say {}@{version}", self.name),
-            )),
-            Some(version) => {
-                Err((Kind::Unavailable, format!("version {version} is not known, {} is", self.newest)))
+            None => Err((Kind::Invalid, "version must be an integer".to_owned())),
+            Some(version) if (1..=self.version).contains(&version) => Ok(version),
+            Some(version) if (1..=self.newest).contains(&version) => {
+                Err((Kind::Unavailable, format!("say {}@{version} for version {version}", self.name)))
             }
+            Some(version) => Err((Kind::Unavailable, format!("version is {}, not {version}", self.newest))),
         }
     }
 }
@@ -316,26 +313,24 @@ impl Does {
     fn meets(&self, name: &str, wanted: &Value) -> Result<(), (Kind, String)> {
         let invalid = |what: &str| Err((Kind::Invalid, format!("{name} must be {what}")));
         let other = |have: &str, word: &str| {
-            Err((Kind::Unavailable, format!("{name} is {have} here, not {}", brief(word))))
+            Err((Kind::Unavailable, format!("{name} is {have}, not {}", brief(word))))
         };
         match (self, wanted) {
             (Does::Number { has, floor }, wanted) => match wanted.as_u64() {
-                Some(wanted) if wanted < *floor => invalid(&format!("a whole number from {floor} on")),
+                Some(wanted) if wanted < *floor => invalid(&format!("{floor} or more")),
                 Some(wanted) if wanted <= *has => Ok(()),
-                Some(wanted) => {
-                    Err((Kind::BelowFloor, format!("{name} is {has} here, and {wanted} is required")))
-                }
-                None => invalid(&format!("a whole number from {floor} on")),
+                Some(wanted) => Err((Kind::BelowFloor, format!("{name} is {has}, not {wanted}"))),
+                None => invalid("an integer"),
             },
             (Does::Word(has) | Does::Choice(has, _), Value::String(word)) if word == has => Ok(()),
             (Does::Word(has), Value::String(word)) => other(has, word),
             (Does::Choice(has, all), Value::String(word)) if all.contains(&word.as_str()) => other(has, word),
-            (Does::Word(_) | Does::Choice(..), _) => invalid("a word of its own"),
+            (Does::Word(_) | Does::Choice(..), _) => invalid("a word"),
             (Does::Words(have), Value::Array(wanted)) => {
                 for word in wanted {
                     match word.as_str() {
                         Some(word) if have.contains(&word) => {}
-                        Some(word) => return other(&have.join(" and "), word),
+                        Some(word) => return other(&have.join("/"), word),
                         None => return invalid("a list of words"),
                     }
                 }
@@ -395,7 +390,7 @@ mod tests {
             (DEDUPE, "fingerprint_layouts", json!([]), json!(["x"]), json!("hex")),
             ("max_payload", "inline_bytes", json!(65_536), json!(65_537), json!(1_023)),
             ("max_payload", "blob_bytes", json!(1_024), json!(1u64 << 40), json!("1024")),
-            ("max_payload", "version", json!(1), json!(2), json!(0)),
+            ("max_payload", "version", json!(1), json!(0), json!(-1)),
         ] {
             let with = |value: &Value| kind(FLUENT, feature, &json!({ param: value }));
             let unmet = match &other {
@@ -443,6 +438,6 @@ mod tests {
         let wanted = Wanted { feature: "max_payload".to_owned(), params: Map::new() };
         let lack = judge(&table(&limits, PLAIN), &wanted, &mut Passed::default()).unwrap_err();
         assert_eq!(lack.kind, Kind::BelowFloor);
-        assert_eq!(lack.detail, "inline_bytes is 1023 here, and has to be at least 1024");
+        assert_eq!(lack.detail, "inline_bytes is 1023, not 1024 or more");
     }
 }
