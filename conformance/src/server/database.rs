@@ -66,7 +66,12 @@ impl Database {
 
     /// A session in it.
     pub fn client(&self) -> Client {
-        Client::connect(&self.url, NoTls).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        self.try_client().unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// A session in it, where the server has room for one.
+    pub fn try_client(&self) -> Result<Client, postgres::Error> {
+        Client::connect(&self.url, NoTls)
     }
 
     /// Ends every session in it, as when all processes that use it die.

@@ -98,7 +98,7 @@ impl Opening {
         match stream.read_u8().await? {
             b'S' => {
                 let connect = MakeTlsConnect::<Watched>::make_tls_connect(tls, &self.domain)?;
-                Ok(Line::Encrypted(connect.connect(stream).await?))
+                Ok(Line::Encrypted(Box::new(connect.connect(stream).await?)))
             }
             b'N' if !self.door.is_tls_required => Ok(Line::Plain(stream)),
             b'N' => Err("the server does not offer TLS".into()),
@@ -112,14 +112,14 @@ pub(super) enum Line {
     /// As it is.
     Plain(Watched),
     /// Within TLS.
-    Encrypted(Encrypted),
+    Encrypted(Box<Encrypted>),
 }
 
 impl Line {
     fn either(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
         let stream: &mut dyn Stream = match self.get_mut() {
             Line::Plain(stream) => stream,
-            Line::Encrypted(stream) => stream,
+            Line::Encrypted(stream) => &mut **stream,
         };
         Pin::new(stream)
     }

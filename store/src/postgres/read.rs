@@ -57,7 +57,7 @@ pub(super) fn answer(pool: &Pool, gate: &Gate, query: &Query) -> StoreResult {
         match desk.find(query) {
             Ok(found) => return Ok(Answer::Found(Box::new(found))),
             Err(trouble) if !is_second && trouble.is_of_connection() && !trouble.is_silence() => {
-                is_second = true
+                is_second = true;
             }
             Err(trouble) => return Err(trouble.refusal()),
         }
