@@ -92,14 +92,14 @@ faults! {
     SlowConsumer = 4008, "slow_consumer", Resume, "bytes waited too long for the peer to read them";
     SessionConflict = 4009, "session_conflict", Later, "two clients kept replacing each other";
     FeatureUnavailable = 4010, "feature_unavailable", Never, "the broker does not do what the peer requires";
-    FeatureInvalid = 4010, "feature_param_invalid", Never, "the peer requires what is no value of a parameter";
-    FeatureBelowFloor = 4010, "feature_param_below_floor", Never, "the broker offers less than the peer requires";
-    SplitInvalid = 4011, "feature_param_invalid", Never, "as 4010, to a peer that said `close_code_split`";
-    SplitBelowFloor = 4012, "feature_param_below_floor", Never, "as 4010, to a peer that said `close_code_split`";
+    FeatureInvalid = 4010, "feature_param_invalid", Never, "what is required is no value of that parameter";
+    FeatureBelowFloor = 4010, "feature_param_below_floor", Never, "the broker has less than is required";
+    SplitInvalid = 4011, "feature_param_invalid", Never, "as 4010, where `close_code_split` was said";
+    SplitBelowFloor = 4012, "feature_param_below_floor", Never, "as 4010, where `close_code_split` was said";
 }
 
-/// The word of a reason as it came in a close frame, by which its row is found. Most reasons are one word. One
-/// with details is a JSON object, cut to what a frame holds; its first member is `kind`, the word.
+/// The word of a reason as it came in a close frame, by which its row is found. Most reasons are one word.
+/// One with details is a JSON object, cut to what a frame holds; its first member is `kind`, the word.
 pub fn word_of(reason: &str) -> &str {
     reason.strip_prefix(KIND_FIRST).and_then(|rest| rest.split('"').next()).unwrap_or(reason)
 }
