@@ -1,5 +1,5 @@
-//! Client ids whose hashes collide. That never happens by itself, so the write function is called with keys made
-//! up.
+//! Client ids whose hashes collide. That never happens by itself, so the write function is called with keys
+//! made up.
 
 use peermesh_conformance::server::Database;
 use postgres::Client;
@@ -65,12 +65,13 @@ impl Table {
         wishes.sort_by_key(|wish| wish.0);
         let (keys, key_positions) = (column(|wish| wish.0, wishes), column(|wish| wish.1, wishes));
         let call = "SELECT again, first FROM mesh.write(1, '{}', '{}', $1, $2, $3, $3, $4, $4, $4, $5, $4, \
-            array_fill(1::smallint, ARRAY[cardinality($3::bigint[])]), $6, array_fill('{}'::text, ARRAY[cardinality($3::bigint[])]), \
-            $6, $6, $6, $6, $6, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', \
-            NULL, false)";
-        let ones = vec![1_i64; wishes.len()];
-        let row =
-            self.client.query_one(call, &[&keys, &key_positions, &positions, &ones, &homes, &ids]).unwrap();
+            array_fill(1::smallint, $7), $6, array_fill('{}'::text, $7), $6, $6, $6, $6, $6, '{}', '{}', \
+            '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', NULL, false)";
+        let (ones, size) = (vec![1_i64; wishes.len()], vec![i32::try_from(wishes.len()).unwrap()]);
+        let row = self
+            .client
+            .query_one(call, &[&keys, &key_positions, &positions, &ones, &homes, &ids, &size])
+            .unwrap();
         let (again, first): (Vec<i64>, Vec<i64>) = (row.get(0), row.get(1));
         again.into_iter().zip(first).collect()
     }

@@ -111,11 +111,14 @@ fn judge(query: &str, node: &Node, seen: &mut BTreeSet<String>, wrong: &mut Stri
 fn populate(database: &Database) {
     let fill = "
         INSERT INTO mesh.mesh (id, n, name, slug, owner_pubkey, owner_secret_key, root_key, created_at)
-            SELECT 'm' || n, n, 'x', 's' || n, encode(sha256(int8send(n)), 'hex'), '', '', now() FROM generate_series(2, 2000) n;
+            SELECT 'm' || n, n, 'x', 's' || n, encode(sha256(int8send(n)), 'hex'), '', '', now()
+            FROM generate_series(2, 2000) n;
         INSERT INTO mesh.scope SELECT n, NULL, 1 FROM generate_series(2, 2000) n;
-        INSERT INTO mesh.mailbox SELECT n, 1 + n % 2000, sha256(int8send(n)), n, NULL FROM generate_series(3, 20000) n;
+        INSERT INTO mesh.mailbox SELECT n, 1 + n % 2000, sha256(int8send(n)), n, NULL
+            FROM generate_series(3, 20000) n;
         INSERT INTO mesh.member (id, n, mesh_id, peer_pubkey, display_name, joined_at)
-            SELECT 'p' || n, n, 'm' || (2 + n % 1999), encode(sha256(int8send(n)), 'hex'), 'x', now() FROM generate_series(3, 20000) n;
+            SELECT 'p' || n, n, 'm' || (2 + n % 1999), encode(sha256(int8send(n)), 'hex'), 'x', now()
+            FROM generate_series(3, 20000) n;
         INSERT INTO mesh.peer_state (mesh_id, member_id, groups, last_groups, profile, cumulative_stats)
             SELECT mesh_id, id, '[]', '[]', '{}', '{}' FROM mesh.member WHERE n > 2;
         INSERT INTO mesh.invite (id, mesh_id, token, expires_at, created_at)
@@ -128,7 +131,8 @@ fn populate(database: &Database) {
             FROM generate_series(1, 5000) n;
         INSERT INTO mesh.proof SELECT int8send(n), 1, n FROM generate_series(1, 20000) n;
         INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, cmid, nonce, cipher)
-            SELECT n, n, 2, 3, 3, n * 7919, 1 + n % 20000, 1, 'x', 'x', 'x' FROM generate_series(1000, 100000) n;
+            SELECT n, n, 2, 3, 3, n * 7919, 1 + n % 20000, 1, 'x', 'x', 'x'
+            FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.dedupe SELECT n * 7919, n FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.pending SELECT 1 + n % 20000, n, 9, 0, 1 FROM generate_series(80000, 100000) n;
         INSERT INTO mesh.settled SELECT n, 1 + n % 20000, 1, 0 FROM generate_series(1000, 79999) n;

@@ -1,12 +1,13 @@
 //! A database that is away, slow, silent, read-only, full of others or gone in the middle of a commit.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use peermesh_conformance::proxy::{Point, Proxy};
 use peermesh_conformance::server::{Database, Server, free_port};
 use peermesh_core::store::{Durability, Found, Query, Reply, StoreError};
 
-use crate::desk::{Broker, accept, existing, kitchen, options, settle};
+use crate::desk::{Broker, accept, enrol, existing, kitchen, mesh, options, settle};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,6 +145,44 @@ fn f_sto_07_a_database_that_is_not_there_yet_is_asked_until_it_is() {
 }
 
 #[test]
+fn f_sto_08_of_several_hosts_the_one_that_takes_writes_is_found() {
+    let copy = Server::with(&[("default_transaction_read_only", "on")]);
+    let server = Server::new();
+    let database = server.database();
+    // The copy lets the same role into the same database.
+    let (before, after) = database.url().split_once("127.0.0.1:").unwrap();
+    let (role, password) = before.split("://").nth(1).unwrap().trim_end_matches('@').split_once(':').unwrap();
+    let name = after.split_once('/').unwrap().1.split('?').next().unwrap();
+    let mut admin = copy.admin();
+    admin.batch_execute(&format!("ALTER ROLE {role} PASSWORD '{password}'")).unwrap();
+    admin.batch_execute(&format!("CREATE DATABASE {name} OWNER {role}")).unwrap();
+    // The kernel completes connections to it; whoever listens says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for first in [free_port(), silent.local_addr().unwrap().port(), copy.port()] {
+        let url = format!("{before}127.0.0.1:{first},127.0.0.1:{after}");
+        let mut options = options(&url);
+        options.waits.handshake_ms = 300;
+        let mut broker = Broker::with(&options);
+        assert!(broker.write(mesh(&format!("mesh-{first}"))).is_ok());
+    }
+    let alone = format!("{before}127.0.0.1:{}/{name}", copy.port());
+    let refused = Broker::unheard(&options(&alone)).pings().unwrap_err().to_string();
+    assert!(refused.contains("does not take writes"), "{refused}");
+}
+
+#[test]
+fn a_server_on_this_machine_is_reached_by_its_socket() {
+    let server = Server::new();
+    let database = server.database();
+    let (before, after) = database.url().split_once("127.0.0.1:").unwrap();
+    let name = after.split_once('/').unwrap().1.split('?').next().unwrap();
+    let (place, port) = (server.socket_dir().display(), server.port());
+    let mut broker = Broker::named("one", &format!("{before}/{name}?host={place}&port={port}"));
+    broker.founds_kitchen();
+    assert_eq!(broker.write(accept(1, None)), Ok(Reply::Inserted));
+}
+
+#[test]
 fn f_sto_10_a_server_that_turned_read_only_is_unavailable_until_it_writes_again() {
     let server = Server::new();
     let database = server.database();
@@ -204,20 +243,29 @@ fn f_sto_13_a_transaction_that_is_pushed_aside_is_tried_again() {
 }
 
 #[test]
-fn f_sto_13_two_brokers_that_deadlock_both_get_through() {
-    let (mut one, database) = kitchen();
+fn f_sto_13_of_two_transactions_in_a_deadlock_one_is_pushed_aside_and_both_get_through() {
+    let (mut broker, database) = kitchen();
+    // The one has a position and wants the numbers, the other has the numbers and wants the position.
     let mut other = database.client();
-    // Each waits for what the other has: the numbers, and a position.
-    other
-        .batch_execute(
-            "BEGIN; INSERT INTO mesh.dedupe VALUES (1, 1); SELECT pg_advisory_xact_lock(1886221162, 0)",
-        )
-        .unwrap();
-    let waits = std::thread::spawn(move || (one.write(crate::desk::enrol(3, "carl")), one));
-    std::thread::sleep(Duration::from_millis(100));
-    other.batch_execute("COMMIT").unwrap();
-    let (enrolled, _one) = waits.join().unwrap();
-    assert!(matches!(enrolled, Ok(Reply::Enrolled { .. })), "{enrolled:?}");
+    let has = "BEGIN; INSERT INTO mesh.message (pos, at, mesh, sender, session, prio, nonce, cipher) \
+        VALUES (1, 1, 1, 1, 1, 1, '', '')";
+    other.batch_execute(has).unwrap();
+    let wants = std::thread::spawn(move || {
+        let written = broker.writes(vec![accept(1, None), enrol(3, "carl")]);
+        (written, broker)
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let until = Instant::now() + PATIENCE;
+    while database.client().query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
+        assert!(Instant::now() < until, "the broker does not wait");
+    }
+    // Whichever of the two the server ends, the position is free afterwards.
+    let _ = other.batch_execute("SELECT pg_advisory_xact_lock(1886221162, 0)");
+    other.batch_execute("ROLLBACK").unwrap();
+    let (written, mut broker) = wants.join().unwrap();
+    assert!(matches!(written.as_deref(), Ok([Reply::Inserted, Reply::Enrolled { .. }])), "{written:?}");
+    assert_eq!(broker.lane_of_bob(), [1]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What one call of the write function carries, gathered from batches, and what it says.
 //!
-//! *Always holds:* the function writes mail first (messages, then tries, then ends of deliveries) and the rest
-//! after it, in order. The outcome is that of the operations in their own order: mail and the rest do not touch
-//! each other, but for two cases that begin another call: a message that follows a change of its own delivery, and
-//! mail that follows a removal of old messages.
+//! *Always holds:* the function writes mail first (messages, then tries, then ends of deliveries) and the
+//! rest after it, in order. The outcome is that of the operations in their own order: mail and the rest do
+//! not touch each other, but for two cases that begin another call: a message that follows a change of its
+//! own delivery, and mail that follows a removal of old messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -309,8 +309,8 @@ impl<'a> Messages<'a> {
     }
 }
 
-/// Mailboxes as the text of an array, ascending and each once: arrays of arrays of different lengths cannot be
-/// arguments.
+/// Mailboxes as the text of an array, ascending and each once: arrays of arrays of different lengths cannot
+/// be arguments.
 fn array_text(mailboxes: &[MailboxNo]) -> String {
     let mut sorted = mailboxes.to_vec();
     sorted.sort_unstable();
