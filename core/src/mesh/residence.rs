@@ -358,6 +358,9 @@ impl Meshes {
             After::Depth => retention::depth_read(cx, &ended),
             After::Admin(step) => self.admin_stored(cx, *step, ended),
             After::Mesh { fence, then } => {
+                if let Then::Settled(settled, _) = &then {
+                    self.retention.has_ended(settled);
+                }
                 let mesh = self.resident.get_mut(&fence.mesh).filter(|mesh| mesh.epoch == fence.epoch);
                 match (mesh, self.positions.ids.as_ref()) {
                     (Some(mesh), Some(ids)) => {
