@@ -143,8 +143,8 @@ fn host_name() -> String {
 }
 
 /// The address without what could be a password: what stands between the user's name and the last `@`, and
-/// parameters whose names speak of one. An `@` behind a question mark leaves open which of both it belongs to, so
-/// then nothing is shown.
+/// parameters whose names speak of one. An `@` behind a question mark leaves open which of both it belongs
+/// to, so then nothing is shown.
 fn hidden(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(set)".to_owned() };
     let (user, place) = match rest.rsplit_once('@') {

@@ -3,8 +3,8 @@
 //!
 //! *Decides* when the next ping is due: one is open at a time, the next follows its answer, but not before
 //! `health_ms` after it was asked. *Always holds:* a store that says nothing counts as down `health_ms` plus
-//! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8) until
-//! the store has confirmed, after the lease was renewed, that every mesh in memory is still ours.
+//! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8)
+//! until the store has confirmed, after the lease was renewed, that every mesh in memory is still ours.
 
 use super::{After, Broker, Timer};
 use crate::machine::{Output, Outputs};
@@ -29,8 +29,8 @@ pub(super) struct Health {
     proof: Proof,
 }
 
-/// Whether meshes that were in doubt are ours. A lease that ran out may have been renewed after another broker
-/// took some of them, and a peer that says nothing would never let us learn of it.
+/// Whether meshes that were in doubt are ours. A lease that ran out may have been renewed after another
+/// broker took some of them, and a peer that says nothing would never let us learn of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Proof {
     /// They were not in doubt, or are ours.
