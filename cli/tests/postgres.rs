@@ -166,6 +166,20 @@ fn f_sto_09_settings_that_may_lose_what_was_accepted_need_a_word_of_the_operator
 }
 
 #[test]
+fn a_role_that_may_only_read_is_told_which_tables_it_needs() {
+    let server = Server::new();
+    let (town, database) = (Town::new(), server.database());
+    assert_eq!(run(&town, database.url(), &["migrate"]).code, 0);
+    server.admin().batch_execute("CREATE ROLE reader LOGIN PASSWORD 'soup'").unwrap();
+    let grant = "GRANT USAGE ON SCHEMA mesh TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA mesh TO reader";
+    database.client().batch_execute(grant).unwrap();
+    let (_, place) = database.url().rsplit_once('@').unwrap();
+    let doctor = run(&town, &format!("postgres://reader:soup@{place}"), &["doctor", "--json"]);
+    assert!(doctor.code == 1 && worries(&doctor) == ["rights"], "{doctor:?}");
+    assert!(doctor.out.contains("message") && doctor.out.contains("grant"), "{doctor:?}");
+}
+
+#[test]
 fn a_broker_is_ready_once_the_migration_it_waits_for_was_applied() {
     let (town, database) = (Town::new(), Database::fresh());
     let ready = |expected: &str| {

@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
         &[
             "config",
             "fault",
+            "fingerprint",
             "ids",
             "kit",
             "machine",

@@ -94,8 +94,8 @@ pub(crate) enum Effect {
     Resume { session: SessionId },
     /// An admin request belongs to that mesh: pass it to the shard that owns it.
     Enter { session: SessionId, mesh: MeshId, call: AdminCall },
-    /// End the connection.
-    End { session: SessionId, fault: Fault },
+    /// End the connection. The reason replaces the fault's own and is cut to what a close frame holds.
+    End { session: SessionId, fault: Fault, reason: Option<Box<str>> },
 }
 
 /// Which presence of which mesh a connection speaks for.
@@ -133,7 +133,12 @@ impl<A> Cx<'_, A> {
 
     /// Ends a connection.
     pub(crate) fn end(&mut self, session: SessionId, fault: Fault) {
-        self.effects.list.push(Effect::End { session, fault });
+        self.effects.list.push(Effect::End { session, fault, reason: None });
+    }
+
+    /// Ends a connection with more to say than the fault's own word.
+    pub(crate) fn end_saying(&mut self, session: SessionId, fault: Fault, reason: impl Into<Box<str>>) {
+        self.effects.list.push(Effect::End { session, fault, reason: Some(reason.into()) });
     }
 
     /// Writes something, if `fence` holds then; `after` comes back when that is done.

@@ -1,7 +1,7 @@
 -- What is written for every message: one call of `mesh.write` is one batch of any size.
 --
--- Advisory locks, all of them (class, number), so that nobody looks for their meaning elsewhere. A transaction takes
--- them in this order:
+-- Advisory locks, all of them (class, number), so that nobody looks for their meaning elsewhere. A
+-- transaction takes them in this order:
 --   1886221160, 0  somebody brings the tables up to date
 --   1886221161, n  broker n lives: held by its own session
 --   1886221162, 0  somebody draws numbers for meshes, mailboxes or positions
@@ -9,13 +9,14 @@
 --   1886221164, 0  somebody walks or changes a chain of colliding keys in `dedupe`
 
 -- Writes what a batch asks for, or nothing of it when it stands on fences that are not held: then `lost` says
--- which, by their places from 1. `again` and `first` pair the positions of messages that were not accepted, since
--- their client ids were known, with the positions of those that own the ids. `owners` has those positions for the
--- client ids that are only looked up (`f_`), in their order, and 0 for one that nobody owns. `seen` tells what is
--- known of all of these owners. `replies` answers `rare` in order; `draws` says that one of those draws a number.
+-- which, by their places from 1. `again` and `first` pair the positions of messages that were not accepted,
+-- since their client ids were known, with the positions of those that own the ids. `owners` has those
+-- positions for the client ids that are only looked up (`f_`), in their order, and 0 for one that nobody
+-- owns. `seen` tells what is known of all of these owners. `replies` answers `rare` in order; `draws` says
+-- that one of those draws a number.
 --
--- Arrays of one group belong together. Keys, messages and deliveries come in the order of their tables' keys, so
--- that neighbours share a page.
+-- Arrays of one group belong together. Keys, messages and deliveries come in the order of their tables' keys,
+-- so that neighbours share a page.
 CREATE FUNCTION mesh.write(
     me integer,
     fence_mesh bigint[], fence_epoch bigint[],
@@ -32,8 +33,8 @@ CREATE FUNCTION mesh.write(
     OUT seen jsonb, OUT replies jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    made bigint;
-    kept bigint;
+    claimed bigint;
+    is_known boolean := false;
 BEGIN
     again := '{}';
     first := '{}';
@@ -51,37 +52,33 @@ BEGIN
         IF cardinality(lost) > 0 THEN RETURN; END IF;
     END IF;
     IF cardinality(m_pos) > 0 THEN
-        -- Ids are claimed first: a message whose id is taken is never written.
+        -- Client ids come first: nothing is written for a message whose id is known.
         INSERT INTO mesh.dedupe (key, pos) SELECT unnest(write.key), unnest(key_pos) ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS kept = ROW_COUNT;
-        IF kept < cardinality(write.key) THEN
+        GET DIAGNOSTICS claimed = ROW_COUNT;
+        IF claimed < cardinality(write.key) THEN
+            is_known := true;
             SELECT c.again, c.first INTO write.again, write.first
             FROM mesh.contest(write.key, key_pos, m_pos, m_mesh, m_sender, m_cmid) AS c;
-        END IF;
-        IF cardinality(again) = 0 THEN
-            INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
-                reply_to, nonce, cipher)
-            SELECT unnest(m_pos), unnest(m_at), unnest(m_mesh), unnest(m_sender), unnest(m_session), unnest(m_key),
-                unnest(m_recip), unnest(m_prio), unnest(m_target), unnest(m_mailboxes)::bigint[], unnest(m_cmid),
-                unnest(m_fp), unnest(m_reply_to), unnest(m_nonce), unnest(m_cipher)
-            ON CONFLICT DO NOTHING;
         ELSE
-            INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
-                reply_to, nonce, cipher)
-            SELECT pos, at, mesh, sender, session, m.key, recip, prio, target, mailboxes::bigint[], cmid,
-                fp, reply_to, nonce, cipher
-            FROM unnest(m_pos, m_at, m_mesh, m_sender, m_session, m_key, m_recip, m_prio, m_target, m_mailboxes,
-                m_cmid, m_fp, m_reply_to, m_nonce, m_cipher) AS m (pos, at, mesh, sender, session, key, recip, prio,
-                target, mailboxes, cmid, fp, reply_to, nonce, cipher)
-            WHERE pos <> ALL (again)
-            ON CONFLICT DO NOTHING;
+            BEGIN
+                INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes,
+                    cmid, fp, reply_to, nonce, cipher)
+                SELECT unnest(m_pos), unnest(m_at), unnest(m_mesh), unnest(m_sender), unnest(m_session),
+                    unnest(m_key), unnest(m_recip), unnest(m_prio), unnest(m_target),
+                    unnest(m_mailboxes)::bigint[], unnest(m_cmid), unnest(m_fp), unnest(m_reply_to),
+                    unnest(m_nonce), unnest(m_cipher);
+                INSERT INTO mesh.pending (recip, prio, pos, bytes)
+                SELECT unnest(p_recip), unnest(p_prio), unnest(p_pos), unnest(p_bytes);
+            EXCEPTION WHEN unique_violation THEN
+                -- Some of them are there, without client ids. Asking every row what to do in that case costs
+                -- more than finding out when it happens.
+                is_known := true;
+            END;
         END IF;
-        GET DIAGNOSTICS made = ROW_COUNT;
-        IF made = cardinality(m_pos) THEN
-            INSERT INTO mesh.pending (recip, prio, pos, bytes)
-            SELECT unnest(p_recip), unnest(p_prio), unnest(p_pos), unnest(p_bytes);
-        ELSE
-            PERFORM mesh.deliver_once(p_recip, p_prio, p_pos, p_bytes, again);
+        IF is_known THEN
+            PERFORM mesh.accept_once(m_pos, m_at, m_mesh, m_sender, m_session, m_key, m_recip, m_prio,
+                m_target, m_mailboxes, m_cmid, m_fp, m_reply_to, m_nonce, m_cipher, p_recip, p_prio, p_pos,
+                p_bytes, again);
         END IF;
     END IF;
     IF cardinality(f_key) > 0 THEN
@@ -112,12 +109,24 @@ BEGIN
     END IF;
 END $$;
 
--- Enters deliveries of messages of which some may have been accepted before, and some (`again`) were not accepted.
--- A delivery that ended since is not brought back.
-CREATE FUNCTION mesh.deliver_once(
+-- Accepts messages of which some may have been accepted before, but for those (`again`) that repeat others'
+-- client ids. A delivery that ended since is not brought back.
+CREATE FUNCTION mesh.accept_once(
+    m_pos bigint[], m_at bigint[], m_mesh bigint[], m_sender bigint[], m_session bigint[], m_key bigint[],
+    m_recip bigint[], m_prio smallint[], m_target bytea[], m_mailboxes text[], m_cmid bytea[], m_fp bytea[],
+    m_reply_to bytea[], m_nonce bytea[], m_cipher bytea[],
     p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[], again bigint[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
+        reply_to, nonce, cipher)
+    SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.key, m.recip, m.prio, m.target, m.mailboxes::bigint[],
+        m.cmid, m.fp, m.reply_to, m.nonce, m.cipher
+    FROM unnest(m_pos, m_at, m_mesh, m_sender, m_session, m_key, m_recip, m_prio, m_target, m_mailboxes,
+        m_cmid, m_fp, m_reply_to, m_nonce, m_cipher) AS m (pos, at, mesh, sender, session, key, recip, prio, target,
+        mailboxes, cmid, fp, reply_to, nonce, cipher)
+    WHERE m.pos <> ALL (again)
+    ON CONFLICT DO NOTHING;
     INSERT INTO mesh.pending (recip, prio, pos, bytes)
     SELECT p.recip, p.prio, p.pos, p.bytes
     FROM unnest(p_recip, p_prio, p_pos, p_bytes) AS p (recip, prio, pos, bytes)
@@ -176,9 +185,9 @@ BEGIN
     RETURN owners;
 END $$;
 
--- Settles whose the client ids are that did not get the place they wanted, among messages that are about to be
--- written: an id that is owned makes its message a repetition (`again`, of `first`), of itself if only a tombstone
--- is left of it; behind another id there is a place for it. Earlier ones of a batch come first.
+-- Settles whose the client ids are that did not get the place they wanted, among messages that are about to
+-- be written: an id that is owned makes its message a repetition (`again`, of `first`), of itself if only a
+-- tombstone is left of it; behind another id there is a place for it. Earlier ones of a batch come first.
 CREATE FUNCTION mesh.contest(
     keys bigint[], positions bigint[], m_pos bigint[], m_mesh bigint[], m_sender bigint[], m_cmid bytea[],
     OUT again bigint[], OUT first bigint[]
@@ -207,7 +216,8 @@ BEGIN
         SELECT k.key, m.pos, m.mesh, m.sender, m.cmid
         FROM unnest(keys, positions) WITH ORDINALITY AS k (key, pos, place)
         JOIN unnest(m_pos, m_mesh, m_sender, m_cmid) AS m (pos, mesh, sender, cmid) ON m.pos = k.pos
-        WHERE k.pos <> ALL (again) AND NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos)
+        WHERE k.pos <> ALL (again)
+            AND NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos)
         ORDER BY k.place
     LOOP
         at := wish.key;
@@ -220,7 +230,8 @@ BEGIN
             IF EXISTS (SELECT FROM mesh.seen s WHERE s.pos = holder AND s.mesh = wish.mesh
                     AND s.sender = wish.sender AND s.cmid = wish.cmid)
                 OR EXISTS (SELECT FROM unnest(m_pos, m_mesh, m_sender, m_cmid) AS m (pos, mesh, sender, cmid)
-                    WHERE m.pos = holder AND m.mesh = wish.mesh AND m.sender = wish.sender AND m.cmid = wish.cmid)
+                    WHERE m.pos = holder AND m.mesh = wish.mesh AND m.sender = wish.sender
+                    AND m.cmid = wish.cmid)
             THEN
                 again := again || wish.pos;
                 first := first || holder;
@@ -256,8 +267,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Removes one client id, found at its key or behind it, and closes the gap: ids that had to move on because of it
--- move back, or they would not be found any more.
+-- Removes one client id, found at its key or behind it, and closes the gap: ids that had to move on because
+-- of it move back, or they would not be found any more.
 CREATE FUNCTION mesh.forget_key(home bigint, of_pos bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     gap bigint := home;
@@ -282,8 +293,8 @@ BEGIN
         IF wanted IS NULL THEN
             RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
         END IF;
-        -- It may fill the gap if its own key is not between the gap and where it stands. Distances are numeric,
-        -- since those of keys at both ends of the range do not fit.
+        -- It may fill the gap if its own key is not between the gap and where it stands. Distances are
+        -- numeric, since those of keys at both ends of the range do not fit.
         IF mod(at::numeric - wanted + 18446744073709551616, 18446744073709551616)
             >= mod(at::numeric - gap + 18446744073709551616, 18446744073709551616)
         THEN
@@ -293,15 +304,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and as
--- many ended presences and outlived proofs. The client ids of messages accepted before `keys_before` go with them;
--- of the others tombstones are left, which go by a later call, `size` of them at most. Gives the largest number
--- removed of one kind.
+-- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and
+-- as many ended presences and outlived proofs. The client ids of messages accepted before `keys_before` go
+-- with them; of the others tombstones are left, which go by a later call, `size` of them at most. Gives the
+-- largest number removed of one kind.
 --
--- Within a block of positions messages are in the order of their age, so the first one that is too young ends its
--- block, however many follow; the walk goes on with the next block, which may be another shard's and older. Of
--- messages that are old and waited for it passes 8192 in one call: they are few, for what nobody takes expires long
--- before it is removed.
+-- Within a block of positions messages are in the order of their age, so the first one that is too young ends
+-- its block, however many follow; the walk goes on with the next block, which may be another shard's and
+-- older. Of messages that are old and waited for it passes 8192 in one call: they are few, for what nobody
+-- takes expires long before it is removed.
 CREATE FUNCTION mesh.prune(messages_before bigint, keys_before bigint, proofs_before bigint, size bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

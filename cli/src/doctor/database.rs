@@ -15,7 +15,7 @@ pub(super) fn look(options: &Options) -> Vec<Check> {
         }
         Ok(server) => {
             let reached = format!("version {} at {}", server.version, options.place());
-            vec![Check::ok(name, reached), settings(&server), tables(options)]
+            vec![Check::ok(name, reached), settings(&server), tables(options), rights(&server)]
         }
     }
 }
@@ -37,6 +37,17 @@ fn settings(server: &Server) -> Check {
             Check::fail(name, error.to_string(), way_out)
         }
     }
+}
+
+fn rights(server: &Server) -> Check {
+    let name = "rights";
+    if server.forbidden.is_empty() {
+        return Check::ok(name, "this role may read and write every table there is");
+    }
+    let text = format!("this role may not read and write: {}", server.forbidden.join(", "));
+    let way_out =
+        "let it own the schema mesh, or grant it SELECT, INSERT, UPDATE and DELETE on all its tables";
+    Check::fail(name, text, way_out)
 }
 
 fn tables(options: &Options) -> Check {

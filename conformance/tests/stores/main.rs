@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
-use peermesh_core::ids::Position;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Answer, Batch, Driver, EnrolRefusal, Found, Op, Query, Reply, StoreResult};
 use peermesh_store::sqlite::{self, OpenError};

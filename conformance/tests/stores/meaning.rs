@@ -1,13 +1,13 @@
 //! What operations and questions mean, said by hand and held against every driver.
 
-use peermesh_core::ids::{HookId, MailboxNo, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{HookId, MailboxNo, MeshId, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
     Claimant, EnrolRefusal, Fence, Found, Op, Outcome, PeerState, Priority, Profile, Query, Reply,
     SavedStats, Status, Target,
 };
 use peermesh_core::time::Wall;
 
-use crate::desk::{ANN, BOB, Desk, Draft, MESH, each, mesh, places};
+use crate::desk::{ANN, BOB, Desk, MESH, each, mesh, places};
 
 #[test]
 fn f_acc_07_a_message_accepted_again_does_not_bring_back_deliveries_that_ended() {
@@ -300,8 +300,8 @@ fn a_hook_waits_for_the_first_presence_of_its_place_and_the_newest_one_counts() 
         assert_eq!(desk.waiting_hooks(), ["old", "dnd"]);
         let first = desk.hello(ANN, 1, None);
         let welcome = Reply::Welcome { mailbox: ANN, hooked: Some(Status::Dnd) };
-        assert_eq!(desk.writes([first.clone()]), [welcome.clone()]);
-        assert_eq!(desk.writes([first]), [welcome], "the same write again");
+        let twice = [(); 2].map(|()| desk.writes([first.clone()]).remove(0));
+        assert_eq!(twice, [welcome.clone(), welcome], "the same write again says the same");
         assert!(desk.waiting_hooks().is_empty());
         let later = Reply::Welcome { mailbox: ANN, hooked: None };
         assert_eq!(desk.writes([desk.hello(ANN, 2, None)]), [later]);

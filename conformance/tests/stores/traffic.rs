@@ -84,10 +84,14 @@ impl Traffic {
     /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known then.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
-        !has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)))
-            && !(has(|op| matches!(op, Op::Claim { .. })) && has(|op| matches!(op, Op::Enrol(_))))
-            && !(has(|op| matches!(op, Op::Find { .. })) && has(|op| matches!(op, Op::Accept(_))))
-            && !(has(|op| matches!(op, Op::KeepHook { .. })) && has(|op| matches!(op, Op::ApplyHook { .. })))
+        let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
+        let keeps = has(|op| matches!(op, Op::KeepHook { .. }));
+        let claims = has(|op| matches!(op, Op::Claim { .. }));
+        let finds = has(|op| matches!(op, Op::Find { .. }));
+        !(anew
+            || keeps && has(|op| matches!(op, Op::ApplyHook { .. }))
+            || claims && has(|op| matches!(op, Op::Enrol(_)))
+            || finds && has(|op| matches!(op, Op::Accept(_))))
     }
 
     /// Takes note of what a batch achieved.

@@ -80,6 +80,8 @@ pub struct Broker {
 enum After {
     Mesh(mesh::After),
     Health,
+    /// Whether a mesh is ours.
+    Proof,
     Hook(hooks::Step),
 }
 

@@ -21,6 +21,7 @@ mod answers;
 mod deliver;
 mod enrol;
 mod events;
+mod features;
 mod grace;
 mod hear;
 mod hello;

@@ -17,6 +17,8 @@ pub struct Server {
     pub version: String,
     /// Whether a broker would serve from it.
     pub fitness: Result<Durability, Unfitness>,
+    /// Tables that this role may not both read and write, in order of their names.
+    pub forbidden: Vec<String>,
 }
 
 /// Why a broker would not serve from a server.
@@ -36,6 +38,13 @@ pub enum Unfitness {
 /// Why there is no answer, for people. It names no secret.
 pub fn inspect(options: &Options) -> Result<Server, String> {
     const VERSION: &str = "SELECT current_setting('server_version')";
+    // What was applied is only looked at once the tables are up to date.
+    const FORBIDDEN: &str = "SELECT t.relname::text FROM pg_class t \
+        JOIN pg_namespace s ON s.oid = t.relnamespace \
+        WHERE s.nspname = 'mesh' AND t.relkind = 'r' AND t.relname <> 'schema_history' \
+        AND NOT (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT') \
+            AND has_table_privilege(t.oid, 'UPDATE') AND has_table_privilege(t.oid, 'DELETE')) \
+        ORDER BY 1";
     let text = |trouble: Trouble| trouble.text();
     let limit = Duration::from_millis(options.waits.answer_ms);
     let mut link = Connector::new(options).connect().map_err(text)?;
@@ -46,5 +55,7 @@ pub fn inspect(options: &Options) -> Result<Server, String> {
         Fitness::ReadOnly => Err(Unfitness::ReadOnly),
         Fitness::Unfit(why) => Err(Unfitness::Refused(why)),
     };
-    Ok(Server { version, fitness })
+    let forbidden = link.query(limit, FORBIDDEN, &[]).map_err(text)?;
+    let forbidden = forbidden.iter().filter_map(|row| column(row, 0).ok()).collect();
+    Ok(Server { version, fitness, forbidden })
 }

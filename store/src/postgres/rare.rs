@@ -137,8 +137,8 @@ fn millis(at: Wall) -> i64 {
     at.as_millis()
 }
 
-/// Postgres has no place in a text for U+0000. Its picture stands for it in what is written for people; mail is
-/// kept as bytes and keeps it.
+/// Postgres has no place in a text for U+0000. Its picture stands for it in what is written for people; mail
+/// is kept as bytes and keeps it.
 fn replace_nul(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\0') => *text = without_nul(text),

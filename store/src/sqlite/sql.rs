@@ -196,6 +196,7 @@ mod tests {
     /// Statements that read a whole table, and why that is right.
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
+        "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 
     #[test]
