@@ -12,7 +12,7 @@ use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits, Secret};
 use peermesh_core::ids::ShardId;
 use peermesh_core::note::{Level, Note};
-use peermesh_core::stats::{Counter, Gauge, Series, Stats};
+use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Stats};
 
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
@@ -173,20 +173,31 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
 
 /// The metrics page of a story's broker: every series on a line, the shards taken together.
 pub(crate) fn page(shards: &[Stats]) -> Bytes {
-    let mut page = String::new();
-    let mut line = |series: Series, value: i128| {
-        let label = series.label.map(|(name, value)| format!("{{{name}=\"{value}\"}}")).unwrap_or_default();
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "{}{label} {value}", series.name);
+    let labelled = |label: Option<(&str, &str)>| {
+        label.map(|(name, value)| format!("{{{name}=\"{value}\"}}")).unwrap_or_default()
     };
+    let mut lines = Vec::new();
     for counter in Counter::ALL {
-        line(counter.series(), shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum());
+        let Series { name, label, .. } = counter.series();
+        let sum: i128 = shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum();
+        lines.push((name, labelled(label), sum));
+    }
+    for counter in MeshCounter::ALL {
+        // A mesh is counted where it lives.
+        for (mesh, count) in shards.iter().flat_map(|stats| stats.by_mesh(*counter)) {
+            lines.push((counter.series().name, labelled(Some((MESH_LABEL, mesh))), i128::from(count)));
+        }
     }
     for gauge in Gauge::ALL {
         let values = shards.iter().map(|stats| i128::from(stats.gauge(*gauge)));
         // A broker is as healthy as its least healthy shard.
         let value = if *gauge == Gauge::DbHealthy { values.min().unwrap_or(0) } else { values.sum() };
-        line(gauge.series(), value);
+        lines.push((gauge.series().name, labelled(gauge.series().label), value));
+    }
+    let mut page = String::new();
+    for (name, label, value) in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{name}{label} {value}");
     }
     Bytes::from(page)
 }

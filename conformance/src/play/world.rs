@@ -101,6 +101,7 @@ impl Player {
     /// Asks for the metrics page until the series has the value.
     pub(crate) fn see_metric(&mut self, series: &str, value: &str) -> Told<()> {
         let value = self.names.fill(value, Place::Plain)?;
+        let series = self.names.fill(series, Place::Plain)?;
         let wanted = format!("{series} {value}");
         let until = self.stage.now() + PATIENCE_MS;
         loop {

@@ -129,7 +129,7 @@ impl Table {
         assert_eq!(found, ids.iter().map(known).collect::<Vec<_>>());
     }
 
-    /// Removes the oldest of the kept messages, which nobody waits for, and the oldest of what is left of others.
+    /// Removes the oldest messages, which nobody waits for, and the oldest of what is left of others.
     fn forgets_oldest(&mut self, count: u64) {
         let removed = self.prunes(i64::MAX, i64::MAX, count);
         let gone =

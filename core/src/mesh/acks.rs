@@ -19,7 +19,7 @@ pub(super) struct Waiter {
     pub id: Box<str>,
     /// It is not kept waiting longer than that.
     pub until: Mono,
-    /// What it asked for; none for the one whose message is on its way.
+    /// What it asked for; none for the one whose send is on its way.
     pub likeness: Option<Box<Likeness>>,
 }
 

@@ -32,6 +32,7 @@ pub(super) struct Look {
     /// Whose send it is.
     presence: PresenceNo,
     denied: Denied,
+    likeness: Likeness,
     /// The send, where it may be accepted after all.
     wish: Option<Wish<'static>>,
     /// Who is to be answered: the sender, and whoever sent the same key again meanwhile.
@@ -75,7 +76,7 @@ impl Mesh {
         self.looks_begun += 1;
         let no = self.looks_begun;
         let (until, presence) = (waiter.until, waiter.presence);
-        let waiters = vec![Waiter { likeness: Some(Box::new(self.likeness(&wish))), ..waiter }];
+        let likeness = self.likeness(&wish);
         let bytes = wish.bytes();
         let has_room = self.looks_bytes + bytes <= cx.config.limits.looks_bytes_max();
         let wish = (has_room && denied.may_pass()).then(|| wish.into_owned());
@@ -83,7 +84,8 @@ impl Mesh {
         let op = Op::Find { mesh: self.no, sender: key.0, client_message_id: key.1.clone() };
         self.in_flight.insert(key.clone(), Flight::Look(no));
         // Numbers grow, so this keeps their order.
-        self.looks.push_back(Look { no, key, presence, denied, wish, waiters });
+        let waiters = vec![waiter];
+        self.looks.push_back(Look { no, key, presence, denied, likeness, wish, waiters });
         self.timers.arm_by(Timer::Undecided, until);
         self.stage(cx, op, Then::Looked(no));
     }
@@ -101,44 +103,47 @@ impl Mesh {
     }
 
     fn look_ended(&mut self, cx: &mut Cx<'_>, positions: &mut Positions, look: Look, ended: Ended) {
-        let Look { key, presence, denied, wish, mut waiters, .. } = look;
+        let Look { key, presence, denied, likeness, wish, waiters, .. } = look;
         match ended {
             Ended::Done(Reply::Known(seen)) => {
                 self.give_back(key.0, denied.spent);
                 let Some(ids) = &positions.ids else { return };
                 for waiter in &waiters {
-                    if let Some(likeness) = &waiter.likeness {
-                        self.answer_known(cx, ids, (&seen, &key.1), (waiter, likeness), None);
-                    }
+                    let likeness = waiter.likeness.as_deref().unwrap_or(&likeness);
+                    self.answer_known(cx, ids, (&seen, &key.1), (waiter, likeness), None);
                 }
             }
             Ended::Done(_) | Ended::Found(_) if waiters.is_empty() => {
                 self.remember_spent(cx, key, denied.spent);
             }
-            Ended::Done(_) | Ended::Found(_) => {
-                let judged = match &wish {
-                    Some(wish) => self.judge(cx, positions, presence, wish, denied.spent),
-                    None => Err(denied),
-                };
-                match (judged, wish) {
-                    (Ok(passed), Some(wish)) => self.stage_accept(cx, wish, Some(key), passed, waiters),
-                    (Ok(_), None) => {}
-                    (Err(denied), _) => {
-                        let first = waiters.remove(0);
-                        let refusal = self.deny(cx, Some(key), denied);
-                        for other in &waiters {
-                            let is_same = same(&first, other);
-                            let refusal = if is_same { refusal.clone() } else { No::overtaken() };
-                            self.refuse_all(cx, std::slice::from_ref(other), &refusal);
-                        }
-                        self.refuse_all(cx, &[first], &refusal);
-                    }
-                }
-            }
+            Ended::Done(_) | Ended::Found(_) => match wish {
+                Some(wish) => match self.judge(cx, positions, presence, &wish, denied.spent) {
+                    Ok(passed) => self.stage_accept(cx, wish, Some(key), passed, waiters),
+                    Err(denied) => self.look_denied(cx, key, denied, &likeness, &waiters),
+                },
+                None => self.look_denied(cx, key, denied, &likeness, &waiters),
+            },
             Ended::Refused(error) => {
                 self.remember_spent(cx, key, denied.spent);
                 self.refuse_all(cx, &waiters, &No::of_store(&error));
             }
+        }
+    }
+
+    /// Nobody has used the key, so the send is refused, and with it whoever sent the same.
+    fn look_denied(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: SendKey,
+        denied: Denied,
+        likeness: &Likeness,
+        waiters: &[Waiter],
+    ) {
+        let refusal = self.deny(cx, Some(key), denied);
+        for waiter in waiters {
+            let is_same = waiter.likeness.as_ref().is_none_or(|other| likeness.is_same_request(other));
+            let refusal = if is_same { refusal.clone() } else { No::overtaken() };
+            self.refuse_all(cx, std::slice::from_ref(waiter), &refusal);
         }
     }
 
@@ -192,12 +197,5 @@ impl Mesh {
     fn all_waiters(&mut self) -> impl Iterator<Item = &mut Vec<Waiter>> {
         let accepting = self.accepting.iter_mut().map(|accepting| &mut accepting.waiters);
         accepting.chain(self.looks.iter_mut().map(|look| &mut look.waiters))
-    }
-}
-
-fn same(one: &Waiter, other: &Waiter) -> bool {
-    match (&one.likeness, &other.likeness) {
-        (Some(one), Some(other)) => one.is_same_request(other),
-        _ => false,
     }
 }
