@@ -10,7 +10,7 @@ use peermesh_conformance::story::{Terms, Told};
 use peermesh_core::rng::Rng;
 use serde_json::{Value, json};
 
-use crate::oracle::{Oracle, member_of, text};
+use crate::oracle::{Key, OTHER, Oracle, member_of, text};
 
 /// Tiny, so that every bound is met.
 const LIMITS: &[(&str, u64)] = &[
@@ -29,7 +29,9 @@ const LIMITS: &[(&str, u64)] = &[
     ("legacy_ping_ms", 60),
     ("grace_ms", 400),
     ("mesh_idle_ms", 100),
-    ("send_rate_per_minute", 0),
+    ("rate_window_ms", 300),
+    ("rate_keys_max", 8),
+    ("looks_bytes_max", 2_048),
     ("replacements_max", 1_000),
     ("connections_per_mesh_max", 100),
     ("retention_sweep_ms", 200),
@@ -86,13 +88,15 @@ impl Life {
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
         // In some lives mail grows old, in some a few deliveries without an answer are too many, in some
-        // messages are long, and in some peers fall asleep.
-        let [ages, dies, long, sleeps] = [(); 4].map(|()| rng.below(4) == 0);
+        // messages are long, in some peers fall asleep, and in some budgets are spent all the time.
+        let [ages, dies, long, sleeps, strict] = [(); 5].map(|()| rng.below(4) == 0);
         let drawn = [
             ("lane_messages_max", 1 + rng.below(4)),
             ("unacked_pushes_max", 1 + rng.below(4)),
             ("message_ttl_ms", if ages { 1_500 } else { 3_600_000 }),
             ("deliveries_max", if dies { 2 } else { 12 }),
+            ("send_rate_per_minute", if strict { 300 } else { 0 }),
+            ("send_rate_burst", 1 + rng.below(4)),
         ];
         let terms = Terms {
             limits: LIMITS.iter().chain(&drawn).map(|(name, value)| ((*name).to_owned(), *value)).collect(),
@@ -170,13 +174,12 @@ impl Life {
 
     fn send(&mut self) {
         let Some(name) = self.any(|mind| mind.welcome) else { return };
-        let own: Vec<_> = self.oracle.sent.keys().filter(|(sender, _)| sender == name).cloned().collect();
+        // Keys belong to the member: its sessions may use each other's.
+        let member = member_of(name);
+        let own: Vec<_> = self.oracle.sent.keys().filter(|(sender, _)| sender == member).cloned().collect();
         if !own.is_empty() && self.rng.below(4) == 0 {
             let key = own[self.pick(own.len())].clone();
-            let sent = &self.oracle.sent[&key];
-            let (frame, target, priority) = (sent.frame.clone(), sent.target.clone(), sent.priority);
-            self.say(name, &frame, &key.1, &target, priority);
-            return;
+            return self.repeat(name, &key);
         }
         let target = TARGETS[self.pick(TARGETS.len())];
         if target == name {
@@ -188,15 +191,34 @@ impl Life {
         let body = "eHh4".repeat(1 + self.pick(self.body_max));
         let frame = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": spec,
             "priority": priority, "nonce": "", "ciphertext": body});
-        self.say(name, &frame, &id, target, priority);
+        let mut other = frame.clone();
+        other["id"] = json!(format!("{OTHER}{id}"));
+        match self.pick(3) {
+            0 => other["ciphertext"] = json!("b3RoZXI="),
+            1 => other["priority"] = json!(if priority == "now" { "low" } else { "now" }),
+            _ => other["replyToId"] = json!("another"),
+        }
+        let key = (member.to_owned(), id);
+        self.oracle.begins(&key, target, [frame, other]);
+        self.say(name, &key, 0);
     }
 
-    fn say(&mut self, name: &'static str, frame: &Value, id: &str, target: &str, priority: &'static str) {
-        self.note(format!("{name} tells {target} {id} ({priority})"));
-        // Keys belong to the member, but each is used by one identity only.
-        self.oracle.sends((name.to_owned(), id.to_owned()), target, priority, frame);
+    /// Uses a key again, for the same or for something else; now and then in a burst, so that they meet.
+    fn repeat(&mut self, name: &'static str, key: &Key) {
+        for _ in 0..1 + self.pick(3) {
+            let meaning = usize::from(self.rng.below(4) == 0);
+            // A session drops what it sent itself, so a member's session may not send for another one to it.
+            if self.oracle.sent[key].target != name {
+                self.say(name, key, meaning);
+            }
+        }
+    }
+
+    fn say(&mut self, name: &'static str, key: &Key, meaning: usize) {
+        let Some(frame) = self.oracle.sends(name, key, meaning) else { return };
+        self.note(format!("{name} says {} under {}", ["this", "something else"][meaning], key.1));
         let peer = self.peer(name);
-        self.town.send(&peer, frame);
+        self.town.send(&peer, &frame);
     }
 
     fn ack(&mut self) -> Told<()> {

@@ -1,6 +1,6 @@
-//! Mail under everything at once: seeded peers send, resend, acknowledge, vanish and come back, stop reading,
-//! change their status, while the broker crashes and the store fails. Then faults stop, and every promise is
-//! checked (faults, section 2).
+//! Mail under everything at once: seeded peers send, resend, use a key for something else, acknowledge, vanish
+//! and come back, stop reading, change their status, spend their budgets, while the broker crashes and the
+//! store fails. Then faults stop, and every promise is checked (faults, section 2).
 //!
 //! A failure prints its seed; `PEERMESH_SEED=n` plays that one alone, `PEERMESH_SEED=1-5000` many.
 
@@ -28,6 +28,7 @@ fn every_accepted_message_arrives_once_and_in_order_whatever_happens() {
     };
     let next = AtomicU64::new(*seeds.start());
     let (accepted, delivered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let answers = [const { AtomicUsize::new(0) }; 3];
     let play = || {
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
@@ -40,6 +41,9 @@ fn every_accepted_message_arrives_once_and_in_order_whatever_happens() {
             }
             accepted.fetch_add(life.oracle.accepted(), Ordering::SeqCst);
             delivered.fetch_add(life.oracle.delivered(), Ordering::SeqCst);
+            for (sum, more) in answers.iter().zip(life.oracle.answers()) {
+                sum.fetch_add(more, Ordering::SeqCst);
+            }
         }
     };
     thread::scope(|scope| {
@@ -49,4 +53,7 @@ fn every_accepted_message_arrives_once_and_in_order_whatever_happens() {
     });
     let (accepted, delivered) = (accepted.into_inner(), delivered.into_inner());
     assert!(delivered * 2 > accepted, "{delivered} of {accepted}: these lives prove nothing");
+    let answers = answers.map(AtomicUsize::into_inner);
+    let lives = usize::try_from(seeds.end() - seeds.start()).unwrap_or(0) + 1;
+    assert!(lives < 100 || answers.iter().all(|sum| *sum > lives / 10), "{answers:?} in {lives} lives");
 }

@@ -5,21 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use peermesh_conformance::story::Told;
 use serde_json::Value;
 
-/// A message by its sender's identity and key.
+/// A message by its sender's member and key.
 pub(crate) type Key = (String, String);
 
-/// What was sent once.
+/// How the id of a send begins that means something else under a key that is used.
+pub(crate) const OTHER: &str = "other-";
+
+/// What was sent under one key.
 #[derive(Debug)]
 pub(crate) struct Sent {
     /// The identity it is for, or a target for many.
     pub(crate) target: String,
-    pub(crate) priority: &'static str,
-    /// The frame, to be sent again.
-    pub(crate) frame: Value,
+    /// The frame, to be sent again, and another one that means something else.
+    pub(crate) meanings: [Value; 2],
+    /// Which of them came first.
+    first: Option<usize>,
+    /// The other one was sent, too.
+    is_contested: bool,
+    /// The identities that sent it.
+    by: BTreeSet<String>,
     /// When it was first sent and when first acknowledged, in deeds.
     first_sent: u64,
     accepted: Option<u64>,
+    /// Somebody was told that it is no duplicate.
+    is_confirmed: bool,
     id: Option<String>,
+    /// When it was accepted, in the broker's words.
+    at: Option<String>,
     /// Who received it, by identity.
     seen_by: BTreeSet<String>,
     /// Its acknowledgement by the recipient was taken: into the store (true), or while that failed.
@@ -37,6 +49,9 @@ pub(crate) struct Oracle {
     pub(crate) sent: BTreeMap<Key, Sent>,
     keys: BTreeMap<String, Key>,
     deeds: u64,
+    conflicts: usize,
+    duplicates: usize,
+    refused: usize,
 }
 
 impl Oracle {
@@ -44,39 +59,74 @@ impl Oracle {
         Oracle { ages, dies, sleeps, ..Oracle::default() }
     }
 
-    /// A message goes out, for the first time or again.
-    pub(crate) fn sends(&mut self, key: Key, target: &str, priority: &'static str, frame: &Value) {
+    /// A key is used for the first time, or may be.
+    pub(crate) fn begins(&mut self, key: &Key, target: &str, meanings: [Value; 2]) {
         self.deeds += 1;
-        self.sent.entry(key).or_insert_with(|| Sent {
+        self.sent.entry(key.clone()).or_insert_with(|| Sent {
             target: target.to_owned(),
-            priority,
-            frame: frame.clone(),
+            meanings,
+            first: None,
+            is_contested: false,
+            by: BTreeSet::new(),
             first_sent: self.deeds,
             accepted: None,
+            is_confirmed: false,
             id: None,
+            at: None,
             seen_by: BTreeSet::new(),
             done: None,
         });
     }
 
-    /// Its sender is answered.
-    pub(crate) fn acked(&mut self, sender: &str, ack: &Value) -> Told<()> {
+    /// A frame goes out under a key; gives it.
+    pub(crate) fn sends(&mut self, by: &str, key: &Key, meaning: usize) -> Option<Value> {
+        let sent = self.sent.get_mut(key)?;
+        sent.by.insert(by.to_owned());
+        sent.is_contested |= meaning == 1;
+        Some(sent.meanings[meaning].clone())
+    }
+
+    /// Somebody's send is answered.
+    pub(crate) fn acked(&mut self, by: &str, ack: &Value) -> Told<()> {
         self.deeds += 1;
-        let key = (sender.to_owned(), text(ack, "id"));
-        if ack.get("error").is_some() {
-            let error = text(ack, "error");
-            // Nothing in these lives is wrong for good.
-            return if error.starts_with("retry: ") { Ok(()) } else { Err(error.into()) };
+        let id = text(ack, "id");
+        let meaning = usize::from(id.starts_with(OTHER));
+        let key = (member_of(by).to_owned(), id.trim_start_matches(OTHER).to_owned());
+        let error = text(ack, "error");
+        let sent = self.sent.get_mut(&key).ok_or_else(|| format!("nobody sent {key:?}"))?;
+        if error.starts_with("retry: ") {
+            let of_quota = error.starts_with("retry: rate_limit") || error.starts_with("retry: queue_full");
+            self.refused += usize::from(of_quota);
+            // Its key is known, so it is answered, whatever is spent or full (I14).
+            return if of_quota && sent.accepted.is_some() {
+                Err(format!("{key:?}: {ack}").into())
+            } else {
+                Ok(())
+            };
         }
-        if ack["queued"] != true {
-            return Err(format!("neither accepted nor refused: {ack}").into());
+        let is_conflict = error.starts_with("invalid: idempotency_key_reused") && ack["queued"] == false;
+        let came_first = if is_conflict { 1 - meaning } else { meaning };
+        // Nothing but a conflict is wrong for good in these lives.
+        if !is_conflict && (!error.is_empty() || ack["queued"] != true) {
+            return Err(format!("neither accepted nor refused for a reason: {ack}").into());
         }
-        self.name(&key, &text(ack, "messageId"))?;
-        let deeds = self.deeds;
-        if let Some(sent) = self.sent.get_mut(&key) {
-            sent.accepted.get_or_insert(deeds);
+        if *sent.first.get_or_insert(came_first) != came_first {
+            return Err(format!("{key:?} was accepted as two requests: {ack}").into());
         }
-        Ok(())
+        if !is_conflict {
+            let is_duplicate = ack["duplicate"] == true;
+            if !is_duplicate && std::mem::replace(&mut sent.is_confirmed, true) {
+                return Err(format!("{key:?} was accepted twice: {ack}").into());
+            }
+            let at = text(ack, "first_seen_at");
+            if *sent.at.get_or_insert_with(|| at.clone()) != at {
+                return Err(format!("{key:?} was first seen at two times: {ack}").into());
+            }
+            self.duplicates += usize::from(is_duplicate);
+        }
+        sent.accepted.get_or_insert(self.deeds);
+        self.conflicts += usize::from(is_conflict);
+        self.name(&key, &text(ack, if is_conflict { "broker_message_id" } else { "messageId" }))
     }
 
     /// One key has one message id, and one id one key (I2).
@@ -92,14 +142,19 @@ impl Oracle {
 
     /// A peer receives a push. `gated` says that it is known to be busy.
     pub(crate) fn pushed(&mut self, to: &str, gated: bool, sender: &str, push: &Value) -> Told<()> {
-        let key = (sender.to_owned(), text(push, "client_message_id"));
+        let key = (member_of(sender).to_owned(), text(push, "client_message_id"));
         self.name(&key, &text(push, "messageId"))?;
         let Some(sent) = self.sent.get_mut(&key) else { return Ok(()) };
-        if gated && sent.priority != "now" {
-            return Err(format!("{to} is busy and got {key:?} of class {}", sent.priority).into());
+        if gated && text(push, "priority") != "now" {
+            return Err(format!("{to} is busy and got {key:?}: {push}").into());
         }
-        if text(push, "priority") != sent.priority || push["ciphertext"] != sent.frame["ciphertext"] {
-            return Err(format!("{key:?} was changed on its way: {push}").into());
+        let is_this = |frame: &Value| {
+            ["priority", "ciphertext", "replyToId"].iter().all(|field| push[*field] == frame[*field])
+        };
+        let meaning = sent.meanings.iter().position(is_this);
+        let meaning = meaning.ok_or_else(|| format!("{key:?} was changed on its way: {push}"))?;
+        if !sent.by.contains(sender) || *sent.first.get_or_insert(meaning) != meaning {
+            return Err(format!("{key:?} was accepted as another request: {push}").into());
         }
         if sent.done.is_some() {
             return Err(format!("{to} got {key:?} again after its acknowledgement").into());
@@ -115,11 +170,13 @@ impl Oracle {
     /// First deliveries of a lane follow the order of acceptance (I4).
     fn check_order(&self, key: &Key) -> Told<()> {
         let this = &self.sent[key];
-        let passed = self.sent.iter().find(|((sender, _), other)| {
-            let same_lane =
-                *sender == key.0 && other.target == this.target && other.priority == this.priority;
+        let passed = self.sent.iter().find(|(_, other)| {
+            let same_lane = other.by == this.by
+                && other.target == this.target
+                && other.meanings[0]["priority"] == this.meanings[0]["priority"];
             let earlier = other.accepted.is_some_and(|at| at < this.first_sent);
-            same_lane && this.is_direct() && earlier && other.seen_by.is_empty()
+            let plain = [this, *other].iter().all(|sent| sent.by.len() == 1 && !sent.is_contested);
+            same_lane && plain && this.is_direct() && earlier && other.seen_by.is_empty()
         });
         passed.map_or(Ok(()), |(other, _)| Err(format!("{key:?} came before {other:?}").into()))
     }
@@ -162,6 +219,11 @@ impl Oracle {
 
     pub(crate) fn accepted(&self) -> usize {
         self.sent.values().filter(|sent| sent.accepted.is_some()).count()
+    }
+
+    /// Conflicts, duplicates, and sends that were refused for want of budget or room.
+    pub(crate) fn answers(&self) -> [usize; 3] {
+        [self.conflicts, self.duplicates, self.refused]
     }
 
     pub(crate) fn delivered(&self) -> usize {
