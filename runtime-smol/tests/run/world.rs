@@ -55,11 +55,13 @@ impl World {
         let (note, notes) = mpsc::channel();
         let (fail, failures) = mpsc::channel();
         let running = start(Plan {
-            listener,
+            listeners: vec![(Listener::Mesh, listener)],
             shards,
             lanes: Lanes { writers, readers },
+            couriers: Vec::new(),
             note: Arc::new(move |record| note.send(record).unwrap_or_default()),
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),
+            weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
             fail: Arc::new(move |why| fail.send(why).unwrap_or_default()),
         })
         .unwrap();
