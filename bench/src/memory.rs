@@ -15,7 +15,7 @@ use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits, Secret};
 use peermesh_core::conn::{Chunk, Connection, Event};
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::machine::{Ending, Input, Machine, Output, Outputs, Payload};
+use peermesh_core::machine::{Ending, Input, Listener, Machine, Output, Outputs, Payload};
 use peermesh_core::note::Level;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
@@ -79,11 +79,12 @@ impl Memory {
             public_url: "ws://bench/ws".to_owned(),
             version: "0".to_owned(),
             git_sha: "bench".to_owned(),
-            admin_token: Secret::new(ADMIN_TOKEN),
+            admin_token: Some(Secret::new(ADMIN_TOKEN)),
             hook_token: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
-            vault_key: Secret::new([7; 32]),
+            vault_key: Some(Secret::new([7; 32])),
+            expected_migration: None,
             log_level: Level::Info,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [3; 32] };

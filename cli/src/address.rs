@@ -3,7 +3,7 @@
 //! *Does not:* speak TLS. `https` and `wss` are refused with that reason instead of being tried.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A broker that can be dialled: plain HTTP and WebSocket share one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl Address {
     /// True when only this machine can reach it.
     pub(crate) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(place: SocketAddr) -> Address {
+        Address { host: place.ip().to_string(), port: place.port(), path: String::new() }
     }
 }
 

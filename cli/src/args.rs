@@ -62,7 +62,8 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Run a broker; works without any configuration
     #[command(after_help = "Examples:\n  peermesh serve\n  peermesh serve --data ./mesh --port 7901\n  \
-        peermesh serve --public-url ws://mesh.example:7900/ws")]
+        peermesh serve --public-url ws://mesh.example:7900/ws\n  \
+        DATABASE_URL=postgres://mesh@db.example/mesh peermesh serve")]
     Serve(Settings),
     /// Create, list and show meshes
     #[command(subcommand)]
@@ -143,6 +144,17 @@ pub(crate) enum Command {
         Examples:\n  peermesh config\n  PEERMESH_LEASE_MS=5000 peermesh config --json"
     )]
     Config(Settings),
+    /// Bring the tables of the store up to date, as the start of a broker does
+    #[command(after_help = "Examples:\n  DATABASE_URL=postgres://mesh@db.example/mesh peermesh migrate\n  \
+        peermesh migrate --check --json")]
+    Migrate {
+        /// Change nothing; exit code 0 only if nothing is missing
+        #[arg(long)]
+        check: bool,
+        /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,
@@ -172,13 +184,17 @@ pub(crate) struct Settings {
     /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve on a Postgres that may lose what it has accepted; every ack then says so
+    #[arg(long)]
+    allow_relaxed_durability: bool,
 }
 
 impl Settings {
     /// As the settings' reader takes them.
     pub(crate) fn flags(self, common: &Common) -> Flags {
-        let Settings { port, host, shards, public_url, config } = self;
-        Flags { data: common.data.is_some(), port, host, shards, public_url, config }
+        let Settings { port, host, shards, public_url, config, allow_relaxed_durability } = self;
+        let data = common.data.is_some();
+        Flags { data, port, host, shards, public_url, config, allow_relaxed_durability }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
     #[error("{failed} of {all} checks failed; each line above names its way out")]
     Unwell { failed: usize, all: usize },
+    #[error("{count} migrations are missing; apply them with: peermesh migrate")]
+    Pending { count: usize },
     #[error("the broker answered {status}; its answer is printed above")]
     Unhealthy { status: u16 },
 }
@@ -47,9 +49,11 @@ impl Failure {
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
-            Failure::Serve(_) | Failure::Output(_) | Failure::Unwell { .. } | Failure::Unhealthy { .. } => {
-                Exit::Failed
-            }
+            Failure::Serve(_)
+            | Failure::Output(_)
+            | Failure::Unwell { .. }
+            | Failure::Pending { .. }
+            | Failure::Unhealthy { .. } => Exit::Failed,
         }
     }
 }

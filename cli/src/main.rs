@@ -12,8 +12,10 @@ mod failure;
 mod health;
 mod home;
 mod http;
+mod local;
 mod logs;
 mod metrics;
+mod migrate;
 mod peer;
 mod serve;
 mod signals;
@@ -35,8 +37,8 @@ use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
 
-#[cfg(not(all(feature = "smol", feature = "sqlite")))]
-compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite");
+#[cfg(not(all(feature = "smol", any(feature = "sqlite", feature = "postgres"))))]
+compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite or postgres");
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -74,12 +76,13 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
     }
-    let home = Home::locate(common.data.as_deref(), &variable)?;
+    // Not every command needs a data directory, so where there is none is told by those that do.
+    let home = || Home::locate(common.data.as_deref(), &variable);
     let broker = common.broker.as_deref();
-    let api = || Api::find(&home, place(&common), &variable);
-    let acting = || Ok::<Profile, Failure>(profile::choose(&home, common.profile.as_deref())?);
+    let api = || Ok::<Api, Failure>(Api::find(&home()?, place(&common), &variable)?);
+    let acting = || Ok::<Profile, Failure>(profile::choose(&home()?, common.profile.as_deref())?);
     match command {
-        Command::Serve(settings) => serve::run(&home, &settings.flags(&common), &variable, terminal),
+        Command::Serve(settings) => serve::run(home(), &settings.flags(&common), &variable, terminal),
         Command::Mesh(Mesh::Create { name, slug }) => {
             admin::create_mesh(&api()?, &name, slug.as_deref(), terminal)
         }
@@ -92,7 +95,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
         Command::Join { invite } => {
             let join = Join { invite: &argument(invite)?, name: common.profile.as_deref(), broker };
-            peer::join::run(&home, &join, &variable, terminal)
+            peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
         Command::Send { to, text, priority, wait, timeout, id } => {
@@ -114,9 +117,12 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Status { status: Some(status) } => {
             peer::status::set(&acting()?, broker, status.word(), terminal)
         }
-        Command::Health => health::run(&home, broker, terminal),
-        Command::Config(settings) => config::show(&home, &settings.flags(&common), &variable, terminal),
-        Command::Doctor => doctor::run(&home, place(&common), &variable, terminal),
+        Command::Health => health::run(home().ok().as_ref(), broker, &variable, terminal),
+        Command::Config(settings) => {
+            config::show(home().ok().as_ref(), &settings.flags(&common), &variable, terminal)
+        }
+        Command::Migrate { check, config } => migrate::run(home(), check, config, &variable, terminal),
+        Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -29,6 +29,20 @@ fn config_shows_every_value_and_where_it_comes_from() {
     assert!(lease == "5000" && source.ends_with("peermesh.toml"), "{source}");
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn f_sec_01_config_shows_the_address_of_a_database_without_its_password() {
+    let town = Town::new();
+    for form in [&["config"][..], &["config", "--json"]] {
+        let mut command = town.command(form);
+        command.env("DATABASE_URL", "postgres://mesh:hunter2@db.example:5432/mesh?sslmode=require");
+        let ran = town::Ran::from(command.output().unwrap());
+        assert!(ran.code == 0 && !ran.out.contains("hunter2") && !ran.err.contains("hunter2"), "{ran:?}");
+        let shown = "postgres://mesh:***@db.example:5432/mesh?sslmode=require";
+        assert!(ran.out.contains(shown), "{ran:?}");
+    }
+}
+
 #[test]
 fn f_lif_06_a_bad_configuration_stops_the_start_and_lists_every_bad_value() {
     let town = Town::new();
@@ -38,11 +52,11 @@ fn f_lif_06_a_bad_configuration_stops_the_start_and_lists_every_bad_value() {
     command
         .env("BROKER_PORT", "0")
         .env("MAX_MESSAGE_BYTES", "many")
-        .env("DATABASE_URL", "postgres://u:secret@db/m");
+        .env("DATABASE_URL", "mysql://u:secret@db/m");
     let ran = town::Ran::from(command.output().unwrap());
     assert_eq!(ran.code, 2, "{ran:?}");
     for word in
-        ["BROKER_PORT: 0", "MAX_MESSAGE_BYTES: many", "--shards: -1", "shard is not", "embedded store"]
+        ["BROKER_PORT: 0", "MAX_MESSAGE_BYTES: many", "--shards: -1", "shard is not", "DATABASE_URL: (set)"]
     {
         assert!(ran.err.contains(word), "{word:?} is missing:\n{}", ran.err);
     }

@@ -11,9 +11,19 @@ fn help_shows_every_subcommand_and_every_exit_code() {
     for word in ["serve", "mesh", "invite", "member", "join", "peers", "send", "inbox", "status"] {
         assert!(ran.out.contains(&format!("\n  {word}")), "{word} is missing:\n{}", ran.out);
     }
-    for word in
-        ["health", "config", "doctor", "completions", "  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  "]
-    {
+    for word in [
+        "health",
+        "config",
+        "migrate",
+        "doctor",
+        "completions",
+        "  0  ",
+        "  1  ",
+        "  2  ",
+        "  3  ",
+        "  4  ",
+        "  5  ",
+    ] {
         assert!(ran.out.contains(word), "{word:?} is missing:\n{}", ran.out);
     }
 }
@@ -45,8 +55,9 @@ fn what_is_not_there_is_exit_code_3() {
 #[test]
 fn a_broker_that_does_not_run_is_exit_code_4() {
     let town = Town::new();
+    let port = town.port.to_string();
     for arguments in [&["mesh", "list"][..], &["health"]] {
-        let ran = town.run(arguments);
+        let ran = town::Ran::from(town.command(arguments).env("BROKER_PORT", &port).output().unwrap());
         assert_eq!(ran.code, 4, "{ran:?}");
         assert!(ran.err.contains("peermesh serve"), "the way out is missing: {}", ran.err);
     }

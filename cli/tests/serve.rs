@@ -100,7 +100,21 @@ fn the_first_record_tells_port_version_and_limits() {
     let mut broker = Process::logging(command);
     let record = broker.says("broker listening");
     assert_eq!((&record["port"], &record["ttl_seconds"]), (&town.port.into(), &61.into()));
+    assert_eq!(record["store"], "sqlite");
     assert_eq!((&record["ws_path"], &record["max_message_bytes"]), (&"/ws".into(), &65_536.into()));
+}
+
+/// As in a container: no word was left where the command looks, and only the port is known.
+#[test]
+fn health_finds_a_broker_by_its_port_alone() {
+    let town = Town::new();
+    let _broker = town.serve();
+    let port = town.port.to_string();
+    for name in ["BROKER_PORT", "PEERMESH_PORT"] {
+        let mut command = town.command(&["health", "--data", "/dev/null/mesh"]);
+        let ran = town::Ran::from(command.env(name, &port).output().unwrap());
+        assert!(ran.code == 0 && ran.out.contains("\"status\":\"ok\""), "{ran:?}");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! must see. [`story`] reads it, [`play`] lives it, and [`driver`] is what it is lived on: machines in memory
 //! under virtual time, or a run on real sockets over a store on disk.
 //!
-//! Tests with a database find their ground here too: [`server`] starts a Postgres that goes with the test, and
-//! [`proxy`] stands in front of it and does what networks do.
+//! Tests with a database find their ground here too: [`server`] starts a Postgres that goes with the test,
+//! and [`proxy`] stands in front of it and does what networks do.
 
 pub mod driver;
 pub mod keys;

@@ -135,9 +135,11 @@ impl Player {
         let sharing = match sharing {
             Sharing::Takes(name) => Sharing::Takes(id(name)?),
             Sharing::Robs(name) => Sharing::Robs(id(name)?),
-            Sharing::Dies | Sharing::Keeps { .. } | Sharing::Applies { .. } | Sharing::Says { .. } => {
-                sharing.clone()
-            }
+            Sharing::Dies
+            | Sharing::Repeats { .. }
+            | Sharing::Keeps { .. }
+            | Sharing::Applies { .. }
+            | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)
     }

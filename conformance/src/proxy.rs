@@ -1,8 +1,8 @@
 //! Stands between a broker and its Postgres and does what networks do: it delays, stalls, cuts, refuses, and
 //! loses a call or the reply to one.
 //!
-//! It reads the messages that pass (where they are not encrypted), so that a test can name the call that is to
-//! be lost by a part of its SQL, and count calls and round trips.
+//! It reads the messages that pass (where they are not encrypted), so that a test can name the call that is
+//! to be lost by a part of its SQL, and count calls and round trips.
 
 mod catch;
 mod link;

@@ -1,12 +1,12 @@
-//! A throw-away Postgres for tests: a real server with its files in a temporary folder, on loopback, gone with
-//! the test.
+//! A throw-away Postgres for tests: a real server with its files in a temporary folder, on loopback, gone
+//! with the test.
 //!
 //! Most tests want [`Database::fresh`]: an empty database on the server that all tests of a process share.
 //! Tests that stop, freeze or reconfigure a server start a [`Server`] of their own.
 //!
 //! *Always holds:* the server ends when its test process does, however that ends: a small shell holds the
-//! other end of a pipe, and ends the server and removes its folder when the pipe closes. Tests of root run the
-//! server as another account, because Postgres refuses to run as root. `fsync` and all else that makes a
+//! other end of a pipe, and ends the server and removes its folder when the pipe closes. Tests of root run
+//! the server as another account, because Postgres refuses to run as root. `fsync` and all else that makes a
 //! commit durable is as a plain installation has it.
 
 mod account;
@@ -111,8 +111,12 @@ impl Server {
 
     /// An empty database, owned by a role that is no superuser.
     pub fn database(&self) -> Database {
+        self.database_like("template0")
+    }
+
+    fn database_like(&self, template: &str) -> Database {
         let owner = format!("OWNER {ROLE}");
-        Database::on(&self.url_of(ROLE), &self.admin_url(), &owner)
+        Database::on(&self.url_of(ROLE), &self.admin_url(), &owner, template)
     }
 
     /// A superuser's session. It may write even where sessions are read-only unless they ask.

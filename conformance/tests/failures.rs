@@ -42,7 +42,9 @@ fn in_memory() -> Box<dyn Stage> {
 
 fn on_smol() -> Box<dyn Stage> {
     let make = |_| vec![Box::new(Parrot) as Box<dyn Machine + Send>];
-    let open = |_: &SharedMood| -> Told<Lanes> { Ok(Lanes { writers: Vec::new(), readers: Vec::new() }) };
+    let open = |_: &SharedMood| -> Told<Lanes> {
+        Ok(Lanes { writers: Vec::new(), readers: Vec::new(), health: None })
+    };
     Box::new(Sockets::of(Box::new(make), Box::new(open)).unwrap_or_else(|said| panic!("{}", said.0)))
 }
 

@@ -1,4 +1,5 @@
-//! The proxy that stands in front of a Postgres in tests: what it loses is lost, and what it counts was there.
+//! The proxy that stands in front of a Postgres in tests: what it loses is lost, and what it counts was
+//! there.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;

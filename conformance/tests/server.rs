@@ -1,6 +1,6 @@
 //! The throw-away Postgres of the tests: it is durable as any, can be hurt, and leaves nothing behind.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -122,6 +122,6 @@ fn the_child_starts_a_server() {
     }
     let server = Server::new();
     server.freeze();
-    println!("server:{} {}", server.port(), server.socket_dir().display());
+    writeln!(std::io::stdout(), "server:{} {}", server.port(), server.socket_dir().display()).unwrap();
     thread::sleep(PATIENCE * 4);
 }

@@ -33,6 +33,14 @@ fn every_story_holds_on_smol() {
 }
 
 #[test]
+fn every_story_holds_on_smol_over_postgres() {
+    let mut stories = stories();
+    stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
+    let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::on_postgres(&story.terms)?)));
+    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+}
+
+#[test]
 #[ignore = "minutes of real time, for ./check --long"]
 fn every_long_story_holds_on_smol_too() {
     let mut stories = stories();

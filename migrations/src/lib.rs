@@ -49,3 +49,68 @@ pub mod sqlite {
         }
     }
 }
+
+/// The tables of the shared store.
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    use refinery::{Runner, Target};
+
+    /// Where the server keeps the history of migrations.
+    pub const HISTORY: &str = "mesh.schema_history";
+
+    /// One migration.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Step {
+        /// Its place in the order.
+        pub version: i32,
+        /// `V0001__mesh` and so on, as its file.
+        pub name: String,
+        /// Changes when the file does.
+        pub checksum: u64,
+    }
+
+    /// All of them, oldest first.
+    pub fn steps() -> Vec<Step> {
+        let runner = embedded::migrations::runner();
+        let step = |(migration, name): (&refinery::Migration, String)| Step {
+            version: migration.version(),
+            name,
+            checksum: migration.checksum(),
+        };
+        let mut sorted: Vec<&refinery::Migration> = runner.get_migrations().iter().collect();
+        sorted.sort_by_key(|migration| migration.version());
+        sorted.into_iter().zip(super::names(&runner)).map(step).collect()
+    }
+
+    /// Applies what is missing up to a version, all of it in one transaction. Applied to one version after the
+    /// other, each step stands or falls by itself.
+    pub fn runner_to(version: i32) -> Runner {
+        let mut runner =
+            embedded::migrations::runner().set_grouped(true).set_target(Target::Version(version));
+        runner.set_migration_table_name(HISTORY);
+        runner
+    }
+
+    mod embedded {
+        refinery::embed_migrations!("postgres");
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::path::Path;
+
+        #[test]
+        fn every_file_is_embedded_in_order_and_named_as_it_is() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres");
+            let name = |entry: std::io::Result<std::fs::DirEntry>| {
+                entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()
+            };
+            let mut files: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+            files.sort();
+            let steps = super::steps();
+            let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+            assert_eq!(names, files, "a migration is not embedded: touch lib.rs and build again");
+            assert!(steps.iter().zip(1..).all(|(step, version)| step.version == version));
+        }
+    }
+}

@@ -84,11 +84,16 @@ pub struct Lanes {
     pub writers: Vec<Box<dyn Driver>>,
     /// Take questions.
     pub readers: Vec<Box<dyn Driver>>,
+    /// Takes the pings, so that they wait behind no other question, and may hold each as long as it allows.
+    /// The end of the run does not wait for it. Where there is none, pings are questions like any other.
+    pub health: Option<Box<dyn Driver>>,
 }
 
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lanes({} writers, {} readers)", self.writers.len(), self.readers.len())
+        let Lanes { writers, readers, health } = self;
+        let health = if health.is_some() { "a health lane" } else { "no health lane" };
+        write!(f, "Lanes({} writers, {} readers, {health})", writers.len(), readers.len())
     }
 }
 
@@ -113,7 +118,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
     }
     let inboxes: Arc<[Inbox]> = plan.shards.iter().map(|_| Inbox::default()).collect();
     let (ended, ends) = channel();
-    let desk = Desk::open(plan.lanes, &inboxes, &ended)?;
+    let desk = Desk::open(plan.lanes, &inboxes, &ended, &plan.fail)?;
     let counter = Counter::open(plan.couriers, &inboxes)?;
     let hub = Arc::new(Hub {
         inboxes: Arc::clone(&inboxes),
@@ -146,7 +151,7 @@ impl Running {
         }
     }
 
-    /// Waits until every shard has finished and every lane has let go of its driver.
+    /// Waits until every shard has finished and every lane but the one for pings has let go of its driver.
     ///
     /// # Panics
     /// With the panic of a machine or a driver, where panics unwind.
@@ -170,6 +175,17 @@ fn spawn(
         let end = panic::catch_unwind(AssertUnwindSafe(work));
         // Nobody listens when the run was left to itself.
         let _ = ended.send(end);
+    })?;
+    Ok(())
+}
+
+/// Starts a thread whose end nobody waits for; only its panic is reported.
+fn spawn_alone(name: &str, fail: &Arc<Fail>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let (thread_name, fail) = (name.to_owned(), Arc::clone(fail));
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+            fail(format!("the thread {thread_name} panicked"));
+        }
     })?;
     Ok(())
 }

@@ -10,18 +10,23 @@ use std::thread;
 use peermesh_core::ids::{ShardId, Ticket};
 use peermesh_core::store::{Batch, Driver, Query, Request, StoreError, StoreResult, Work};
 
-use crate::Lanes;
 use crate::inbox::{Inbox, Post};
+use crate::{Fail, Lanes};
 
 /// Batches that one call of a driver commits together. Each shard has one in flight, so this is seldom
 /// reached.
 const BATCHES_MAX: usize = 64;
+
+/// Pings answered together: each shard has at most one or two under way.
+const PINGS_MAX: usize = 1_024;
 
 /// Where shards leave requests. When the last shard is gone, so is the desk, and the lanes end.
 #[derive(Debug)]
 pub(crate) struct Desk {
     writes: Arc<Queue<Job<Arc<Batch>>>>,
     reads: Arc<Queue<Job<Query>>>,
+    /// Where there is a lane for them.
+    pings: Option<Arc<Queue<Job<Query>>>>,
 }
 
 impl Desk {
@@ -30,8 +35,10 @@ impl Desk {
         lanes: Lanes,
         inboxes: &Arc<[Inbox]>,
         ended: &Sender<thread::Result<()>>,
+        fail: &Arc<Fail>,
     ) -> io::Result<Desk> {
-        let desk = Desk { writes: Arc::default(), reads: Arc::default() };
+        let pings = lanes.health.as_ref().map(|_| Arc::default());
+        let desk = Desk { writes: Arc::default(), reads: Arc::default(), pings };
         for (place, driver) in lanes.writers.into_iter().enumerate() {
             let (queue, inboxes) = (Arc::clone(&desk.writes), Arc::clone(inboxes));
             crate::spawn(format!("store-write-{place}"), ended, move || write(driver, &queue, &inboxes))?;
@@ -39,6 +46,10 @@ impl Desk {
         for (place, driver) in lanes.readers.into_iter().enumerate() {
             let (queue, inboxes) = (Arc::clone(&desk.reads), Arc::clone(inboxes));
             crate::spawn(format!("store-read-{place}"), ended, move || read(driver, &queue, &inboxes))?;
+        }
+        if let (Some(driver), Some(queue)) = (lanes.health, &desk.pings) {
+            let (queue, inboxes) = (Arc::clone(queue), Arc::clone(inboxes));
+            crate::spawn_alone("store-health", fail, move || ping(driver, &queue, &inboxes))?;
         }
         Ok(desk)
     }
@@ -48,7 +59,10 @@ impl Desk {
         for Request { ticket, work } in requests.drain(..) {
             match work {
                 Work::Write(batch) => self.writes.push(Job { from, ticket, work: batch }),
-                Work::Read(query) => self.reads.push(Job { from, ticket, work: query }),
+                Work::Read(query) => {
+                    let pings = self.pings.as_ref().filter(|_| matches!(query, Query::Ping { .. }));
+                    pings.unwrap_or(&self.reads).push(Job { from, ticket, work: query });
+                }
             }
         }
     }
@@ -58,6 +72,9 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.writes.close();
         self.reads.close();
+        if let Some(pings) = &self.pings {
+            pings.close();
+        }
     }
 }
 
@@ -79,6 +96,22 @@ fn read(mut driver: Box<dyn Driver>, queue: &Queue<Job<Query>>, inboxes: &[Inbox
         for job in jobs {
             let result = driver.read(&job.work);
             job.answer(result, inboxes);
+        }
+    }
+}
+
+/// The lane of pings: those of all shards that wait are one, held no longer than the most impatient allows.
+/// Each asks after a moment before the driver looks, so what it finds is true for all of them.
+fn ping(mut driver: Box<dyn Driver>, queue: &Queue<Job<Query>>, inboxes: &[Inbox]) {
+    while let Some(jobs) = queue.take(PINGS_MAX) {
+        let hold = |job: &Job<Query>| match job.work {
+            Query::Ping { hold_ms } => Some(hold_ms),
+            _ => None,
+        };
+        let hold_ms = jobs.iter().filter_map(hold).min().unwrap_or(0);
+        let result = driver.read(&Query::Ping { hold_ms });
+        for job in jobs {
+            job.answer(result.clone(), inboxes);
         }
     }
 }

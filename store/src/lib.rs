@@ -3,6 +3,8 @@
 //! `core/src/store/model` says what every operation and question means; a driver here means exactly that, on
 //! disk.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -9,6 +9,7 @@ use super::AdminError;
 use crate::address::Address;
 use crate::home::{self, Home};
 use crate::http::{self, Answer, Question};
+use crate::local;
 
 /// A broker and the token that opens its admin API.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Api {
     ) -> Result<Api, AdminError> {
         let address = match place.broker {
             Some(url) => Address::parse(url)?,
-            None => home.broker_address()?,
+            None => local::find(home, env)?,
         };
         let from_env = env("PEERMESH_ADMIN_TOKEN").filter(|token| !token.is_empty());
         let token = match (place.token_file, from_env) {

@@ -38,7 +38,8 @@ fn sort(table: Table, path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
             entries.insert(key, text);
         }
         None => {
-            wrong.push(ConfigError::new(key, value.type_str(), "a text, a whole number or a list of texts"));
+            let wanted = "a text, a whole number, true, false or a list of texts";
+            wrong.push(ConfigError::new(key, value.type_str(), wanted));
         }
     };
     for (key, value) in table {
@@ -64,10 +65,11 @@ fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(is_so) => Some(is_so.to_string()),
         Value::Array(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
             texts.map(|texts| texts.join(","))
         }
-        Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => None,
+        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
     }
 }

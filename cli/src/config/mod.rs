@@ -4,13 +4,14 @@
 //! empty variable counts as unset. *Always holds:* what [`Settings`] contains is valid; otherwise every bad
 //! value is in one [`ConfigErrors`].
 
+mod database;
 mod file;
 mod names;
 mod parse;
 mod reader;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use peermesh_core::config::{ConfigError, Limits, Secret};
@@ -23,6 +24,8 @@ use crate::home::Home;
 use crate::terminal::{Terminal, table};
 use reader::{Reader, Row};
 
+pub(crate) use database::Store;
+
 /// What the command line says about settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -33,6 +36,7 @@ pub(crate) struct Flags {
     pub(crate) shards: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) config: Option<PathBuf>,
+    pub(crate) allow_relaxed_durability: bool,
 }
 
 /// Everything the operator can decide, decided.
@@ -46,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) public_url: String,
     /// Log records below this are not made.
     pub(crate) log: Level,
+    /// Where everything is kept.
+    pub(crate) store: Store,
+    /// The migration without which `/health/ready` says that the broker is not ready.
+    pub(crate) expected_migration: Option<String>,
     pub(crate) hook_token: Option<Secret>,
     /// Replaces the token file of the data directory.
     pub(crate) admin_token: Option<Secret>,
@@ -73,18 +81,18 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Settings {
-    /// Reads and checks every setting.
+    /// Reads and checks every setting. Without a data directory, there is no default configuration file.
     ///
     /// # Errors
     /// [`ConfigErrors`] names every bad value, what was given and what is accepted.
     pub(crate) fn read(
-        home: &Home,
+        home: Option<&Home>,
         flags: &Flags,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Settings, ConfigErrors> {
         let mut reader = Reader::new(env);
-        reader.show_data(home.dir(), flags.data);
-        reader.read_file(flags.config.as_deref(), &home.config_path());
+        reader.show_data(home.map(Home::dir), flags.data);
+        reader.read_file(flags.config.as_deref(), home.map(Home::config_path));
         let port = reader.take(&names::PORT, flags.port.as_deref(), parse::port, 7900);
         let host = reader.take(&names::HOST, flags.host.as_deref(), parse::host, IpAddr::from([0, 0, 0, 0]));
         let shards = reader.take(&names::SHARDS, flags.shards.as_deref(), parse::shards, 1);
@@ -100,15 +108,18 @@ impl Settings {
         let admin_token = reader.take_secret(&names::ADMIN_TOKEN);
         let hook_token = reader.take_secret(&names::HOOK_TOKEN);
         let git_sha = reader.take(&names::GIT_SHA, None, parse::word, built_from().to_owned());
-        reader.take_optional(&names::DATABASE_URL, parse::database);
+        let store = database::take(&mut reader, flags, port);
+        let expected_migration = reader.take_optional(&names::EXPECTED_MIGRATION, parse::word);
         reader.take_optional(&names::NODE_ENV, parse::word);
         let limits = reader.take_limits();
-        let rows = reader.finish()?;
+        let (rows, store) = reader.finish(store)?;
         Ok(Settings {
             listen: SocketAddr::new(host, port),
             shards,
             public_url,
             log,
+            store,
+            expected_migration,
             hook_token,
             admin_token,
             key_file,
@@ -119,11 +130,21 @@ impl Settings {
             rows,
         })
     }
+
+    /// Where programs on this machine reach what listens there.
+    pub(crate) fn reachable(&self) -> SocketAddr {
+        let ip = match self.listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.listen.port())
+    }
 }
 
 /// Shows every setting, its value and its source.
 pub(crate) fn show(
-    home: &Home,
+    home: Option<&Home>,
     flags: &Flags,
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
@@ -145,10 +166,10 @@ fn built_from() -> &'static str {
 }
 
 /// The configuration file: the one that was asked for must exist, the default one need not.
-fn chosen_file(asked: Option<&Path>, default: &Path) -> Option<PathBuf> {
+fn chosen_file(asked: Option<&Path>, default: Option<PathBuf>) -> Option<PathBuf> {
     match asked {
         Some(path) => Some(path.to_owned()),
-        None => default.exists().then(|| default.to_owned()),
+        None => default.filter(|default| default.exists()),
     }
 }
 
@@ -157,17 +178,21 @@ mod tests {
     use super::*;
 
     /// Reads settings from variables and the text of a configuration file.
-    fn settings(flags: &Flags, variables: &[(&str, &str)], file: &str) -> Result<Settings, ConfigErrors> {
+    pub(super) fn settings(
+        flags: &Flags,
+        variables: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Settings, ConfigErrors> {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(dir.path()), &|_| None).unwrap();
         std::fs::write(home.config_path(), file).unwrap();
         let env = |name: &str| {
             variables.iter().find(|(have, _)| *have == name).map(|(_, value)| (*value).to_owned())
         };
-        Settings::read(&home, flags, &env)
+        Settings::read(Some(&home), flags, &env)
     }
 
-    fn row<'a>(settings: &'a Settings, name: &str) -> (&'a str, String) {
+    pub(super) fn row<'a>(settings: &'a Settings, name: &str) -> (&'a str, String) {
         let row = settings.rows.iter().find(|row| row.name == name).unwrap();
         (row.value.as_str(), row.source.to_string())
     }
@@ -180,6 +205,17 @@ mod tests {
         assert_eq!(settings.limits, Limits::default());
         assert_eq!((settings.shards, settings.log), (1, Level::Info));
         assert_eq!(row(&settings, "port"), ("7900", "default".into()));
+    }
+
+    #[test]
+    fn a_broker_on_every_address_is_reached_by_loopback() {
+        let at = |host: &str| {
+            let settings = settings(&Flags::default(), &[("PEERMESH_HOST", host)], "").unwrap();
+            settings.reachable().to_string()
+        };
+        assert_eq!(at("0.0.0.0"), "127.0.0.1:7900");
+        assert_eq!(at("::"), "[::1]:7900");
+        assert_eq!(at("192.0.2.7"), "192.0.2.7:7900");
     }
 
     #[test]
@@ -231,7 +267,10 @@ mod tests {
             ("PEERMESH_HOST", "everywhere"),
             ("PEERMESH_PUBLIC_URL", "mesh.example"),
             ("PEERMESH_TRUSTED_PROXIES", "10.0.0.1, ten"),
-            ("DATABASE_URL", "postgres://db/mesh"),
+            ("DATABASE_URL", "mysql://u:hunter2@db/mesh"),
+            ("PEERMESH_POSTGRES_CONNECTIONS", "2"),
+            ("PEERMESH_INSTANCE_ID", "blue one"),
+            ("BROKER_SKIP_MIGRATE", "yes"),
         ];
         let errors = settings(&Flags::default(), &variables, "prot = 1\n[limits]\nlease = 3").unwrap_err();
         let text = errors.to_string();
@@ -244,13 +283,17 @@ mod tests {
             "PEERMESH_HOST: everywhere is not",
             "PEERMESH_PUBLIC_URL: mesh.example is not",
             "PEERMESH_TRUSTED_PROXIES: ten is not",
-            "embedded store",
+            "DATABASE_URL: (set) is not",
+            "PEERMESH_POSTGRES_CONNECTIONS: 2 is not a whole number from 3 to 64",
+            "PEERMESH_INSTANCE_ID: blue one is not a name of at most 128",
+            "BROKER_SKIP_MIGRATE: yes is not 1 or 0, true or false",
             "prot is not",
             "limits.lease is not",
         ] {
             assert!(text.contains(wanted), "{wanted:?} is missing from:\n{text}");
         }
-        assert_eq!(errors.0.len(), 11, "{text}");
+        assert!(!text.contains("hunter"), "{text}");
+        assert_eq!(errors.0.len(), 14, "{text}");
     }
 
     #[test]
@@ -268,6 +311,43 @@ mod tests {
         assert!(!format!("{settings:?}").contains("hunter"));
         let errors = self::settings(&Flags::default(), &[("HOOK_TOKEN", "two words")], "").unwrap_err();
         assert!(!errors.to_string().contains("two words"), "{errors}");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn an_address_selects_postgres_and_is_shown_without_its_password() {
+        let variables = [("DATABASE_URL", "postgres://mesh:hunter2@db:5432/mesh"), ("BROKER_PORT", "7901")];
+        let settings = settings(&Flags::default(), &variables, "").unwrap();
+        let (shown, source) = row(&settings, "database_url");
+        assert_eq!((shown, source), ("postgres://mesh:***@db:5432/mesh", "variable DATABASE_URL".into()));
+        let Store::Postgres(database) = &settings.store else { panic!("{:?}", settings.store) };
+        assert_eq!(database.place(), "db:5432/mesh");
+        assert_eq!((database.pool_connections, database.skip_migrate), (5, false));
+        assert!(database.instance.ends_with(":7901"), "{}", database.instance);
+        assert!(!format!("{settings:?}").contains("hunter"));
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn what_a_database_may_be_is_set_by_variable_file_or_flag() {
+        let file = "database_url = \"postgresql://db/mesh\"\npostgres_connections = 12\n\
+                    skip_migrate = true\ninstance_id = \"blue\"\nexpected_migration = \"V0001__mesh\"";
+        let flags = Flags { allow_relaxed_durability: true, ..Flags::default() };
+        let settings = settings(&flags, &[("PEERMESH_INSTANCE_ID", "green")], file).unwrap();
+        let Store::Postgres(database) = &settings.store else { panic!("{:?}", settings.store) };
+        assert_eq!((database.pool_connections, database.instance.as_str()), (11, "green"));
+        assert!(database.skip_migrate && database.allow_relaxed);
+        assert_eq!(settings.expected_migration.as_deref(), Some("V0001__mesh"));
+        let relaxed = row(&settings, "allow_relaxed_durability");
+        assert_eq!(relaxed, ("true", "flag --allow-relaxed-durability".into()));
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn a_build_without_postgres_refuses_its_address_and_says_so() {
+        let variables = [("DATABASE_URL", "postgres://mesh:hunter2@db/mesh")];
+        let text = settings(&Flags::default(), &variables, "").unwrap_err().to_string();
+        assert!(text.contains("the feature postgres") && !text.contains("hunter"), "{text}");
     }
 
     #[test]

@@ -27,6 +27,13 @@ pub(super) const ADMIN_TOKEN: Setting = setting("admin_token", None, None);
 pub(super) const HOOK_TOKEN: Setting = setting("hook_token", Some("HOOK_TOKEN"), None);
 pub(super) const GIT_SHA: Setting = setting("git_sha", Some("GIT_SHA"), None);
 pub(super) const DATABASE_URL: Setting = setting("database_url", Some("DATABASE_URL"), None);
+pub(super) const POSTGRES_CONNECTIONS: Setting = setting("postgres_connections", None, None);
+pub(super) const INSTANCE_ID: Setting = setting("instance_id", None, None);
+pub(super) const SKIP_MIGRATE: Setting = setting("skip_migrate", Some("BROKER_SKIP_MIGRATE"), None);
+pub(super) const EXPECTED_MIGRATION: Setting =
+    setting("expected_migration", Some("EXPECTED_MIGRATION"), None);
+pub(super) const ALLOW_RELAXED_DURABILITY: Setting =
+    setting("allow_relaxed_durability", None, Some("--allow-relaxed-durability"));
 /// Taken and shown because deployments set it; it changes nothing.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
 
@@ -44,6 +51,11 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &HOOK_TOKEN,
     &GIT_SHA,
     &DATABASE_URL,
+    &POSTGRES_CONNECTIONS,
+    &INSTANCE_ID,
+    &SKIP_MIGRATE,
+    &EXPECTED_MIGRATION,
+    &ALLOW_RELAXED_DURABILITY,
     &NODE_ENV,
 ];
 

@@ -12,11 +12,11 @@ use crate::address::{Address, AddressError};
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) value: String,
-    pub(super) wanted: &'static str,
+    pub(super) wanted: String,
 }
 
-fn refused(value: &str, wanted: &'static str) -> Refused {
-    Refused { value: value.to_owned(), wanted }
+pub(super) fn refused(value: &str, wanted: impl Into<String>) -> Refused {
+    Refused { value: value.to_owned(), wanted: wanted.into() }
 }
 
 /// A list, shown with commas.
@@ -97,16 +97,12 @@ pub(super) fn word(text: &str) -> Result<String, Refused> {
     is_word.then(|| text.to_owned()).ok_or_else(|| refused(text, "one word of visible ASCII characters"))
 }
 
-/// Only the embedded store exists in this build, so any database is one too many.
-pub(super) fn database(text: &str) -> Result<String, Refused> {
-    let wanted = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        "usable in this version, which has the embedded store only (Postgres comes with the next); \
-         unset it to use the embedded store"
-    } else {
-        "a postgres:// address; unset it to use the embedded store"
-    };
-    // The address may hold a password, so it is not repeated.
-    Err(refused("(set)", wanted))
+pub(super) fn switch(text: &str) -> Result<bool, Refused> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(refused(text, "1 or 0, true or false")),
+    }
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {
@@ -138,9 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_refused_without_repeating_its_password() {
-        let refused = database("postgres://user:secret@db/mesh").unwrap_err();
-        assert_eq!(refused.value, "(set)");
-        assert!(refused.wanted.contains("embedded store only"));
+    fn a_switch_is_on_or_off_and_nothing_between() {
+        assert_eq!(["1", "true", "0", "false"].map(|text| switch(text).unwrap()), [true, true, false, false]);
+        assert!(["yes", "TRUE", "2", " 1"].iter().all(|text| switch(text).is_err()));
     }
 }

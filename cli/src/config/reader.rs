@@ -66,17 +66,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Shows the data directory, which is found before anything else is read.
-    pub(super) fn show_data(&mut self, dir: &Path, by_flag: bool) {
+    pub(super) fn show_data(&mut self, dir: Option<&Path>, by_flag: bool) {
         let source = match self.variable("PEERMESH_DATA") {
             _ if by_flag => Source::Flag("--data"),
             Some(_) => Source::Variable("PEERMESH_DATA".into()),
             None => Source::Default,
         };
-        self.rows.push(Row { name: "data".into(), value: dir.display().to_string(), source });
+        let value = dir.map_or(String::new(), |dir| dir.display().to_string());
+        self.rows.push(Row { name: "data".into(), value, source });
     }
 
     /// Reads the file that the flag or the variable names, else the default one if it is there.
-    pub(super) fn read_file(&mut self, flag: Option<&Path>, default: &Path) {
+    pub(super) fn read_file(&mut self, flag: Option<&Path>, default: Option<PathBuf>) {
         let asked = flag.map(|path| (path.to_owned(), Source::Flag("--config"))).or_else(|| {
             let path = self.variable("PEERMESH_CONFIG")?;
             Some((PathBuf::from(path), Source::Variable("PEERMESH_CONFIG".into())))
@@ -120,9 +121,19 @@ impl<'a> Reader<'a> {
         setting: &Setting,
         parse: fn(&str) -> Result<T, Refused>,
     ) -> Option<T> {
+        self.take_shown_as(setting, parse, str::to_owned)
+    }
+
+    /// Takes a setting that may be missing, and shows of it what `show` leaves.
+    pub(super) fn take_shown_as<T>(
+        &mut self,
+        setting: &Setting,
+        parse: fn(&str) -> Result<T, Refused>,
+        show: fn(&str) -> String,
+    ) -> Option<T> {
         let given = self.find(setting, None);
         let (shown, source) =
-            given.as_ref().map_or((String::new(), Source::Default), |g| (g.text.clone(), g.source.clone()));
+            given.as_ref().map_or((String::new(), Source::Default), |g| (show(&g.text), g.source.clone()));
         self.rows.push(Row { name: setting.name.into(), value: shown, source });
         let given = given?;
         parse(&given.text)
@@ -178,9 +189,23 @@ impl<'a> Reader<'a> {
         limits
     }
 
-    /// The rows, or every error.
-    pub(super) fn finish(self) -> Result<Vec<Row>, ConfigErrors> {
-        if self.errors.is_empty() { Ok(self.rows) } else { Err(ConfigErrors(self.errors)) }
+    #[cfg(not(feature = "sqlite"))]
+    /// Notes that a setting cannot stay as it is.
+    pub(super) fn refuse(&mut self, error: ConfigError) {
+        self.errors.push(error);
+    }
+
+    /// The rows and the last missing piece, or every error.
+    pub(super) fn finish<T>(self, piece: Option<T>) -> Result<(Vec<Row>, T), ConfigErrors> {
+        match piece {
+            Some(piece) if self.errors.is_empty() => Ok((self.rows, piece)),
+            Some(_) | None => Err(ConfigErrors(self.errors)),
+        }
+    }
+
+    /// True when somebody gave the setting a value.
+    pub(super) fn is_given(&self, setting: &Setting) -> bool {
+        self.find(setting, None).is_some()
     }
 
     fn take_limit(&mut self, limits: &mut Limits, name: &'static str) -> Source {

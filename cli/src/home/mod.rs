@@ -159,9 +159,19 @@ impl Home {
         replace(&self.broker_path(), format!("{text}\n").as_bytes())
     }
 
-    /// Takes that word back. A file left behind does no harm: it names a broker that does not answer.
+    /// Takes the word of this process back, and no other's. A file left behind does no harm: it names a broker
+    /// that does not answer.
     pub(crate) fn withdraw(&self) {
-        let _ = std::fs::remove_file(self.broker_path());
+        if self.broker().is_ok_and(|broker| broker.pid == std::process::id()) {
+            let _ = std::fs::remove_file(self.broker_path());
+        }
+    }
+
+    /// True when files can be made in the directory, which must exist.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_writable(&self) -> bool {
+        use rustix::fs::Access;
+        rustix::fs::access(&self.dir, Access::WRITE_OK | Access::EXEC_OK).is_ok()
     }
 
     /// Where the broker on this directory listens.
@@ -269,8 +279,11 @@ mod tests {
         let home = Home::locate(Some(&dir.path().join("mesh")), &nowhere).unwrap();
         home.prepare().unwrap();
         assert!(matches!(home.broker_address(), Err(HomeError::NoBroker { .. })));
-        home.announce(&BrokerFile { url: "http://127.0.0.1:7900".into(), pid: 7 }).unwrap();
-        assert_eq!(home.broker_address().unwrap().endpoint(), ("127.0.0.1", 7900));
+        let (url, pid) = ("http://127.0.0.1:7900".to_owned(), std::process::id());
+        home.announce(&BrokerFile { url: url.clone(), pid: pid + 1 }).unwrap();
+        home.withdraw();
+        assert_eq!(home.broker_address().unwrap().endpoint(), ("127.0.0.1", 7900), "that was another's word");
+        home.announce(&BrokerFile { url, pid }).unwrap();
         home.withdraw();
         assert!(matches!(home.broker_address(), Err(HomeError::NoBroker { .. })));
     }

@@ -222,6 +222,15 @@ impl Drop for Process {
     }
 }
 
+/// The lines of the first shell block under this heading of the README.
+pub(crate) fn readme(heading: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, section) = readme.split_once(&format!("\n## {heading}\n")).expect("the README has the section");
+    let (_, block) = section.split_once("```sh\n").expect("the section has a shell block");
+    let (lines, _) = block.split_once("```").expect("the block ends");
+    lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
 /// A port that was free a moment ago, below those that the system gives to outgoing connections: nobody takes
 /// it before the broker does, and a broker that restarts gets it again.
 fn free_port() -> u16 {

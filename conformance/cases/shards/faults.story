@@ -34,7 +34,7 @@ carl sees ack {queued: false, error: ~"retry: store_down"}
 eve sees ack {queued: false, error: ~"retry: store_down"}
 metric broker_db_healthy 0
 store heals
-metric broker_db_healthy 1
+wait 200ms
 ann tells bob "four" as c2
 carl tells dora "five" as c2
 eve tells fay "six" as c2

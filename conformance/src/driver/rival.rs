@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use peermesh_core::ids::{HookId, MeshId, PresenceId};
+use data_encoding::BASE64;
+use peermesh_core::ids::{HookId, MeshId, Position, PresenceId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Alive, Answer, Batch, Claimant, Driver, Durability, HookRow, Op, Query, Reply, StoreResult,
+    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, HookRow, Message, Op, Query, Reply,
+    StoreResult,
 };
 use peermesh_core::time::Wall;
 
@@ -24,12 +26,14 @@ pub struct Sides {
     ours: u64,
     /// The other one's, once it has done something.
     rival: Option<u64>,
+    /// The next position it gives out.
+    free: Position,
     hooks: u32,
 }
 
 impl Default for Sides {
     fn default() -> Sides {
-        Sides { ours: 1, rival: None, hooks: 0 }
+        Sides { ours: 1, rival: None, free: Position::ZERO, hooks: 0 }
     }
 }
 
@@ -64,17 +68,9 @@ impl Shared {
     pub fn perform(&self, sides: &mut Sides, sharing: &Sharing, now: Wall) -> Told<()> {
         let mut model = self.model();
         let rival = *sides.rival.get_or_insert_with(|| model.join());
-        match sharing {
+        let ops = match sharing {
             Sharing::Says { lease_ms, durability } => {
-                let mut alive = Alive {
-                    lease_ms: *lease_ms,
-                    durability: Durability::Synced,
-                    migrations: Arc::new(["V0001__mesh".to_owned()]),
-                };
-                if durability.as_deref() == Some(Durability::Relaxed.word()) {
-                    alive.durability = Durability::Relaxed;
-                }
-                model.says(alive);
+                model.says(alive(*lease_ms, durability.as_deref()));
                 return Ok(());
             }
             Sharing::Dies => {
@@ -82,36 +78,66 @@ impl Shared {
                 sides.rival = None;
                 return Ok(());
             }
-            Sharing::Robs(_) => model.leave(sides.ours),
-            Sharing::Takes(_) | Sharing::Keeps { .. } | Sharing::Applies { .. } => {}
-        }
-        let op = match sharing {
-            Sharing::Takes(mesh) | Sharing::Robs(mesh) => {
-                Op::Claim { mesh: MeshId::new(mesh.as_str()), by: Claimant::Broker, at: now }
+            Sharing::Takes(mesh) => take(mesh, now),
+            Sharing::Robs(mesh) => {
+                model.leave(sides.ours);
+                take(mesh, now)
+            }
+            Sharing::Repeats { text, id } => {
+                let last = model.accepted().last().ok_or("nobody has accepted anything")?;
+                let message = Message {
+                    position: sides.free,
+                    ciphertext: BASE64.encode(text.as_bytes()).into(),
+                    client_message_id: Some(id.as_str().into()),
+                    at: now,
+                    ..Message::clone(last.0)
+                };
+                sides.free.0 += 1;
+                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into() })]
             }
             Sharing::Keeps { pid, cwd, status } => {
                 sides.hooks += 1;
                 let id = HookId::new(format!("rival-{}", sides.hooks));
                 let row = HookRow { id, pid: *pid, cwd: cwd.clone(), status: *status, at: now };
-                Op::KeepHook { hook: Box::new(row), stale_before: Wall::from_millis(0) }
+                vec![Op::KeepHook { hook: Box::new(row), stale_before: Wall::from_millis(0) }]
             }
             Sharing::Applies { nth } => {
                 let hook = HookId::new(format!("rival-{nth}"));
-                Op::ApplyHook { hook, presence: PresenceId::new("one of the rival's"), at: now }
+                vec![Op::ApplyHook { hook, presence: PresenceId::new("one of the rival's"), at: now }]
             }
-            Sharing::Says { .. } | Sharing::Dies => return Ok(()),
         };
         model.act_as(rival);
-        let reply = model.write(&[Arc::new(Batch::from(vec![op]))]).pop();
+        let reply = model.write(&[Arc::new(Batch::from(ops))]).pop();
         model.act_as(sides.ours);
         match reply {
-            Some(Ok(Answer::Replies(replies)))
-                if matches!(replies.first(), Some(Reply::Owned { .. } | Reply::Done)) =>
-            {
-                Ok(())
-            }
+            Some(Ok(Answer::Replies(replies))) => judge(sides, &replies),
             other => Err(Said(format!("the other broker cannot: {other:?}"))),
         }
+    }
+}
+
+/// What a broker writes when somebody needs a mesh: the claim, and the positions it will give out.
+fn take(mesh: &str, at: Wall) -> Vec<Op> {
+    vec![Op::Claim { mesh: MeshId::new(mesh), by: Claimant::Broker, at }, Op::LeasePositions { count: 1_000 }]
+}
+
+fn judge(sides: &mut Sides, replies: &[Reply]) -> Told<()> {
+    for reply in replies {
+        match reply {
+            Reply::Owned { .. } | Reply::Done | Reply::Inserted => {}
+            Reply::Positions { first, .. } => sides.free = *first,
+            other => return Err(Said(format!("the other broker cannot: {other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+fn alive(lease_ms: Option<u64>, durability: Option<&str>) -> Alive {
+    let relaxed = durability == Some(Durability::Relaxed.word());
+    Alive {
+        lease_ms,
+        durability: if relaxed { Durability::Relaxed } else { Durability::Synced },
+        migrations: Arc::new(["V0001__mesh".to_owned()]),
     }
 }
 

@@ -16,11 +16,13 @@ use peermesh_core::note::{Level, Note};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running};
+use peermesh_store::postgres::{self, Options};
 use peermesh_store::sqlite;
 use tempfile::TempDir;
 
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
+use crate::server::Database;
 use crate::story::act::Mood;
 use crate::story::{Said, Terms, Told};
 
@@ -78,13 +80,17 @@ impl Sockets {
     /// # Errors
     /// When its terms are no configuration, or it does not start.
     pub fn new(terms: &Terms) -> Told<Sockets> {
-        let (config, shards) = (config(terms)?, terms.shards);
-        let make = move |life| {
-            let boxed = |broker| Box::new(broker) as Box<dyn Machine + Send>;
-            brokers(&config, shards, life).into_iter().map(boxed).collect()
-        };
         let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
-        Sockets::of(Box::new(make), Box::new(move |mood| open_store(&dir, mood)))
+        Sockets::of(makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))
+    }
+
+    /// The same over a Postgres database of its own.
+    ///
+    /// # Errors
+    /// When its terms are no configuration, or it does not start.
+    pub fn on_postgres(terms: &Terms) -> Told<Sockets> {
+        let database = Database::migrated();
+        Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))
     }
 
     /// Any machines over any store.
@@ -148,10 +154,33 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Said {
     Said(format!("the broker panicked: {}", text.unwrap_or_default()))
 }
 
-fn open_store(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
+fn makes(terms: &Terms) -> Told<Makes> {
+    let (config, shards) = (config(terms)?, terms.shards);
+    Ok(Box::new(move |life| {
+        let boxed = |broker| Box::new(broker) as Box<dyn Machine + Send>;
+        brokers(&config, shards, life).into_iter().map(boxed).collect()
+    }))
+}
+
+fn open_sqlite(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
     let store = sqlite::open(dir.path(), READERS).map_err(|error| format!("the store: {error}"))?;
     let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
-    Ok(Lanes { writers: vec![moody(store.writer)], readers: store.readers.into_iter().map(moody).collect() })
+    let readers = store.readers.into_iter().map(moody).collect();
+    Ok(Lanes { writers: vec![moody(store.writer)], readers, health: None })
+}
+
+fn open_postgres(database: &Database, mood: &SharedMood) -> Told<Lanes> {
+    // The sessions of an earlier life end with it.
+    database.hang_up();
+    let options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
+    let options = Options { instance: "the broker of a story".to_owned(), ..options };
+    let store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
+    let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
+    Ok(Lanes {
+        writers: store.writers.into_iter().map(moody).collect(),
+        readers: store.readers.into_iter().map(moody).collect(),
+        health: Some(moody(store.health)),
+    })
 }
 
 impl Stage for Sockets {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::driver::Stage;
 use crate::driver::core::Memory;
 use crate::play::{Player, forget, shown};
-use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer};
+use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
 
@@ -121,6 +121,14 @@ impl Town {
     /// Changes the store's mood.
     pub fn set_mood(&mut self, mood: Mood) {
         self.player.stage.set_mood(mood);
+    }
+
+    /// Lets another broker that shares the store do something; meshes by their names.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn share(&mut self, sharing: &Sharing) -> Told<()> {
+        self.player.share(sharing)
     }
 
     /// The last log records, for a person.

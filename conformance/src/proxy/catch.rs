@@ -80,8 +80,8 @@ impl Catch {
         self.decide(Verdict::Cut);
     }
 
-    /// Ends its connection towards the client only: a held call can yet be released, and then reaches a server
-    /// whose client has given it up.
+    /// Ends its connection towards the client only: a held call can yet be released, and then reaches a
+    /// server whose client has given it up.
     pub fn cut_client(&self) {
         if let Some(client) = &self.state().client {
             let _ = client.shutdown(Shutdown::Both);

@@ -245,8 +245,8 @@ impl Down {
     }
 }
 
-/// Writes what comes when it is due, then ends the stream. What cannot be written is dropped, so that the other
-/// end is never stopped by it.
+/// Writes what comes when it is due, then ends the stream. What cannot be written is dropped, so that the
+/// other end is never stopped by it.
 fn deliver(shared: &Shared, queue: &Receiver<Due>, mut to: TcpStream) {
     let mut lives = true;
     for (due, bytes) in queue {

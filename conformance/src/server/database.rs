@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use peermesh_store::postgres::{Options, migrate};
 use postgres::{Client, NoTls};
 
 use super::{Server, random_word};
@@ -27,16 +28,24 @@ impl Database {
     ///
     /// Where there is no server.
     pub fn fresh() -> Database {
-        static SHARED: OnceLock<Server> = OnceLock::new();
-        let (mut database, maker) = match std::env::var(VARIABLE) {
-            Ok(url) if !url.is_empty() => (Database::on(&url, &url, ""), url),
-            _ => {
-                let server = SHARED.get_or_init(Server::new);
-                (server.database(), server.admin_url())
-            }
-        };
-        database.remove_at = Some(maker);
-        database
+        Shared::server().database("template0")
+    }
+
+    /// The same with a broker's tables in it, copied from one that was made for the tests of this process.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no server, or the tables cannot be made.
+    pub fn migrated() -> Database {
+        static MODEL: OnceLock<Database> = OnceLock::new();
+        let shared = Shared::server();
+        let model = MODEL.get_or_init(|| {
+            let model = shared.database("template0");
+            let options = Options::parse(model.url()).unwrap_or_else(|error| panic!("{error}"));
+            migrate(&options, false).unwrap_or_else(|error| panic!("{error}"));
+            model
+        });
+        shared.database(&model.name)
     }
 
     /// What a broker takes as `DATABASE_URL`.
@@ -60,14 +69,56 @@ impl Database {
         Client::connect(&self.url, NoTls).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// A database for the user of `url`, made by the user of `maker`.
-    pub(super) fn on(url: &str, maker: &str, owned_by: &str) -> Database {
+    /// Ends every session in it, as when all processes that use it die.
+    pub fn hang_up(&self) {
+        let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        self.client().batch_execute(end).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    }
+
+    /// The same, removed by the user of `maker` when it is dropped.
+    fn removed_at(mut self, maker: &str) -> Database {
+        self.remove_at = Some(maker.to_owned());
+        self
+    }
+
+    /// A database for the user of `url`, made by the user of `maker` as a copy of `template`.
+    pub(super) fn on(url: &str, maker: &str, owned_by: &str, template: &str) -> Database {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let mark = random_word();
         let name = format!("peermesh_test_{}_{}", MADE.fetch_add(1, Ordering::Relaxed), &mark[..8]);
-        let make = format!("CREATE DATABASE {name} {owned_by} TEMPLATE template0");
+        let make = format!("CREATE DATABASE {name} {owned_by} TEMPLATE {template}");
         run(maker, &make).unwrap_or_else(|error| panic!("{make}: {error}"));
         Database { url: with_database(url, &name), name, remove_at: None }
+    }
+}
+
+/// The server that the tests of this process share.
+struct Shared {
+    /// Of a user who may make databases.
+    maker: String,
+    /// Started for these tests; `None` where they were told of one.
+    own: Option<&'static Server>,
+}
+
+impl Shared {
+    fn server() -> Shared {
+        static STARTED: OnceLock<Server> = OnceLock::new();
+        match std::env::var(VARIABLE) {
+            Ok(url) if !url.is_empty() => Shared { maker: url, own: None },
+            _ => {
+                let server = STARTED.get_or_init(Server::new);
+                Shared { maker: server.admin_url(), own: Some(server) }
+            }
+        }
+    }
+
+    fn database(&self, template: &str) -> Database {
+        let database = match self.own {
+            Some(server) => server.database_like(template),
+            None => Database::on(&self.maker, &self.maker, "", template),
+        };
+        database.removed_at(&self.maker)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The processes of a running server, and the shell that ends them.
 //!
 //! The shell is the parent of the server. It waits for a word on its standard input, whose other end only
-//! this process has. Without a word, because this process has ended, it ends the server and removes the folder.
+//! this process has. Without a word, because this process has ended, it ends the server and removes the
+//! folder.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

@@ -30,8 +30,9 @@ impl fmt::Display for Missing {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            "no Postgres server {VERSION_MIN} or newer was found ({}). Tests start one of their own: install it \
-             (on Debian: apt-get install postgresql), or name the folder of postgres and initdb in {VARIABLE}",
+            "no Postgres server {VERSION_MIN} or newer was found ({}). Tests start one of their own: \
+             install it (on Debian: apt-get install postgresql), or name the folder of postgres and \
+             initdb in {VARIABLE}",
             if self.seen.is_empty() { "none at all".to_owned() } else { self.seen.join(", ") }
         )
     }

@@ -80,6 +80,13 @@ pub enum Sharing {
     Robs(String),
     /// `rival dies`
     Dies,
+    /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this text
+    Repeats {
+        /// The text.
+        text: String,
+        /// Its `client_message_id`.
+        id: String,
+    },
     /// `rival keeps hook STATUS PID CWD`
     Keeps {
         /// The process.

@@ -175,6 +175,13 @@ fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
         "takes" => Sharing::Takes(scan.word().to_owned()),
         "robs" => Sharing::Robs(scan.word().to_owned()),
         "dies" => Sharing::Dies,
+        "repeats" => {
+            let text = scan.string()?.to_owned();
+            if !scan.takes("as") {
+                return Err("wanted: rival repeats \"…\" as ID".into());
+            }
+            Sharing::Repeats { text, id: scan.word().to_owned() }
+        }
         "keeps" if scan.takes("hook") => {
             let status = Status::parse(scan.word()).ok_or("a hook says idle, working or dnd")?;
             Sharing::Keeps { status, pid: scan.number()?, cwd: scan.word().to_owned() }

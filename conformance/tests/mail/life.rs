@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use peermesh_conformance::keys;
 use peermesh_conformance::play::town::Town;
-use peermesh_conformance::story::act::{Ill, Mood, Peer};
+use peermesh_conformance::story::act::{Ill, Mood, Peer, Sharing};
 use peermesh_conformance::story::{Terms, Told};
 use peermesh_core::rng::Rng;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const LIMITS: &[(&str, u64)] = &[
     ("queued_per_mailbox_max", 30),
     ("batch_messages_max", 3),
     ("batch_ops_max", 5),
-    ("commit_tries_max", 2),
+    ("ack_deadline_ms", 40),
     ("commit_retry_ms_min", 5),
     ("commit_retry_ms_max", 10),
     ("reads_in_flight_max", 2),
@@ -57,6 +57,10 @@ pub(crate) struct Life {
     /// How long a body may be, in pieces.
     body_max: usize,
     ill: bool,
+    /// Another broker has the mesh.
+    robbed: bool,
+    /// This broker may not know yet that it lost the mesh, and what it is told is lost with it.
+    blind: bool,
     /// What was done, for a person.
     diary: Vec<String>,
 }
@@ -108,6 +112,8 @@ impl Life {
             count: 0,
             body_max: if long { 3_500 } else { 120 },
             ill: false,
+            robbed: false,
+            blind: false,
             diary: Vec::new(),
         }
     }
@@ -149,6 +155,7 @@ impl Life {
             }
             82..=86 => self.trouble(),
             87..=89 => self.heal()?,
+            90 => self.rob()?,
             _ => {
                 let millis = [1, 5, 20, 60, 300, 900][self.pick(6)];
                 self.note(format!("wait {millis}"));
@@ -207,7 +214,7 @@ impl Life {
         self.note(format!("{name} acks {key} {id}"));
         let peer = self.peer(name);
         self.town.send(&peer, &frame);
-        if form != 0 && self.was_read(name)? {
+        if form != 0 && self.was_read(name)? && !self.blind {
             // While the store fails, the broker has to remember it until it ends.
             self.oracle.done(&id, !self.ill);
         }
@@ -330,9 +337,27 @@ impl Life {
         self.ill = true;
     }
 
+    /// Another broker takes the mesh over, though this one lives and does not know yet.
+    fn rob(&mut self) -> Told<()> {
+        if self.robbed {
+            return Ok(());
+        }
+        self.note("another broker robs the garden".to_owned());
+        self.town.wait(0)?;
+        self.look()?;
+        self.town.share(&Sharing::Robs("garden".to_owned()))?;
+        self.oracle.broker_ended();
+        (self.robbed, self.blind, self.ill) = (true, true, true);
+        Ok(())
+    }
+
     fn heal(&mut self) -> Told<()> {
         self.note("store heals".to_owned());
         self.town.set_mood(Mood::default());
+        if self.robbed {
+            self.town.share(&Sharing::Dies)?;
+            self.robbed = false;
+        }
         if self.ill {
             // What was under way before still takes its time.
             self.town.wait(60)?;
@@ -366,7 +391,11 @@ impl Life {
         let kind = text(frame, "type");
         let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
         match kind.as_str() {
-            "hello_ack" => mind.welcome = true,
+            "hello_ack" => {
+                mind.welcome = true;
+                // Nobody is welcomed but by an owner.
+                self.blind &= self.robbed;
+            }
             "ack" => self.oracle.acked(name, frame)?,
             "push" => {
                 if !mind.welcome {
@@ -394,6 +423,12 @@ impl Life {
         self.heal()?;
         self.town.wait(500)?;
         self.look()?;
+        if self.blind {
+            // The first to come may be the one by whom the broker learns of its loss.
+            self.greet("ann")?;
+            self.town.wait(50)?;
+            self.look()?;
+        }
         for name in IDENTITIES {
             let peer = self.peer(name);
             self.town.cut(&peer);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use peermesh_conformance::server::Database;
 use peermesh_core::ids::{
     HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
 };
@@ -12,8 +13,10 @@ use peermesh_core::store::{
     Status, Target,
 };
 use peermesh_core::time::Wall;
+use peermesh_store::postgres::Postgres;
 
-use crate::{found, memory_dir, open, replies};
+use crate::beside::{memory_dir, open_postgres, open_sqlite};
+use crate::{found, replies};
 
 pub(crate) const ANN: MailboxNo = MailboxNo(1);
 pub(crate) const BOB: MailboxNo = MailboxNo(2);
@@ -22,7 +25,10 @@ pub(crate) const MESH: MeshNo = MeshNo(1);
 /// Tells the same story of every driver.
 pub(crate) fn each(story: impl Fn(&mut Desk)) {
     let dir = memory_dir();
-    let drivers: [Box<dyn Driver>; 2] = [Box::new(Model::new([7; 32])), open(dir.path()).writer];
+    let database = Database::fresh();
+    let Postgres { mut writers, readers: _readers, health: _health } = open_postgres(&database, "one");
+    let drivers: [Box<dyn Driver>; 3] =
+        [Box::new(Model::new([7; 32])), open_sqlite(dir.path()).writer, writers.remove(0)];
     for driver in drivers {
         let mut desk = Desk { driver, now: 1_000 };
         desk.writes([mesh("1", "kitchen")]);

@@ -1,58 +1,73 @@
 //! The drivers against the model: the same random work, the same replies and answers.
 
+mod beside;
 mod desk;
 mod meaning;
 mod traffic;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
 use peermesh_core::ids::Position;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Answer, Batch, Driver, EnrolRefusal, Found, Op, Query, Reply, StoreResult};
-use peermesh_store::sqlite::{self, OpenError, Sqlite};
+use peermesh_store::sqlite::{self, OpenError};
 use tempfile::TempDir;
+
+use beside::{Beside, OnPostgres, OnSqlite, open_sqlite};
 use traffic::Traffic;
 
-/// Seeds of one run, and rounds of work with each of them.
-const SEEDS: u64 = 200;
+/// Seeds of one run for each kind of store, and rounds of work with each of them.
+const SQLITE_SEEDS: u64 = 200;
+const POSTGRES_SEEDS: u64 = 40;
 const ROUNDS: usize = 24;
+
+/// Every kind of reply that the work must reach.
+const REPLIES: [&str; 17] = [
+    "accepted",
+    "done",
+    "enrolled",
+    "exhausted",
+    "key taken",
+    "known message",
+    "known slug",
+    "leased",
+    "no mesh",
+    "nothing to prune",
+    "owned",
+    "pruned",
+    "replayed",
+    "session key taken",
+    "stranger",
+    "welcome",
+    "welcome and hooked",
+];
 
 #[test]
 fn sqlite_answers_as_the_model_does() {
+    all_live(SQLITE_SEEDS, || Box::new(OnSqlite::new()));
+}
+
+#[test]
+fn postgres_answers_as_the_model_does() {
+    all_live(POSTGRES_SEEDS, || Box::new(OnPostgres::new()));
+}
+
+fn all_live(seeds: u64, store: fn() -> Box<dyn Beside>) {
     let seen: BTreeSet<&'static str> = std::thread::scope(|scope| {
-        let half = |odd| move || (0..SEEDS).filter(|seed| seed % 2 == odd).flat_map(live).collect();
+        let half =
+            |odd| move || (0..seeds).filter(|seed| seed % 2 == odd).flat_map(|n| live(n, store())).collect();
         let halves: [ScopedJoinHandle<'_, BTreeSet<_>>; 2] = [scope.spawn(half(0)), scope.spawn(half(1))];
         halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
     });
-    let wanted = [
-        "accepted",
-        "done",
-        "enrolled",
-        "exhausted",
-        "key taken",
-        "known message",
-        "known slug",
-        "leased",
-        "no mesh",
-        "nothing to prune",
-        "owned",
-        "pruned",
-        "replayed",
-        "session key taken",
-        "stranger",
-        "welcome",
-        "welcome and hooked",
-    ];
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), wanted, "the work did not reach every kind of reply");
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), REPLIES, "the work did not reach every kind of reply");
 }
 
-/// One store's life beside the model's: some batches merged into one commit, some run twice, the file opened
+/// One store's life beside the model's: some batches merged into one commit, some run twice, the store opened
 /// again half way, and at the end everything compared. Gives the kinds of replies that came.
-fn live(seed: u64) -> BTreeSet<&'static str> {
-    let mut pair = Pair::new(seed);
+fn live(seed: u64, store: Box<dyn Beside>) -> BTreeSet<&'static str> {
+    let mut pair = Pair::new(seed, store);
     for round in 0..ROUNDS {
         pair.works();
         for _ in 0..3 {
@@ -70,33 +85,29 @@ fn live(seed: u64) -> BTreeSet<&'static str> {
 #[test]
 fn f_sto_05_a_second_process_is_refused_and_told_who_has_the_lock() {
     let dir = TempDir::new().unwrap();
-    let first = open(dir.path());
+    let first = open_sqlite(dir.path());
     let error = sqlite::open(dir.path(), 0).unwrap_err();
     let OpenError::Locked { pid, .. } = &error else { panic!("{error}") };
     assert_eq!(pid.as_deref(), Some(std::process::id().to_string().as_str()));
     assert!(error.to_string().contains(&format!("{}", dir.path().join("lock").display())));
     drop(first);
-    open(dir.path());
+    open_sqlite(dir.path());
 }
 
-/// A model and an SQLite store that live through the same.
+/// A model and a store that live through the same.
 struct Pair {
     seed: u64,
     traffic: Traffic,
     model: Model,
-    /// None only while it is closed and opened again.
-    sqlite: Option<Sqlite>,
-    dir: TempDir,
+    store: Box<dyn Beside>,
     seen: BTreeSet<&'static str>,
 }
 
 impl Pair {
-    fn new(seed: u64) -> Pair {
-        let dir = memory_dir();
-        let mut sqlite = open(dir.path());
-        let mut model = Model::new(secret_of(&mut *sqlite.writer));
+    fn new(seed: u64, mut store: Box<dyn Beside>) -> Pair {
+        let mut model = Model::new(secret_of(store.writer()));
         secret_of(&mut model);
-        Pair { seed, traffic: Traffic::new(seed), model, sqlite: Some(sqlite), dir, seen: BTreeSet::new() }
+        Pair { seed, traffic: Traffic::new(seed), model, store, seen: BTreeSet::new() }
     }
 
     fn works(&mut self) {
@@ -106,10 +117,10 @@ impl Pair {
             .iter()
             .map(|batch| replies(&mut self.model, std::slice::from_ref(batch)).remove(0))
             .collect();
-        let merged = replies(self.writer(), &batches);
+        let merged = replies(self.store.writer(), &batches);
         assert_eq!(merged, alone, "seed {}: {batches:#?}", self.seed);
         if batches.iter().all(|batch| Traffic::is_repeatable(batch)) && self.traffic.below(3) == 0 {
-            let again = replies(self.writer(), &batches);
+            let again = replies(self.store.writer(), &batches);
             let same = again.iter().flatten().zip(alone.iter().flatten()).all(|(one, two)| is_same(one, two));
             assert!(same, "seed {}: run again: {batches:#?}\n{again:?}\n{alone:?}", self.seed);
         }
@@ -121,21 +132,15 @@ impl Pair {
 
     fn compare(&mut self, query: &Query) {
         let wanted = found(self.model.read(query));
-        let reader = &mut self.sqlite.as_mut().unwrap().readers[0];
-        assert_eq!(found(reader.read(query)), wanted, "seed {}: {query:?}", self.seed);
+        assert_eq!(found(self.store.reader().read(query)), wanted, "seed {}: {query:?}", self.seed);
     }
 
     fn reopens(&mut self) {
         let secret = secret_of(&mut self.model);
         self.model.restart();
-        self.sqlite = None;
-        self.sqlite = Some(open(self.dir.path()));
-        assert_eq!(secret_of(self.writer()), secret);
+        self.store.reopen();
+        assert_eq!(secret_of(self.store.writer()), secret);
         self.takes_stock();
-    }
-
-    fn writer(&mut self) -> &mut dyn Driver {
-        &mut *self.sqlite.as_mut().unwrap().writer
     }
 
     fn takes_stock(&mut self) {
@@ -143,15 +148,6 @@ impl Pair {
             self.compare(&query);
         }
     }
-}
-
-/// A directory in memory where there is one: these stories are about meaning, not about the disk.
-fn memory_dir() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
-}
-
-fn open(dir: &Path) -> Sqlite {
-    sqlite::open(dir, 1).unwrap()
 }
 
 /// Whether a repetition was answered as the first run was. An enrolment that was refused is refused again,

@@ -329,8 +329,8 @@ impl Traffic {
     /// A question.
     pub(crate) fn question(&mut self) -> Query {
         let limit = u32::try_from(self.below(5)).unwrap();
-        match self.below(10) {
-            0 => Query::Ping { hold_ms: 0 },
+        match self.below(9) {
+            0 => Query::Hooks { since: self.now().before_millis(self.rng.below(400)), limit },
             1 => Query::Mesh(self.mesh_id()),
             2 => Query::FindMesh(format!("mesh-{}", self.below(12))),
             3 => Query::Meshes { after: self.maybe(Traffic::mesh_no), limit },
@@ -347,7 +347,6 @@ impl Traffic {
                 Query::Overdue { before, after: self.maybe(Traffic::delivery), limit: limit * 3 }
             }
             7 => Query::Message(self.delivery().position),
-            8 => Query::Hooks { since: self.now().before_millis(self.rng.below(400)), limit },
             _ => Query::Depth,
         }
     }

@@ -72,10 +72,12 @@ impl Broker {
         if self.health.asked.is_some() {
             return self.store_is_down(Down::Away, "no answer in time");
         }
-        let hold_ms = if self.health.is_up() { self.limits.health_ms() } else { 0 };
+        // One shard has its pings kept back; those of the others may have to wait for them.
+        let wait_ms = if self.health.is_up() { self.limits.health_ms() } else { 0 };
+        let hold_ms = if self.is_first() { wait_ms } else { 0 };
         self.health.asked = Some(now.mono);
         self.commits.ask_at_once(Query::Ping { hold_ms }, After::Health);
-        let patience_ms = hold_ms.saturating_add(self.limits.health_answer_ms());
+        let patience_ms = wait_ms.saturating_add(self.limits.health_answer_ms());
         self.timers.arm(Timer::Health, now.mono.after_millis(patience_ms));
     }
 

@@ -16,6 +16,9 @@ use crate::surface::{Down, Effect, PresenceNo, SessionId};
 use crate::time::Mono;
 use crate::wire::mesh::{Ack, Send};
 
+/// Room for so many sends under way is kept when none is.
+const ACCEPTING_KEPT: usize = 256;
+
 /// A send that waits for its commit.
 #[derive(Debug)]
 pub(crate) struct Accepting {
@@ -129,9 +132,9 @@ impl Mesh {
         let form = form(cx, send)?;
         let key = form.key.map(|key| (member, Box::<str>::from(key)));
         if let Some(first) = key.as_ref().and_then(|key| self.in_flight.find(key))
-            && let Some(accepting) = self.accepting.get_mut(first)
+            && let Ok(place) = self.place_of(*first)
         {
-            accepting.waiters.push(waiter);
+            self.accepting[place].waiters.push(waiter);
             self.timers.arm_by(Timer::Undecided, until);
             return Ok(());
         }
@@ -168,7 +171,8 @@ impl Mesh {
             self.in_flight.insert(key, position);
         }
         let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
-        self.accepting.insert(position, Accepting { message, mailboxes, waiters: vec![waiter] });
+        // Positions grow, so this keeps their order.
+        self.accepting.push_back(Accepting { message, mailboxes, waiters: vec![waiter] });
         self.timers.arm_by(Timer::Undecided, until);
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
         Ok(())
@@ -176,8 +180,12 @@ impl Mesh {
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
-        let Some(accepting) = self.accepting.remove(&position) else { return };
-        let Accepting { message, mailboxes, waiters } = accepting;
+        let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
+        let Some(Accepting { message, mailboxes, waiters }) = accepting else { return };
+        if self.accepting.is_empty() {
+            // A burst must not hold its memory for ever.
+            self.accepting.shrink_to(ACCEPTING_KEPT);
+        }
         if let Some(key) = &message.client_message_id {
             self.in_flight.remove(&(message.sender, key.clone()));
         }
@@ -207,18 +215,22 @@ impl Mesh {
         }
     }
 
+    fn place_of(&self, position: Position) -> Result<usize, usize> {
+        self.accepting.binary_search_by_key(&position, |accepting| accepting.message.position)
+    }
+
     /// Whoever has waited long enough for a commit is answered. The commit goes on, and what it brings is
     /// delivered; the key stays taken, so that a resend waits for the same commit (I2, I3).
     pub(super) fn answer_undecided(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now.mono;
         let mut late = Vec::new();
-        for accepting in self.accepting.values_mut() {
+        for accepting in &mut self.accepting {
             late.extend(accepting.waiters.extract_if(.., |waiter| waiter.until <= now));
         }
         for Waiter { presence, session, id, .. } in late {
             self.refuse_send(cx, (presence, session), &id, &No::undecided());
         }
-        let waiters = self.accepting.values().flat_map(|accepting| &accepting.waiters);
+        let waiters = self.accepting.iter().flat_map(|accepting| &accepting.waiters);
         if let Some(until) = waiters.map(|waiter| waiter.until).min() {
             self.timers.arm(Timer::Undecided, until);
         }
@@ -226,7 +238,7 @@ impl Mesh {
 
     /// The mesh is another's: its sends are not ours to decide.
     pub(super) fn answer_lost(&mut self, cx: &mut Cx<'_>) {
-        let waiters = std::mem::take(&mut self.accepting).into_values().flat_map(|one| one.waiters);
+        let waiters = std::mem::take(&mut self.accepting).into_iter().flat_map(|one| one.waiters);
         for Waiter { presence, session, id, .. } in waiters {
             self.refuse_send(cx, (presence, session), &id, &No::not_owner());
         }

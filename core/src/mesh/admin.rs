@@ -123,7 +123,7 @@ impl Mesh {
             }
             AdminCall::RemoveMember { who } => self.remove_member(cx, session, &who),
             AdminCall::CreateMesh { .. } | AdminCall::ListMeshes { .. } => {
-                turn_away(cx, session, &Shut::NoMesh)
+                turn_away(cx, session, &Shut::NoMesh);
             }
         }
     }

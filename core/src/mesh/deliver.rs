@@ -272,6 +272,7 @@ impl Mesh {
     /// Tries again what the store refused.
     pub(super) fn retry(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) {
         self.repay(cx);
+        self.save_again(cx);
         self.bury_removed(cx);
         let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
         for mailbox in all {

@@ -8,7 +8,7 @@ use crate::ids::MailboxNo;
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Op, PeerState, PresenceKind, Profile, SavedStats};
+use crate::store::{Ended, Op, PeerState, PresenceKind, Profile, SavedStats};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Wall;
 use crate::wire::mesh::{ErrorFrame, Stats};
@@ -178,9 +178,22 @@ impl Mesh {
         self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Saved(member));
     }
 
-    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
-        if self.saving.remove(&member) == Some(true) {
+    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, member: MailboxNo, ended: &Ended) {
+        let changed = self.saving.remove(&member) == Some(true);
+        if let Ended::Refused(_) = ended {
+            self.unsaved.insert(member);
+            self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));
+        } else if changed {
             self.write_state(cx, member);
+        }
+    }
+
+    /// Writes once more what the store refused.
+    pub(super) fn save_again(&mut self, cx: &mut Cx<'_>) {
+        for member in std::mem::take(&mut self.unsaved) {
+            if !self.saving.contains_key(&member) {
+                self.write_state(cx, member);
+            }
         }
     }
 }

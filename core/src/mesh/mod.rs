@@ -38,7 +38,7 @@ mod target;
 mod vault;
 mod welcome;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
@@ -155,13 +155,15 @@ struct Mesh {
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
-    /// Sends that wait for their commit.
-    accepting: BTreeMap<Position, accept::Accepting>,
+    /// Sends that wait for their commit, in order of their positions.
+    accepting: VecDeque<accept::Accepting>,
     /// Their keys of idempotency.
     in_flight: Index<(MailboxNo, Box<str>), Position>,
     buckets: Index<MailboxNo, Bucket>,
     /// Members whose state is being saved; true when it has changed since.
     saving: BTreeMap<MailboxNo, bool>,
+    /// Members whose state the store refused; it must still be saved.
+    unsaved: BTreeSet<MailboxNo>,
     timers: Timers<Timer>,
     queued: u64,
     queued_bytes: u64,
@@ -322,6 +324,7 @@ impl Meshes {
         }
         for mesh in self.resident.values_mut() {
             mesh.repay(cx);
+            mesh.save_again(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
             mesh.draining = true;
@@ -382,10 +385,11 @@ impl Mesh {
             roster,
             mailboxes: BTreeMap::new(),
             joining: BTreeSet::new(),
-            accepting: BTreeMap::new(),
+            accepting: VecDeque::new(),
             in_flight: Index::new(rng),
             buckets: Index::new(rng),
             saving: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
             timers: Timers::new(rng),
             queued: 0,
             queued_bytes: 0,
@@ -442,7 +446,8 @@ impl Mesh {
 
     /// True when nothing here would be lost or late if the mesh were read again from the store.
     fn is_idle(&self) -> bool {
-        self.roster.all().next().is_none() && self.outstanding == 0 && self.owed.is_empty()
+        let nobody = self.roster.all().next().is_none() && self.outstanding == 0;
+        nobody && self.owed.is_empty() && self.unsaved.is_empty()
     }
 
     /// Starts the time after which an unneeded mesh is forgotten. One that only the broker itself has looked

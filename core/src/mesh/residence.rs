@@ -398,7 +398,7 @@ impl Mesh {
                 self.late_ack(cx, position, mailboxes, ended);
                 self.answered(cx, asker);
             }
-            Then::Saved(member) => self.saved(cx, member),
+            Then::Saved(member) => self.saved(cx, member, &ended),
             Then::Status(asked) => {
                 self.status_found(cx, &asked, ended);
                 self.answered(cx, asked.asker);

@@ -300,7 +300,7 @@ impl<A> Committer<A> {
         flight.unsure |= matches!(result, Err(StoreError::Unknown(_)));
         let result = match result {
             Err(StoreError::Fenced(lost)) if flight.stands_under(&lost) => {
-                return self.batch_fenced(now, flight, lost, released);
+                return self.batch_fenced(now, flight, &lost, released);
             }
             Err(StoreError::Fenced(_)) => Err(other_answer()),
             // Another try may tell what became of the one that nobody knows of.
@@ -333,7 +333,7 @@ impl<A> Committer<A> {
         &mut self,
         now: Mono,
         flight: Flight<A>,
-        lost: Vec<MeshNo>,
+        lost: &[MeshNo],
         released: &mut Vec<(A, Ended)>,
     ) {
         let Batch { ops, fences: mut held } =
@@ -345,7 +345,7 @@ impl<A> Committer<A> {
             if fence.as_ref().is_some_and(is_lost) {
                 let error = match flight.unsure {
                     true => StoreError::Unknown("the mesh was lost before it could be told".to_owned()),
-                    false => StoreError::Fenced(lost.clone()),
+                    false => StoreError::Fenced(lost.to_vec()),
                 };
                 released.push((after, Ended::Refused(error)));
             } else {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use peermesh_core::ids::Ticket;
-use peermesh_core::machine::{Cause, Deadline, Input, Machine, Order, Output, Outputs};
+use peermesh_core::machine::{Cause, Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{
     Answer, Batch, Driver, Found, Query, Reply, Request, StoreError, StoreResult, Work,
@@ -76,7 +76,7 @@ impl Drop for Gated {
     }
 }
 
-/// Answers pings at once.
+/// Answers questions at once.
 struct Reader;
 
 impl Driver for Reader {
@@ -85,7 +85,7 @@ impl Driver for Reader {
     }
 
     fn read(&mut self, _: &Query) -> StoreResult {
-        Ok(Answer::Found(Box::new(Found::Alive)))
+        Ok(Answer::Found(Box::new(Found::Depth(3))))
     }
 }
 
@@ -136,8 +136,8 @@ fn questions_go_to_readers_and_a_driver_without_an_answer_counts_as_unknown() {
         vec![machine(move |_, input, todo| {
             match input {
                 Input::Wake => {
-                    let ping = Work::Read(Query::Ping);
-                    todo.push(Output::Store(Request { ticket: Ticket(1), work: ping }));
+                    let question = Work::Read(Query::Depth);
+                    todo.push(Output::Store(Request { ticket: Ticket(1), work: question }));
                     todo.push(write(2));
                 }
                 Input::Stored { ticket, result } => tell.send((ticket.0, result)).unwrap(),
@@ -150,7 +150,7 @@ fn questions_go_to_readers_and_a_driver_without_an_answer_counts_as_unknown() {
     );
     let mut answers: Vec<_> = (0..2).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
     answers.sort_by_key(|(ticket, _)| *ticket);
-    assert!(matches!(&answers[0], (1, Ok(Answer::Found(found))) if **found == Found::Alive));
+    assert!(matches!(&answers[0], (1, Ok(Answer::Found(found))) if **found == Found::Depth(3)));
     assert!(matches!(&answers[1], (2, Err(StoreError::Unknown(_)))));
     drop(world);
 }
@@ -223,7 +223,7 @@ fn a_run_without_shards_is_refused() {
     let plan = peermesh_runtime_smol::Plan {
         listeners: vec![(Listener::Mesh, listener)],
         shards: Vec::new(),
-        lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new() },
+        lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
         couriers: Vec::new(),
         note: Arc::new(|_| ()),
         scrape: Arc::new(|_, _| bytes::Bytes::new()),

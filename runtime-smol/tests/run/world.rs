@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use peermesh_core::machine::{Deadline, Input, Machine, Outputs};
+use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Outputs};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running, start};
@@ -50,6 +50,10 @@ impl World {
         writers: Vec<Box<dyn Driver>>,
         readers: Vec<Box<dyn Driver>>,
     ) -> World {
+        World::with_lanes(shards, Lanes { writers, readers, health: None })
+    }
+
+    pub(crate) fn with_lanes(shards: Vec<Box<dyn Machine + Send>>, lanes: Lanes) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let (note, notes) = mpsc::channel();
@@ -57,7 +61,7 @@ impl World {
         let running = start(Plan {
             listeners: vec![(Listener::Mesh, listener)],
             shards,
-            lanes: Lanes { writers, readers },
+            lanes,
             couriers: Vec::new(),
             note: Arc::new(move |record| note.send(record).unwrap_or_default()),
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),

@@ -12,6 +12,7 @@ mod place;
 mod prune;
 mod read;
 mod roster;
+mod schema;
 mod scope;
 mod sql;
 mod trouble;
@@ -23,6 +24,7 @@ mod tests;
 use peermesh_core::store::Driver;
 
 pub use open::{OpenError, open};
+pub use schema::{Schema, schema};
 
 /// The opened store. The writer holds the directory's lock for as long as it lives.
 pub struct Sqlite {

@@ -218,7 +218,7 @@ pub(super) fn cannot_open(path: &Path, source: io::Error) -> OpenError {
 }
 
 /// Opens a connection with what all of them need. NO_MUTEX: a connection has one owner at a time.
-fn connect(file: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
+pub(super) fn connect(file: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     let conn = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let set_up = |conn: &Connection| {
         conn.busy_timeout(BUSY)?;
@@ -270,7 +270,7 @@ fn migrate(conn: &mut Connection, file: &Path) -> Result<(), OpenError> {
 }
 
 /// The version of the newest migration that was applied; none for an empty file.
-fn schema_version(conn: &Connection) -> Result<Option<i64>, rusqlite::Error> {
+pub(super) fn schema_version(conn: &Connection) -> Result<Option<i64>, rusqlite::Error> {
     let history = "SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'";
     if conn.query_row(history, (), |_| Ok(())).optional()?.is_none() {
         return Ok(None);
@@ -278,7 +278,7 @@ fn schema_version(conn: &Connection) -> Result<Option<i64>, rusqlite::Error> {
     conn.query_row("SELECT max(version) FROM refinery_schema_history", (), |row| row.get(0))
 }
 
-fn refused(file: &Path, trouble: &Trouble) -> OpenError {
+pub(super) fn refused(file: &Path, trouble: &Trouble) -> OpenError {
     let (file, shown) = (file.to_owned(), file.display().to_string());
     match trouble {
         Trouble::Sql(error @ rusqlite::Error::SqliteFailure(code, _)) if !is_corrupt(*code) => {

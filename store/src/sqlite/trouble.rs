@@ -53,8 +53,6 @@ impl Trouble {
         match refusal {
             StoreError::Unavailable(why) if !still_open => StoreError::Unknown(why),
             StoreError::Unavailable(_)
-            | StoreError::Busy(_)
-            | StoreError::Fenced(_)
             | StoreError::Full
             | StoreError::Corrupt(_)
             | StoreError::Busy(_)

@@ -1,5 +1,8 @@
 //! `doctor`: looks at everything a broker and its peers stand on, and says for each trouble the way out.
 
+#[cfg(feature = "postgres")]
+mod database;
+
 use std::fs::File;
 use std::path::Path;
 
@@ -7,11 +10,13 @@ use peermesh_core::time::Wall;
 use rustix::process::Resource;
 use serde_json::{Value, json};
 
+use crate::address::Address;
 use crate::admin::{Api, Place};
+use crate::config::{ConfigErrors, Flags, Settings, Store};
 use crate::failure::Failure;
-use crate::health;
 use crate::home::{self, Home, HomeError, mode_of};
 use crate::http::{self, Question};
+use crate::local;
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
@@ -64,20 +69,25 @@ impl Check {
 
 /// Looks at everything and prints a line each.
 pub(crate) fn run(
-    home: &Home,
+    home: &Result<Home, HomeError>,
     place: Place<'_>,
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let mut checks = vec![directory(home)];
-    let secrets = [("admin token", home.token_path()), ("key file", home.key_path())];
-    checks.extend(secrets.iter().map(|(name, path)| secret(name, path)));
-    checks.push(profiles(home));
-    checks.push(lock(home));
-    checks.extend(broker(home, place, env));
+    let settings = Settings::read(home.as_ref().ok(), &Flags::default(), env);
+    let mut checks = vec![configuration(&settings)];
+    let store = settings.as_ref().ok().map(|settings| &settings.store);
+    checks.extend(match home {
+        Ok(home) => on_home(home, store, place, env),
+        Err(error) => vec![Check::warn("data directory", error.to_string(), "a database needs none")],
+    });
+    #[cfg(feature = "postgres")]
+    if let Some(Store::Postgres(database)) = store {
+        checks.extend(database::look(database));
+    }
     checks.push(clock(wall_now()));
     checks.push(files());
-    checks.push(disk(home.dir()));
+    checks.extend(home.as_ref().ok().map(|home| disk(home.dir())));
     let failed = checks.iter().filter(|check| check.finding == Finding::Fail).count();
     let value: Vec<Value> = checks
         .iter()
@@ -89,6 +99,35 @@ pub(crate) fn run(
     let lines: Vec<String> = checks.iter().map(line).collect();
     terminal.result(&json!({ "checks": value }), lines.iter().map(String::as_str))?;
     if failed == 0 { Ok(()) } else { Err(Failure::Unwell { failed, all: checks.len() }) }
+}
+
+fn configuration(settings: &Result<Settings, ConfigErrors>) -> Check {
+    let name = "settings";
+    match settings {
+        Ok(settings) => Check::ok(name, format!("all can be used; store: {}", settings.store.word())),
+        Err(errors) => {
+            let wrong: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+            Check::fail(name, wrong.join("; "), "correct them; peermesh config shows where each comes from")
+        }
+    }
+}
+
+/// What lies in the data directory, which only the embedded store locks, and the broker that uses it.
+fn on_home(
+    home: &Home,
+    store: Option<&Store>,
+    place: Place<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Check> {
+    let mut checks = vec![directory(home)];
+    let secrets = [("admin token", home.token_path()), ("key file", home.key_path())];
+    checks.extend(secrets.iter().map(|(name, path)| secret(name, path)));
+    checks.push(profiles(home));
+    if !store.is_some_and(Store::is_shared) {
+        checks.push(lock(home));
+    }
+    checks.extend(broker(home, place, env));
+    checks
 }
 
 fn line(check: &Check) -> String {
@@ -155,7 +194,11 @@ fn lock(home: &Home) -> Check {
 
 fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Vec<Check> {
     let (name, start) = ("broker", "start it with: peermesh serve");
-    let address = match health::find(home, place.broker) {
+    let address = match place.broker {
+        Some(url) => Address::parse(url).map_err(Failure::from),
+        None => local::find(home, env).map_err(Failure::from),
+    };
+    let address = match address {
         Ok(address) => address,
         Err(Failure::Home(HomeError::NoBroker { .. })) => {
             return vec![Check::warn(name, "none is running on this directory", start)];
@@ -164,6 +207,10 @@ fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -
     };
     let question = Question { method: "GET", target: "/health", token: None, body: None };
     match http::ask(&address, &question) {
+        // Nobody said that it runs: that was only a look at where it would.
+        Err(error) if place.broker.is_none() && home.broker().is_err() => {
+            return vec![Check::warn(name, error.to_string(), start)];
+        }
         Err(error) => return vec![Check::fail(name, error.to_string(), start)],
         Ok(answer) if answer.status != 200 => {
             let text = format!("{address} answers {}", answer.status);

@@ -1,29 +1,30 @@
 //! `serve`: puts settings, store, shards and runtime together, and ends them in good order.
 
+mod ground;
+mod lanes;
+
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use peermesh_core::broker::{Broker, Setup};
-use peermesh_core::config::{Config, Secret};
+use peermesh_core::config::Config;
 use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Machine, Order};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_runtime_smol::{Lanes, Plan};
-use peermesh_store::sqlite::{self, OpenError, Sqlite};
 use rustix::process::{Resource, Rlimit};
 
-use crate::config::{Flags, Settings};
+use crate::config::{Flags, Settings, Store};
 use crate::failure::{Exit, Failure};
-use crate::home::{self, BrokerFile, Home};
+use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
 use crate::terminal::Terminal;
 use crate::{metrics, signals};
+use ground::Ground;
 
-/// Reading connections of the store. Reads are rare and short: a mesh on its first use, a status, a list.
-const READERS: usize = 2;
 /// From the first signal to the end of the process, beyond the time that draining may take.
 const AFTER_DRAIN: Duration = Duration::from_secs(1);
 /// Connections the kernel holds for the listener to take.
@@ -34,8 +35,12 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 /// Why the broker does not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
+    #[cfg(feature = "sqlite")]
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Sqlite(#[from] peermesh_store::sqlite::OpenError),
+    #[cfg(feature = "postgres")]
+    #[error("{0}; DATABASE_URL names the database, and peermesh doctor looks at it")]
+    Migrate(#[from] peermesh_store::postgres::MigrateError),
     #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
     Listen { address: SocketAddr, error: io::Error },
     #[error("cannot start {what}: {error}")]
@@ -44,38 +49,58 @@ pub(crate) enum ServeError {
 
 /// Serves until a signal says stop.
 pub(crate) fn run(
-    home: &Home,
+    home: Result<Home, HomeError>,
     flags: &Flags,
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let settings = Settings::read(home, flags, env)?;
+    let settings = Settings::read(home.as_ref().ok(), flags, env)?;
     let start = |what| move |error| ServeError::Start { what, error };
     let drain = Duration::from_millis(settings.limits.drain_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
-    home.prepare()?;
-    let config = Arc::new(configure(home, &settings)?);
-    let store = sqlite::open(home.dir(), READERS).map_err(ServeError::from)?;
+    let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
+    let (ground, lanes) = match &settings.store {
+        #[cfg(feature = "sqlite")]
+        Store::Sqlite => {
+            let home = home?;
+            let ground = ground::firm(home.clone(), &settings)?;
+            (ground, lanes::sqlite(home.dir()).map_err(ServeError::from)?)
+        }
+        #[cfg(feature = "postgres")]
+        Store::Postgres(options) => {
+            let ground = ground::any(home, &settings)?;
+            let lanes = lanes::postgres(options, unfit(&logs, ground.home.clone()));
+            (ground, lanes)
+        }
+    };
     raise_file_limit();
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| ServeError::Listen { address: settings.listen, error })?;
     // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
     // them wait a second. A system that will not have a longer one keeps that.
     let _ = rustix::net::listen(&listener, BACKLOG);
-    let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
-    let plan = plan(&settings, &config, store, listener, &logs)?;
-    let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
-    let url = format!("http://{}", reachable(settings.listen));
-    home.announce(&BrokerFile { url, pid: std::process::id() })?;
+    let config = Arc::new(configure(&ground, &settings));
+    let plan = plan(&settings, &config, lanes, listener, &logs)?;
+    let Ground { home, notes, .. } = ground;
+    if let Some(home) = &home {
+        home.announce(&BrokerFile {
+            url: format!("http://{}", settings.reachable()),
+            pid: std::process::id(),
+        })?;
+    }
     logs.note(listening(&settings, &config));
+    notes.into_iter().for_each(|note| logs.note(note));
+    let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
     if io::stderr().is_terminal() {
-        greet(home, &settings, terminal);
+        greet(home.as_ref(), &settings, terminal);
     }
 
     let signal = stop.wait();
     logs.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
-    // While this process still holds the lock, so that the word of a successor is never taken back.
-    home.withdraw();
+    // While this process still holds the store, so that the word of a successor is never taken back.
+    if let Some(home) = &home {
+        home.withdraw();
+    }
     running.order(Order::Drain);
     running.join();
     logs.note(Note::new(Level::Info, "shutdown complete").with("signal", signal));
@@ -83,33 +108,26 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn configure(home: &Home, settings: &Settings) -> Result<Config, Failure> {
-    let admin_token = match &settings.admin_token {
-        Some(token) => token.clone(),
-        None => Secret::new(home.make_token()?),
-    };
-    let vault_key = match &settings.key_file {
-        Some(path) => home::read_key(path)?,
-        None => home.make_key()?,
-    };
-    Ok(Config {
+fn configure(ground: &Ground, settings: &Settings) -> Config {
+    Config {
         limits: settings.limits.clone(),
         public_url: settings.public_url.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_sha: settings.git_sha.clone(),
-        admin_token,
+        admin_token: ground.admin_token.clone(),
         hook_token: settings.hook_token.clone(),
         allowed_origins: settings.allowed_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        vault_key,
+        vault_key: ground.vault_key.clone(),
+        expected_migration: settings.expected_migration.clone(),
         log_level: settings.log,
-    })
+    }
 }
 
 fn plan(
     settings: &Settings,
     config: &Arc<Config>,
-    store: Sqlite,
+    lanes: Lanes,
     listener: TcpListener,
     logs: &Logs,
 ) -> Result<Plan, Failure> {
@@ -122,7 +140,7 @@ fn plan(
     Ok(Plan {
         listener,
         shards,
-        lanes: Lanes { writers: vec![store.writer], readers: store.readers },
+        lanes,
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)
@@ -135,22 +153,27 @@ fn plan(
     })
 }
 
+/// Ends the process when the store turns out to be none that this program can serve from.
+#[cfg(feature = "postgres")]
+fn unfit(logs: &Logs, home: Option<Home>) -> peermesh_store::postgres::Unfit {
+    let logs = logs.clone();
+    Arc::new(move |why| {
+        let way_out = "peermesh doctor shows what is wrong with it";
+        logs.note(Note::new(Level::Error, "store unfit").with("error", why).with("way_out", way_out));
+        logs.flush(LAST_LINES);
+        if let Some(home) = &home {
+            home.withdraw();
+        }
+        std::process::exit(Exit::Failed as i32);
+    })
+}
+
 /// Sockets are descriptors, and the soft limit of a login shell is far below what the system would allow.
 /// Where it cannot be raised, the broker serves within it.
 fn raise_file_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = rustix::process::setrlimit(Resource::Nofile, raised);
-}
-
-/// Where programs on this machine reach what listens there.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 /// The first record of a broker (mesh protocol, section 9).
@@ -168,12 +191,17 @@ fn listening(settings: &Settings, config: &Config) -> Note {
         .with("max_message_bytes", limits.message_bytes_max())
         .with("hook_rate_limit_per_min", limits.hook_rate_per_minute())
         .with("shards", settings.shards)
+        .with("store", settings.store.word())
 }
 
-fn greet(home: &Home, settings: &Settings, terminal: &Terminal) {
-    let dir = home.dir().display();
+fn greet(home: Option<&Home>, settings: &Settings, terminal: &Terminal) {
+    let place = match (&settings.store, home) {
+        #[cfg(feature = "sqlite")]
+        (Store::Sqlite, Some(home)) => home.dir().display().to_string(),
+        _ => format!("its database (store: {})", settings.store.word()),
+    };
     for line in [
-        format!("\npeermesh listens on {}; everything it keeps is in {dir}", settings.listen),
+        format!("\npeermesh listens on {}; everything it keeps is in {place}", settings.listen),
         "In another terminal, type:".to_owned(),
         "  peermesh mesh create demo".to_owned(),
         "  peermesh invite demo --uses 2".to_owned(),
@@ -186,26 +214,17 @@ fn greet(home: &Home, settings: &Settings, terminal: &Terminal) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_broker_on_every_address_is_reached_by_loopback() {
-        let at = |text: &str| reachable(text.parse().unwrap()).to_string();
-        assert_eq!(at("0.0.0.0:7900"), "127.0.0.1:7900");
-        assert_eq!(at("[::]:7900"), "[::1]:7900");
-        assert_eq!(at("192.0.2.7:7900"), "192.0.2.7:7900");
-    }
-
-    #[test]
     fn the_first_record_has_the_fields_of_the_protocol() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = Home::locate(Some(&dir.path().join("mesh")), &|_| None).unwrap();
-        home.prepare().unwrap();
-        let settings = Settings::read(&home, &Flags::default(), &|_| None).unwrap();
-        let config = configure(&home, &settings).unwrap();
-        let note = listening(&settings, &config);
+        let database =
+            |name: &str| (name == "DATABASE_URL").then(|| "postgres://u:hunter2@db/mesh".to_owned());
+        let settings = Settings::read(None, &Flags::default(), &database).unwrap();
+        let ground = Ground { home: None, admin_token: None, vault_key: None, notes: Vec::new() };
+        let note = listening(&settings, &configure(&ground, &settings));
         for field in [
             "port",
             "version",
@@ -220,5 +239,8 @@ mod tests {
             assert!(note.fields.iter().any(|(name, _)| *name == field), "{field}");
         }
         assert_eq!((note.msg, note.level), ("broker listening", Level::Info));
+        assert!(
+            note.fields.contains(&("store", "postgres".into())) && !format!("{note:?}").contains("hunter")
+        );
     }
 }

@@ -1,0 +1,262 @@
+-- What is written for every message: one call of `mesh.write` is one batch of any size.
+--
+-- Advisory locks, all of them (class, number), so that nobody looks for their meaning elsewhere. A transaction takes
+-- them in this order:
+--   1886221160, 0  somebody brings the tables up to date
+--   1886221161, n  broker n lives: held by its own session
+--   1886221162, 0  somebody draws numbers for meshes, mailboxes or positions
+--   1886221163, n  broker n writes a batch (shared); somebody takes a mesh from it (exclusive)
+--   1886221164, 0  somebody walks or changes a chain of colliding keys in `dedupe`
+
+-- Writes what a batch asks for, or nothing of it when it stands on fences that are not held: then `lost` says
+-- which, by their places from 1. `again` and `first` pair the positions of messages that were not accepted, since
+-- their client ids were known, with the positions of those that own the ids. `replies` answers `rare` in order;
+-- `draws` says that one of those draws a number.
+--
+-- Arrays of one group belong together. Keys, messages and deliveries come in the order of their tables' keys, so
+-- that neighbours share a page.
+CREATE FUNCTION mesh.write(
+    me integer,
+    fence_mesh bigint[], fence_epoch bigint[],
+    key bigint[], key_pos bigint[],
+    m_pos bigint[], m_at bigint[], m_mesh bigint[], m_sender bigint[], m_session bigint[], m_key bigint[],
+    m_recip bigint[], m_prio smallint[], m_target bytea[], m_mailboxes text[], m_cmid bytea[], m_fp bytea[],
+    m_reply_to bytea[], m_nonce bytea[], m_cipher bytea[],
+    p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[],
+    s_recip bigint[], s_prio smallint[], s_pos bigint[], s_at bigint[], s_outcome smallint[],
+    t_recip bigint[], t_prio smallint[], t_pos bigint[], t_tries integer[],
+    rare jsonb, draws boolean,
+    OUT lost bigint[], OUT again bigint[], OUT first bigint[], OUT replies jsonb
+) LANGUAGE plpgsql AS $$
+DECLARE
+    made bigint;
+    kept bigint;
+BEGIN
+    again := '{}';
+    first := '{}';
+    IF draws THEN
+        PERFORM pg_advisory_xact_lock(1886221162, 0);
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(1886221163, me);
+    IF cardinality(fence_mesh) > 0 THEN
+        -- A statement of its own sees what was committed while we waited for the lock.
+        lost := ARRAY(
+            SELECT f.place FROM unnest(fence_mesh, fence_epoch) WITH ORDINALITY AS f (mesh, epoch, place)
+            LEFT JOIN mesh.scope s ON s.mesh = f.mesh
+            WHERE s.owner IS DISTINCT FROM me OR s.epoch <> f.epoch);
+        IF cardinality(lost) > 0 THEN RETURN; END IF;
+    END IF;
+    IF cardinality(m_pos) > 0 THEN
+        INSERT INTO mesh.message (pos, at, mesh, sender, session, key, recip, prio, target, mailboxes, cmid, fp,
+            reply_to, nonce, cipher)
+        SELECT unnest(m_pos), unnest(m_at), unnest(m_mesh), unnest(m_sender), unnest(m_session), unnest(m_key),
+            unnest(m_recip), unnest(m_prio), unnest(m_target), unnest(m_mailboxes)::bigint[], unnest(m_cmid),
+            unnest(m_fp), unnest(m_reply_to), unnest(m_nonce), unnest(m_cipher)
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS made = ROW_COUNT;
+        INSERT INTO mesh.dedupe (key, pos) SELECT unnest(write.key), unnest(key_pos) ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS kept = ROW_COUNT;
+        IF kept < cardinality(write.key) THEN
+            SELECT c.again, c.first INTO write.again, write.first FROM mesh.contest(write.key, key_pos) AS c;
+            DELETE FROM mesh.message WHERE pos = ANY (write.again);
+        END IF;
+        IF made = cardinality(m_pos) AND cardinality(again) = 0 THEN
+            INSERT INTO mesh.pending (recip, prio, pos, bytes)
+            SELECT unnest(p_recip), unnest(p_prio), unnest(p_pos), unnest(p_bytes);
+        ELSE
+            PERFORM mesh.deliver_once(p_recip, p_prio, p_pos, p_bytes, again);
+        END IF;
+    END IF;
+    IF cardinality(t_pos) > 0 THEN
+        UPDATE mesh.pending p SET tries = t.tries
+        FROM unnest(t_recip, t_prio, t_pos, t_tries) AS t (recip, prio, pos, tries)
+        WHERE p.recip = t.recip AND p.prio = t.prio AND p.pos = t.pos;
+    END IF;
+    IF cardinality(s_pos) > 0 THEN
+        WITH gone AS (
+            DELETE FROM mesh.pending p
+            USING unnest(s_recip, s_prio, s_pos, s_at, s_outcome) AS s (recip, prio, pos, at, outcome)
+            WHERE p.recip = s.recip AND p.prio = s.prio AND p.pos = s.pos
+            RETURNING p.pos, p.recip, s.at, s.outcome)
+        INSERT INTO mesh.settled (pos, mailbox, at, outcome) SELECT * FROM gone;
+    END IF;
+    IF rare IS NOT NULL THEN
+        replies := mesh.perform_all(me, rare);
+    END IF;
+END $$;
+
+-- Enters deliveries of messages of which some may have been accepted before, and some (`again`) were not accepted.
+-- A delivery that ended since is not brought back.
+CREATE FUNCTION mesh.deliver_once(
+    p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[], again bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO mesh.pending (recip, prio, pos, bytes)
+    SELECT p.recip, p.prio, p.pos, p.bytes
+    FROM unnest(p_recip, p_prio, p_pos, p_bytes) AS p (recip, prio, pos, bytes)
+    WHERE p.pos <> ALL (again)
+        AND NOT EXISTS (SELECT FROM mesh.settled s WHERE s.pos = p.pos AND s.mailbox = p.recip)
+    ON CONFLICT DO NOTHING;
+END $$;
+
+-- Finds a place for client ids that did not get the one they wanted: behind it if another id stands there, none if
+-- it is the same id; then the message is a repetition. Earlier ones of a batch come first.
+CREATE FUNCTION mesh.contest(
+    keys bigint[], positions bigint[], OUT again bigint[], OUT first bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    wish record;
+    at bigint;
+    holder bigint;
+    same boolean;
+BEGIN
+    again := '{}';
+    first := '{}';
+    PERFORM pg_advisory_xact_lock(1886221164, 0);
+    FOR wish IN
+        SELECT k.key, k.pos FROM unnest(keys, positions) WITH ORDINALITY AS k (key, pos, place)
+        WHERE NOT EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key AND d.pos = k.pos)
+        ORDER BY k.place
+    LOOP
+        at := wish.key;
+        LOOP
+            INSERT INTO mesh.dedupe (key, pos) VALUES (at, wish.pos) ON CONFLICT DO NOTHING;
+            EXIT WHEN FOUND;
+            SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
+            CONTINUE WHEN NOT FOUND; -- it was freed this moment
+            EXIT WHEN holder = wish.pos;
+            SELECT a.mesh = b.mesh AND a.sender = b.sender AND a.cmid = b.cmid INTO same
+            FROM mesh.message a, mesh.message b WHERE a.pos = wish.pos AND b.pos = holder;
+            IF same IS NULL THEN
+                RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
+            END IF;
+            IF same THEN
+                again := again || wish.pos;
+                first := first || holder;
+                EXIT;
+            END IF;
+            at := mesh.next_key(at);
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- The key behind a key; the first one behind the last.
+CREATE FUNCTION mesh.next_key(key bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN key = 9223372036854775807 THEN -9223372036854775808 ELSE key + 1 END;
+
+-- Removes the client ids of these messages.
+CREATE FUNCTION mesh.forget_keys(keys bigint[], positions bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    gone record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1886221164, 0);
+    -- Nearly all of them stand alone where they wanted to, with nobody behind them.
+    DELETE FROM mesh.dedupe d USING unnest(keys, positions) AS k (key, pos)
+    WHERE d.key = k.key AND d.pos = k.pos
+        AND NOT EXISTS (SELECT FROM mesh.dedupe behind WHERE behind.key = mesh.next_key(k.key));
+    FOR gone IN
+        SELECT k.key, k.pos FROM unnest(keys, positions) AS k (key, pos)
+        WHERE EXISTS (SELECT FROM mesh.dedupe d WHERE d.key = k.key)
+    LOOP
+        PERFORM mesh.forget_key(gone.key, gone.pos);
+    END LOOP;
+END $$;
+
+-- Removes one client id, found at its key or behind it, and closes the gap: ids that had to move on because of it
+-- move back, or they would not be found any more.
+CREATE FUNCTION mesh.forget_key(home bigint, of_pos bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    gap bigint := home;
+    at bigint;
+    holder bigint;
+    wanted bigint;
+BEGIN
+    LOOP
+        DELETE FROM mesh.dedupe d WHERE d.key = gap AND d.pos = of_pos;
+        EXIT WHEN FOUND;
+        PERFORM FROM mesh.dedupe d WHERE d.key = gap;
+        IF NOT FOUND THEN RETURN; END IF; -- it is gone already
+        gap := mesh.next_key(gap);
+    END LOOP;
+    at := gap;
+    LOOP
+        at := mesh.next_key(at);
+        SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
+        EXIT WHEN NOT FOUND;
+        SELECT m.key INTO wanted FROM mesh.message m WHERE m.pos = holder;
+        IF wanted IS NULL THEN
+            RAISE data_corrupted USING MESSAGE = 'a client message id without its message';
+        END IF;
+        -- It may fill the gap if its own key is not between the gap and where it stands. Distances are numeric,
+        -- since those of keys at both ends of the range do not fit.
+        IF mod(at::numeric - wanted + 18446744073709551616, 18446744073709551616)
+            >= mod(at::numeric - gap + 18446744073709551616, 18446744073709551616)
+        THEN
+            UPDATE mesh.dedupe d SET key = gap WHERE d.key = at;
+            gap := at;
+        END IF;
+    END LOOP;
+END $$;
+
+-- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and as
+-- many ended presences and outlived proofs. Gives the largest number removed of one kind.
+--
+-- Within a block of positions messages are in the order of their age, so the first one that is too young ends its
+-- block, however many follow; the walk goes on with the next block, which may be another shard's and older. Of
+-- messages that are old and waited for it passes 8192 in one call: they are few, for what nobody takes expires long
+-- before it is removed.
+CREATE FUNCTION mesh.prune(messages_before bigint, proofs_before bigint, size bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    m record;
+    after bigint := 0;
+    young bigint;
+    waiting integer := 0;
+    over bigint[] := '{}';
+    keys bigint[] := '{}';
+    key_positions bigint[] := '{}';
+    presences bigint;
+    proofs bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1886221164, 0);
+    WHILE after IS NOT NULL AND size > 0 LOOP
+        young := NULL;
+        FOR m IN
+            SELECT pos, at, key, EXISTS (
+                SELECT FROM unnest(coalesce(mailboxes, ARRAY[recip])) AS box (n)
+                JOIN mesh.pending p ON p.recip = box.n AND p.prio = message.prio AND p.pos = message.pos
+            ) AS is_waited_for
+            FROM mesh.message WHERE pos > after ORDER BY pos
+        LOOP
+            IF m.at >= messages_before THEN
+                young := m.pos;
+                EXIT;
+            ELSIF m.is_waited_for THEN
+                waiting := waiting + 1;
+            ELSE
+                over := over || m.pos;
+                IF m.key IS NOT NULL THEN
+                    keys := keys || m.key;
+                    key_positions := key_positions || m.pos;
+                END IF;
+            END IF;
+            EXIT WHEN cardinality(over) >= size OR waiting >= 8192;
+        END LOOP;
+        after := (SELECT b.first - 1 FROM mesh.block b WHERE b.first > young ORDER BY b.first LIMIT 1);
+    END LOOP;
+    IF cardinality(over) > 0 THEN
+        PERFORM mesh.forget_keys(keys, key_positions);
+        DELETE FROM mesh.message WHERE pos = ANY (over);
+        DELETE FROM mesh.settled WHERE pos = ANY (over);
+        DELETE FROM mesh.block WHERE block.first < (
+            SELECT max(b.first) FROM mesh.block b WHERE b.first <= (SELECT min(pos) FROM mesh.message));
+    END IF;
+    DELETE FROM mesh.presence WHERE id = ANY (ARRAY(
+        SELECT id FROM mesh.presence WHERE disconnected_at < mesh.stamp(messages_before)
+        ORDER BY disconnected_at, id LIMIT size));
+    GET DIAGNOSTICS presences = ROW_COUNT;
+    DELETE FROM mesh.proof WHERE proof = ANY (ARRAY(
+        SELECT proof FROM mesh.proof WHERE until < proofs_before ORDER BY until, proof LIMIT size));
+    GET DIAGNOSTICS proofs = ROW_COUNT;
+    RETURN greatest(cardinality(over), presences, proofs);
+END $$;

@@ -1,0 +1,252 @@
+//! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
+
+use data_encoding::HEXLOWER;
+use peermesh_core::ids::{Epoch, MailboxNo, Position, PresenceId};
+use peermesh_core::store::{
+    Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op, PeerState, PresenceRow,
+    Reply,
+};
+use peermesh_core::time::Wall;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::rows::{self, BadRow};
+
+/// Whether an operation draws a number that nobody else may draw at the same time.
+pub(super) fn draws(op: &Op) -> bool {
+    match op {
+        Op::LeasePositions { .. } | Op::CreateMesh(_) | Op::Enrol(_) => true,
+        Op::Hello(hello) => hello.session.is_some(),
+        _ => false,
+    }
+}
+
+/// An operation; none for mail.
+pub(super) fn json(op: &Op) -> Option<Value> {
+    let mut value = match op {
+        Op::Accept(_) | Op::Settle(_) | Op::Tried { .. } => return None,
+        Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
+        Op::Release(scopes) => {
+            json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })
+        }
+        Op::LeasePositions { count } => {
+            json!({ "do": "lease_positions", "count": rows::count_column(*count) })
+        }
+        Op::CreateMesh(mesh) => create_mesh(mesh),
+        Op::CreateInvite(invite) => create_invite(invite),
+        Op::Enrol(row) => enrol(row),
+        Op::SetRevoked { member, at } => {
+            json!({ "do": "set_revoked", "member": member.0, "at": at.map(millis) })
+        }
+        Op::Hello(row) => hello(row),
+        Op::EndPresences { ids, at } => {
+            let ids: Vec<&str> = ids.iter().map(PresenceId::as_str).collect();
+            json!({ "do": "end_presences", "ids": ids, "at": millis(*at) })
+        }
+        Op::SavePeer { member, state } => save_peer(*member, state),
+        Op::KeepHook { hook, stale_before } => keep_hook(hook, *stale_before),
+        Op::ApplyHook { hook, presence, at } => json!({
+            "do": "apply_hook", "hook": hook.as_str(), "presence": presence.as_str(), "at": millis(*at),
+        }),
+        Op::Prune { messages_before, proofs_before, limit } => json!({
+            "do": "prune", "messages_before": millis(*messages_before), "proofs_before": millis(*proofs_before),
+            "limit": limit,
+        }),
+    };
+    replace_nul(&mut value);
+    Some(value)
+}
+
+fn claim(mesh: &str, by: Claimant, at: Wall) -> Value {
+    let mut op = json!({ "do": "claim", "mesh": mesh, "at": millis(at) });
+    match by {
+        Claimant::Broker => {}
+        Claimant::Owner(key) => op["owner"] = key.hex().into(),
+        Claimant::Member(key) => op["member"] = key.hex().into(),
+    }
+    op
+}
+
+fn scope(fence: &Fence) -> Value {
+    json!({ "mesh": fence.mesh.0, "epoch": rows::count_column(fence.epoch.0) })
+}
+
+fn create_mesh(mesh: &NewMesh) -> Value {
+    json!({
+        "do": "create_mesh", "id": mesh.id.as_str(), "slug": mesh.slug, "name": mesh.name,
+        "owner_key": mesh.owner_key.hex(), "owner_secret": HEXLOWER.encode(&mesh.owner_secret_sealed),
+        "root_key": HEXLOWER.encode(&mesh.root_key_sealed), "created_at": millis(mesh.created_at),
+    })
+}
+
+fn create_invite(invite: &InviteRow) -> Value {
+    json!({
+        "do": "create_invite", "id": invite.id.as_str(), "mesh": invite.mesh.0,
+        "token_hash": HEXLOWER.encode(&invite.token_hash), "uses_max": invite.uses_max, "uses": invite.uses,
+        "role": invite.role.word(), "expires_at": millis(invite.expires_at),
+        "created_at": millis(invite.created_at), "revoked_at": invite.revoked_at.map(millis),
+    })
+}
+
+fn enrol(row: &Enrol) -> Value {
+    json!({
+        "do": "enrol", "invite": row.invite.as_str(), "mesh": row.mesh.0, "id": row.id.as_str(),
+        "key": row.key.hex(), "name": row.name, "role": row.role.word(), "at": millis(row.at),
+    })
+}
+
+fn hello(row: &Hello) -> Value {
+    let mut op = json!({
+        "do": "hello", "mesh": row.mesh.0, "member": row.member.0, "proof": HEXLOWER.encode(&row.proof),
+        "proof_by": row.proof_by.cast_signed(), "proof_until": millis(row.proof_until), "at": millis(row.at),
+        "hooks_since": millis(row.hooks_since),
+    });
+    if let Some((key, name)) = &row.session {
+        op["session_key"] = key.hex().into();
+        op["session_name"] = name.clone().into();
+    }
+    if let Some(row) = &row.presence {
+        op["presence"] = presence(row);
+    }
+    op
+}
+
+fn presence(row: &PresenceRow) -> Value {
+    json!({
+        "id": row.id.as_str(), "kind": row.kind.word(), "session_id": row.session_id, "pid": row.pid,
+        "cwd": row.cwd, "connected_at": millis(row.connected_at),
+    })
+}
+
+fn save_peer(member: MailboxNo, state: &PeerState) -> Value {
+    json!({
+        "do": "save_peer", "member": member.0, "groups": state.groups, "last_groups": state.last_groups,
+        "profile": state.profile, "visible": state.visible, "summary": state.summary,
+        "display_name": state.display_name, "stats": state.stats, "last_seen": millis(state.last_seen),
+    })
+}
+
+fn keep_hook(hook: &HookRow, stale_before: Wall) -> Value {
+    json!({
+        "do": "keep_hook", "id": hook.id.as_str(), "pid": hook.pid, "cwd": hook.cwd,
+        "status": hook.status.word(), "at": millis(hook.at), "stale_before": millis(stale_before),
+    })
+}
+
+fn millis(at: Wall) -> i64 {
+    at.as_millis()
+}
+
+/// Postgres has no place in a text for U+0000. Its picture stands for it in what is written for people; mail is
+/// kept as bytes and keeps it.
+fn replace_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = without_nul(text),
+        Value::Array(values) => values.iter_mut().for_each(replace_nul),
+        Value::Object(fields) => fields.values_mut().for_each(replace_nul),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A text as it is kept, and looked up.
+pub(super) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{2400}")
+}
+
+/// Bytes from hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Result<Vec<u8>, BadRow> {
+    HEXLOWER.decode(text.as_bytes()).map_err(|_| BadRow("hexadecimal digits that are none"))
+}
+
+/// A reply of the write function.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub(super) enum Said {
+    Done,
+    Inserted,
+    Existing,
+    Positions { first: i64, count: i64, secret: String },
+    Owned { epoch: i64, free: i64 },
+    OwnedElsewhere,
+    NoMesh,
+    Stranger,
+    Enrolled { mailbox: i64 },
+    Exhausted,
+    EnrolKeyTaken,
+    Welcome { mailbox: i64, hooked: Option<String> },
+    Replayed,
+    KeyTaken,
+    Pruned { rows: i64 },
+}
+
+impl Said {
+    /// The same for the core.
+    pub(super) fn reply(self) -> Result<Reply, BadRow> {
+        Ok(match self {
+            Said::Done => Reply::Done,
+            Said::Inserted => Reply::Inserted,
+            Said::Existing => Reply::Existing { position: Position::ZERO },
+            Said::Positions { first, count, secret } => Reply::Positions {
+                first: rows::position(first)?,
+                count: rows::count(count)?,
+                secret: rows::bytes_32(&unhex(&secret)?)?,
+            },
+            Said::Owned { epoch, free } => {
+                Reply::Owned { epoch: Epoch(rows::count(epoch)?), free: rows::position(free)? }
+            }
+            Said::OwnedElsewhere => Reply::OwnedElsewhere,
+            Said::NoMesh => Reply::NoMesh,
+            Said::Stranger => Reply::Stranger,
+            Said::Enrolled { mailbox } => Reply::Enrolled { mailbox: MailboxNo(mailbox) },
+            Said::Exhausted => Reply::EnrolRefused(EnrolRefusal::Exhausted),
+            Said::EnrolKeyTaken => Reply::EnrolRefused(EnrolRefusal::KeyTaken),
+            Said::Welcome { mailbox, hooked } => Reply::Welcome {
+                mailbox: MailboxNo(mailbox),
+                hooked: hooked.as_deref().map(rows::status).transpose()?,
+            },
+            Said::Replayed => Reply::Replayed,
+            Said::KeyTaken => Reply::KeyTaken,
+            Said::Pruned { rows } => Reply::Pruned { rows: rows::small_count(rows)? },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peermesh_core::ids::{HookId, MeshId};
+    use peermesh_core::store::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_postgres_cannot_hold_is_written_with_a_picture_in_its_place() {
+        let hook = HookRow {
+            id: HookId::new("a"),
+            pid: 1,
+            cwd: "/tmp/\0\0x".into(),
+            status: Status::Idle,
+            at: Wall::from_millis(1),
+        };
+        let op = Op::KeepHook { hook: Box::new(hook), stale_before: Wall::from_millis(0) };
+        let text = json(&op).unwrap().to_string();
+        assert!(text.contains("/tmp/\u{2400}\u{2400}x"), "{text}");
+    }
+
+    #[test]
+    fn a_claim_says_whose_wish_it_is() {
+        let by = |by| json(&Op::Claim { mesh: MeshId::new("m"), by, at: Wall::from_millis(5) }).unwrap();
+        let key = peermesh_core::ids::PublicKey([7; 32]);
+        assert_eq!(by(Claimant::Broker), json!({ "do": "claim", "mesh": "m", "at": 5 }));
+        assert_eq!(by(Claimant::Owner(key))["owner"], key.hex());
+        assert_eq!(by(Claimant::Member(key))["member"], key.hex());
+    }
+
+    #[test]
+    fn a_reply_that_makes_no_sense_is_refused() {
+        let said = |text: &str| serde_json::from_str::<Said>(text).map(Said::reply);
+        assert_eq!(said(r#"{"is": "pruned", "rows": 3}"#).unwrap().unwrap(), Reply::Pruned { rows: 3 });
+        assert!(said(r#"{"is": "owned", "epoch": -1, "free": 1}"#).unwrap().is_err());
+        assert!(said(r#"{"is": "welcome", "mailbox": 1, "hooked": "asleep"}"#).unwrap().is_err());
+        assert!(said(r#"{"is": "maybe"}"#).is_err());
+    }
+}
