@@ -162,7 +162,9 @@ mod tests {
     fn the_date_of_a_header_is_read() {
         let read = |text| Wall::from_http_date(text).map(Wall::as_millis);
         assert_eq!(read("Tue, 14 Nov 2023 22:13:20 GMT"), Some(1_700_000_000_000));
-        for odd in ["", "Tue, 14 Nov 2023 22:13:20", "Tue, 31 Feb 2023 22:13:20 GMT", "Tue, 14 Nov 2023 22:13 GMT"] {
+        for odd in
+            ["", "Tue, 14 Nov 2023 22:13:20", "Tue, 31 Feb 2023 22:13:20 GMT", "Tue, 14 Nov 2023 22:13 GMT"]
+        {
             assert_eq!(read(odd), None, "{odd}");
         }
     }

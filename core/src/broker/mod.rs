@@ -241,14 +241,7 @@ impl Broker {
         }
     }
 
-    fn opened(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        listener: Listener,
-        remote: IpAddr,
-        todo: &mut Outputs,
-    ) {
+    fn opened(&mut self, now: Now, id: ConnId, listener: Listener, remote: IpAddr, todo: &mut Outputs) {
         if self.drain.is_on() {
             return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
         }

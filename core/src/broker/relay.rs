@@ -1,17 +1,18 @@
 //! Work that belongs to another shard: the connection moves there with its errand, or a word is passed on.
 
 use super::client::{Bound, Client};
-use super::{Broker, Timer};
 use super::runners::Report;
+use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, RunnerId, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
 use crate::mesh::{Greeting, Hook, HookFound, JoinCall};
-use crate::runner::{Order, RunnerCall};
+use crate::runner::Order;
 use crate::stats::Gauge;
 use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
+use crate::wire::runner::RunnerCall;
 
 /// A connection on its way to the shard that does its errand.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::stats::Counter;
 use crate::surface::{Cx, SessionId};
 use crate::time::Now;
 use crate::wire::http::{Request, Response};
-use crate::wire::runner::{CommandCall, DEFAULT_RUNNER, NoCommand, decode};
+use crate::wire::runner::{CommandCall, DEFAULT_RUNNER, NoCommand, RunnerCall, decode};
 
 /// Messages up to this length arrive within one chunk, more or less, and need no room set aside.
 const SMALL_BYTES: usize = 64 * 1_024;
@@ -223,6 +223,42 @@ impl Broker {
         }
     }
 
+    /// An admin asks for something about runners.
+    pub(super) fn admin_of_runners(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        request: &Request,
+        todo: &mut Outputs,
+    ) {
+        let call =
+            RunnerCall::parse(&request.method, &request.target).filter(|_| self.config.runners.is_some());
+        let refusal = match call {
+            Some(RunnerCall::Connected) => return self.take_census(now, id, client, Page::Status, todo),
+            Some(RunnerCall::Send { runner }) => {
+                let call = CommandCall::of(&runner, &request.body).map_err(no_command);
+                match call.and_then(|call| self.order_of(request, call)) {
+                    Ok(order) => {
+                        let errand = RunnerErrand::Order(Box::new(order));
+                        return self.run_errand(now, id, client, Errand::Runner(runner, errand));
+                    }
+                    Err(response) => response,
+                }
+            }
+            Some(RunnerCall::Requeue { runner, seq }) => {
+                let errand = RunnerErrand::Admin(RunnerCall::Requeue { runner: runner.clone(), seq });
+                return self.run_errand(now, id, client, Errand::Runner(runner, errand));
+            }
+            Some(call) => {
+                client.bound = Bound::Answering;
+                return self.with_runners(now, |runners, cx| runners.admin(cx, SessionId(id), call));
+            }
+            None => answer(404, &json!({ "error": "not_found", "message": "no such admin route" })),
+        };
+        self.respond(now, id, client, refusal, todo);
+    }
+
     /// What a caller asks for besides the hand-over.
     fn order_of(&self, request: &Request, call: CommandCall) -> Result<Order, Response> {
         let limits = &self.limits;
@@ -239,7 +275,9 @@ impl Broker {
             match name {
                 "wait" if value == "ack" => waits = true,
                 "wait" => return Err(odd("wait", "ack")),
-                "timeout_ms" => timeout_ms = millis(value).ok_or_else(|| odd("timeout_ms", "milliseconds"))?,
+                "timeout_ms" => {
+                    timeout_ms = millis(value).ok_or_else(|| odd("timeout_ms", "milliseconds"))?
+                }
                 "queue" => {
                     let queue_ms = millis(value).ok_or_else(|| odd("queue", "milliseconds"))?;
                     order.queue_ms = Some(queue_ms.min(limits.runner_command_queue_ms_max()));
@@ -306,7 +344,8 @@ impl Broker {
         let more = needed.saturating_sub(client.reserved);
         let all = size(self.runner_limits.runner_inflight_bytes_max() / u64::from(self.shards.count.max(1)));
         let is_runner = client.listener == crate::machine::Listener::Runner;
-        if is_runner && more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all {
+        if is_runner && more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all
+        {
             self.inflight.waiting.insert(id);
             return false;
         }
@@ -475,10 +514,13 @@ fn odd(name: &str, wanted: &str) -> Response {
 }
 
 fn no_command(why: NoCommand) -> Response {
-    answer(400, &match why {
-        NoCommand::NotJson => json!({ "error": "The body is not a JSON object" }),
-        NoCommand::Missing => json!({ "error": "Missing command payload" }),
-    })
+    answer(
+        400,
+        &match why {
+            NoCommand::NotJson => json!({ "error": "The body is not a JSON object" }),
+            NoCommand::Missing => json!({ "error": "Missing command payload" }),
+        },
+    )
 }
 
 fn connection(connected: &Connected) -> Value {

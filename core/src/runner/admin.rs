@@ -5,22 +5,12 @@ use serde_json::{Value, json};
 use super::forward::event_id;
 use super::residence::Visit;
 use super::{After, Cx, Runners, Then, Timer, found_of, reply_of};
-use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
-use crate::store::{DeadRow, Ended, EventRow, Query, RunnerFound, RunnerOp, RunnerQuery, RunnerReply, RunnerRow};
+use crate::ids::{RunnerNo, RunnerSeq};
+use crate::store::{
+    DeadRow, Ended, EventRow, Query, RunnerFound, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
+};
 use crate::surface::SessionId;
-
-/// Something an admin asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RunnerCall {
-    /// Every runner ever heard of, behind this one.
-    List { after: RunnerNo },
-    /// What waits of one runner, behind this place.
-    Events { runner: RunnerNo, after: RunnerSeq },
-    /// Dead events of one runner, behind this place.
-    Dead { runner: RunnerId, after: RunnerSeq },
-    /// Puts a dead event back.
-    Requeue { runner: RunnerId, seq: RunnerSeq },
-}
+use crate::wire::runner::RunnerCall;
 
 /// Rows of one answer.
 const PAGE: u32 = 200;
@@ -39,6 +29,8 @@ impl Runners {
             RunnerCall::Requeue { runner, seq } => {
                 return self.visit(cx, runner, Visit::Requeue(session, seq));
             }
+            // The broker knows how to answer these.
+            RunnerCall::Connected | RunnerCall::Send { .. } => return,
         };
         cx.ask(Query::Runner(query), After::Listed(session));
     }
@@ -50,13 +42,7 @@ impl Runners {
         runner.stage(cx, op, Then::Requeued(session));
     }
 
-    pub(super) fn event_requeued(
-        &mut self,
-        cx: &mut Cx<'_>,
-        no: RunnerNo,
-        session: SessionId,
-        ended: Ended,
-    ) {
+    pub(super) fn event_requeued(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, ended: Ended) {
         let (status, body) = match reply_of(ended) {
             Some(RunnerReply::Requeued(event)) => {
                 let body = json!({ "ok": true, "seq": event.seq.0 });
@@ -67,9 +53,10 @@ impl Runners {
                 self.move_lane(cx, no);
                 (200, body)
             }
-            Some(RunnerReply::Missing) => {
-                (404, json!({ "error": "not_found", "message": "no dead event of that runner has that place" }))
-            }
+            Some(RunnerReply::Missing) => (
+                404,
+                json!({ "error": "not_found", "message": "no dead event of that runner has that place" }),
+            ),
             _ => (503, json!({ "error": "store_unavailable", "message": "the store did not answer" })),
         };
         cx.answer(session, status, &body);

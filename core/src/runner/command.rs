@@ -152,7 +152,8 @@ impl Runners {
         // It is long, and nobody needs it once it is on its way.
         let text = std::mem::take(&mut caller.order.call.text);
         // What waits goes first.
-        let is_behind = queue_ms.is_some() && self.resident.get(&no).is_some_and(|runner| runner.queue.count > 0);
+        let is_behind =
+            queue_ms.is_some() && self.resident.get(&no).is_some_and(|runner| runner.queue.count > 0);
         let handed = if is_behind { Err(Hindrance::Busy) } else { self.hand_over(cx, no, &text) };
         match (handed, queue_ms) {
             (Ok(()), _) => self.handed_over(cx, number),

@@ -54,7 +54,9 @@ impl Runners {
                 return acknowledge(cx, session, glimpse.id.as_deref());
             }
         }
-        if kind == "ack" && let Some(command) = &glimpse.command {
+        if kind == "ack"
+            && let Some(command) = &glimpse.command
+        {
             self.acked(cx, no, command, text);
         }
         self.keep(cx, no, session, &glimpse, text);

@@ -31,7 +31,7 @@ impl Runners {
                 let limits = &cx.config.limits;
                 let limit = u32::try_from(limits.runner_lane_events_max()).unwrap_or(u32::MAX);
                 let bytes_max = limits.runner_lane_bytes_max();
-                let query = RunnerQuery::Events { runner: no, after, limit, bytes_max };
+                let query = RunnerQuery::Events { runner: runner.id.clone(), after, limit, bytes_max };
                 runner.ask(cx, query, Then::Events);
             }
             return;
@@ -89,7 +89,8 @@ impl Runners {
         while (self.flying.len() as u64) < cx.config.limits.runner_forwards_max()
             && let Some(no) = self.ready.pop_front()
         {
-            if let Some(runner) = self.resident.get_mut(&no).filter(|runner| runner.lane.state == State::Ready)
+            if let Some(runner) =
+                self.resident.get_mut(&no).filter(|runner| runner.lane.state == State::Ready)
             {
                 runner.lane.state = State::Idle;
             }
@@ -285,7 +286,8 @@ mod tests {
     fn f_evt_01_an_event_is_poison_only_when_it_alone_fails_for_long() {
         const LATE: i64 = 15 * 60_000;
         let limits = Limits::default();
-        let judge = |failed, now, others| death(&limits, at(now), &event(failed, 0), Verdict::Failed(500), others);
+        let judge =
+            |failed, now, others| death(&limits, at(now), &event(failed, 0), Verdict::Failed(500), others);
         assert_eq!(judge(5, LATE, true), Some(DeadReason::Poison));
         assert_eq!(judge(4, LATE, true), None);
         assert_eq!(judge(5, LATE - 1, true), None);

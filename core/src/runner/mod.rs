@@ -31,11 +31,12 @@ use crate::ids::{RunnerId, RunnerNo, RunnerSeq, Ticket};
 use crate::kit::timers::Timers;
 use crate::rng::Rng;
 use crate::stats::Gauge;
-use crate::store::{Ended, Found, Op, Query, Reply, RunnerFence, RunnerFound, RunnerOp, RunnerQuery, RunnerReply};
+use crate::store::{
+    Ended, Found, Op, Query, Reply, RunnerFence, RunnerFound, RunnerOp, RunnerQuery, RunnerReply,
+};
 use crate::surface::{self, SessionId, Shards};
 use crate::time::{Mono, Now, Wall};
 
-pub(crate) use admin::RunnerCall;
 pub(crate) use command::Order;
 pub(crate) use registry::Connected;
 

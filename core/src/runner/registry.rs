@@ -3,8 +3,8 @@
 //! *Always holds:* a connection is known by its session, which is never used twice; so the late end of an older
 //! one changes nothing (NET-05).
 
-use super::{Cx, Runner, Runners, Timer};
 use super::residence::Visit;
+use super::{Cx, Runner, Runners, Timer};
 use crate::config::{Limits, size};
 use crate::fault::Fault;
 use crate::ids::{RunnerId, RunnerNo};
@@ -58,8 +58,7 @@ impl Runners {
             return cx.end(session, Fault::ServerShuttingDown);
         }
         let room = room_of(&cx.config.limits);
-        let link =
-            Link { session, beat: cx.now.mono, beat_wall: cx.now.wall, room, muted: false };
+        let link = Link { session, beat: cx.now.mono, beat_wall: cx.now.wall, room, muted: false };
         if let Some(older) = runner.link.replace(link) {
             cx.count(Counter::RunnerReplaced);
             cx.end(older.session, Fault::RunnerReplaced);

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 use super::command::Order;
 use super::lane::Lane;
 use super::queue::Queue;
-use super::{After, Cx, Runner, Runners, Timer, found_of, reply_of};
+use super::{After, CallerNo, Cx, Runner, Runners, Timer, found_of, reply_of};
 use crate::fault::Fault;
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Ended, Op, Query, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply};
+use crate::store::{
+    Ended, Op, Query, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
+};
 use crate::surface::SessionId;
 
 /// Who waits for a runner to be in memory.
@@ -89,8 +91,8 @@ impl Runners {
         if let Some(link) = &runner.link {
             cx.end(link.session, Fault::NotOwner);
         }
-        let callers: Vec<_> = self.callers.iter().filter(|(_, caller)| caller.runner == no);
-        let callers: Vec<_> = callers.into_iter().map(|(caller, _)| *caller).collect();
+        let callers = self.callers.iter().filter(|(_, caller)| caller.runner == no);
+        let callers: Vec<CallerNo> = callers.map(|(caller, _)| *caller).collect();
         for caller in callers {
             self.give_up(cx, caller);
         }
@@ -128,12 +130,8 @@ impl Runners {
             let prune = RunnerOp::Prune { before, limit: PRUNE_PAGE };
             cx.stage(Op::Runner(prune), None, After::Nothing);
         }
-        let queued: Vec<RunnerNo> = self
-            .resident
-            .iter()
-            .filter(|(_, runner)| runner.queue.count > 0)
-            .map(|(no, _)| *no)
-            .collect();
+        let queued: Vec<RunnerNo> =
+            self.resident.iter().filter(|(_, runner)| runner.queue.count > 0).map(|(no, _)| *no).collect();
         for no in queued {
             self.move_queue(cx, no);
         }

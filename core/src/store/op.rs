@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp, RunnerReply,
-    Status,
+    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp,
+    RunnerReply, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,

@@ -179,7 +179,7 @@ pub enum RunnerQuery {
     /// Finds `Events`.
     Events {
         /// Whose.
-        runner: RunnerNo,
+        runner: RunnerId,
         /// Those behind this one.
         after: RunnerSeq,
         /// How many at most.

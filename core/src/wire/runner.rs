@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::mesh::Encode;
+use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 
 /// Types of messages that go to runners. One that comes from a runner is ignored.
 const COMMANDS: [&str; 11] = [
@@ -163,6 +164,16 @@ pub(crate) enum NoCommand {
 pub(crate) const DEFAULT_RUNNER: &str = "default";
 
 impl CommandCall {
+    /// Takes a whole body as the command for that runner.
+    pub(crate) fn of(runner: &RunnerId, body: &[u8]) -> Result<CommandCall, NoCommand> {
+        let command =
+            std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let command = command.map(RawValue::get).ok_or(NoCommand::NotJson)?;
+        let glimpse = Glimpse::of(command).filter(|_| says_something(command)).ok_or(NoCommand::Missing)?;
+        let runner = Some(runner.as_str().to_owned());
+        Ok(CommandCall { runner, text: command.to_owned(), kind: glimpse.kind, id: glimpse.id })
+    }
+
     /// Reads the body of a request. A trace of the request is written into the command.
     pub(crate) fn parse(
         body: &[u8],
@@ -184,8 +195,12 @@ impl CommandCall {
             None => Some(DEFAULT_RUNNER.to_owned()),
             Some(named) => serde_json::from_str(named.get()).ok(),
         };
-        let mut call =
-            CommandCall { runner, text: command.to_owned(), kind: glimpse.kind.clone(), id: glimpse.id.clone() };
+        let mut call = CommandCall {
+            runner,
+            text: command.to_owned(),
+            kind: glimpse.kind.clone(),
+            id: glimpse.id.clone(),
+        };
         if let Some(trace) = trace.filter(|_| glimpse.is_object) {
             let trace = TraceFields { trace, baggage };
             if glimpse.traced {
@@ -238,6 +253,52 @@ fn says_something(text: &str) -> bool {
     !matches!(text, "null" | "false" | "\"\"") && !zero
 }
 
+/// Something an admin asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RunnerCall {
+    /// Who is connected.
+    Connected,
+    /// Every runner ever heard of, behind this one.
+    List { after: RunnerNo },
+    /// Events of one runner that wait, behind this place.
+    Events { runner: RunnerId, after: RunnerSeq },
+    /// Dead events of one runner, behind this place.
+    Dead { runner: RunnerId, after: RunnerSeq },
+    /// Puts a dead event back.
+    Requeue { runner: RunnerId, seq: RunnerSeq },
+    /// Sends a command, which is the body.
+    Send { runner: RunnerId },
+}
+
+impl RunnerCall {
+    /// The paths of the admin API below this one are about runners.
+    pub(crate) const PATH: &str = "/admin/runners";
+
+    /// What is asked for; `None` when nothing that exists.
+    pub(crate) fn parse(method: &str, target: &str) -> Option<RunnerCall> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let segments: Vec<String> =
+            path.strip_prefix(RunnerCall::PATH)?.split('/').map(decode_segment).collect::<Option<_>>()?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+        let runner = |id: &str| RunnerId::new(id);
+        let place = || after.map_or(Some(RunnerSeq::ZERO), |after| after.parse().ok().map(RunnerSeq));
+        Some(match (method, segments.as_slice()) {
+            ("GET", [""]) => RunnerCall::List {
+                after: after.map_or(Some(RunnerNo(0)), |no| no.parse().ok().map(RunnerNo))?,
+            },
+            ("GET", ["", "connections"]) => RunnerCall::Connected,
+            ("GET", ["", id, "events"]) => RunnerCall::Events { runner: runner(id), after: place()? },
+            ("GET", ["", id, "dead"]) => RunnerCall::Dead { runner: runner(id), after: place()? },
+            ("POST", ["", id, "dead", seq, "requeue"]) => {
+                RunnerCall::Requeue { runner: runner(id), seq: RunnerSeq(seq.parse().ok()?) }
+            }
+            ("POST", ["", id, "commands"]) => RunnerCall::Send { runner: runner(id) },
+            _ => return None,
+        })
+    }
+}
+
 /// The broker has stored an event.
 #[derive(Debug, Serialize)]
 pub(crate) struct EventAck<'a> {
@@ -268,6 +329,14 @@ impl Encode for Verbatim<'_> {
 
 /// A value of a query, decoded as forms are; `None` when it cannot be.
 pub(crate) fn decode(value: &str) -> Option<String> {
+    decode_with(value, b' ')
+}
+
+fn decode_segment(value: &str) -> Option<String> {
+    decode_with(value, b'+')
+}
+
+fn decode_with(value: &str, plus: u8) -> Option<String> {
     let mut bytes = value.bytes();
     let mut plain = Vec::with_capacity(value.len());
     while let Some(byte) = bytes.next() {
@@ -276,7 +345,7 @@ pub(crate) fn decode(value: &str) -> Option<String> {
                 let pair = [bytes.next()?, bytes.next()?];
                 plain.extend(data_encoding::HEXUPPER_PERMISSIVE.decode(&pair).ok()?);
             }
-            b'+' => plain.push(b' '),
+            b'+' => plain.push(plus),
             other => plain.push(other),
         }
     }
@@ -293,7 +362,8 @@ mod tests {
 
     #[test]
     fn a_message_is_looked_at_without_being_judged() {
-        let seen = Glimpse::of(r#"{"type":"ack","commandId":"c1","id":7,"_sentry":{"trace":"t"},"x":[1,{}]}"#);
+        let seen =
+            Glimpse::of(r#"{"type":"ack","commandId":"c1","id":7,"_sentry":{"trace":"t"},"x":[1,{}]}"#);
         let seen = seen.unwrap();
         assert_eq!((seen.kind.as_deref(), seen.command.as_deref(), seen.id), (Some("ack"), Some("c1"), None));
         assert_eq!((seen.trace.as_deref(), seen.baggage), (Some("t"), None));
@@ -351,6 +421,19 @@ mod tests {
         assert_eq!(both, r#"{"_sentry":{"trace":"t-1","baggage":"b"},"type":"x"}"#);
         assert_eq!(traced(r#"{"_sentry":{"trace":"old"}}"#, None), r#"{"_sentry":{"trace":"t-1"}}"#);
         assert_eq!(traced("7", None), "7");
+    }
+
+    #[test]
+    fn an_admin_asks_by_path() {
+        let parse = |method: &str, rest: &str| RunnerCall::parse(method, &format!("/admin/runners{rest}"));
+        assert_eq!(parse("GET", "?after=7"), Some(RunnerCall::List { after: RunnerNo(7) }));
+        assert_eq!(parse("GET", "/connections"), Some(RunnerCall::Connected));
+        let runner = RunnerId::new("a/b+c");
+        let seq = RunnerSeq(9);
+        assert_eq!(parse("POST", "/a%2Fb+c/dead/9/requeue"), Some(RunnerCall::Requeue { runner, seq }));
+        assert_eq!(parse("GET", "/a/dead?after=x"), None);
+        assert_eq!(parse("DELETE", "/a"), None);
+        assert_eq!(parse("GET", "x"), None);
     }
 
     #[test]

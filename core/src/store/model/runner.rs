@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Model;
 use crate::ids::{Epoch, RunnerId, RunnerNo, RunnerSeq};
 use crate::store::{
-    CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound, RunnerLoad, RunnerOp,
-    RunnerQuery, RunnerReply, RunnerRow,
+    CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound, RunnerLoad,
+    RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };
 use crate::time::Wall;
 
@@ -124,15 +124,15 @@ impl Model {
         let from = |after: RunnerNo| (Bound::Excluded(after), Bound::Unbounded);
         match query {
             RunnerQuery::Events { runner, after, limit, bytes_max } => {
-                let rows = all.get(runner).map(|kept| {
-                    page(&kept.events, *after, *limit, *bytes_max, |row| row.text.len())
-                });
+                let kept = self.runners.ids.get(runner).and_then(|no| all.get(no));
+                let rows =
+                    kept.map(|kept| page(&kept.events, *after, *limit, *bytes_max, |row| row.text.len()));
                 RunnerFound::Events(rows.unwrap_or_default())
             }
             RunnerQuery::Commands { runner, after, limit, bytes_max } => {
-                let rows = all.get(runner).map(|kept| {
-                    page(&kept.commands, *after, *limit, *bytes_max, |row| row.text.len())
-                });
+                let rows = all
+                    .get(runner)
+                    .map(|kept| page(&kept.commands, *after, *limit, *bytes_max, |row| row.text.len()));
                 RunnerFound::Commands(rows.unwrap_or_default())
             }
             RunnerQuery::Waiting { after, limit } => {
@@ -257,7 +257,12 @@ fn page<T: Clone>(
     fits.cloned().collect()
 }
 
-fn oldest<T: Ord>(mut rows: Vec<(Wall, RunnerNo, T)>, before: Wall, limit: usize, most: &mut usize) -> Vec<(Wall, RunnerNo, T)> {
+fn oldest<T: Ord>(
+    mut rows: Vec<(Wall, RunnerNo, T)>,
+    before: Wall,
+    limit: usize,
+    most: &mut usize,
+) -> Vec<(Wall, RunnerNo, T)> {
     rows.retain(|(at, _, _)| *at < before);
     rows.sort();
     rows.truncate(limit);
