@@ -21,6 +21,7 @@ mod people;
 mod pool;
 mod rare;
 mod read;
+mod runner;
 mod sql;
 mod tls;
 mod trouble;
