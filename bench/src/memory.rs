@@ -193,7 +193,10 @@ impl Memory {
         self.conns += 1;
         let id = ConnId(self.conns);
         self.outbound.insert(id, Vec::new());
-        self.tell(Step::Wake, Input::Opened { conn: id, listener: Listener::Mesh, remote: IpAddr::V4(Ipv4Addr::LOCALHOST) });
+        self.tell(
+            Step::Wake,
+            Input::Opened { conn: id, listener: Listener::Mesh, remote: IpAddr::V4(Ipv4Addr::LOCALHOST) },
+        );
         id
     }
 

@@ -21,7 +21,9 @@ use async_io::Async;
 use bytes::Bytes;
 use futures_lite::future::poll_fn;
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::machine::{Cause, Closing, Deadline, Ending, Input, Listener, Machine, Memory, Output, Outputs, Payload};
+use peermesh_core::machine::{
+    Cause, Closing, Deadline, Ending, Input, Listener, Machine, Memory, Output, Outputs, Payload,
+};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Request;
