@@ -1,16 +1,18 @@
 //! The bench's command line: one subcommand for each idea.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use peermesh_bench::commit::{Ledger, Lives};
-use peermesh_bench::loopback::{self, Outcome, Plan};
+use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
 use peermesh_bench::table::{Table, per};
 use peermesh_bench::{accept, codec};
+use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
 #[derive(Debug, Parser)]
@@ -80,6 +82,20 @@ enum Bench {
         #[command(flatten)]
         place: Place,
     },
+    /// Starts a Postgres server and the broker on it, and counts what a message asks of the server
+    Postgres {
+        /// Senders that each have one message on its way
+        #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
+        senders: Vec<u64>,
+        /// Seconds that are measured for each of them, after a third of that as warm-up
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -134,7 +150,11 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Loopback { pairs, window, idle, seconds, runs, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
-            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time }, runs)?;
+            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time, shared: None }, runs)?;
+        }
+        Bench::Postgres { senders, seconds, program, place } => {
+            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
+            ask_postgres(&program, &place.dir()?, &senders, Duration::from_secs_f64(seconds))?;
         }
     }
     Ok(())
@@ -247,6 +267,47 @@ fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
         load.print()?;
     }
     rest.print()?;
+    Ok(())
+}
+
+fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> Result<(), Box<dyn Error>> {
+    let mut table = Table::new(&[
+        "senders",
+        "messages/s",
+        "msg/commit",
+        "statements/msg",
+        "round trips/msg",
+        "transactions/msg",
+        "statements/commit",
+        "CPU us/msg",
+        "p50 us",
+        "p99 us",
+        "lost",
+        "doubled",
+        "refused",
+    ]);
+    let server = Server::new();
+    for &pairs in senders {
+        let shared = Some(Arc::new(Watched::on(&server)));
+        let plan = Plan { program: program.into(), dir: dir.into(), pairs, window: 1, idle: 0, time, shared };
+        let run = loopback::run(&plan)?;
+        table.row([
+            pairs.to_string(),
+            rate(run.messages, run.elapsed),
+            per(run.messages, run.commits, 1),
+            per(run.statements, run.messages, 3),
+            per(run.round_trips, run.messages, 3),
+            per(run.transactions, run.messages, 3),
+            per(run.statements, run.commits, 2),
+            micros_per(run.cpu.whole, run.messages),
+            run.wait_us(500).to_string(),
+            run.wait_us(990).to_string(),
+            run.lost.to_string(),
+            run.doubled.to_string(),
+            run.refused.to_string(),
+        ]);
+    }
+    table.print()?;
     Ok(())
 }
 

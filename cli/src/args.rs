@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use peermesh_core::store;
 
+use crate::canonical::Outline;
 use crate::config::Flags;
 use crate::span;
 
@@ -158,6 +160,24 @@ pub(crate) enum Command {
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,
+    /// Write the canonical form (RFC 8785) of the JSON on standard input, without a line end
+    #[command(
+        after_help = "Takes up to 16 MiB and 128 levels of JSON in UTF-8. Refused, with exit code 1 and\n\
+        nothing printed: a name twice in an object, half a surrogate pair, a number beyond a double.\n\n\
+        Examples:\n  echo '{\"b\": 1.50, \"a\": [1e3]}' | peermesh canonicalize\n  \
+        peermesh canonicalize --sha256 < message.json"
+    )]
+    Canonicalize {
+        /// Print the SHA-256 of the canonical form instead
+        #[arg(long)]
+        sha256: bool,
+    },
+    /// Print the request_fingerprint of a send, whose body is standard input
+    #[command(after_help = "The body is taken byte for byte: use printf, not echo.\n\n\
+        Examples:\n  printf hello | peermesh fingerprint --to '*'\n  \
+        printf hi | peermesh fingerprint --to alice --priority now --meta meta.json\n  \
+        printf hi | peermesh fingerprint --kind topic --to builds --layout hex")]
+    Fingerprint(Outline),
     /// Print a completion script
     #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
     Completions {
@@ -251,6 +271,14 @@ pub(crate) enum Until {
     Delivered,
 }
 
+/// How urgent a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Priority {
+    Now,
+    Next,
+    Low,
+}
+
 macro_rules! words {
     ($($(#[$doc:meta])* $Enum:ident { $($Variant:ident = $word:literal),+ })+) => {$(
         $(#[$doc])*
@@ -269,10 +297,19 @@ macro_rules! words {
 words! {
     /// What an invite lets its users become.
     Role { Member = "member", Admin = "admin" }
-    /// How urgent a message is.
-    Priority { Now = "now", Next = "next", Low = "low" }
     /// How a peer is.
     Status { Idle = "idle", Working = "working", Dnd = "dnd" }
+}
+
+impl Priority {
+    /// As the core has it.
+    pub(crate) const fn in_core(self) -> store::Priority {
+        match self {
+            Priority::Now => store::Priority::Now,
+            Priority::Next => store::Priority::Next,
+            Priority::Low => store::Priority::Low,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -315,7 +352,7 @@ mod tests {
             assert_eq!(status.to_possible_value().unwrap().get_name(), status.word());
         }
         for priority in Priority::value_variants() {
-            assert_eq!(priority.to_possible_value().unwrap().get_name(), priority.word());
+            assert_eq!(priority.to_possible_value().unwrap().get_name(), priority.in_core().word());
         }
     }
 }

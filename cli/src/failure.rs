@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::address::AddressError;
 use crate::admin::AdminError;
+use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
 use crate::home::HomeError;
 use crate::http::HttpError;
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     Address(#[from] AddressError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     #[error(transparent)]
@@ -46,6 +49,7 @@ impl Failure {
         match self {
             Failure::Address(_) | Failure::Config(_) => Exit::Usage,
             Failure::Admin(error) => error.exit(),
+            Failure::Canonical(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Peer(error) => error.exit(),

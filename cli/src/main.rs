@@ -6,6 +6,7 @@
 mod address;
 mod admin;
 mod args;
+mod canonical;
 mod config;
 mod doctor;
 mod failure;
@@ -73,6 +74,13 @@ fn refuse(error: &clap::Error) -> Exit {
 
 fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     let Args { common, command } = args;
+    // Neither needs a home, and a machine may have none.
+    if let Command::Canonicalize { sha256 } = command {
+        return canonical::canonicalize(sha256, terminal);
+    }
+    if let Command::Fingerprint(outline) = &command {
+        return canonical::fingerprint(outline, terminal);
+    }
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
     }
@@ -103,7 +111,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let send = Send {
                 to: &to,
                 text: &text,
-                priority: priority.word(),
+                priority: priority.in_core(),
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
@@ -124,6 +132,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Migrate { check, config } => migrate::run(home(), check, config, &variable, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
+        Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
     }
 }
 

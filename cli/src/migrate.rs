@@ -76,13 +76,17 @@ fn sqlite(home: &Home, settings: &Settings, check: bool) -> Result<Progress, Fai
 
 #[cfg(feature = "postgres")]
 fn postgres(options: &peermesh_store::postgres::Options, check: bool) -> Result<Progress, Failure> {
-    use peermesh_store::postgres::migrate;
+    use peermesh_store::postgres;
 
-    let before = migrate(options, true).map_err(ServeError::from)?;
+    let migrate = |check_only| {
+        let at = |error| ServeError::Migrate { place: options.place(), error };
+        postgres::migrate(options, check_only).map_err(at)
+    };
+    let before = migrate(true)?;
     if check || before.pending.is_empty() {
         return Ok(Progress { applied: before.applied, pending: before.pending, changed: 0 });
     }
-    let after = migrate(options, false).map_err(ServeError::from)?;
+    let after = migrate(false)?;
     let changed = after.applied.len().saturating_sub(before.applied.len());
     Ok(Progress { applied: after.applied, pending: after.pending, changed })
 }

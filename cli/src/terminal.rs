@@ -56,6 +56,15 @@ impl Terminal {
         out.flush()
     }
 
+    /// Writes bytes of others as they are, which must be one JSON value: what a command was asked to
+    /// transform is for a program, and every byte of it counts.
+    pub(crate) fn filtered(&mut self, json: &[u8]) -> io::Result<()> {
+        self.spoke = true;
+        let mut out = io::stdout().lock();
+        out.write_all(json)?;
+        out.flush()
+    }
+
     /// Begins a JSON array that [`Terminal::item`] fills, so that each item can be relied on once it is
     /// written.
     pub(crate) fn begin_list(&mut self) -> io::Result<()> {

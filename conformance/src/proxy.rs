@@ -2,7 +2,7 @@
 //! loses a call or the reply to one.
 //!
 //! It reads the messages that pass (where they are not encrypted), so that a test can name the call that is
-//! to be lost by a part of its SQL, and count calls and round trips.
+//! to be lost by parts of its SQL and its parameters, and count calls and round trips.
 
 mod catch;
 mod link;
@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use catch::{Catch, Point};
+use wire::Call;
 
 /// A proxy in front of one server. All it carries ends with it.
 #[derive(Debug)]
@@ -100,16 +101,17 @@ impl Proxy {
         self.shared.state().delays = [to_server, to_client];
     }
 
-    /// Holds the next call of a statement whose SQL contains `part`, at that point, until the test decides.
-    pub fn hold(&self, point: Point, part: &str) -> Catch {
-        let catch = Catch::new(point, part);
+    /// Holds the next call whose SQL and parameters contain all these parts, at that point, until the test
+    /// decides.
+    pub fn hold(&self, point: Point, parts: &[&str]) -> Catch {
+        let catch = Catch::new(point, parts);
         self.shared.state().catches.push(catch.clone());
         catch
     }
 
-    /// Cuts the connection at that point of the next call of a statement whose SQL contains `part`.
-    pub fn lose(&self, point: Point, part: &str) -> Catch {
-        let catch = self.hold(point, part);
+    /// Cuts the connection at that point of the next call whose SQL and parameters contain all these parts.
+    pub fn lose(&self, point: Point, parts: &[&str]) -> Catch {
+        let catch = self.hold(point, parts);
         catch.cut();
         catch
     }
@@ -205,12 +207,12 @@ impl Shared {
     }
 
     /// Counts a call, and says whether somebody waits for it.
-    fn count_call(&self, sql: &str) -> Option<Catch> {
+    fn count_call(&self, call: &Call) -> Option<Catch> {
         let mut state = self.state();
-        match state.counts.calls.get_mut(sql) {
+        match state.counts.calls.get_mut(&call.sql) {
             Some(count) => *count += 1,
-            None => drop(state.counts.calls.insert(sql.to_owned(), 1)),
+            None => drop(state.counts.calls.insert(call.sql.clone(), 1)),
         }
-        state.catches.iter().find(|catch| catch.springs_at(sql)).cloned()
+        state.catches.iter().find(|catch| catch.springs_at(call)).cloned()
     }
 }

@@ -11,9 +11,11 @@ const FOLDERS: [&str; 9] =
     ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
+    ("jcs", &["wire"]),
+    ("fingerprint", &["jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("machine", &["ids", "note", "stats", "store", "time"]),

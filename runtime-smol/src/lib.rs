@@ -13,9 +13,10 @@ use std::io;
 use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use bytes::Bytes;
@@ -101,7 +102,8 @@ impl fmt::Debug for Lanes {
 #[derive(Debug)]
 pub struct Running {
     inboxes: Arc<[Inbox]>,
-    ends: Receiver<thread::Result<()>>,
+    shards: Receiver<thread::Result<()>>,
+    lanes: Receiver<thread::Result<()>>,
 }
 
 /// Starts the run on threads of its own.
@@ -117,9 +119,10 @@ pub fn start(plan: Plan) -> io::Result<Running> {
         listeners.push((kind, Async::new(listener)?));
     }
     let inboxes: Arc<[Inbox]> = plan.shards.iter().map(|_| Inbox::default()).collect();
-    let (ended, ends) = channel();
-    let desk = Desk::open(plan.lanes, &inboxes, &ended, &plan.fail)?;
+    let (lane_ended, lanes) = channel();
+    let desk = Desk::open(plan.lanes, &inboxes, &lane_ended, &plan.fail)?;
     let counter = Counter::open(plan.couriers, &inboxes)?;
+    let (ended, shards) = channel();
     let hub = Arc::new(Hub {
         inboxes: Arc::clone(&inboxes),
         desk,
@@ -140,7 +143,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
             return Err(error);
         }
     }
-    Ok(Running { inboxes, ends })
+    Ok(Running { inboxes, shards, lanes })
 }
 
 impl Running {
@@ -156,11 +159,32 @@ impl Running {
     /// # Panics
     /// With the panic of a machine or a driver, where panics unwind.
     pub fn join(self) {
-        for end in self.ends {
-            if let Err(panic) = end {
-                panic::resume_unwind(panic);
+        self.shards.into_iter().chain(self.lanes).for_each(pass_on);
+    }
+
+    /// Waits until every shard has finished, and then at most `patience` until every lane but the one for pings
+    /// has let go of its driver. False when one still waits for its store, with a request whose answer nobody
+    /// waits for any more.
+    ///
+    /// # Panics
+    /// As [`Running::join`].
+    pub fn join_within(self, patience: Duration) -> bool {
+        self.shards.into_iter().for_each(pass_on);
+        let until = Instant::now() + patience;
+        loop {
+            match self.lanes.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(end) => pass_on(end),
+                Err(RecvTimeoutError::Disconnected) => return true,
+                Err(RecvTimeoutError::Timeout) => return false,
             }
         }
+    }
+}
+
+/// Lets the panic of a thread go on in this one.
+fn pass_on(end: thread::Result<()>) {
+    if let Err(panic) = end {
+        panic::resume_unwind(panic);
     }
 }
 

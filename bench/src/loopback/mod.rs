@@ -9,7 +9,11 @@ mod server;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use peermesh_conformance::proxy::Proxy;
+use peermesh_conformance::server::{Database, Server as PostgresServer};
 
 use crate::http::{SetUpError, found_mesh};
 use crate::peer::{Identity, Letters, Said, acknowledge};
@@ -41,6 +45,27 @@ pub struct Plan {
     pub idle: u64,
     /// How long is measured, after a warm-up of a third of it.
     pub time: Duration,
+    /// The database that the broker keeps its messages in; none for the embedded store.
+    pub shared: Option<Arc<Watched>>,
+}
+
+/// A Postgres database behind a proxy that counts what is asked of it.
+#[derive(Debug)]
+pub struct Watched {
+    proxy: Proxy,
+    database: Database,
+}
+
+impl Watched {
+    /// An empty database on that server.
+    pub fn on(server: &PostgresServer) -> Watched {
+        let database = server.database();
+        Watched { proxy: Proxy::to(database.address()), database }
+    }
+
+    fn url(&self) -> String {
+        self.database.url_by(self.proxy.port())
+    }
 }
 
 /// Why there is no result.
@@ -65,6 +90,12 @@ pub struct Outcome {
     pub cpu: Cpu,
     /// Its commits meanwhile.
     pub commits: u64,
+    /// Statements that its shared store was asked to run meanwhile, pings included.
+    pub statements: u64,
+    /// Times it waited for its shared store meanwhile.
+    pub round_trips: u64,
+    /// Transactions that its shared store committed meanwhile, by that store's own count.
+    pub transactions: u64,
     /// Bytes it handed to the disk meanwhile.
     pub disk_bytes: u64,
     /// Times its threads went to sleep meanwhile.
@@ -98,7 +129,8 @@ impl Outcome {
 /// # Errors
 /// [`LoopbackError`].
 pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
-    let mut server = Server::start(&plan.program, &plan.dir)?;
+    let url = plan.shared.as_ref().map(|shared| shared.url());
+    let mut server = Server::start(&plan.program, &plan.dir, url.as_deref())?;
     let people = populate(&mut server, plan.pairs * 2 + plan.idle)?;
     let mut outcome = Outcome { connections: plan.pairs * 2 + plan.idle, ..Outcome::default() };
     std::thread::sleep(SETTLE);
@@ -110,7 +142,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
     listen(&mut crowd, SETTLE)?;
     outcome.rss_bytes[1] = server.usage()?.rss_bytes;
     if plan.pairs > 0 {
-        Load::new(plan, &people).run(&mut server, &mut crowd, plan.time, &mut outcome)?;
+        Load::new(plan, &people).run(&mut server, &mut crowd, plan, &mut outcome)?;
     }
     outcome.rss_bytes[2] = server.usage()?.rss_bytes;
     Ok(outcome)
@@ -179,19 +211,22 @@ impl Load {
         mut self,
         server: &mut Server,
         crowd: &mut Crowd,
-        time: Duration,
+        plan: &Plan,
         outcome: &mut Outcome,
     ) -> io::Result<()> {
-        self.carry(crowd, time / 3)?;
-        let mark = Mark::take(server)?;
+        self.carry(crowd, plan.time / 3)?;
+        let mark = Mark::take(server, plan.shared.as_deref())?;
         let (received, began) = (self.received, Instant::now());
         self.waits_us.clear();
-        self.carry(crowd, time)?;
+        self.carry(crowd, plan.time)?;
         outcome.elapsed = began.elapsed();
         outcome.messages = self.received - received;
-        let end = Mark::take(server)?;
+        let end = Mark::take(server, plan.shared.as_deref())?;
         outcome.cpu = end.usage.cpu.since(mark.usage.cpu);
         outcome.commits = end.commits - mark.commits;
+        outcome.statements = end.statements - mark.statements;
+        outcome.round_trips = end.round_trips - mark.round_trips;
+        outcome.transactions = end.transactions.saturating_sub(mark.transactions);
         outcome.disk_bytes = end.usage.disk_bytes - mark.usage.disk_bytes;
         outcome.switches = end.usage.switches.saturating_sub(mark.usage.switches);
         outcome.waits_us = std::mem::take(&mut self.waits_us);
@@ -270,14 +305,27 @@ impl Load {
 }
 
 /// The broker's counters at one moment.
+#[derive(Default)]
 struct Mark {
     usage: Usage,
     commits: u64,
+    statements: u64,
+    round_trips: u64,
+    transactions: u64,
 }
 
 impl Mark {
-    fn take(server: &mut Server) -> io::Result<Mark> {
+    fn take(server: &mut Server, shared: Option<&Watched>) -> io::Result<Mark> {
         let commits = server.metric("peermesh_commits_total")?;
-        Ok(Mark { usage: server.usage()?, commits })
+        let mark = Mark { usage: server.usage()?, commits, ..Mark::default() };
+        let Some(shared) = shared else { return Ok(mark) };
+        let counts = shared.proxy.counts();
+        // The server tells its own count about a second late.
+        let told =
+            "SELECT pg_stat_get_db_xact_commit(oid) FROM pg_database WHERE datname = current_database()";
+        let row = shared.database.client().query_one(told, &[]).map_err(io::Error::other)?;
+        let transactions = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+        let statements = counts.calls.values().sum();
+        Ok(Mark { statements, round_trips: counts.round_trips, transactions, ..mark })
     }
 }

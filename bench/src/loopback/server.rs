@@ -65,15 +65,16 @@ impl Cpu {
 }
 
 impl Server {
-    /// Starts the program at `path`, with its data in `parent`.
+    /// Starts the program at `path`, with its data in `parent` or in the database at `url`.
     ///
     /// # Errors
     /// When it does not start, or does not answer in time.
-    pub(super) fn start(path: &Path, parent: &Path) -> io::Result<Server> {
+    pub(super) fn start(path: &Path, parent: &Path, url: Option<&str>) -> io::Result<Server> {
         let dir = tempfile::tempdir_in(parent)?;
         // A free port, which nobody else is likely to take in the next moment.
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let child = Command::new(path)
+        let mut command = Command::new(path);
+        command
             .arg("serve")
             .arg("--data")
             .arg(dir.path().join("mesh"))
@@ -87,7 +88,11 @@ impl Server {
             .env("PEERMESH_STATS_MS", "20")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::inherit());
+        if let Some(url) = url {
+            command.env("DATABASE_URL", url);
+        }
+        let child = command
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let mut server = Server { child, addr, _dir: dir };

@@ -2,8 +2,8 @@
 
 #[cfg(feature = "postgres")]
 mod database;
+mod ground;
 
-use std::fs::File;
 use std::path::Path;
 
 use peermesh_core::time::Wall;
@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 
 use crate::address::Address;
 use crate::admin::{Api, Place};
-use crate::config::{ConfigErrors, Flags, Settings, Store};
+#[cfg(feature = "postgres")]
+use crate::config::Store;
+use crate::config::{ConfigErrors, Flags, Settings};
 use crate::failure::Failure;
-use crate::home::{self, Home, HomeError, mode_of};
+use crate::home::{self, Home, HomeError};
 use crate::http::{self, Question};
 use crate::local;
 use crate::logs::wall_now;
@@ -76,18 +78,18 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let settings = Settings::read(home.as_ref().ok(), &Flags::default(), env);
     let mut checks = vec![configuration(&settings)];
-    let store = settings.as_ref().ok().map(|settings| &settings.store);
-    checks.extend(match home {
-        Ok(home) => on_home(home, store, place, env),
-        Err(error) => vec![Check::warn("data directory", error.to_string(), "a database needs none")],
-    });
+    let settings = settings.as_ref().ok();
+    checks.extend(ground::look(home, settings));
     #[cfg(feature = "postgres")]
-    if let Some(Store::Postgres(database)) = store {
-        checks.extend(database::look(database));
+    if let Some(Store::Postgres(options)) = settings.map(|settings| &settings.store) {
+        checks.extend(database::look(options));
+    }
+    if let Ok(home) = home {
+        checks.extend(broker(home, place, env));
+        checks.push(disk(home.dir()));
     }
     checks.push(clock(wall_now()));
     checks.push(files());
-    checks.extend(home.as_ref().ok().map(|home| disk(home.dir())));
     let failed = checks.iter().filter(|check| check.finding == Finding::Fail).count();
     let value: Vec<Value> = checks
         .iter()
@@ -112,84 +114,9 @@ fn configuration(settings: &Result<Settings, ConfigErrors>) -> Check {
     }
 }
 
-/// What lies in the data directory, which only the embedded store locks, and the broker that uses it.
-fn on_home(
-    home: &Home,
-    store: Option<&Store>,
-    place: Place<'_>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Check> {
-    let mut checks = vec![directory(home)];
-    let secrets = [("admin token", home.token_path()), ("key file", home.key_path())];
-    checks.extend(secrets.iter().map(|(name, path)| secret(name, path)));
-    checks.push(profiles(home));
-    if !store.is_some_and(Store::is_shared) {
-        checks.push(lock(home));
-    }
-    checks.extend(broker(home, place, env));
-    checks
-}
-
 fn line(check: &Check) -> String {
     let way_out = check.way_out.as_ref().map_or(String::new(), |way| format!("; {way}"));
     format!("{:4}  {:<14}  {}{way_out}", check.finding.word(), check.name, check.text)
-}
-
-fn directory(home: &Home) -> Check {
-    let (name, dir) = ("data directory", home.dir().display());
-    match mode_of(home.dir()) {
-        Err(_) => Check::warn(name, format!("{dir} does not exist"), "peermesh serve makes it"),
-        Ok(_) => match home.prepare() {
-            Ok(()) => Check::ok(name, format!("{dir} is ours and closed to others")),
-            Err(error) => Check::fail(name, error.to_string(), "see the reason in this line"),
-        },
-    }
-}
-
-fn secret(name: &'static str, path: &Path) -> Check {
-    match mode_of(path) {
-        Err(_) => Check::warn(name, format!("{} does not exist", path.display()), "peermesh serve makes it"),
-        Ok(mode) if mode & 0o077 == 0 => Check::ok(name, format!("{} is closed to others", path.display())),
-        Ok(mode) => Check::fail(
-            name,
-            format!("{} is open to others (mode {mode:04o})", path.display()),
-            format!("chmod 600 {}", path.display()),
-        ),
-    }
-}
-
-fn profiles(home: &Home) -> Check {
-    let name = "profiles";
-    let names = match crate::peer::profile::names(home) {
-        Ok(names) => names,
-        Err(error) => return Check::fail(name, error.to_string(), "make the directory readable"),
-    };
-    let file = |name: &String| home.profiles().join(format!("{name}.json"));
-    let is_open = |path: &Path| mode_of(path).is_ok_and(|mode| mode & 0o077 != 0);
-    match names.iter().map(file).find(|path| is_open(path)) {
-        Some(path) => {
-            let path = path.display();
-            Check::fail(name, format!("{path} is open to others"), format!("chmod 600 {path}"))
-        }
-        None if names.is_empty() => Check::ok(name, "none yet; peermesh join INVITE makes one"),
-        None => Check::ok(name, names.join(", ")),
-    }
-}
-
-fn lock(home: &Home) -> Check {
-    let name = "lock";
-    let Ok(file) = File::open(home.lock_path()) else {
-        return Check::ok(name, "no broker has run on this directory");
-    };
-    match (file.try_lock(), home.broker()) {
-        (Ok(()), _) => Check::ok(name, "free: no broker is running on this directory"),
-        (Err(_), Ok(broker)) => Check::ok(name, format!("held by the broker, process {}", broker.pid)),
-        (Err(_), Err(_)) => Check::warn(
-            name,
-            "held, but nobody left word where the broker listens",
-            "if it does not come up, see its log",
-        ),
-    }
 }
 
 fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -> Vec<Check> {
@@ -265,8 +192,6 @@ fn disk(dir: &Path) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn home() -> (tempfile::TempDir, Home) {
@@ -277,29 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_others_can_read_fails_with_the_command_that_helps() {
-        let (_dir, home) = home();
-        home.make_token().unwrap();
-        assert_eq!(secret("admin token", &home.token_path()).finding, Finding::Ok);
-        std::fs::set_permissions(home.token_path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let check = secret("admin token", &home.token_path());
-        assert_eq!(check.finding, Finding::Fail);
-        assert!(line(&check).contains("chmod 600"), "{}", line(&check));
-    }
-
-    #[test]
     fn a_clock_of_long_ago_fails() {
         assert_eq!(clock(Wall::from_millis(0)).finding, Finding::Fail);
         assert_eq!(clock(EARLIEST).finding, Finding::Ok);
-    }
-
-    #[test]
-    fn a_lock_that_is_held_is_told_from_a_free_one() {
-        let (_dir, home) = home();
-        let file = File::create(home.lock_path()).unwrap();
-        assert!(lock(&home).text.starts_with("free"));
-        file.lock().unwrap();
-        assert!(lock(&home).text.starts_with("held"));
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod target;
 
 use std::path::PathBuf;
 
+use peermesh_core::fingerprint::FingerprintError;
+
 use crate::address::AddressError;
 use crate::failure::Exit;
 use crate::home::HomeError;
@@ -60,6 +62,8 @@ pub(crate) enum PeerError {
     AmbiguousPeer { name: String, keys: String },
     #[error("{target} is no name, key, @group or *; topics are not supported by this version")]
     BadTarget { target: String },
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
     #[error("the broker refused the message for good: {text}")]
     SendRefused { text: String },
     #[error("the message is not accepted yet: {text}; send it again with --id {id}")]
@@ -98,7 +102,7 @@ impl PeerError {
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. } | PeerError::SendRetry { .. } => Exit::Unreachable,
             PeerError::NotDelivered { .. } => Exit::Timeout,
-            PeerError::DamagedProfile { .. } => Exit::Failed,
+            PeerError::DamagedProfile { .. } | PeerError::Fingerprint(_) => Exit::Failed,
         }
     }
 }

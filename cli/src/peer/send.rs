@@ -3,8 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
 use peermesh_core::ids::mint_text;
 use peermesh_core::rng::Rng;
+use peermesh_core::store::Priority;
 use serde_json::{Value, json};
 
 use super::PeerError;
@@ -30,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(crate) struct Send<'a> {
     pub(crate) to: &'a str,
     pub(crate) text: &'a str,
-    pub(crate) priority: &'a str,
+    pub(crate) priority: Priority,
     /// Wait until it is delivered, not only accepted.
     pub(crate) until_delivered: bool,
     /// For all tries together.
@@ -51,15 +53,7 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
-    let message = json!({
-        "type": "send",
-        "id": id,
-        "client_message_id": id,
-        "targetSpec": spec,
-        "priority": send.priority,
-        "nonce": body.nonce,
-        "ciphertext": body.ciphertext,
-    });
+    let message = message(send, &id, &spec, &body)?;
     let (message_id, session) = accept(profile, send, Some(session), &message, &id, until)?;
     let mut value =
         json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
@@ -73,6 +67,32 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     }
     terminal.result(&value, [format!("accepted {message_id}").as_str()])?;
     Err(PeerError::NotDelivered { message_id }.into())
+}
+
+/// The message on the wire. Its fingerprint says what the user asked for, in the layout of deployed daemons
+/// and with the recipient as it was typed: the same command under the same id is sealed anew, and this tells
+/// the broker that it is the same.
+fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value, PeerError> {
+    let (destination_kind, destination_ref) = DestinationKind::of(send.to);
+    let request = Request {
+        envelope_version: ENVELOPE_VERSION,
+        destination_kind,
+        destination_ref,
+        reply_to_id: None,
+        priority: send.priority,
+        meta: None,
+        body: send.text.as_bytes(),
+    };
+    Ok(json!({
+        "type": "send",
+        "id": id,
+        "client_message_id": id,
+        "request_fingerprint": request.fingerprint(Layout::Raw)?.to_string(),
+        "targetSpec": spec,
+        "priority": send.priority.word(),
+        "nonce": body.nonce,
+        "ciphertext": body.ciphertext,
+    }))
 }
 
 /// Where the message goes on the wire, and its body for that.
@@ -206,6 +226,27 @@ mod tests {
         assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
         let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
         assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+    }
+
+    #[test]
+    fn a_send_carries_the_fingerprint_of_what_was_typed_however_it_is_sealed() {
+        let send = Send {
+            to: "*",
+            text: "hello",
+            priority: Priority::Next,
+            until_delivered: false,
+            timeout: ACK,
+            id: None,
+            broker: None,
+        };
+        let [one, other] = ["hello", "sealed otherwise"]
+            .map(|text| message(&send, "k", "@all", &seal::plain(text).unwrap()).unwrap());
+        assert_ne!(one["ciphertext"], other["ciphertext"]);
+        let vector = "9b55907cae4bc96ed4d690cba1c531b95b3ab6e31019458f5aaacfc7386f4a30";
+        assert_eq!(
+            (&one["request_fingerprint"], &other["request_fingerprint"]),
+            (&vector.into(), &vector.into())
+        );
     }
 
     #[test]

@@ -26,9 +26,11 @@ use crate::{metrics, signals};
 use ground::Ground;
 
 /// From the first signal to the end of the process, beyond the time that draining may take.
-const AFTER_DRAIN: Duration = Duration::from_secs(1);
+const AFTER_DRAIN: Duration = Duration::from_millis(900);
 /// Connections the kernel holds for the listener to take.
 const BACKLOG: i32 = 1_024;
+/// How long the store may take to answer the last calls, once nobody is connected any more.
+const LAST_CALLS: Duration = Duration::from_millis(300);
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
@@ -39,8 +41,8 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Sqlite(#[from] peermesh_store::sqlite::OpenError),
     #[cfg(feature = "postgres")]
-    #[error("{0}; DATABASE_URL names the database, and peermesh doctor looks at it")]
-    Migrate(#[from] peermesh_store::postgres::MigrateError),
+    #[error("{error} (database {place}); peermesh doctor tells more")]
+    Migrate { place: String, error: peermesh_store::postgres::MigrateError },
     #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
     Listen { address: SocketAddr, error: io::Error },
     #[error("cannot start {what}: {error}")]
@@ -56,7 +58,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let settings = Settings::read(home.as_ref().ok(), flags, env)?;
     let start = |what| move |error| ServeError::Start { what, error };
-    let drain = Duration::from_millis(settings.limits.drain_ms());
+    let drain = Duration::from_millis(settings.limits.drain_ms() + settings.limits.close_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
     let (ground, lanes) = match &settings.store {
@@ -102,8 +104,10 @@ pub(crate) fn run(
         home.withdraw();
     }
     running.order(Order::Drain);
-    running.join();
-    logs.note(Note::new(Level::Info, "shutdown complete").with("signal", signal));
+    // Whoever sent what is left in a store that hangs was not told that it was stored.
+    let answered = running.join_within(LAST_CALLS);
+    let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
+    logs.note(note.with("store_answered", answered));
     logs.flush(LAST_LINES);
     Ok(())
 }

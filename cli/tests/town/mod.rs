@@ -4,14 +4,13 @@
 #![allow(dead_code, reason = "each test file uses its own part of the town")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use peermesh_conformance::server::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -68,13 +67,20 @@ impl Town {
         ran.json()
     }
 
-    /// Starts a broker and waits until it listens.
+    /// Starts a broker and waits until it has its store.
     pub(crate) fn serve(&self) -> Process {
         self.serve_with(&[])
     }
 
-    /// Starts a broker with these variables and waits until it listens.
+    /// Starts a broker with these variables and waits until it has its store.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Process {
+        let mut broker = self.listen_with(variables);
+        broker.says("db healthy");
+        broker
+    }
+
+    /// Starts a broker with these variables and waits only until it listens.
+    pub(crate) fn listen_with(&self, variables: &[(&str, &str)]) -> Process {
         let port = self.port.to_string();
         let mut command = self.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
         command.envs(variables.iter().copied());
@@ -229,19 +235,4 @@ pub(crate) fn readme(heading: &str) -> Vec<String> {
     let (_, block) = section.split_once("```sh\n").expect("the section has a shell block");
     let (lines, _) = block.split_once("```").expect("the block ends");
     lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
-}
-
-/// A port that was free a moment ago, below those that the system gives to outgoing connections: nobody takes
-/// it before the broker does, and a broker that restarts gets it again.
-fn free_port() -> u16 {
-    static TRIED: AtomicU32 = AtomicU32::new(0);
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 20_000;
-    loop {
-        let place = std::process::id().wrapping_mul(97).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(FIRST + place % COUNT).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

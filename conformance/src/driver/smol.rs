@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use peermesh_core::forward::Courier;
 use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
-use peermesh_core::store::Driver;
+use peermesh_core::store::{Driver, Query};
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running};
 use peermesh_store::postgres::{self, Options};
@@ -179,9 +179,11 @@ fn open_sqlite(dir: &TempDir, mood: &SharedMood) -> Told<Lanes> {
 fn open_postgres(database: &Database, mood: &SharedMood) -> Told<Lanes> {
     // The sessions of an earlier life end with it.
     database.hang_up();
-    let options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
-    let options = Options { instance: "the broker of a story".to_owned(), ..options };
-    let store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
+    let mut options = Options::parse(database.url()).map_err(|error| format!("the store: {error}"))?;
+    options.instance = "the broker of a story".to_owned();
+    let mut store = postgres::open(&options, Arc::new(|why| panic!("{why}")));
+    // Stories begin with a broker whose store answers.
+    store.health.read(&Query::Ping { hold_ms: 0 }).map_err(|error| format!("the store: {error}"))?;
     let moody = |driver| Box::new(Moody::sleeping(driver, mood.clone())) as Box<dyn Driver>;
     Ok(Lanes {
         writers: store.writers.into_iter().map(moody).collect(),

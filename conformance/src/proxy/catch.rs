@@ -4,6 +4,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::wire::Call;
+
 /// How long a test waits for a call that must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,7 +27,7 @@ pub struct Catch {
 #[derive(Debug)]
 struct Inner {
     point: Point,
-    part: String,
+    parts: Vec<String>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -36,6 +38,8 @@ struct State {
     is_sprung: bool,
     /// It has come to the point.
     is_held: bool,
+    /// The server has performed it.
+    is_answered: bool,
     /// The client's end of its connection.
     client: Option<TcpStream>,
     verdict: Option<Verdict>,
@@ -49,8 +53,9 @@ pub(super) enum Verdict {
 }
 
 impl Catch {
-    pub(super) fn new(point: Point, part: &str) -> Catch {
-        let inner = Inner { point, part: part.to_owned(), state: Mutex::default(), changed: Condvar::new() };
+    pub(super) fn new(point: Point, parts: &[&str]) -> Catch {
+        let parts = parts.iter().map(|part| (*part).to_owned()).collect();
+        let inner = Inner { point, parts, state: Mutex::default(), changed: Condvar::new() };
         Catch { inner: Arc::new(inner) }
     }
 
@@ -60,9 +65,16 @@ impl Catch {
     ///
     /// When it does not come.
     pub fn wait(&self) {
-        let held = self.inner.changed.wait_timeout_while(self.state(), PATIENCE, |state| !state.is_held);
-        let (state, _) = held.expect("no test thread panicked");
-        assert!(state.is_held, "no call of {:?} came to {:?}", self.inner.part, self.inner.point);
+        self.wait_until(|state| state.is_held, "did not come");
+    }
+
+    /// Waits until the server has answered the call, whoever hears it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn wait_for_answer(&self) {
+        self.wait_until(|state| state.is_answered, "was not answered");
     }
 
     /// Whether the call has come to its point.
@@ -93,9 +105,9 @@ impl Catch {
     }
 
     /// Whether this is the call; there is only one.
-    pub(super) fn springs_at(&self, sql: &str) -> bool {
+    pub(super) fn springs_at(&self, call: &Call) -> bool {
         let mut state = self.state();
-        let springs = !state.is_sprung && sql.contains(&self.inner.part);
+        let springs = !state.is_sprung && self.inner.parts.iter().all(|part| call.contains(part));
         state.is_sprung |= springs;
         springs
     }
@@ -109,6 +121,18 @@ impl Catch {
         let decided = self.inner.changed.wait_while(state, |state| state.verdict.is_none());
         let state = decided.expect("no test thread panicked");
         state.verdict.unwrap_or(Verdict::Cut)
+    }
+
+    pub(super) fn was_answered(&self) {
+        self.state().is_answered = true;
+        self.inner.changed.notify_all();
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&State) -> bool, else_it: &str) {
+        let state = self.state();
+        let waited = self.inner.changed.wait_timeout_while(state, PATIENCE, |state| !is_so(state));
+        let (state, _) = waited.expect("no test thread panicked");
+        assert!(is_so(&state), "a call with {:?} {else_it}", self.inner.parts);
     }
 
     fn decide(&self, verdict: Verdict) {

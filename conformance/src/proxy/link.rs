@@ -151,8 +151,8 @@ impl Up {
     }
 
     fn pass(&mut self, message: Vec<u8>, out: &mut Vec<u8>) -> bool {
-        if let Some(sql) = self.prepared.call_in(&message)
-            && let Some(catch) = self.link.shared.count_call(&sql)
+        if let Some(call) = self.prepared.call_in(&message)
+            && let Some(catch) = self.link.shared.count_call(&call)
         {
             match catch.point() {
                 Point::Call if self.caught.is_none() => self.caught = Some((catch, Vec::new())),
@@ -171,6 +171,9 @@ impl Up {
         self.link.shared.count_round_trip();
         let Some((catch, held)) = self.caught.take() else { return true };
         let passes = self.link.passes(&catch);
+        if passes {
+            self.link.replies().insert(self.requests, catch);
+        }
         out.extend(held);
         passes
     }
@@ -227,19 +230,20 @@ impl Down {
 
     fn pass(&mut self, message: Vec<u8>, held: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
         let ends = wire::ends_answer(&message);
-        let waited_for = self.link.replies().contains_key(&(self.answered + 1));
-        if !waited_for {
-            self.answered += u64::from(ends);
+        self.answered += u64::from(ends);
+        let request = self.answered + u64::from(!ends);
+        let catch = self.link.replies().get(&request).cloned();
+        let Some(catch) = catch else {
             out.extend(message);
             return true;
-        }
+        };
         held.extend(message);
         if !ends {
             return true;
         }
-        self.answered += 1;
-        let catch = self.link.replies().remove(&self.answered);
-        let passes = catch.is_none_or(|catch| self.link.passes(&catch));
+        self.link.replies().remove(&request);
+        catch.was_answered();
+        let passes = catch.point() == Point::Call || self.link.passes(&catch);
         out.append(held);
         passes
     }

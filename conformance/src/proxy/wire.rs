@@ -50,21 +50,41 @@ pub(super) fn asks_for_encryption(first: &[u8]) -> bool {
     matches!(number_at(first, 4), Some(ASKS_FOR_TLS | ASKS_FOR_GSS))
 }
 
+/// A statement that is executed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) sql: String,
+    /// The parameters as the client sent them.
+    parameters: Vec<u8>,
+}
+
+impl Call {
+    /// Whether the text is a part of the SQL or of a parameter.
+    pub(super) fn contains(&self, part: &str) -> bool {
+        let part = part.as_bytes();
+        self.sql
+            .as_bytes()
+            .windows(part.len())
+            .chain(self.parameters.windows(part.len()))
+            .any(|at| at == part)
+    }
+}
+
 /// What a client has prepared, and so what its calls mean.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
     statements: BTreeMap<Vec<u8>, String>,
-    portals: BTreeMap<Vec<u8>, String>,
+    portals: BTreeMap<Vec<u8>, Call>,
 }
 
 impl Prepared {
-    /// The SQL that this message executes, if it executes any.
-    pub(super) fn call_in(&mut self, message: &[u8]) -> Option<String> {
+    /// What this message executes, if it executes anything.
+    pub(super) fn call_in(&mut self, message: &[u8]) -> Option<Call> {
         let (letter, body) = (message[0], &message[5..]);
         let mut words = body.split(|byte| *byte == 0);
         let mut word = || words.next().unwrap_or_default().to_vec();
         match letter {
-            b'Q' => Some(text(&word())),
+            b'Q' => Some(Call { sql: text(&word()), parameters: Vec::new() }),
             b'P' => {
                 let (name, sql) = (word(), text(&word()));
                 self.statements.insert(name, sql);
@@ -73,7 +93,7 @@ impl Prepared {
             b'B' => {
                 let (portal, statement) = (word(), word());
                 let sql = self.statements.get(&statement).cloned().unwrap_or_default();
-                self.portals.insert(portal, sql);
+                self.portals.insert(portal, Call { sql, parameters: body.to_vec() });
                 None
             }
             b'E' => Some(self.portals.get(&word()).cloned().unwrap_or_default()),
@@ -127,8 +147,10 @@ mod tests {
         let mut prepared = Prepared::default();
         assert_eq!(prepared.call_in(&lettered(b'P', b"s1\0SELECT 1\0\0\0")), None);
         assert_eq!(prepared.call_in(&lettered(b'P', b"s2\0SELECT 2\0\0\0")), None);
-        assert_eq!(prepared.call_in(&lettered(b'B', b"\0s1\0\0\0\0\0\0\0")), None);
-        assert_eq!(prepared.call_in(&lettered(b'E', b"\0\0\0\0\0")).as_deref(), Some("SELECT 1"));
-        assert_eq!(prepared.call_in(&lettered(b'Q', b"COMMIT\0")).as_deref(), Some("COMMIT"));
+        assert_eq!(prepared.call_in(&lettered(b'B', b"\0s1\0\0\0\0\x01\0\0\0\x04soup\0\0")), None);
+        let call = prepared.call_in(&lettered(b'E', b"\0\0\0\0\0")).unwrap();
+        assert_eq!(call.sql, "SELECT 1");
+        assert!(call.contains("soup") && call.contains("LECT") && !call.contains("SELECT 2"));
+        assert_eq!(prepared.call_in(&lettered(b'Q', b"COMMIT\0")).unwrap().sql, "COMMIT");
     }
 }

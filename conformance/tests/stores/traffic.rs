@@ -79,10 +79,10 @@ impl Traffic {
         Arc::new(Batch::from((0..count).map(|_| self.op(shard)).collect::<Vec<Op>>()))
     }
 
-    /// Whether running a batch again must leave everything as it is. A lease and a prune each do another
-    /// portion; who claims and gives up in one batch, or applies a hook and forgets it, does so twice.
-    pub(crate) fn is_repeatable(batch: &Batch) -> bool {
-        let has = |wanted: fn(&Op) -> bool| batch.ops.iter().any(wanted);
+    /// Whether running batches again must leave everything as it is. A lease and a prune each do another
+    /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice.
+    pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
+        let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         !has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)))
             && !(has(|op| matches!(op, Op::KeepHook { .. })) && has(|op| matches!(op, Op::ApplyHook { .. })))
     }

@@ -107,7 +107,9 @@ impl Broker {
             // It works; it is only busy, or what was wanted of it is another's.
             StoreError::Busy(_) | StoreError::Fenced(_) | StoreError::Unknown(_) => return,
         };
-        if self.health.standing != Standing::Down(why) {
+        // Before the first ping is answered, lanes that were not let in yet prove nothing.
+        let standing = self.health.standing;
+        if standing != Standing::Unknown && standing != Standing::Down(why) {
             self.store_is_down(why, &error.to_string());
         }
     }

@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::config::{Limits, size};
 use crate::kit::few::Few;
-use crate::wire::plain::plain_run;
+use crate::wire::cursor::{Cursor, Number, Slip, SlipKind};
 
 /// Greatest integer that every reader of JSON agrees upon: 2^53 - 1.
 const INTEGER_MAX: u64 = 9_007_199_254_740_991;
@@ -78,18 +78,17 @@ flaws! {
 /// # Errors
 /// The first flaw, except that repeated keys are found where their object ends.
 pub fn check(text: &str, limits: &Limits) -> Result<(), JsonFault> {
-    let mut scan = Scan { text, bytes: text.as_bytes(), at: 0, limits, open: Few::new(), keys: Few::new() };
-    scan.space();
-    if scan.peek() != Some(b'{') {
+    let cursor = Cursor::new(text, false);
+    let mut scan = Scan { cursor, limits, open: Few::new(), keys: Few::new() };
+    scan.cursor.space();
+    if scan.cursor.peek() != Some(b'{') {
         return Err(scan.fault(Flaw::NoObject));
     }
     scan.run()
 }
 
 struct Scan<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
+    cursor: Cursor<'a>,
     limits: &'a Limits,
     /// The containers around the place, outermost first.
     open: Few<Open, 16>,
@@ -119,14 +118,14 @@ impl Scan<'_> {
     /// Goes from value to value; the containers around are on a stack of our own.
     fn run(&mut self) -> Result<(), JsonFault> {
         loop {
-            let opened = match self.peek() {
+            let opened = match self.cursor.peek() {
                 Some(b'{') => self.enter(true)?,
                 Some(b'[') => self.enter(false)?,
-                Some(b'"') => self.string().map(|_| false)?,
+                Some(b'"') => self.cursor.string().map(|_| false)?,
                 Some(b'-' | b'0'..=b'9') => self.number().map(|()| false)?,
-                Some(b't') => self.word("true").map(|()| false)?,
-                Some(b'f') => self.word("false").map(|()| false)?,
-                Some(b'n') => self.word("null").map(|()| false)?,
+                Some(b't') => self.cursor.word("true").map(|()| false)?,
+                Some(b'f') => self.cursor.word("false").map(|()| false)?,
+                Some(b'n') => self.cursor.word("null").map(|()| false)?,
                 _ => return Err(self.unexpected()),
             };
             if !opened && self.after_value()? {
@@ -141,10 +140,10 @@ impl Scan<'_> {
             return Err(self.fault(Flaw::Depth));
         }
         self.open.push(Open { is_object, count: 0, first_key: self.keys.len() });
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(if is_object { b'}' } else { b']' }) {
-            self.at += 1;
+        self.cursor.at += 1;
+        self.cursor.space();
+        if self.cursor.peek() == Some(if is_object { b'}' } else { b']' }) {
+            self.cursor.at += 1;
             self.open.pop();
             return Ok(false);
         }
@@ -155,14 +154,14 @@ impl Scan<'_> {
     /// Leaves containers that end here and goes on to the next value; true at the end of the text.
     fn after_value(&mut self) -> Result<bool, JsonFault> {
         loop {
-            self.space();
+            self.cursor.space();
             let Some(open) = self.open.last() else {
-                return if self.at == self.bytes.len() { Ok(true) } else { Err(self.fault(Flaw::Trailing)) };
+                return if self.cursor.is_done() { Ok(true) } else { Err(self.fault(Flaw::Trailing)) };
             };
-            match (self.peek(), open.is_object) {
+            match (self.cursor.peek(), open.is_object) {
                 (Some(b','), _) => {
-                    self.at += 1;
-                    self.space();
+                    self.cursor.at += 1;
+                    self.cursor.space();
                     self.next_item()?;
                     return Ok(false);
                 }
@@ -170,7 +169,7 @@ impl Scan<'_> {
                 (Some(b']'), false) => (),
                 _ => return Err(self.unexpected()),
             }
-            self.at += 1;
+            self.cursor.at += 1;
             self.open.pop();
         }
     }
@@ -194,12 +193,12 @@ impl Scan<'_> {
     }
 
     fn key(&mut self) -> Result<(), JsonFault> {
-        let start = self.at;
-        if self.peek() != Some(b'"') {
+        let start = self.cursor.at;
+        if self.cursor.peek() != Some(b'"') {
             return Err(self.unexpected());
         }
-        let escaped = self.string()?;
-        let (from, bytes) = (start + 1, self.at - start - 2);
+        let escaped = self.cursor.string()?;
+        let (from, bytes) = (start + 1, self.cursor.at - start - 2);
         if bytes > size(self.limits.json_key_bytes_max()) {
             return Err(JsonFault { flaw: Flaw::LongKey, at: start });
         }
@@ -207,12 +206,12 @@ impl Scan<'_> {
             return Err(JsonFault { flaw: Flaw::LongKey, at: start });
         };
         self.keys.push(Key { at, bytes, escaped });
-        self.space();
-        if self.peek() != Some(b':') {
+        self.cursor.space();
+        if self.cursor.peek() != Some(b':') {
             return Err(self.unexpected());
         }
-        self.at += 1;
-        self.space();
+        self.cursor.at += 1;
+        self.cursor.space();
         Ok(())
     }
 
@@ -253,7 +252,7 @@ impl Scan<'_> {
 
     fn raw(&self, key: Key) -> &str {
         let (from, bytes) = (size(key.at.into()), size(key.bytes.into()));
-        self.text.get(from..from + bytes).unwrap_or_default()
+        self.cursor.text.get(from..from + bytes).unwrap_or_default()
     }
 
     /// The key without escapes. They are known to be sound.
@@ -265,139 +264,36 @@ impl Scan<'_> {
         Cow::Owned(serde_json::from_str(&format!("\"{raw}\"")).unwrap_or_else(|_| raw.to_owned()))
     }
 
-    /// Reads a string; true when it holds escapes.
-    fn string(&mut self) -> Result<bool, JsonFault> {
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at += plain_run(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.fault(Flaw::Control)),
-                None => return Err(self.fault(Flaw::Truncated)),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), JsonFault> {
-        let start = self.at;
-        self.at += 2;
-        match self.bytes.get(start + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
-            Some(b'u') => {
-                let flaw = match self.four_hex()? {
-                    0 => Flaw::Control,
-                    0xd800..=0xdbff => {
-                        if self.bytes.get(self.at..self.at + 2) == Some(b"\\u") {
-                            self.at += 2;
-                            if (0xdc00..=0xdfff).contains(&self.four_hex()?) {
-                                return Ok(());
-                            }
-                        }
-                        Flaw::Surrogate
-                    }
-                    0xdc00..=0xdfff => Flaw::Surrogate,
-                    _ => return Ok(()),
-                };
-                Err(JsonFault { flaw, at: start })
-            }
-            Some(_) => Err(JsonFault { flaw: Flaw::Escape, at: start }),
-            None => Err(JsonFault { flaw: Flaw::Truncated, at: self.bytes.len() }),
-        }
-    }
-
-    fn four_hex(&mut self) -> Result<u32, JsonFault> {
-        let mut value = 0;
-        for _ in 0..4 {
-            let Some(byte) = self.peek() else { return Err(self.fault(Flaw::Truncated)) };
-            let Some(digit) = char::from(byte).to_digit(16) else { return Err(self.fault(Flaw::Escape)) };
-            value = value * 16 + digit;
-            self.at += 1;
-        }
-        Ok(value)
-    }
-
     fn number(&mut self) -> Result<(), JsonFault> {
-        let start = self.at;
-        self.pass(b"-");
-        let whole = self.at;
-        let mut sound = match self.peek() {
-            Some(b'0') => {
-                self.at += 1;
-                true
-            }
-            _ => self.digits(),
+        let Number { at, text, whole } = self.cursor.number()?;
+        if text.len() > size(self.limits.json_number_chars_max()) {
+            return Err(JsonFault { flaw: Flaw::LongNumber, at });
+        }
+        let in_range = match whole {
+            Some(digits) => digits.parse::<u64>().is_ok_and(|value| value <= INTEGER_MAX) && text != "-0",
+            None => text.parse::<f64>().is_ok_and(f64::is_finite),
         };
-        let digits = self.at;
-        if self.pass(b".") {
-            sound &= self.digits();
-        }
-        if self.pass(b"eE") {
-            self.pass(b"+-");
-            sound &= self.digits();
-        }
-        if !sound {
-            return Err(self.unexpected());
-        }
-        if self.at - start > size(self.limits.json_number_chars_max()) {
-            return Err(JsonFault { flaw: Flaw::LongNumber, at: start });
-        }
-        let text = self.text.get(start..self.at).unwrap_or_default();
-        let in_range = if digits == self.at {
-            let value = self.text.get(whole..digits).and_then(|digits| digits.parse::<u64>().ok());
-            value.is_some_and(|value| value <= INTEGER_MAX) && text != "-0"
-        } else {
-            text.parse::<f64>().is_ok_and(f64::is_finite)
-        };
-        if in_range { Ok(()) } else { Err(JsonFault { flaw: Flaw::Range, at: start }) }
-    }
-
-    /// Passes digits; false when there is none.
-    fn digits(&mut self) -> bool {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        self.at > start
-    }
-
-    /// Passes one of these bytes, if it stands here.
-    fn pass(&mut self, any_of: &[u8]) -> bool {
-        let here = self.peek().is_some_and(|byte| any_of.contains(&byte));
-        self.at += usize::from(here);
-        here
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), JsonFault> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.fault(Flaw::Syntax));
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        if in_range { Ok(()) } else { Err(JsonFault { flaw: Flaw::Range, at }) }
     }
 
     fn unexpected(&self) -> JsonFault {
-        self.fault(if self.at >= self.bytes.len() { Flaw::Truncated } else { Flaw::Syntax })
+        self.cursor.unexpected().into()
     }
 
     fn fault(&self, flaw: Flaw) -> JsonFault {
-        JsonFault { flaw, at: self.at }
+        JsonFault { flaw, at: self.cursor.at }
+    }
+}
+
+impl From<Slip> for JsonFault {
+    fn from(Slip { kind, at }: Slip) -> JsonFault {
+        let flaw = match kind {
+            SlipKind::Syntax => Flaw::Syntax,
+            SlipKind::Truncated => Flaw::Truncated,
+            SlipKind::Control => Flaw::Control,
+            SlipKind::Escape => Flaw::Escape,
+            SlipKind::Surrogate => Flaw::Surrogate,
+        };
+        JsonFault { flaw, at }
     }
 }

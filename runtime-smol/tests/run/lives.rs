@@ -155,6 +155,37 @@ fn questions_go_to_readers_and_a_driver_without_an_answer_counts_as_unknown() {
     drop(world);
 }
 
+#[test]
+fn a_store_that_does_not_answer_keeps_the_end_of_a_run_only_as_long_as_one_likes() {
+    let (_go, gate) = mpsc::channel();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let driver = Gated { go: gate, took: mpsc::channel().0, drops: Arc::clone(&drops) };
+    let (tell, told) = mpsc::channel();
+    let shard = machine(move |_, input, todo| {
+        match input {
+            Input::Wake => {
+                todo.push(write(1));
+                tell.send(()).unwrap_or_default();
+            }
+            Input::Order(_) => todo.push(Output::Finished),
+            _ => {}
+        }
+        None
+    });
+    let world = World::with_store(vec![shard], vec![Box::new(driver)], Vec::new());
+    told.recv_timeout(PATIENCE).unwrap();
+    world.running.order(Order::Drain);
+    assert!(!world.running.join_within(Duration::from_millis(20)), "nobody answered the writer");
+    assert_eq!(drops.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn lanes_that_are_done_let_the_run_end_at_once() {
+    let world = World::with_store(vec![finishing()], vec![Box::new(Reader)], vec![Box::new(Reader)]);
+    world.running.order(Order::Drain);
+    assert!(world.running.join_within(PATIENCE));
+}
+
 /// Notes the order, says goodbye to its connections and finishes.
 fn finishing() -> Box<dyn Machine + Send> {
     let mut conns = Vec::new();

@@ -13,6 +13,7 @@ mod call;
 mod fitness;
 mod gate;
 mod health;
+mod inspect;
 mod line;
 mod link;
 mod migrate;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use peermesh_core::store::Driver;
 
+pub use inspect::{Server, Unfitness, inspect};
 pub use migrate::{MigrateError, Report, migrate};
 pub use options::{Options, OptionsError, Waits};
 

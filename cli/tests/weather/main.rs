@@ -1,0 +1,15 @@
+//! Real brokers over a real Postgres, while either of them, or the way between them, breaks.
+//!
+//! The bounds that the contract names are checked with room for a busy machine: a test that fails here has
+//! found a mechanism that is missing, not one that was a little late.
+
+mod deaths;
+mod ground;
+mod health;
+mod owners;
+mod peer;
+mod post;
+mod storms;
+#[path = "../town/mod.rs"]
+mod town;
+mod troubles;
