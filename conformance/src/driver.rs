@@ -28,7 +28,7 @@ pub mod target;
 /// What the admin API of every story's broker accepts.
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-stories";
 
-/// What a story's runners and their callers show, where it says `config runner_secrets=$secret`.
+/// What a story's runners and their callers show, where it says `config runner_secrets=the-secret-of-runners`.
 pub const RUNNER_SECRET: &str = "the-secret-of-runners";
 
 /// The longest wait for something that must happen, in milliseconds.

@@ -160,6 +160,11 @@ pub(crate) enum NoCommand {
     Missing,
 }
 
+/// A value that stands there, be it `null`.
+fn whatever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 /// The runner that is meant where none is named.
 pub(crate) const DEFAULT_RUNNER: &str = "default";
 
@@ -182,7 +187,7 @@ impl CommandCall {
     ) -> Result<CommandCall, NoCommand> {
         #[derive(serde::Deserialize)]
         struct Body<'a> {
-            #[serde(borrow, default, rename = "runnerId")]
+            #[serde(borrow, default, rename = "runnerId", deserialize_with = "whatever")]
             runner: Option<&'a RawValue>,
             #[serde(borrow, default)]
             command: Option<&'a RawValue>,
