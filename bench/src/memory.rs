@@ -225,6 +225,8 @@ impl Memory {
                 | Output::Relay { .. }
                 | Output::Handoff { .. }
                 | Output::Scrape { .. }
+                | Output::Weigh { .. }
+                | Output::Forward(_)
                 | Output::Note(_)
                 | Output::Stats(_)
                 | Output::Finished
