@@ -28,7 +28,8 @@ pub mod target;
 /// What the admin API of every story's broker accepts.
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-stories";
 
-/// What a story's runners and their callers show, where it says `config runner_secrets=the-secret-of-runners`.
+/// What a story's runners and their callers show, where it says `config
+/// runner_secrets=the-secret-of-runners`.
 pub const RUNNER_SECRET: &str = "the-secret-of-runners";
 
 /// The longest wait for something that must happen, in milliseconds.
@@ -40,7 +41,8 @@ pub struct LineId(pub usize);
 
 /// A broker with its store, and byte streams to it.
 pub trait Stage {
-    /// Opens a byte stream to one of the broker's listeners, from another address than the stage's own if one is given.
+    /// Opens a byte stream to one of the broker's listeners, from another address than the stage's own if
+    /// one is given.
     ///
     /// # Errors
     /// When the broker cannot be reached, or the stage has no such address.

@@ -65,7 +65,8 @@ macro_rules! faults {
 
 faults! {
     SessionReplaced = 1000, "session_replaced", Never, "a newer connection of the same session took over";
-    RunnerReplaced = 1000, "Replaced by a newer connection", Never, "a newer connection of the same runner took over";
+    RunnerReplaced = 1000, "Replaced by a newer connection", Never,
+        "a newer connection of the same runner took over";
     HeartbeatTimeout = 1000, "Heartbeat timeout", Resume, "no heartbeat of the runner came in time";
     ServerShuttingDown = 1000, "Server shutting down", Resume, "the broker is stopping (runners)";
     Disconnected = 1000, "disconnected", Resume, "one side ended the connection on purpose";

@@ -1,7 +1,7 @@
 //! What passes between the core and whoever carries events to the event target.
 //!
-//! The core decides what is sent when; a [`Courier`] makes one request at a time and says what came of it. The
-//! target and its secret are the courier's: nothing here can choose another one.
+//! The core decides what is sent when; a [`Courier`] makes one request at a time and says what came of it.
+//! The target and its secret are the courier's: nothing here can choose another one.
 
 use std::sync::Arc;
 

@@ -11,8 +11,8 @@ use peermesh_core::ids::ShardId;
 use crate::inbox::{Inbox, Post};
 use crate::store::Queue;
 
-/// Where shards leave requests to the event target. When it is gone, each courier ends after the request it is
-/// at. A run does not wait for that: a target may take its time.
+/// Where shards leave requests to the event target. When it is gone, each courier ends after the request it
+/// is at. A run does not wait for that: a target may take its time.
 #[derive(Debug)]
 pub(crate) struct Counter {
     requests: Arc<Queue<(ShardId, Box<Forward>)>>,

@@ -1,7 +1,7 @@
 //! The files `.env` and `.env.local` of the working directory, as far as they are about runners.
 //!
-//! Programs of all kinds keep such files, so nothing else is taken from them: a `DATABASE_URL` there is the web
-//! app's. Variables of the environment come first, then `.env.local`, then `.env`.
+//! Programs of all kinds keep such files, so nothing else is taken from them: a `DATABASE_URL` there is the
+//! web app's. Variables of the environment come first, then `.env.local`, then `.env`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Carries events to the event target over HTTP.
 //!
 //! *Always holds:* a request takes no longer than [`PATIENCE`], reads no more than [`ANSWER_BYTES_MAX`] of an
-//! answer and follows no redirect. The target comes from the settings alone, so it is allowed wherever it is; a
-//! proxy named by the environment is not asked.
+//! answer and follows no redirect. The target comes from the settings alone, so it is allowed wherever it
+//! is; a proxy named by the environment is not asked.
 
 use std::time::Duration;
 

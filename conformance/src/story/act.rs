@@ -122,7 +122,8 @@ pub enum Sharing {
     Robs(String),
     /// `rival dies`
     Dies,
-    /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this text
+    /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this
+    /// text
     Repeats {
         /// The text.
         text: String,

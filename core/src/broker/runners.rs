@@ -276,7 +276,7 @@ impl Broker {
                 "wait" if value == "ack" => waits = true,
                 "wait" => return Err(odd("wait", "ack")),
                 "timeout_ms" => {
-                    timeout_ms = millis(value).ok_or_else(|| odd("timeout_ms", "milliseconds"))?
+                    timeout_ms = millis(value).ok_or_else(|| odd("timeout_ms", "milliseconds"))?;
                 }
                 "queue" => {
                     let queue_ms = millis(value).ok_or_else(|| odd("queue", "milliseconds"))?;

@@ -1,7 +1,7 @@
 //! When an event goes to the target, and what becomes of it.
 //!
-//! *Always holds:* of one runner one event is on its way at a time, the oldest; what came of it is written, or
-//! owed to the store, before the next one goes. A crash in between repeats an event, under the same id.
+//! *Always holds:* of one runner one event is on its way at a time, the oldest; what came of it is written,
+//! or owed to the store, before the next one goes. A crash in between repeats an event, under the same id.
 
 use super::lane::State;
 use super::verdict::{Verdict, asked_ms, wait_ms};

@@ -5,15 +5,16 @@
 //! | which runners are in memory, and whether they are ours | `residence.rs` |
 //! | who is connected, heartbeats | `registry.rs` |
 //! | how an event is kept before it is acknowledged | `event.rs` |
-//! | when an event goes to the target, and what its answer means | `forward.rs`, `verdict.rs`; the order: `lane.rs` |
+//! | when an event goes to the target, and in which order | `forward.rs`, `lane.rs` |
+//! | what an answer of the target means | `verdict.rs` |
 //! | what becomes of a command | `command.rs`; one that waits for its runner: `queue.rs` |
 //! | what an operator sees and does | `admin.rs` |
 //!
 //! [`Runners`] is the entry: it knows which runners are in memory and passes every fact to the right one.
 //!
-//! *Always holds:* an event is acknowledged and forwarded only after its commit. Of one runner one event is on
-//! its way to the target at a time, and it is the oldest (I4). A command is written to at most one connection
-//! for each hand-over (I17).
+//! *Always holds:* an event is acknowledged and forwarded only after its commit. Of one runner one event is
+//! on its way to the target at a time, and it is the oldest (I4). A command is written to at most one
+//! connection for each hand-over (I17).
 
 mod admin;
 mod command;

@@ -1,7 +1,7 @@
 //! Who is connected: one connection for each runner, the newest.
 //!
-//! *Always holds:* a connection is known by its session, which is never used twice; so the late end of an older
-//! one changes nothing (NET-05).
+//! *Always holds:* a connection is known by its session, which is never used twice; so the late end of an
+//! older one changes nothing (NET-05).
 
 use super::residence::Visit;
 use super::{Cx, Runner, Runners, Timer};

@@ -44,8 +44,8 @@ impl Verdict {
     }
 }
 
-/// The wait before the next try, in milliseconds, after that many tries in a row that came to nothing: between
-/// half and all of a span that doubles, and no less than the target asked for.
+/// The wait before the next try, in milliseconds, after that many tries in a row that came to nothing:
+/// between half and all of a span that doubles, and no less than the target asked for.
 pub(super) fn wait_ms(rng: &mut Rng, limits: &Limits, failures: u32, asked_ms: Option<u64>) -> u64 {
     let doublings = failures.saturating_sub(1);
     let span = 2_u64.saturating_pow(doublings).saturating_mul(limits.runner_retry_ms_min());

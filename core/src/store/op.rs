@@ -14,8 +14,9 @@ use crate::time::Wall;
 /// A write. Each is idempotent by the key its fields name.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What is
-    /// ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or `Stranger`.
+    /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What
+    /// is ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or
+    /// `Stranger`.
     Claim {
         /// Which mesh.
         mesh: MeshId,
@@ -63,7 +64,8 @@ pub enum Op {
         /// What.
         state: Box<PeerState>,
     },
-    /// Keeps a hook that found no presence, and forgets those that came before `stale_before`. Replies `Done`.
+    /// Keeps a hook that found no presence, and forgets those that came before `stale_before`. Replies
+    /// `Done`.
     KeepHook {
         /// What it says.
         hook: Box<HookRow>,

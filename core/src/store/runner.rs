@@ -1,8 +1,8 @@
 //! What is kept for runners: events on their way out, commands that wait, keys of idempotency.
 //!
-//! *Always holds:* a runner has one owner at a time. Every operation on a runner names the epoch since which it
-//! is its writer's; under another one it changes nothing and replies [`RunnerReply::Lost`]. Each is idempotent
-//! by the key its fields name.
+//! *Always holds:* a runner has one owner at a time. Every operation on a runner names the epoch since
+//! which it is its writer's; under another one it changes nothing and replies [`RunnerReply::Lost`]. Each
+//! is idempotent by the key its fields name.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ pub struct RunnerFence {
 /// A write that concerns runners.
 #[derive(Clone, Debug)]
 pub enum RunnerOp {
-    /// Makes a runner ours under a fresh epoch, unless it is another living broker's. One that was never heard
-    /// of is made. Replies `Owned` or `OwnedElsewhere`.
+    /// Makes a runner ours under a fresh epoch, unless it is another living broker's. One that was never
+    /// heard of is made. Replies `Owned` or `OwnedElsewhere`.
     Claim {
         /// Which.
         runner: RunnerId,
     },
     /// Gives runners up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<RunnerFence>),
-    /// Keeps an event until it is taken or dead. Replies `Inserted`, also when the same place is written again;
-    /// or `Known` when the runner has sent that id before.
+    /// Keeps an event until it is taken or dead. Replies `Inserted`, also when the same place is written
+    /// again; or `Known` when the runner has sent that id before.
     Accept {
         /// Whose.
         fence: RunnerFence,
@@ -115,8 +115,8 @@ pub enum RunnerOp {
         /// Which.
         seq: RunnerSeq,
     },
-    /// Removes at most `limit` each of event ids, keys and dead events that came before `before`. Stands under
-    /// no epoch. Replies `Pruned`.
+    /// Removes at most `limit` each of event ids, keys and dead events that came before `before`. Stands
+    /// under no epoch. Replies `Pruned`.
     Prune {
         /// What is older goes.
         before: Wall,

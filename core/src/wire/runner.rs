@@ -1,7 +1,7 @@
 //! The messages of runners and of whoever commands them (runner protocol).
 //!
-//! Strict in what we say. Of what comes in only the fields that matter here are looked at: commands and events
-//! pass as they are, whatever else they hold.
+//! Strict in what we say. Of what comes in only the fields that matter here are looked at: commands and
+//! events pass as they are, whatever else they hold.
 
 use std::fmt;
 
@@ -94,7 +94,8 @@ impl<'de> Visitor<'de> for Glimpser {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Glimpse, A::Error> {
         let mut glimpse = Glimpse { is_object: true, ..Glimpse::default() };
-        // The last of several fields of one name counts, as it does for the programs that write and read them.
+        // The last of several fields of one name counts, as it does for the programs that write and read
+        // them.
         while let Some(Name(name)) = fields.next_key()? {
             match name.as_str() {
                 "type" => glimpse.kind = fields.next_value::<Loose>()?.0,

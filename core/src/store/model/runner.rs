@@ -174,7 +174,8 @@ impl Kept {
             }
             RunnerOp::Bury { seq, at, why, status, .. } => {
                 if let Some(event) = self.events.remove(seq) {
-                    self.dead.insert(*seq, DeadRow { event, died: *at, why: *why, status: *status });
+                    let dead = DeadRow { event, died: *at, why: *why, status: *status };
+                    self.dead.entry(*seq).or_insert(dead);
                 }
             }
             RunnerOp::Requeue { seq, to, at, .. } => return self.requeue(*seq, *to, *at),
@@ -192,7 +193,7 @@ impl Kept {
                 self.keys.remove(key);
             }
             RunnerOp::Queue { command, .. } => {
-                self.commands.insert(command.seq, (**command).clone());
+                self.commands.entry(command.seq).or_insert_with(|| (**command).clone());
                 return RunnerReply::Inserted;
             }
             RunnerOp::Unqueue { seq, .. } => {
