@@ -142,7 +142,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Config(settings) => {
             config::show(home().ok().as_ref(), &settings.flags(&common), &with_files, terminal)
         }
-        Command::Migrate { check, config } => migrate::run(home(), check, config, &variable, terminal),
+        Command::Migrate { check, config } => {
+            migrate::run(home().ok().as_ref(), check, config, &variable, terminal)
+        }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),

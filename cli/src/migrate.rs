@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::config::{Flags, Settings, Store};
 use crate::failure::Failure;
-use crate::home::{Home, HomeError};
+use crate::home::Home;
+#[cfg(feature = "sqlite")]
+use crate::home::HomeError;
 use crate::serve::ServeError;
 use crate::terminal::Terminal;
 
@@ -22,17 +24,17 @@ struct Progress {
 /// Applies what is missing, unless it is only asked for, and prints how far the tables are; a failure when
 /// something is missing in the end.
 pub(crate) fn run(
-    home: Result<Home, HomeError>,
+    home: Option<&Home>,
     check: bool,
     config: Option<PathBuf>,
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let flags = Flags { config, ..Flags::default() };
-    let settings = Settings::read(home.as_ref().ok(), &flags, env)?;
+    let settings = Settings::read(home, &flags, env)?;
     let progress = match &settings.store {
         #[cfg(feature = "sqlite")]
-        Store::Sqlite => sqlite(&home?, &settings, check)?,
+        Store::Sqlite => sqlite(home.ok_or(HomeError::Nowhere)?, &settings, check)?,
         #[cfg(feature = "postgres")]
         Store::Postgres(database) => postgres(database, check)?,
     };

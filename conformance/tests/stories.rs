@@ -5,8 +5,8 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use peermesh_conformance::driver::core::Memory;
@@ -18,6 +18,9 @@ use peermesh_conformance::story::{Story, Told};
 /// Stories on real sockets spend their time waiting, so many can be under way on few processors.
 const AT_ONCE: usize = 8;
 
+/// Held by the one test that plays on real sockets: two at once would take each other's time.
+static SOCKETS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn every_story_holds_in_memory() {
     let failures = outcomes(&stories(), 1, |story| Ok(Box::new(Memory::new(&story.terms)?)));
@@ -26,6 +29,7 @@ fn every_story_holds_in_memory() {
 
 #[test]
 fn every_story_holds_on_smol() {
+    let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stories = stories();
     stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
     let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::new(&story.terms)?)));
@@ -34,6 +38,7 @@ fn every_story_holds_on_smol() {
 
 #[test]
 fn every_story_holds_on_smol_over_postgres() {
+    let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stories = stories();
     stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
     let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::on_postgres(&story.terms)?)));

@@ -1,5 +1,6 @@
--- What is written when somebody comes, goes or is administered: operations as JSON objects, named by `do`, performed
--- in order. Keys, hashes and secrets are hexadecimal, times Unix milliseconds. Each is idempotent by its id.
+-- What is written when somebody comes, goes or is administered: operations as JSON objects, named by `do`,
+-- performed in order. Keys, hashes and secrets are hexadecimal, times Unix milliseconds. Each is idempotent
+-- by its id.
 
 CREATE FUNCTION mesh.perform_all(me integer, ops jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -33,8 +34,8 @@ BEGIN
     END CASE;
 END $$;
 
--- Makes a mesh the broker's, unless it is a living one's. A broker is alive until its time is over or it is known to
--- have ended.
+-- Makes a mesh the broker's, unless it is a living one's. A broker is alive until its time is over or it is
+-- known to have ended.
 CREATE FUNCTION mesh.claim(me integer, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     target record;
@@ -43,7 +44,8 @@ BEGIN
     SELECT n, owner_pubkey INTO target FROM mesh.mesh WHERE id = op ->> 'mesh';
     IF NOT FOUND THEN RETURN '{"is": "no_mesh"}'; END IF;
     IF op ? 'owner' AND target.owner_pubkey <> op ->> 'owner' OR op ? 'member' AND NOT EXISTS (
-        SELECT FROM mesh.mailbox b WHERE b.mesh = target.n AND b.key = decode(op ->> 'member', 'hex') AND b.member = b.n)
+        SELECT FROM mesh.mailbox b
+        WHERE b.mesh = target.n AND b.key = decode(op ->> 'member', 'hex') AND b.member = b.n)
     THEN
         RETURN '{"is": "stranger"}';
     END IF;
@@ -52,7 +54,9 @@ BEGIN
     SELECT s.owner, s.epoch, b.ended_at IS NULL AND b.alive_until > clock_timestamp() AS is_alive INTO held
     FROM mesh.scope s LEFT JOIN mesh.broker b ON b.n = s.owner WHERE s.mesh = target.n FOR UPDATE OF s;
     IF held.owner IS DISTINCT FROM me THEN
-        IF held.is_alive OR NOT mesh.stop_writes_of(held.owner) THEN RETURN '{"is": "owned_elsewhere"}'; END IF;
+        IF held.is_alive OR NOT mesh.stop_writes_of(held.owner) THEN
+            RETURN '{"is": "owned_elsewhere"}';
+        END IF;
         held.epoch := held.epoch + 1;
         UPDATE mesh.scope SET owner = me, epoch = held.epoch WHERE mesh = target.n;
         UPDATE mesh.presence SET disconnected_at = mesh.stamp((op ->> 'at')::bigint)
@@ -61,8 +65,8 @@ BEGIN
     RETURN jsonb_build_object('is', 'owned', 'epoch', held.epoch, 'free', (SELECT next FROM mesh.store));
 END $$;
 
--- Waits until no batch of that broker is half way, and keeps it from beginning another before this transaction ends.
--- False when one takes too long.
+-- Waits until no batch of that broker is half way, and keeps it from beginning another before this
+-- transaction ends. False when one takes too long.
 CREATE FUNCTION mesh.stop_writes_of(broker integer) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF broker IS NOT NULL THEN
@@ -107,7 +111,8 @@ RETURN CASE WHEN is_ours THEN jsonb '{"is": "inserted"}' ELSE jsonb '{"is": "exi
 
 CREATE FUNCTION mesh.create_invite(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO mesh.invite (id, mesh_id, token, max_uses, used_count, role, expires_at, created_at, revoked_at)
+    INSERT INTO mesh.invite (id, mesh_id, token, max_uses, used_count, role, expires_at, created_at,
+        revoked_at)
     VALUES (op ->> 'id', (SELECT id FROM mesh.mesh WHERE n = (op ->> 'mesh')::bigint), op ->> 'token_hash',
         (op ->> 'uses_max')::bigint, (op ->> 'uses')::bigint, (op ->> 'role')::mesh.role,
         mesh.stamp((op ->> 'expires_at')::bigint), mesh.stamp((op ->> 'created_at')::bigint),
@@ -160,8 +165,8 @@ DECLARE
     used_by bigint;
     mailbox bigint := op ->> 'member';
 BEGIN
-    -- Entered before anything else is looked at, so that of two brokers that are shown one proof, the second waits
-    -- for the first.
+    -- Entered before anything else is looked at, so that of two brokers that are shown one proof, the second
+    -- waits for the first.
     INSERT INTO mesh.proof (proof, proof_by, until) VALUES (of_proof, (op ->> 'proof_by')::bigint, 0)
     ON CONFLICT DO NOTHING;
     SELECT p.proof_by INTO used_by FROM mesh.proof p WHERE p.proof = of_proof;
@@ -196,8 +201,8 @@ BEGIN
     RETURN known.n;
 END $$;
 
--- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that was
--- there keeps what it took. Gives what the newest of them says, unless that is too old.
+-- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
+-- was there keeps what it took. Gives what the newest of them says, unless that is too old.
 CREATE FUNCTION mesh.begin_presence(of_mailbox bigint, op jsonb, p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     of_id text := p ->> 'id';
@@ -207,12 +212,12 @@ BEGIN
         cwd = p ->> 'cwd', connected_at = mesh.stamp((p ->> 'connected_at')::bigint), disconnected_at = NULL
     WHERE id = of_id;
     IF NOT FOUND THEN
-        INSERT INTO mesh.presence (id, mesh, mailbox, member_id, role, session_id, session_pubkey, display_name, pid,
-            cwd, connected_at)
+        INSERT INTO mesh.presence (id, mesh, mailbox, member_id, role, session_id, session_pubkey,
+            display_name, pid, cwd, connected_at)
         VALUES (of_id, (op ->> 'mesh')::bigint, of_mailbox,
-            (SELECT m.id FROM mesh.member m WHERE m.n = (op ->> 'member')::bigint), p ->> 'kind', p ->> 'session_id',
-            op ->> 'session_key', op ->> 'session_name', (p ->> 'pid')::bigint, p ->> 'cwd',
-            mesh.stamp((p ->> 'connected_at')::bigint));
+            (SELECT m.id FROM mesh.member m WHERE m.n = (op ->> 'member')::bigint), p ->> 'kind',
+            p ->> 'session_id', op ->> 'session_key', op ->> 'session_name', (p ->> 'pid')::bigint,
+            p ->> 'cwd', mesh.stamp((p ->> 'connected_at')::bigint));
         UPDATE mesh.pending_status h SET presence_id = of_id, applied_at = mesh.stamp((op ->> 'at')::bigint)
         WHERE md5(h.cwd) = md5(p ->> 'cwd') AND h.cwd = p ->> 'cwd' AND h.pid = (p ->> 'pid')::bigint
             AND h.presence_id IS NULL;
@@ -236,8 +241,9 @@ BEGIN
     SELECT m.mesh_id, m.id, op -> 'groups', op -> 'last_groups', op -> 'profile', (op ->> 'visible')::boolean,
         op ->> 'summary', op ->> 'display_name', op -> 'stats', mesh.stamp((op ->> 'last_seen')::bigint)
     FROM mesh.member m WHERE m.n = (op ->> 'member')::bigint
-    ON CONFLICT (mesh_id, member_id) DO UPDATE SET groups = excluded.groups, last_groups = excluded.last_groups,
-        profile = excluded.profile, visible = excluded.visible, last_summary = excluded.last_summary,
+    ON CONFLICT (mesh_id, member_id) DO UPDATE SET groups = excluded.groups,
+        last_groups = excluded.last_groups, profile = excluded.profile, visible = excluded.visible,
+        last_summary = excluded.last_summary,
         last_display_name = excluded.last_display_name, cumulative_stats = excluded.cumulative_stats,
         last_seen_at = excluded.last_seen_at, updated_at = excluded.updated_at;
     RETURN '{"is": "done"}';

@@ -1,13 +1,15 @@
 -- What is asked in more than one step, and the views for operators.
 
--- Up to `size` deliveries of messages accepted before `before`, in the order of (mailbox, lane, position), after the
--- given place.
+-- Up to `size` deliveries of messages accepted before `before`, in the order of (mailbox, lane, position),
+-- after the given place.
 --
--- There is no index on time: it would be written for every message. Positions of one lane are handed out by one
--- shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk leaves a lane at
--- the first one that is not. It costs a few steps for each lane that is not empty.
-CREATE FUNCTION mesh.overdue(before bigint, after_recip bigint, after_prio smallint, after_pos bigint, size bigint)
-RETURNS TABLE (recip bigint, prio smallint, pos bigint, bytes integer, mesh_id text) LANGUAGE plpgsql STABLE AS $$
+-- There is no index on time: it would be written for every message. Positions of one lane are handed out by
+-- one shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk leaves
+-- a lane at the first one that is not. It costs a few steps for each lane that is not empty.
+CREATE FUNCTION mesh.overdue(
+    before bigint, after_recip bigint, after_prio smallint, after_pos bigint, size bigint
+) RETURNS TABLE (recip bigint, prio smallint, pos bigint, bytes integer, mesh_id text)
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     left_over bigint := size;
     at bigint;
@@ -46,9 +48,9 @@ EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
     RETURN encode(bytes, 'escape');
 END $$;
 
--- In these views a message's id is its position. The id that clients see is derived from the position with the
--- store's secret, by a cipher that SQL does not have. Leases live in the memory of the broker that serves the mesh,
--- and messages expire by the brokers' settings; so the columns for both are empty.
+-- In these views a message's id is its position. The id that clients see is derived from the position with
+-- the store's secret, by a cipher that SQL does not have. Leases live in the memory of the broker that serves
+-- the mesh, and messages expire by the brokers' settings; so the columns for both are empty.
 
 CREATE VIEW mesh.message_history AS
 SELECT m.pos::text AS id, g.id AS mesh_id, s.id AS sender_member_id, mesh.shown(m.cmid) AS client_message_id,
@@ -64,8 +66,9 @@ LEFT JOIN mesh.mailbox k ON k.n = m.session
 LEFT JOIN mesh.mailbox t ON t.n = m.recip;
 
 CREATE VIEW mesh.message_queue AS
-SELECT h.id, h.mesh_id, h.sender_member_id, h.sender_session_pubkey, h.target_spec, h.priority, h.nonce, h.ciphertext,
-    h.created_at, d.delivered_at, NULL::timestamp AS expires_at, h.client_message_id, h.request_fingerprint,
+SELECT h.id, h.mesh_id, h.sender_member_id, h.sender_session_pubkey, h.target_spec, h.priority, h.nonce,
+    h.ciphertext, h.created_at, d.delivered_at, NULL::timestamp AS expires_at, h.client_message_id,
+    h.request_fingerprint,
     NULL::timestamp AS claimed_at, NULL::text AS claim_id, NULL::timestamp AS claim_expires_at
 FROM mesh.message_history h
 CROSS JOIN LATERAL (
@@ -74,7 +77,8 @@ CROSS JOIN LATERAL (
 ) AS d;
 
 CREATE VIEW mesh.delivery_queue AS
-SELECT m.pos::text AS message_id, g.id AS mesh_id, r.id AS recipient_member_id, encode(b.key, 'hex') AS recipient_pubkey,
+SELECT m.pos::text AS message_id, g.id AS mesh_id, r.id AS recipient_member_id,
+    encode(b.key, 'hex') AS recipient_pubkey,
     (enum_range(NULL::mesh.message_priority))[m.prio + 1] AS priority, d.state, d.attempts,
     mesh.stamp(m.at) AS created_at, d.settled_at
 FROM (
@@ -92,7 +96,8 @@ LEFT JOIN mesh.member r ON r.n = b.member;
 -- A client id is known for as long as its message is kept.
 CREATE VIEW mesh.client_message_dedupe AS
 SELECT g.id AS mesh_id, mesh.shown(m.cmid) AS client_message_id, m.pos::text AS broker_message_id,
-    CASE WHEN mesh.shown(m.fp) ~ '^[0-9a-f]{64}$' THEN decode(mesh.shown(m.fp), 'hex') END AS request_fingerprint,
+    CASE WHEN mesh.shown(m.fp) ~ '^[0-9a-f]{64}$' THEN decode(mesh.shown(m.fp), 'hex') END
+        AS request_fingerprint,
     CASE WHEN m.recip IS NULL THEN 'topic' ELSE 'dm' END AS destination_kind,
     coalesce(encode(t.key, 'hex'), mesh.shown(m.target)) AS destination_ref,
     mesh.stamp(m.at) AS first_seen_at, NULL::timestamp AS expires_at, true AS history_available

@@ -162,9 +162,9 @@ impl Running {
         self.shards.into_iter().chain(self.lanes).for_each(pass_on);
     }
 
-    /// Waits until every shard has finished, and then at most `patience` until every lane but the one for pings
-    /// has let go of its driver. False when one still waits for its store, with a request whose answer nobody
-    /// waits for any more.
+    /// Waits until every shard has finished, and then at most `patience` until every lane but the one for
+    /// pings has let go of its driver. False when one still waits for its store, with a request whose answer
+    /// nobody waits for any more.
     ///
     /// # Panics
     /// As [`Running::join`].

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "each store uses the columns it has"))]
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -159,8 +159,8 @@ impl Home {
         replace(&self.broker_path(), format!("{text}\n").as_bytes())
     }
 
-    /// Takes the word of this process back, and no other's. A file left behind does no harm: it names a broker
-    /// that does not answer.
+    /// Takes the word of this process back, and no other's. A file left behind does no harm: it names a
+    /// broker that does not answer.
     pub(crate) fn withdraw(&self) {
         if self.broker().is_ok_and(|broker| broker.pid == std::process::id()) {
             let _ = std::fs::remove_file(self.broker_path());

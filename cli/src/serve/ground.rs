@@ -1,7 +1,7 @@
 //! What a broker finds in its data directory, and makes there: the admin token and the key file.
 //!
-//! The embedded store needs the directory. With a database, a broker does without one, or with one that it can
-//! only read: then the token and the key come from settings, or what they open stays closed.
+//! The embedded store needs the directory. With a database, a broker does without one, or with one that it
+//! can only read: then the token and the key come from settings, or what they open stays closed.
 
 use std::io;
 

@@ -25,6 +25,7 @@ fn settled(ground: &Ground) -> (Process, Identity, Identity, Peer) {
     let mut recipient = Peer::joins(ground.town.port, &bob).unwrap();
     let push = recipient.hears_push();
     recipient.acks(&push);
+    ground.is_settled();
     (broker, ann, bob, sender)
 }
 

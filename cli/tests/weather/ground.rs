@@ -47,7 +47,7 @@ impl Ground {
         let url = self.database.url_by(self.proxy.port());
         let mut all = vec![("DATABASE_URL", url.as_str()), ("SEND_RATE_LIMIT_PER_MIN", "0")];
         all.extend(variables);
-        town.serve_with(&all)
+        town.listen_with(&all)
     }
 
     /// Starts another broker, by a way of its own to the same database, with the first one's key.
@@ -55,7 +55,7 @@ impl Ground {
         let (town, proxy) = (Town::new(), Proxy::to(self.database.address()));
         let url = self.database.url_by(proxy.port());
         let key = self.town.data().join("key").display().to_string();
-        let broker = town.serve_with(&[
+        let broker = town.listen_with(&[
             ("DATABASE_URL", url.as_str()),
             ("PEERMESH_KEY_FILE", key.as_str()),
             ("SEND_RATE_LIMIT_PER_MIN", "0"),
@@ -73,6 +73,16 @@ impl Ground {
     /// Waits until `/health` answers with this status.
     pub(crate) fn becomes(&self, status: u16, patience: Duration) {
         health_becomes(self.town.port, status, patience);
+    }
+
+    /// Waits until every delivery has been settled, in the database.
+    pub(crate) fn is_settled(&self) {
+        let until = Instant::now() + PATIENCE;
+        let mut session = self.database.client();
+        while session.query_one("SELECT count(*) FROM mesh.pending", &[]).unwrap().get::<_, i64>(0) > 0 {
+            assert!(Instant::now() < until, "deliveries are left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The number of messages in the database under keys that begin so.

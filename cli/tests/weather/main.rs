@@ -3,6 +3,7 @@
 //! The bounds that the contract names are checked with room for a busy machine: a test that fails here has
 //! found a mechanism that is missing, not one that was a little late.
 
+mod cost;
 mod deaths;
 mod ground;
 mod health;

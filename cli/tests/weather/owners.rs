@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::ground::Ground;
+use crate::ground::{Ground, health_becomes};
 use crate::peer::{Peer, Said};
-use crate::town::PATIENCE;
+use crate::town::{PATIENCE, Town};
 
 /// Within which another broker takes the meshes of one that is gone: ten seconds, and room.
 const TAKEOVER: Duration = Duration::from_secs(30);
@@ -31,6 +31,20 @@ fn a_mesh_has_one_owner_and_the_other_broker_turns_its_peers_away() {
     assert!(is_not_owner(&refused), "{refused:?}");
     at_owner.sends(&bob.pubkey, "soup-1", "soup?");
     assert!(at_owner.hears_ack_of("soup-1")["error"].is_null());
+}
+
+#[test]
+fn f_sto_15_two_brokers_that_start_at_once_on_an_empty_database_both_serve() {
+    let ground = Ground::new();
+    let other = Town::new();
+    let brokers = [ground.start(&ground.town, &[]), ground.start(&other, &[])];
+    for port in [ground.town.port, other.port] {
+        health_becomes(port, 200, PATIENCE);
+    }
+    let applied = "SELECT count(*), count(DISTINCT version) FROM mesh.schema_history";
+    let row = ground.database.client().query_one(applied, &[]).unwrap();
+    assert!(row.get::<_, i64>(0) > 0 && row.get::<_, i64>(0) == row.get::<_, i64>(1));
+    drop(brokers);
 }
 
 /// SIGSTOP is the worst death: the owner comes back and knows nothing of it.

@@ -225,6 +225,7 @@ impl Peer {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return None;
                 }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Some(Said::Gone),
             }
         }

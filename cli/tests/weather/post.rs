@@ -28,8 +28,8 @@ pub(crate) struct Sent {
     pub(crate) acked_at: Vec<Instant>,
 }
 
-/// Sends one message under each key, again and again until it is acknowledged. Gives up after `patience` without
-/// any progress.
+/// Sends one message under each key, again and again until it is acknowledged. Gives up after `patience`
+/// without any progress.
 pub(crate) fn sends_all(
     port: u16,
     sender: &Identity,

@@ -55,6 +55,37 @@ fn f_acc_07_a_commit_that_lands_after_it_was_run_again_changes_nothing() {
     assert_eq!(ground.stored("soup"), 1);
 }
 
+/// Transactions that push each other aside are the database's own business.
+#[test]
+fn f_sto_13_a_write_that_another_pushed_aside_is_tried_again_a_few_times() {
+    let ground = Ground::new();
+    let _broker = ground.serve();
+    let (ann, bob) = ground.settles();
+    // What a sequence has given is not taken back with the transaction.
+    let collide = "CREATE SEQUENCE public.tries;
+        CREATE FUNCTION public.collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('public.tries') <= (SELECT n FROM public.collisions) THEN
+                RAISE serialization_failure; END IF; RETURN NULL; END $$;
+        CREATE TABLE public.collisions AS SELECT 3 AS n;
+        CREATE TRIGGER collide AFTER INSERT ON mesh.message
+            FOR EACH STATEMENT EXECUTE FUNCTION public.collide()";
+    let mut database = ground.database.client();
+    database.batch_execute(collide).unwrap();
+    let mut sender = Peer::joins(ground.town.port, &ann).unwrap();
+    sender.sends(&bob.pubkey, "soup-1", "soup?");
+    assert!(sender.hears_ack_of("soup-1")["error"].is_null(), "three are within the tries");
+    database.batch_execute("UPDATE public.collisions SET n = 1000000").unwrap();
+    sender.sends(&bob.pubkey, "soup-2", "soup?");
+    let refusal = sender.hears_ack_of("soup-2");
+    assert!(refusal["error"].as_str().unwrap_or_default().starts_with("retry: "), "{refusal}");
+    let tries: i64 = database.query_one("SELECT last_value FROM public.tries", &[]).unwrap().get(0);
+    assert!((6..=30).contains(&tries), "{tries} tries");
+    database.batch_execute("UPDATE public.collisions SET n = 0").unwrap();
+    sender.sends(&bob.pubkey, "soup-2", "soup?");
+    assert!(sender.hears_ack_of("soup-2")["error"].is_null());
+    assert_eq!(ground.stored("soup"), 2);
+}
+
 /// Every call and every answer takes a while, as it would to another city.
 #[test]
 fn f_sto_12_a_store_that_is_far_away_makes_slow_and_true_acks() {

@@ -95,7 +95,20 @@ impl Sockets {
     /// When its terms are no configuration, or it does not start.
     pub fn on_postgres(terms: &Terms) -> Told<Sockets> {
         let database = Database::migrated();
-        Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))
+        let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))?;
+        sockets.hears_from_its_store(terms.shards)?;
+        Ok(sockets)
+    }
+
+    /// Lets time pass until every shard knows that its store lives, which an embedded one says at once.
+    fn hears_from_its_store(&mut self, shards: u16) -> Told<()> {
+        let healthy = |sockets: &Sockets| {
+            let told = sockets.notes.iter().filter(|note| note.msg == "db healthy");
+            told.count() >= usize::from(shards)
+        };
+        let until = self.now() + PATIENCE_MS;
+        while !healthy(self) && self.step(until)? {}
+        if healthy(self) { Ok(()) } else { Err("the broker did not hear from its store".into()) }
     }
 
     /// Any machines over any store.

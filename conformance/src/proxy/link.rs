@@ -116,7 +116,7 @@ impl Up {
     fn carry(mut self, mut client: TcpStream, on: &SyncSender<Due>) {
         let mut messages = Messages::default();
         let mut chunk = vec![0; CHUNK];
-        while let Ok(length) = client.read(&mut chunk) {
+        while let Ok(length) = read(&mut client, &mut chunk) {
             messages.push(&chunk[..length]);
             let mut out = Vec::new();
             let lives = self.sort(&mut messages, &mut out);
@@ -195,7 +195,7 @@ impl Down {
         let mut messages = Messages::default();
         let mut chunk = vec![0; CHUNK];
         let mut held = Vec::new();
-        while let Ok(length) = server.read(&mut chunk) {
+        while let Ok(length) = read(&mut server, &mut chunk) {
             messages.push(&chunk[..length]);
             let mut out = Vec::new();
             let lives = self.sort(&mut messages, &mut held, &mut out);
@@ -246,6 +246,16 @@ impl Down {
         let passes = catch.point() == Point::Call || self.link.passes(&catch);
         out.append(held);
         passes
+    }
+}
+
+/// The next bytes; none where the stream has ended.
+fn read(from: &mut TcpStream, chunk: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl Database {
         Shared::server().database("template0")
     }
 
-    /// The same with a broker's tables in it, copied from one that was made for the tests of this process.
+    /// The same with a broker's tables in it.
     ///
     /// # Panics
     ///
@@ -39,13 +39,17 @@ impl Database {
     pub fn migrated() -> Database {
         static MODEL: OnceLock<Database> = OnceLock::new();
         let shared = Shared::server();
-        let model = MODEL.get_or_init(|| {
-            let model = shared.database("template0");
-            let options = Options::parse(model.url()).unwrap_or_else(|error| panic!("{error}"));
+        let make = || {
+            let database = shared.database("template0");
+            let options = Options::parse(database.url()).unwrap_or_else(|error| panic!("{error}"));
             migrate(&options, false).unwrap_or_else(|error| panic!("{error}"));
-            model
-        });
-        shared.database(&model.name)
+            database
+        };
+        match shared.own {
+            Some(_) => shared.database(&MODEL.get_or_init(make).name),
+            // A model would be left behind on a server that is not ours.
+            None => make(),
+        }
     }
 
     /// What a broker takes as `DATABASE_URL`.
@@ -66,7 +70,12 @@ impl Database {
 
     /// A session in it.
     pub fn client(&self) -> Client {
-        Client::connect(&self.url, NoTls).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        self.try_client().unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// A session in it, where the server has room for one.
+    pub fn try_client(&self) -> Result<Client, postgres::Error> {
+        Client::connect(&self.url, NoTls)
     }
 
     /// Ends every session in it, as when all processes that use it die.

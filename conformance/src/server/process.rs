@@ -9,9 +9,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::LOOK;
 use super::account::Account;
 
 /// The server's log, in its folder.
@@ -99,10 +101,17 @@ impl Running {
         let _ = kill_process(self.server, Signal::STOP);
         let sessions = self.children();
         let _ = kill_process(self.server, Signal::KILL);
-        for session in sessions {
-            let _ = kill_process(session, Signal::KILL);
+        for session in &sessions {
+            let _ = kill_process(*session, Signal::KILL);
         }
         self.say("ended");
+        // What they share in memory stands as long as one of them, and the next server would refuse to start.
+        let lives = |session: &Pid| {
+            status_of(session.as_raw_pid()).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+        };
+        while sessions.iter().any(lives) {
+            thread::sleep(LOOK);
+        }
     }
 
     pub(super) fn freeze(&self) {

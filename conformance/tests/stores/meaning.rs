@@ -348,8 +348,8 @@ fn a_hook_waits_for_the_first_presence_of_its_place_and_the_newest_one_counts() 
         assert_eq!(desk.waiting_hooks(), ["old", "dnd"]);
         let first = desk.hello(ANN, 1, None);
         let welcome = Reply::Welcome { mailbox: ANN, hooked: Some(Status::Dnd) };
-        assert_eq!(desk.writes([first.clone()]), [welcome.clone()]);
-        assert_eq!(desk.writes([first]), [welcome], "the same write again");
+        let twice = [(); 2].map(|()| desk.writes([first.clone()]).remove(0));
+        assert_eq!(twice, [welcome.clone(), welcome], "the same write again says the same");
         assert!(desk.waiting_hooks().is_empty());
         let later = Reply::Welcome { mailbox: ANN, hooked: None };
         assert_eq!(desk.writes([desk.hello(ANN, 2, None)]), [later]);

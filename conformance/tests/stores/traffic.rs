@@ -83,8 +83,9 @@ impl Traffic {
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
-        !has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)))
-            && !(has(|op| matches!(op, Op::KeepHook { .. })) && has(|op| matches!(op, Op::ApplyHook { .. })))
+        let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
+        let keeps = has(|op| matches!(op, Op::KeepHook { .. }));
+        !(anew || keeps && has(|op| matches!(op, Op::ApplyHook { .. })))
     }
 
     /// Takes note of what a batch achieved.

@@ -15,8 +15,7 @@ use crate::time::Wall;
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What
-    /// is ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or
-    /// `Stranger`.
+    /// is ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or `Stranger`.
     Claim {
         /// Which mesh.
         mesh: MeshId,

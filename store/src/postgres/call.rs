@@ -1,9 +1,9 @@
 //! What one call of the write function carries, gathered from batches, and what it says.
 //!
-//! *Always holds:* the function writes mail first (messages, then tries, then ends of deliveries) and the rest
-//! after it, in order. The outcome is that of the operations in their own order: mail and the rest do not touch
-//! each other, but for two cases that begin another call: a message that follows a change of its own delivery, and
-//! mail that follows a removal of old messages.
+//! *Always holds:* the function writes mail first (messages, then tries, then ends of deliveries) and the
+//! rest after it, in order. The outcome is that of the operations in their own order: mail and the rest do
+//! not touch each other, but for two cases that begin another call: a message that follows a change of its
+//! own delivery, and mail that follows a removal of old messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -133,19 +133,19 @@ impl<'a> Call<'a> {
             &m.reply_to,
             &m.nonce,
             &m.cipher,
-            &p.0,
-            &p.1,
-            &p.2,
-            &p.3,
-            &s.0,
-            &s.1,
-            &s.2,
-            &s.3,
-            &s.4,
-            &t.0,
-            &t.1,
-            &t.2,
-            &t.3,
+            &p.recip,
+            &p.prio,
+            &p.pos,
+            &p.said.0,
+            &s.recip,
+            &s.prio,
+            &s.pos,
+            &s.said.0,
+            &s.said.1,
+            &t.recip,
+            &t.prio,
+            &t.pos,
+            &t.said.0,
             &rare,
             &self.draws,
         ])
@@ -187,9 +187,30 @@ struct Columns<'a> {
     fences: (Vec<i64>, Vec<i64>),
     keys: (Vec<i64>, Vec<i64>),
     messages: Messages<'a>,
-    pending: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i32>),
-    settled: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i64>, Vec<i16>),
-    tried: (Vec<i64>, Vec<i16>, Vec<i64>, Vec<i32>),
+    pending: Deliveries<(Vec<i32>,)>,
+    settled: Deliveries<(Vec<i64>, Vec<i16>)>,
+    tried: Deliveries<(Vec<i32>,)>,
+}
+
+/// Rows about deliveries: where they wait, and what is said of them.
+#[derive(Default)]
+struct Deliveries<T> {
+    recip: Vec<i64>,
+    prio: Vec<i16>,
+    pos: Vec<i64>,
+    said: T,
+}
+
+impl<T> Deliveries<T> {
+    fn push<Said>(&mut self, cursor: Cursor, said: Said)
+    where
+        T: Extend<Said>,
+    {
+        self.recip.push(cursor.mailbox.0);
+        self.prio.push(rank(cursor.priority));
+        self.pos.push(rows::position_column(cursor.position));
+        self.said.extend([said]);
+    }
 }
 
 #[derive(Default)]
@@ -222,39 +243,41 @@ impl<'a> Columns<'a> {
         // Stable, so that of two messages with one id the earlier one comes first.
         claims.sort_by_key(|(key, _)| *key);
         accepts.sort_by_key(|accept| accept.message.position);
-        let mut pending = Vec::with_capacity(accepts.len());
-        for accept in &accepts {
-            let message = &*accept.message;
-            let (position, bytes) =
-                (rows::position_column(message.position), integer(message.queued_bytes()));
-            let row = |to: &MailboxNo| (to.0, rank(message.priority), position, bytes);
-            pending.extend(accept.mailboxes.iter().map(row));
-        }
-        pending.sort_unstable();
-        pending.dedup();
         let mut columns = Columns {
             fences: fences.iter().map(|fence| (fence.mesh.0, rows::count_column(fence.epoch.0))).unzip(),
             keys: claims.into_iter().unzip(),
             messages: Messages::of(&accepts, |message| key(message).map(|(key, _)| key)),
-            pending: pending.into_iter().collect(),
-            settled: Default::default(),
-            tried: Default::default(),
+            pending: Deliveries::default(),
+            settled: Deliveries::default(),
+            tried: Deliveries::default(),
         };
+        for (cursor, bytes) in deliveries(&accepts) {
+            columns.pending.push(cursor, (integer(bytes),));
+        }
         for (cursor, change) in &call.changes {
-            let (recip, prio) = (cursor.mailbox.0, rank(cursor.priority));
-            let position = rows::position_column(cursor.position);
             match change {
-                Change::Tried(tries) => {
-                    columns.tried.extend([(recip, prio, position, integer(u64::from(*tries)))]);
-                }
+                Change::Tried(tries) => columns.tried.push(*cursor, (integer(u64::from(*tries)),)),
                 Change::Settled(at, outcome) => {
-                    let row = (recip, prio, position, at.as_millis(), i16::from(outcome.rank()));
-                    columns.settled.extend([row]);
+                    columns.settled.push(*cursor, (at.as_millis(), i16::from(outcome.rank())));
                 }
             }
         }
         columns
     }
+}
+
+/// Where these messages wait, in the order of the table's key, with their bytes.
+fn deliveries(accepts: &[&Accept]) -> Vec<(Cursor, u64)> {
+    let mut deliveries = Vec::with_capacity(accepts.len());
+    for Accept { message, mailboxes } in accepts {
+        let bytes = message.queued_bytes();
+        let (priority, position) = (message.priority, message.position);
+        let place = |mailbox: &MailboxNo| (Cursor { mailbox: *mailbox, priority, position }, bytes);
+        deliveries.extend(mailboxes.iter().map(place));
+    }
+    deliveries.sort_unstable();
+    deliveries.dedup();
+    deliveries
 }
 
 impl<'a> Messages<'a> {
@@ -286,8 +309,8 @@ impl<'a> Messages<'a> {
     }
 }
 
-/// Mailboxes as the text of an array, ascending and each once: arrays of arrays of different lengths cannot be
-/// arguments.
+/// Mailboxes as the text of an array, ascending and each once: arrays of arrays of different lengths cannot
+/// be arguments.
 fn array_text(mailboxes: &[MailboxNo]) -> String {
     let mut sorted = mailboxes.to_vec();
     sorted.sort_unstable();

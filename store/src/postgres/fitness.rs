@@ -61,8 +61,8 @@ fn judge(setting: &dyn Fn(&str) -> String, allow_relaxed: bool) -> Fitness {
         (true, _) => Fitness::Fit(Durability::Synced),
         (false, true) => Fitness::Fit(Durability::Relaxed),
         (false, false) => Fitness::Unfit(format!(
-            "the server may lose what it confirmed ({}); make it durable, or allow that and every answer will say \
-             so",
+            "the server may lose what it confirmed ({}); make it durable, or allow that and every answer \
+             will say so",
             weak.join(", ")
         )),
     }

@@ -50,8 +50,8 @@ impl Gate {
         *self.0.state.write().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
     }
 
-    /// Counts losses of the database. A connection that was made before the last one is not trusted: it may be to
-    /// a server that is gone, and would be found out only by a request whose outcome is then unknown.
+    /// Counts losses of the database. A connection that was made before the last one is not trusted: it may
+    /// be to a server that is gone, and would be found out only by a request whose outcome is then unknown.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }

@@ -1,8 +1,8 @@
 //! The health connection: tells that the database lives, and the database that we do.
 //!
-//! The first answer decides whether this process may serve at all. From then on every ping renews what keeps our
-//! meshes ours, and looks again whether the server still keeps its promises. Between pings the connection rests, and
-//! its end is noticed at once.
+//! The first answer decides whether this process may serve at all. From then on every ping renews what keeps
+//! our meshes ours, and looks again whether the server still keeps its promises. Between pings the connection
+//! rests, and its end is noticed at once.
 
 use std::sync::Arc;
 use std::thread::sleep;
@@ -268,7 +268,8 @@ impl Health {
 
 impl Drop for Health {
     fn drop(&mut self) {
-        // An orderly end is told, so that nobody waits for the lease to run out. If it is not heard, they wait.
+        // An orderly end is told, so that nobody waits for the lease to run out. If it is not heard, they
+        // wait.
         if let (Some(session), Some(identity)) = (&mut self.session, &self.identity) {
             let limit = Duration::from_millis(500);
             let _ = session.link.query(limit, sql::BROKER_ENDED, &[&vec![identity.broker]]);

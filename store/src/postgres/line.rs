@@ -1,11 +1,11 @@
 //! The stream to the server: plain or TLS, and in any case one that does not wait for ever.
 //!
 //! The client library bounds how long a TCP connection may take to be made, and nothing after that: whatever
-//! accepts and then keeps silent, a stopped server or a middlebox that lost its memory, would hold a lane for good.
-//! So every stream has a [`Deadline`] that its owner sets before each request.
+//! accepts and then keeps silent, a stopped server or a middlebox that lost its memory, would hold a lane for
+//! good. So every stream has a [`Deadline`] that its owner sets before each request.
 //!
-//! The library is told that TLS is required and begins at once (`SslNegotiation::Direct`). It then hands over the
-//! bare socket, and the question whether the server speaks TLS is asked here.
+//! The library is told that TLS is required and begins at once (`SslNegotiation::Direct`). It then hands over
+//! the bare socket, and the question whether the server speaks TLS is asked here.
 
 use std::error::Error;
 use std::io;
@@ -20,7 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Until when the other side must have answered, shared by a stream and its owner. None while nothing is asked.
+/// Until when the other side must have answered, shared by a stream and its owner. None while nothing is
+/// asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deadline(Arc<Mutex<Option<Instant>>>);
 
@@ -98,7 +99,7 @@ impl Opening {
         match stream.read_u8().await? {
             b'S' => {
                 let connect = MakeTlsConnect::<Watched>::make_tls_connect(tls, &self.domain)?;
-                Ok(Line::Encrypted(connect.connect(stream).await?))
+                Ok(Line::Encrypted(Box::new(connect.connect(stream).await?)))
             }
             b'N' if !self.door.is_tls_required => Ok(Line::Plain(stream)),
             b'N' => Err("the server does not offer TLS".into()),
@@ -112,14 +113,14 @@ pub(super) enum Line {
     /// As it is.
     Plain(Watched),
     /// Within TLS.
-    Encrypted(Encrypted),
+    Encrypted(Box<Encrypted>),
 }
 
 impl Line {
     fn either(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
         let stream: &mut dyn Stream = match self.get_mut() {
             Line::Plain(stream) => stream,
-            Line::Encrypted(stream) => stream,
+            Line::Encrypted(stream) => &mut **stream,
         };
         Pin::new(stream)
     }

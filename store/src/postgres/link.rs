@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use fallible_iterator::FallibleIterator as _;
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
 use postgres::{Client, Config, Error, Row, Statement};
 
@@ -92,8 +92,8 @@ impl Link {
         answer
     }
 
-    /// Lends the client to a library that wants one. What that makes of it must be done within `limit`; an error
-    /// leaves the connection in doubt.
+    /// Lends the client to a library that wants one. What that makes of it must be done within `limit`; an
+    /// error leaves the connection in doubt.
     pub(super) fn lend<T, E>(
         &mut self,
         limit: Duration,

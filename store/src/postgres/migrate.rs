@@ -1,5 +1,5 @@
-//! Brings the tables up to date: one broker at a time, one step after the other, each with its line in the history
-//! or not at all.
+//! Brings the tables up to date: one broker at a time, one step after the other, each with its line in the
+//! history or not at all.
 
 use std::error::Error as _;
 use std::thread::sleep;
@@ -44,8 +44,8 @@ pub enum MigrateError {
     },
     /// A step that was applied is not the one this program has.
     #[error(
-        "the database was made with another {name} than this program has; the two do not belong together: start \
-         the peermesh that made it"
+        "the database was made with another {name} than this program has; the two do not belong together: \
+         start the peermesh that made it"
     )]
     Changed {
         /// The step.

@@ -1,13 +1,13 @@
 //! The shared store: one Postgres database, any number of brokers.
 //!
-//! Lanes borrow connections from a bounded pool; one more connection, the health connection, keeps this process
-//! registered as a broker, and its end is how the loss of the database is noticed. Nothing connects before the
-//! first ping: that one brings the tables up to date, judges the server, registers the broker and opens the gate
-//! for the lanes, which answer `Unavailable` until then.
+//! Lanes borrow connections from a bounded pool; one more connection, the health connection, keeps this
+//! process registered as a broker, and its end is how the loss of the database is noticed. Nothing connects
+//! before the first ping: that one brings the tables up to date, judges the server, registers the broker and
+//! opens the gate for the lanes, which answer `Unavailable` until then.
 //!
 //! *Always holds:* a batch is one transaction, and in it stand the fences it was written under. A broker's
-//! session keeps advisory locks, so a pool in front of the server that hands sessions around between transactions
-//! cannot work.
+//! session keeps advisory locks, so a pool in front of the server that hands sessions around between
+//! transactions cannot work.
 
 mod call;
 mod fitness;
@@ -59,9 +59,9 @@ impl std::fmt::Debug for Postgres {
     }
 }
 
-/// Makes the drivers, without touching the network. `unfit` is called when the first answer of the database shows
-/// that this program must not serve from it: its tables are a newer program's, cannot be brought up to date, or the
-/// server may lose what it confirmed.
+/// Makes the drivers, without touching the network. `unfit` is called when the first answer of the database
+/// shows that this program must not serve from it: its tables are a newer program's, cannot be brought up to
+/// date, or the server may lose what it confirmed.
 pub fn open(options: &Options, unfit: Unfit) -> Postgres {
     let gate = gate::Gate::new();
     let pool = pool::Pool::new(options, &gate);

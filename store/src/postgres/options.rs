@@ -20,10 +20,11 @@ const READERS: usize = 2;
 pub struct Options {
     config: Config,
     pub(super) tls: Tls,
-    /// The name of this broker. One that is started again under the same name takes over at once what its dead
-    /// predecessor served; two that live must not share one.
+    /// The name of this broker. One that is started again under the same name takes over at once what its
+    /// dead predecessor served; two that live must not share one.
     pub instance: String,
-    /// Connections of the pool; one more is the health connection. At least two, one to write and one to read.
+    /// Connections of the pool; one more is the health connection. At least two, one to write and one to
+    /// read.
     pub pool_connections: usize,
     /// Serve from a server that may lose what it confirmed, and say so in every answer.
     pub allow_relaxed: bool,
@@ -154,13 +155,13 @@ const PASSED_ON: [&str; 14] = [
     "keepalives_retries",
 ];
 
-/// What every session is told: time limits, the schema, and that rows are looked up by keys however few they are,
-/// for a plan that was made when a table was small outlives that.
-const SESSION: &str = "-c search_path=pg_catalog -c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off \
-    -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan -c jit=off \
+/// What every session is told: time limits, the schema, and that rows are looked up by keys however few they
+/// are, for a plan that was made when a table was small outlives that.
+const SESSION: &str = "-c search_path=pg_catalog -c timezone=UTC -c bytea_output=hex -c enable_seqscan=off \
+    -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan -c jit=off \
     -c max_parallel_workers_per_gather=0 -c default_transaction_isolation=read\\ committed \
-    -c idle_in_transaction_session_timeout=5000 -c idle_session_timeout=0 -c bytea_output=hex \
-    -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
+    -c idle_in_transaction_session_timeout=5000 -c idle_session_timeout=0 -c tcp_keepalives_idle=5 \
+    -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
 
 impl Options {
     /// Reads a database URL, and the file of root certificates that it may name.
@@ -253,8 +254,8 @@ fn session_attributes(value: &str) -> Result<TargetSessionAttrs, OptionsError> {
     }
 }
 
-/// Several hosts are several copies of one database, of which only one takes writes. A socket has no network in
-/// between that could lose an answer, and no TLS.
+/// Several hosts are several copies of one database, of which only one takes writes. A socket has no network
+/// in between that could lose an answer, and no TLS.
 fn settle_hosts(config: &mut Config, tls: &Tls, mode: Option<&str>) -> Result<(), OptionsError> {
     let sockets = config.get_hosts().iter().filter(|host| matches!(host, Host::Unix(_))).count();
     let hosts = config.get_hosts().len();

@@ -49,6 +49,11 @@ impl Pool {
         Pool { pool, gate: gate.clone(), last, answer }
     }
 
+    /// How many connections there are at most.
+    pub(super) fn size(&self) -> u32 {
+        self.pool.max_size()
+    }
+
     /// A connection that was made after the last loss of the database.
     pub(super) fn lend(&self) -> Result<PooledConnection<Manager>, StoreError> {
         loop {

@@ -52,8 +52,8 @@ pub(super) fn json(op: &Op) -> Option<Value> {
             "do": "apply_hook", "hook": hook.as_str(), "presence": presence.as_str(), "at": millis(*at),
         }),
         Op::Prune { messages_before, proofs_before, limit } => json!({
-            "do": "prune", "messages_before": millis(*messages_before), "proofs_before": millis(*proofs_before),
-            "limit": limit,
+            "do": "prune", "messages_before": millis(*messages_before),
+            "proofs_before": millis(*proofs_before), "limit": limit,
         }),
     };
     replace_nul(&mut value);
@@ -140,8 +140,8 @@ fn millis(at: Wall) -> i64 {
     at.as_millis()
 }
 
-/// Postgres has no place in a text for U+0000. Its picture stands for it in what is written for people; mail is
-/// kept as bytes and keeps it.
+/// Postgres has no place in a text for U+0000. Its picture stands for it in what is written for people; mail
+/// is kept as bytes and keeps it.
 fn replace_nul(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\0') => *text = without_nul(text),

@@ -1,7 +1,7 @@
 //! Reading lanes, and what every question asks of the tables.
 //!
-//! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once does so
-//! in one transaction that sees one snapshot.
+//! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once
+//! does so in one transaction that sees one snapshot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,18 +46,18 @@ impl Driver for Reader {
     }
 }
 
-/// Answers one question from one state of the store. One that finds its connection gone is asked once more: a
-/// connection that rested for long may have ended long ago.
+/// Answers one question from one state of the store. One that finds its connection gone is asked again on
+/// another, as often as there are connections: all that rested may have ended long ago.
 pub(super) fn answer(pool: &Pool, gate: &Gate, query: &Query) -> StoreResult {
     gate.pass()?;
-    let mut is_second = false;
+    let mut tries = 0;
     loop {
         let mut pooled = pool.lend()?;
         let mut desk = Desk { link: &mut pooled.link, limit: pool.answer };
         match desk.find(query) {
             Ok(found) => return Ok(Answer::Found(Box::new(found))),
-            Err(trouble) if !is_second && trouble.is_of_connection() && !trouble.is_silence() => {
-                is_second = true
+            Err(trouble) if tries < pool.size() && trouble.is_of_connection() && !trouble.is_silence() => {
+                tries += 1;
             }
             Err(trouble) => return Err(trouble.refusal()),
         }

@@ -12,15 +12,16 @@ macro_rules! statements {
 /// The columns of a message as `read::message` takes them, of the table named `m`.
 macro_rules! message_columns {
     () => {
-        "m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target, m.cmid, m.fp, m.reply_to, m.nonce, \
-         m.cipher"
+        "m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target, m.cmid, m.fp, m.reply_to, \
+         m.nonce, m.cipher"
     };
 }
 
 /// The columns of a mesh as `people::mesh` takes them, of the table named `g`.
 macro_rules! mesh_columns {
     () => {
-        "g.n, g.id, g.slug, g.name, g.owner_pubkey, g.owner_secret_key, g.root_key, mesh.unix_ms(g.created_at), \
+        "g.n, g.id, g.slug, g.name, g.owner_pubkey, g.owner_secret_key, g.root_key, \
+         mesh.unix_ms(g.created_at), \
          (SELECT count(*) FROM mesh.member m WHERE m.mesh_id = g.id AND m.revoked_at IS NULL)"
     };
 }
@@ -50,14 +51,14 @@ statements! {
         ) AS page) AS page WHERE before <= $4 ORDER BY seq";
 
     SETTINGS = "SELECT s.name, current_setting(s.name) FROM unnest(ARRAY['server_version_num', \
-        'server_encoding', 'transaction_read_only', 'synchronous_standby_names', 'synchronous_commit', 'fsync', \
-        'full_page_writes']) AS s (name)";
+        'server_encoding', 'transaction_read_only', 'synchronous_standby_names', 'synchronous_commit', \
+        'fsync', 'full_page_writes']) AS s (name)";
 
     STORE_SECRET = "SELECT secret FROM mesh.store";
     BROKER_REGISTER = "INSERT INTO mesh.broker (name, started_at, alive_until) \
         VALUES ($1, clock_timestamp(), clock_timestamp() + $2 * interval '1 millisecond') RETURNING n";
-    /// The lease may be lost in a crash of the server; it is soon put off again, and sparing the disk a write a
-    /// second is worth that.
+    /// The lease may be lost in a crash of the server; it is soon put off again, and sparing the disk a write
+    /// a second is worth that.
     BROKER_RENEW = "INSERT INTO mesh.broker (n, name, started_at, alive_until) \
         SELECT $1, $2, clock_timestamp(), clock_timestamp() + $3 * interval '1 millisecond' \
         FROM set_config('synchronous_commit', 'off', true) \
@@ -77,9 +78,9 @@ statements! {
         to_regclass('mesh.schema_history') IS NOT NULL";
     HISTORY = "SELECT version, name, checksum FROM mesh.schema_history ORDER BY version";
 
-    WRITE = "SELECT lost, again, first, replies FROM mesh.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-        $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
-        $33, $34, $35)";
+    WRITE = "SELECT lost, again, first, replies FROM mesh.write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+        $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, \
+        $31, $32, $33, $34, $35)";
 
     MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh.mesh g WHERE g.id = $1");
     MESH_PAGE =
@@ -88,19 +89,22 @@ statements! {
     MESH_FIND = "SELECT coalesce((SELECT id FROM mesh.mesh WHERE slug = $1), \
         (SELECT id FROM mesh.mesh WHERE id = $1))";
     MEMBERS = "SELECT m.n, m.id, m.peer_pubkey, m.display_name, m.role::text, m.role_tag, m.default_groups, \
-        m.message_mode, mesh.unix_ms(m.joined_at), mesh.unix_ms(m.revoked_at), s.groups, s.last_groups, s.profile, \
-        s.visible, s.last_summary, s.last_display_name, s.cumulative_stats, mesh.unix_ms(s.last_seen_at) \
+        m.message_mode, mesh.unix_ms(m.joined_at), mesh.unix_ms(m.revoked_at), s.groups, s.last_groups, \
+        s.profile, s.visible, s.last_summary, s.last_display_name, s.cumulative_stats, \
+        mesh.unix_ms(s.last_seen_at) \
         FROM mesh.member m LEFT JOIN mesh.peer_state s ON s.mesh_id = m.mesh_id AND s.member_id = m.id \
         WHERE m.mesh_id = $1 ORDER BY m.n";
     MAILBOXES = "SELECT b.n, b.key, b.member, b.name FROM mesh.mailbox b WHERE b.mesh = $1 ORDER BY b.n";
     LANES = "SELECT p.recip, p.prio, count(*), sum(p.bytes)::bigint FROM mesh.mailbox b \
-        JOIN mesh.pending p ON p.recip = b.n WHERE b.mesh = $1 GROUP BY p.recip, p.prio ORDER BY p.recip, p.prio";
+        JOIN mesh.pending p ON p.recip = b.n WHERE b.mesh = $1 GROUP BY p.recip, p.prio \
+        ORDER BY p.recip, p.prio";
     INVITE_READ = "SELECT i.id, g.n, i.token, i.max_uses, i.used_count, i.role::text, \
         mesh.unix_ms(i.expires_at), mesh.unix_ms(i.created_at), mesh.unix_ms(i.revoked_at) \
         FROM mesh.invite i JOIN mesh.mesh g ON g.id = i.mesh_id WHERE i.token = $1";
 
     LANE_PAGE = concat!(
-        "SELECT p.tries, ", message_columns!(), " FROM mesh.pending p LEFT JOIN mesh.message m ON m.pos = p.pos \
+        "SELECT p.tries, ", message_columns!(), " FROM mesh.pending p \
+        LEFT JOIN mesh.message m ON m.pos = p.pos \
         WHERE p.recip = $1 AND p.prio = $2 AND p.pos > $3 ORDER BY p.pos LIMIT $4"
     );
     OVERDUE = "SELECT o.recip, o.prio, o.pos, o.bytes, o.mesh_id FROM mesh.overdue($1, $2, $3, $4, $5) AS o";
@@ -108,8 +112,10 @@ statements! {
         FROM mesh.message m WHERE m.pos = $1");
     MESSAGE_PENDING = "SELECT p.recip, p.tries FROM unnest($1::bigint[]) AS box (n) \
         JOIN mesh.pending p ON p.recip = box.n AND p.prio = $2 AND p.pos = $3 ORDER BY p.recip";
-    MESSAGE_SETTLED = "SELECT e.mailbox, e.at, e.outcome FROM mesh.settled e WHERE e.pos = $1 ORDER BY e.mailbox";
+    MESSAGE_SETTLED = "SELECT e.mailbox, e.at, e.outcome FROM mesh.settled e WHERE e.pos = $1 \
+        ORDER BY e.mailbox";
     DEPTH = "SELECT count(*) FROM mesh.pending";
-    HOOKS = "SELECT h.id, h.pid, h.cwd, h.status::text, mesh.unix_ms(h.created_at) FROM mesh.pending_status h \
+    HOOKS = "SELECT h.id, h.pid, h.cwd, h.status::text, mesh.unix_ms(h.created_at) \
+        FROM mesh.pending_status h \
         WHERE h.presence_id IS NULL AND h.created_at >= mesh.stamp($1) ORDER BY h.n LIMIT $2";
 }

@@ -58,7 +58,8 @@ impl Tls {
         }
         let trust = match (mode, roots) {
             ("verify-ca" | "verify-full", _) => Trust::Host,
-            // Anybody can get a certificate that the system trusts; without the host's name it proves nothing.
+            // Anybody can get a certificate that the system trusts; without the host's name it proves
+            // nothing.
             (_, Some("system")) => return Err(OptionsError::SystemRoots),
             (_, Some(_)) => Trust::Chain,
             (_, None) => Trust::Anybody,
@@ -107,8 +108,8 @@ fn roots_of(file: &Path) -> Result<RootCertStore, OptionsError> {
     if roots.is_empty() { Err(unreadable("it holds no certificate".to_owned())) } else { Ok(roots) }
 }
 
-/// Judges less than it could: nobody without a judge, and with one everything but the host's name. Signatures are
-/// checked in any case, so that whoever listens cannot also answer.
+/// Judges less than it could: nobody without a judge, and with one everything but the host's name. Signatures
+/// are checked in any case, so that whoever listens cannot also answer.
 #[derive(Debug)]
 struct Lenient {
     judge: Option<Arc<WebPkiServerVerifier>>,

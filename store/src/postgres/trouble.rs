@@ -42,8 +42,8 @@ impl Trouble {
         }
     }
 
-    /// What to tell the core when the failed call would have committed. Unless the server itself said no and went
-    /// on, the commit may have happened, or may still happen.
+    /// What to tell the core when the failed call would have committed. Unless the server itself said no and
+    /// went on, the commit may have happened, or may still happen.
     pub(super) fn failed_commit(&self) -> StoreError {
         match self {
             Trouble::Sql(_) if self.is_of_connection() => StoreError::Unknown(self.text()),
@@ -56,7 +56,8 @@ impl Trouble {
         matches!(self, Trouble::Sql(error) if is_of_connection(error))
     }
 
-    /// True when another connection may fare better: this one is gone, or leads to a server that does not write.
+    /// True when another connection may fare better: this one is gone, or leads to a server that does not
+    /// write.
     pub(super) fn spoils_connection(&self) -> bool {
         let read_only = |error: &Error| error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
         self.is_of_connection() || matches!(self, Trouble::Sql(error) if read_only(error))
@@ -84,8 +85,8 @@ impl Trouble {
     }
 }
 
-/// True when the connection ended or cannot be trusted to be in step: when it was not the server that said no, or
-/// the server said goodbye with it.
+/// True when the connection ended or cannot be trusted to be in step: when it was not the server that said
+/// no, or the server said goodbye with it.
 pub(super) fn is_of_connection(error: &Error) -> bool {
     error.code().is_none_or(|code| {
         let code = code.code();

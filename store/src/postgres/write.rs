@@ -1,7 +1,8 @@
 //! Writing lanes: batches in, one call and one commit out.
 //!
-//! Several batches share one call. When that is refused, each is written alone, so that one bad batch does not
-//! touch its neighbours; those that stand on lost fences are told so and the rest is written together again.
+//! Several batches share one call. When that is refused, each is written alone, so that one bad batch does
+//! not touch its neighbours; those that stand on lost fences are told so and the rest is written together
+//! again.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
@@ -190,7 +191,8 @@ impl Transaction<'_> {
     fn run_in_transaction(&mut self, calls: &[Call<'_>]) -> Result<Written, Failed> {
         let mut all = Vec::new();
         for (at, call) in calls.iter().enumerate() {
-            // Whoever would take a mesh waits for the end of the transaction, so one look at the fences will do.
+            // Whoever would take a mesh waits for the end of the transaction, so one look at the fences will
+            // do.
             let fences = if at == 0 { self.fences } else { &[] };
             match self.call(call, fences, false)? {
                 Written::Replies(replies) => all.extend(replies),
@@ -212,8 +214,8 @@ impl Transaction<'_> {
 }
 
 impl Written {
-    /// The replies of each batch in the order of its operations. What no call answers has no more to say than that
-    /// it was done.
+    /// The replies of each batch in the order of its operations. What no call answers has no more to say than
+    /// that it was done.
     fn sort_out(self, batches: &[&Batch]) -> Outcome {
         let all = match self {
             Written::Lost(lost) => return Outcome::Lost(lost),

@@ -240,7 +240,7 @@ mod tests {
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
-        "HOOKS",         // a short table, in its own order
+        "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 
     #[test]

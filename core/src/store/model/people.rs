@@ -115,8 +115,8 @@ impl Model {
         Reply::Done
     }
 
-    /// Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
-    /// was there keeps what it took. The newest counts, unless it is too old.
+    /// Opens the presence. One that is made here takes all waiting hooks of its process and directory; one
+    /// that was there keeps what it took. The newest counts, unless it is too old.
     fn begin_presence(&mut self, hello: &Hello, row: &PresenceRow) -> Option<Status> {
         let open = Presence { mesh: hello.mesh, ended: None };
         if self.presences.insert(row.id.clone(), open).is_none() {
