@@ -82,8 +82,8 @@ pub mod postgres {
         sorted.into_iter().zip(super::names(&runner)).map(step).collect()
     }
 
-    /// Applies what is missing up to a version, all of it in one transaction. Applied to one version after the
-    /// other, each step stands or falls by itself.
+    /// Applies what is missing up to a version, all of it in one transaction. Applied to one version after
+    /// the other, each step stands or falls by itself.
     pub fn runner_to(version: i32) -> Runner {
         let mut runner =
             embedded::migrations::runner().set_grouped(true).set_target(Target::Version(version));
