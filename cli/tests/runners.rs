@@ -185,8 +185,8 @@ impl Runner {
     }
 }
 
-/// An event target that fails, hangs up, hangs, asks for patience and loses its replies, in turn; and takes what
-/// it has not refused.
+/// An event target that fails, hangs up, hangs, asks for patience and loses its replies, in turn; and takes
+/// what it has not refused.
 struct Target {
     url: String,
     seen: Arc<Mutex<Seen>>,

@@ -49,8 +49,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     (
         "broker",
         &[
-            "config", "conn", "fault", "ids", "kit", "machine", "mesh", "note", "rng", "runner", "stats",
-            "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
+            "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

@@ -120,7 +120,7 @@ series! {
         "broker_db_healthy", ""; "1 when the store answered last, else 0": DbHealthy;
         "peermesh_runner_connections", ""; "Runners with a live connection": RunnerConnections;
         "peermesh_runner_events_waiting", ""; "Events that wait for the event target": RunnerEventsWaiting;
-        "peermesh_runner_events_dead", ""; "Dead events in the store": RunnerEventsDead;
+        "peermesh_runner_dead_events", ""; "Dead events in the store": RunnerEventsDead;
         "peermesh_runner_commands_waiting", ""; "Commands in the store that wait for their runner": RunnerCommandsWaiting;
         "peermesh_sockets", ""; "Open sockets of any kind": Sockets;
         "peermesh_meshes_resident", ""; "Meshes in memory": MeshesResident;

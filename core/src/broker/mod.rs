@@ -6,6 +6,7 @@
 //! `drain.rs` ends the shard in good order.
 
 mod apply;
+mod census;
 mod client;
 mod drain;
 mod health;
@@ -70,7 +71,7 @@ pub struct Broker {
     meshes: Meshes,
     runners: Runners,
     inflight: runners::Inflight,
-    censuses: runners::Censuses,
+    censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
     hooks: hooks::Hooks,
@@ -133,7 +134,7 @@ impl Broker {
             meshes: Meshes::new(&mut rng, shards),
             runners: Runners::new(&mut rng, shards),
             inflight: runners::Inflight::default(),
-            censuses: runners::Censuses::default(),
+            censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
             hooks: hooks::Hooks::new(&mut rng, &limits),
@@ -422,9 +423,7 @@ impl Machine for Broker {
             Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),
             Input::Weighed { conn, memory } => self.weighed(now, conn, memory, todo),
-            Input::Forwarded { ticket, result } => {
-                self.with_runners(now, |runners, cx| runners.forwarded(cx, ticket, &result));
-            }
+            Input::Forwarded { ticket, result } => self.forwarded(now, ticket, &result, todo),
             Input::Order(Order::Drain) => self.begin_drain(now),
             Input::Wake => {}
         }

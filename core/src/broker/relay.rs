@@ -1,7 +1,7 @@
 //! Work that belongs to another shard: the connection moves there with its errand, or a word is passed on.
 
+use super::census::Report;
 use super::client::{Bound, Client};
-use super::runners::Report;
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, RunnerId, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
@@ -10,7 +10,7 @@ use crate::runner::Order;
 use crate::stats::Gauge;
 use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
-use crate::time::Now;
+use crate::time::{Now, Wall};
 use crate::wire::admin::AdminCall;
 use crate::wire::runner::RunnerCall;
 
@@ -28,6 +28,8 @@ pub(super) enum Word {
     Asked { ask: u64, hook: Hook },
     /// These.
     Found { ask: u64, found: HookFound },
+    /// The event target took an event.
+    Taken { at: Wall },
     /// Which runners are connected there?
     Census { conn: ConnId },
     /// These.
@@ -126,6 +128,7 @@ impl Broker {
                 self.relay(from, Word::Found { ask, found }, todo);
             }
             Word::Found { ask, found } => self.hook_found(now, ask, found, todo),
+            Word::Taken { at } => self.runners.learn_taken(at),
             Word::Census { conn } => {
                 let report = self.report(now);
                 self.relay(from, Word::Counted { conn, report }, todo);

@@ -4,22 +4,24 @@
 //! sender has shown a token. What arrives of all runners together is bounded: who would go over it is read on
 //! when others are done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::census::Page;
 use super::client::{Bound, Client};
 use super::relay::{Errand, RunnerErrand, Word};
 use super::routes::json as answer;
 use super::{Broker, Timer};
 use crate::config::{RunnerConfig, Secret, size};
 use crate::fault::Fault;
-use crate::ids::{ConnId, RunnerId, RunnerNo};
-use crate::machine::{Memory, Output, Outputs};
+use crate::forward::Forwarded;
+use crate::ids::{ConnId, RunnerId, RunnerNo, Ticket};
+use crate::machine::Outputs;
 use crate::note::{Level, Note};
-use crate::runner::{self, Connected, Order, Runners};
+use crate::runner::{self, Order, Runners};
 use crate::stats::Counter;
 use crate::surface::{Cx, SessionId};
 use crate::time::Now;
@@ -34,35 +36,6 @@ const SMALL_BYTES: usize = 64 * 1_024;
 pub(super) struct Inflight {
     bytes: usize,
     waiting: BTreeSet<ConnId>,
-}
-
-/// Pages that wait for what other shards know.
-pub(super) type Censuses = BTreeMap<ConnId, Census>;
-
-/// A page on its way.
-#[derive(Debug)]
-pub(super) struct Census {
-    page: Page,
-    /// Shards that have not answered.
-    missing: usize,
-    report: Report,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    Health,
-    Status,
-    Metrics,
-}
-
-/// What one shard knows of its runners, or all of them together.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    connected: Vec<Connected>,
-    events: u64,
-    commands: u64,
-    errors: u64,
-    waiting: u64,
 }
 
 impl Broker {
@@ -319,6 +292,16 @@ impl Broker {
         }
     }
 
+    /// A request to the event target ended.
+    pub(super) fn forwarded(&mut self, now: Now, ticket: Ticket, result: &Forwarded, todo: &mut Outputs) {
+        self.with_runners(now, |runners, cx| runners.forwarded(cx, ticket, result));
+        if let Some(at) = self.runners.news(now) {
+            for shard in self.others().collect::<Vec<_>>() {
+                self.relay(shard, Word::Taken { at }, todo);
+            }
+        }
+    }
+
     /// The runner is ours: its connection is read from here on.
     pub(super) fn seat(&mut self, now: Now, id: ConnId, runner: RunnerNo, todo: &mut Outputs) {
         let seated = self.with_client(now, id, todo, |broker, client, _| {
@@ -367,106 +350,6 @@ impl Broker {
             self.inflight.bytes = self.inflight.bytes.saturating_sub(reserved);
             self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
         }
-    }
-
-    /// Asks every shard what it knows of its runners.
-    pub(super) fn take_census(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        client: &mut Client,
-        page: Page,
-        todo: &mut Outputs,
-    ) {
-        client.bound = Bound::Answering;
-        let others: Vec<_> = self.others().collect();
-        let census = Census { page, missing: others.len() + 1, report: Report::default() };
-        self.censuses.insert(id, census);
-        for shard in others {
-            self.relay(shard, Word::Census { conn: id }, todo);
-        }
-        let own = self.report(now);
-        if self.gathered(id, own) {
-            self.show(now, id, client, todo);
-        }
-    }
-
-    pub(super) fn counted(&mut self, now: Now, id: ConnId, report: Report, todo: &mut Outputs) {
-        if self.gathered(id, report) {
-            self.with_client(now, id, todo, |broker, client, todo| broker.show(now, id, client, todo));
-        }
-    }
-
-    /// What this shard knows of its runners.
-    pub(super) fn report(&mut self, now: Now) -> Report {
-        Report {
-            connected: self.with_runners(now, |runners, cx| runners.connected(cx)),
-            events: self.stats.counter(Counter::RunnerEvents),
-            commands: self.stats.counter(Counter::RunnerCommands),
-            errors: self.stats.counter(Counter::RunnerErrors),
-            waiting: self.runners.waiting(),
-        }
-    }
-
-    /// Adds what one shard knows; true when it was the last.
-    fn gathered(&mut self, id: ConnId, part: Report) -> bool {
-        let Some(census) = self.censuses.get_mut(&id) else { return false };
-        let sum = &mut census.report;
-        sum.connected.extend(part.connected);
-        sum.events += part.events;
-        sum.commands += part.commands;
-        sum.errors += part.errors;
-        sum.waiting += part.waiting;
-        census.missing = census.missing.saturating_sub(1);
-        census.missing == 0
-    }
-
-    /// Answers with a page of which everything is known, but perhaps how much memory we take.
-    fn show(&mut self, now: Now, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        let Some(census) = self.censuses.get_mut(&id) else { return };
-        match census.page {
-            Page::Health | Page::Metrics => todo.push(Output::Weigh { conn: id }),
-            Page::Status => {
-                census.report.connected.sort_by_key(|connected| connected.session);
-                let connections: Vec<Value> = census.report.connected.iter().map(connection).collect();
-                let body = json!({ "connections": connections, "uptime": self.uptime(now) });
-                self.censuses.remove(&id);
-                self.respond(now, id, client, answer(200, &body), todo);
-            }
-        }
-    }
-
-    pub(super) fn weighed(&mut self, now: Now, id: ConnId, memory: Memory, todo: &mut Outputs) {
-        let Some(Census { page, report, .. }) = self.censuses.remove(&id) else { return };
-        let memory = json!({
-            "rss": memory.rss, "heapTotal": memory.heap_total, "heapUsed": memory.heap_used,
-        });
-        let body = match page {
-            Page::Health => json!({
-                "status": "healthy",
-                "uptime": self.uptime(now),
-                "connections": report.connected.len(),
-                "memory": memory,
-                "timestamp": now.wall.iso(),
-            }),
-            Page::Status | Page::Metrics => json!({
-                "totalEvents": report.events,
-                "totalCommands": report.commands,
-                "totalErrors": report.errors,
-                "activeConnections": report.connected.len(),
-                "failedEventQueueSize": report.waiting,
-                "uptime": self.uptime(now),
-                "memory": memory,
-            }),
-        };
-        self.with_client(now, id, todo, |broker, client, todo| {
-            broker.respond(now, id, client, answer(200, &body), todo);
-        });
-    }
-
-    /// Seconds since the start.
-    fn uptime(&self, now: Now) -> f64 {
-        now.mono.since(self.started).as_secs_f64()
     }
 }
 
@@ -521,14 +404,6 @@ fn no_command(why: NoCommand) -> Response {
             NoCommand::Missing => json!({ "error": "Missing command payload" }),
         },
     )
-}
-
-fn connection(connected: &Connected) -> Value {
-    json!({
-        "runnerId": connected.id.as_str(),
-        "lastHeartbeat": connected.last_heartbeat.as_millis(),
-        "lastHeartbeatAge": connected.last_heartbeat_age_ms,
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{DeadReason, Ended, EventRow, RunnerFound, RunnerOp, RunnerQuery, RunnerReply};
 use crate::surface::Effect;
-use crate::time::Now;
+use crate::time::{Now, Wall};
 use crate::wire::runner::Glimpse;
 
 impl Runners {
@@ -98,6 +98,22 @@ impl Runners {
         }
     }
 
+    /// The target took an event in another shard, so it does not fail on everything.
+    pub(crate) fn learn_taken(&mut self, at: Wall) {
+        self.taken = self.taken.max(Some(at));
+    }
+
+    /// What other shards should learn: when the target took an event. They learn it now and then.
+    pub(crate) fn news(&mut self, now: Now) -> Option<Wall> {
+        const EVERY_MS: u64 = 1_000;
+        let taken = self.taken.filter(|at| *at == now.wall)?;
+        if self.told.is_some_and(|told| now.mono.millis_since(told) < EVERY_MS) {
+            return None;
+        }
+        self.told = Some(now.mono);
+        Some(taken)
+    }
+
     fn judge(
         &mut self,
         cx: &mut Cx<'_>,
@@ -115,7 +131,7 @@ impl Runners {
         runner.lane.state = State::Idle;
         let (fence, seq) = (runner.fence, event.seq);
         if verdict == Verdict::Taken {
-            self.taken = Some(cx.now.wall);
+            self.learn_taken(cx.now.wall);
             return self.settle(cx, no, RunnerOp::Taken { fence, seq });
         }
         cx.count(Counter::RunnerErrors);

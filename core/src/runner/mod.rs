@@ -100,8 +100,10 @@ pub(crate) struct Runners {
     tickets: u64,
     /// Runners whose event waits for one of those to come back.
     ready: VecDeque<RunnerNo>,
-    /// When the target last took an event.
+    /// When the target last took an event, here or in another shard.
     taken: Option<Wall>,
+    /// When other shards were last told of that.
+    told: Option<Mono>,
     /// Bytes of events that wait for their commit.
     unstored_bytes: usize,
     timers: Timers<Timer>,
@@ -161,6 +163,7 @@ impl Runners {
             tickets: 0,
             ready: VecDeque::new(),
             taken: None,
+            told: None,
             unstored_bytes: 0,
             timers: Timers::new(rng),
             shards,
