@@ -84,9 +84,16 @@ fn every_limit_that_a_page_names_exists() {
     }
 }
 
-/// Fields of log records that are named like limits.
-const NO_LIMIT: &[&str] =
-    &["last_heartbeat_age_ms", "last_pong_ago_ms", "jump_ms", "latency_ms", "max_message_bytes"];
+/// Fields of log records and parameters of features that are named like limits.
+const NO_LIMIT: &[&str] = &[
+    "last_heartbeat_age_ms",
+    "last_pong_ago_ms",
+    "jump_ms",
+    "latency_ms",
+    "max_message_bytes",
+    "inline_bytes",
+    "blob_bytes",
+];
 
 #[test]
 fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_the_code() {

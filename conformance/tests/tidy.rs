@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         &[
             "config",
             "fault",
+            "fingerprint",
             "ids",
             "kit",
             "machine",

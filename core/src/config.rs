@@ -143,6 +143,8 @@ limits! {
     name_bytes_max = 256, 16, 4_096;
     /// Length of a summary, a working directory or a profile text, in bytes.
     text_bytes_max = 4 * KIB, 64, 64 * KIB;
+    /// Features of one `feature_negotiation_request`, required and optional ones together.
+    negotiated_features_max = 64, 1, 4_096;
     /// Messages queued for one mailbox.
     queued_per_mailbox_max = 10_000, 1, 10_000_000;
     /// Deliveries queued in one mesh.

@@ -29,7 +29,7 @@ impl Advice {
 pub struct CloseRow {
     /// The WebSocket close code.
     pub code: u16,
-    /// The reason text in the close frame.
+    /// The reason text in the close frame, or the `kind` of the object that stands there: [`word_of`].
     pub reason: &'static str,
     /// What the peer should do.
     pub advice: Advice,
@@ -96,11 +96,36 @@ faults! {
     Banned = 4002, "banned", Never, "the member was removed from the mesh";
     SlowConsumer = 4008, "slow_consumer", Resume, "bytes waited too long for the peer to read them";
     SessionConflict = 4009, "session_conflict", Later, "two clients kept replacing each other";
+    FeatureUnavailable = 4010, "feature_unavailable", Never, "the broker does not do what the peer requires";
+    FeatureInvalid = 4010, "feature_param_invalid", Never, "what is required is no value of that parameter";
+    FeatureBelowFloor = 4010, "feature_param_below_floor", Never, "the broker has less than is required";
+    SplitInvalid = 4011, "feature_param_invalid", Never, "as 4010, where `close_code_split` was said";
+    SplitBelowFloor = 4012, "feature_param_below_floor", Never, "as 4010, where `close_code_split` was said";
 }
+
+/// The word of a reason as it came in a close frame, by which its row is found. Most reasons are one word.
+/// One with details is a JSON object, cut to what a frame holds; its first member is `kind`, the word.
+pub fn word_of(reason: &str) -> &str {
+    reason.strip_prefix(KIND_FIRST).and_then(|rest| rest.split('"').next()).unwrap_or(reason)
+}
+
+/// How a reason with details begins.
+const KIND_FIRST: &str = "{\"kind\":\"";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_of_a_reason_is_the_whole_of_it_or_the_kind_of_an_object_however_it_was_cut() {
+        let whole = r#"{"kind":"feature_unavailable","feature":"x","detail":"y"}"#;
+        for reason in [whole, &whole[..40], &whole[..30], "feature_unavailable"] {
+            assert_eq!(word_of(reason), "feature_unavailable");
+        }
+        for reason in ["", "shutting down", "{}", r#"{"feature":"x"}"#] {
+            assert_eq!(word_of(reason), reason);
+        }
+    }
 
     #[test]
     fn every_row_is_its_own_and_fits_a_close_frame() {

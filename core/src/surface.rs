@@ -99,8 +99,8 @@ pub(crate) enum Effect {
     Seat { session: SessionId, runner: RunnerNo },
     /// Send a request to the event target.
     Forward(Box<Forward>),
-    /// End the connection.
-    End { session: SessionId, fault: Fault },
+    /// End the connection. The reason replaces the fault's own and is cut to what a close frame holds.
+    End { session: SessionId, fault: Fault, reason: Option<Box<str>> },
 }
 
 /// Which presence of which mesh a connection speaks for.
@@ -138,7 +138,12 @@ impl<A> Cx<'_, A> {
 
     /// Ends a connection.
     pub(crate) fn end(&mut self, session: SessionId, fault: Fault) {
-        self.effects.list.push(Effect::End { session, fault });
+        self.effects.list.push(Effect::End { session, fault, reason: None });
+    }
+
+    /// Ends a connection with more to say than the fault's own word.
+    pub(crate) fn end_saying(&mut self, session: SessionId, fault: Fault, reason: impl Into<Box<str>>) {
+        self.effects.list.push(Effect::End { session, fault, reason: Some(reason.into()) });
     }
 
     /// Writes something, if `fence` holds then; `after` comes back when that is done.

@@ -57,6 +57,13 @@ BEGIN
         IF held.is_alive OR NOT mesh.stop_writes_of(held.owner) THEN
             RETURN '{"is": "owned_elsewhere"}';
         END IF;
+        -- It may have come back while its last batch was awaited. Once it lives it asks whether its meshes are
+        -- its own, and what it was told must stay true.
+        IF EXISTS (SELECT FROM mesh.broker b
+            WHERE b.n = held.owner AND b.ended_at IS NULL AND b.alive_until > clock_timestamp())
+        THEN
+            RETURN '{"is": "owned_elsewhere"}';
+        END IF;
         held.epoch := held.epoch + 1;
         UPDATE mesh.scope SET owner = me, epoch = held.epoch WHERE mesh = target.n;
         UPDATE mesh.presence SET disconnected_at = mesh.stamp((op ->> 'at')::bigint)

@@ -143,10 +143,12 @@ fn host_name() -> String {
 }
 
 /// The address without what could be a password: what stands between the user's name and the last `@`, and
-/// parameters whose names speak of one.
+/// parameters whose names speak of one. An `@` behind a question mark leaves open which of both it belongs
+/// to, so then nothing is shown.
 fn hidden(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(set)".to_owned() };
     let (user, place) = match rest.rsplit_once('@') {
+        Some((credentials, _)) if credentials.contains('?') => return format!("{scheme}://***"),
         Some((credentials, place)) => (shown_user(credentials), place),
         None => (String::new(), rest),
     };
@@ -194,8 +196,10 @@ mod tests {
                 "postgres://db/mesh?PASSWORD=***&p%61ss=***",
             ),
             ("postgres://mesh:hunter2/@hunter2@db/mesh", "postgres://mesh:***@db/mesh"),
-            ("postgres://mesh:a?hunter2@db/mesh", "postgres://mesh:***@db/mesh"),
-            ("postgres://db/mesh?password=hunter2@x", "postgres://***@x"),
+            ("postgres://mesh:a?hunter2@db/mesh", "postgres://***"),
+            ("postgres://db/mesh?password=x@hunter2", "postgres://***"),
+            ("postgres://mesh@db/mesh?application_name=a@b&password=hunter2", "postgres://***"),
+            ("postgres://mesh@db/mesh?password=x@hunter2&sslmode=disable", "postgres://***"),
             ("postgres://db", "postgres://db"),
             ("hunter2", "(set)"),
         ] {

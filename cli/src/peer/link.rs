@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use peermesh_core::config::Limits;
 use peermesh_core::conn::{Chunk, Connection, Event, Lapse};
-use peermesh_core::fault::{Advice, Fault};
+use peermesh_core::fault::{Advice, Fault, word_of};
 use peermesh_core::ids::ConnId;
 use peermesh_core::machine::{Closing, Output, Outputs};
 use peermesh_core::rng::Rng;
@@ -95,8 +95,9 @@ impl LinkError {
     fn closed(code: Option<u16>, reason: String) -> LinkError {
         const NO_CODE: u16 = 1005;
         let code = code.unwrap_or(NO_CODE);
+        let word = word_of(&reason);
         let row =
-            Fault::ALL.iter().map(|fault| fault.row()).find(|row| row.code == code && row.reason == reason);
+            Fault::ALL.iter().map(|fault| fault.row()).find(|row| row.code == code && row.reason == word);
         LinkError::Closed { code, reason, advice: row.map_or(Advice::Resume, |row| row.advice) }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::driver::PATIENCE_MS;
 use crate::play::Player;
 use crate::play::line::Line;
-use crate::story::act::{Peer, Sight};
+use crate::story::act::{Peer, Reason, Sight};
 use crate::story::given::Data;
 use crate::story::names::Names;
 use crate::story::pattern::Pattern;
@@ -18,7 +18,7 @@ impl Player {
             Sight::Event(name, pattern) => self.see_event(peer, name, pattern.as_ref()),
             Sight::NoEvent(name, millis) => self.see_no_event(peer, name, *millis),
             Sight::Nothing(millis) => self.see_nothing(peer, *millis),
-            Sight::Close(code, reason) => self.see_close(peer, *code, reason.as_deref()),
+            Sight::Close(code, reason) => self.see_close(peer, *code, reason.as_ref()),
             Sight::End => self.see_for(peer, Line::takes_end),
             Sight::Ping => self.see_for(peer, |line| {
                 let seen = line.pings > 0;
@@ -101,20 +101,30 @@ impl Player {
         seen.map_or(Ok(()), |seen| Err(seen.into()))
     }
 
-    fn see_close(&mut self, peer: &Peer, code: u16, reason: Option<&str>) -> Told<()> {
+    fn see_close(&mut self, peer: &Peer, code: u16, reason: Option<&Reason>) -> Told<()> {
+        let mut seen = String::new();
         self.see_for(peer, |line| {
             if !line.frames.is_empty() || line.broken.is_some() {
                 return Some(Err(line.shown().into()));
             }
-            let (seen, why) = match (&line.close, line.ended) {
+            let (came, why) = match (&line.close, line.ended) {
                 (Some(close), _) => close,
                 (None, true) => return Some(Err(line.shown().into())),
                 (None, false) => return None,
             };
-            let fits = *seen == code && reason.is_none_or(|reason| reason == why);
+            seen.clone_from(why);
             line.close_seen = true;
-            Some(if fits { Ok(()) } else { Err(line.shown().into()) })
-        })
+            Some(if *came == code { Ok(()) } else { Err(line.shown().into()) })
+        })?;
+        match reason {
+            None => Ok(()),
+            Some(Reason::Text(text)) if text.text(&self.names)? == seen => Ok(()),
+            Some(Reason::Text(_)) => Err(self.line(peer)?.shown().into()),
+            Some(Reason::Object(pattern)) => {
+                let object = serde_json::from_str(&seen).map_err(|error| format!("{seen}: {error}"))?;
+                pattern.holds(&object, &mut self.names)
+            }
+        }
     }
 
     /// Waits until a peer's stream shows what is looked for.

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use peermesh_core::fault::word_of;
 use peermesh_core::store::Status;
 
 use crate::story::given::{Data, Given};
+use crate::story::names::Names;
 use crate::story::pattern::Pattern;
 
 /// What one step does or demands.
@@ -285,7 +287,7 @@ pub enum Sight {
     /// No frame but system events, for that many milliseconds.
     Nothing(u64),
     /// A close frame.
-    Close(u16, Option<String>),
+    Close(u16, Option<Reason>),
     /// The end of the stream.
     End,
     /// A ping of the broker.
@@ -294,6 +296,34 @@ pub enum Sight {
     Pong(Data),
     /// Bytes of the stream, before or instead of an upgrade.
     Bytes(Data),
+}
+
+/// What must stand in a close frame after the code.
+#[derive(Debug)]
+pub enum Reason {
+    /// This text.
+    Text(Data),
+    /// A JSON object.
+    Object(Pattern),
+}
+
+impl Reason {
+    /// The word by which the table of close codes finds it, unless it follows only as the story is played.
+    pub fn word(&self) -> Option<String> {
+        match self {
+            Reason::Text(text) => {
+                let text = String::from_utf8(text.bytes(&Names::default()).ok()?).ok()?;
+                Some(word_of(&text).to_owned())
+            }
+            Reason::Object(Pattern::Object(fields, _)) => {
+                fields.iter().find_map(|(name, pattern)| match pattern {
+                    Pattern::Text(word) if name == "kind" => Some(word.clone()),
+                    _ => None,
+                })
+            }
+            Reason::Object(_) => None,
+        }
+    }
 }
 
 /// An HTTP request and what must come back.

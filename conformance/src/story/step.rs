@@ -4,9 +4,10 @@ use peermesh_core::store::Status;
 
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
+    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer, Reason,
     Sending, Sharing, Sight, TargetAct, Telling,
 };
+use crate::story::given::Data;
 use crate::story::pattern::Pattern;
 use crate::story::plain;
 use crate::story::scan::Scan;
@@ -334,7 +335,7 @@ fn sight(scan: &mut Scan<'_>) -> Told<Sight> {
         "nothing" => Sight::Nothing(lasting(scan)?),
         "event" => Sight::Event(scan.word().to_owned(), pattern(scan)?),
         "no" if scan.takes("event") => Sight::NoEvent(scan.word().to_owned(), lasting(scan)?),
-        "close" => Sight::Close(scan.number()?, reason(scan)?),
+        "close" => Sight::Close(scan.number()?, seen_reason(scan)?),
         "end" => Sight::End,
         "ping" => Sight::Ping,
         "pong" => Sight::Pong(scan.data()?),
@@ -352,6 +353,15 @@ fn reason(scan: &mut Scan<'_>) -> Told<Option<String>> {
         "" => None,
         text if text.starts_with('"') => Some(scan.string()?.to_owned()),
         _ => Some(scan.word().to_owned()),
+    })
+}
+
+fn seen_reason(scan: &mut Scan<'_>) -> Told<Option<Reason>> {
+    Ok(match scan.peek().chars().next() {
+        None => None,
+        Some('{') => Some(Reason::Object(Pattern::parse(scan.rest())?)),
+        Some('"') => Some(Reason::Text(scan.data()?)),
+        Some(_) => Some(Reason::Text(Data { parts: vec![(scan.word().to_owned(), 1)] })),
     })
 }
 

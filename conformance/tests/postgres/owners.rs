@@ -124,6 +124,32 @@ fn f_clu_04_a_takeover_waits_for_the_batch_that_is_half_way() {
 }
 
 #[test]
+fn f_clu_03_a_broker_that_comes_back_while_it_is_being_taken_from_keeps_its_mesh() {
+    let (mut one, database) = kitchen();
+    let fence = one.takes_kitchen();
+    let mut half_way = database.client();
+    half_way
+        .batch_execute("BEGIN; SELECT pg_advisory_xact_lock_shared(1886221163, owner) FROM mesh.scope")
+        .unwrap();
+    let mut watch = database.client();
+    let mut two = Broker::named("two", database.url());
+    // Its time is over, and somebody has seen that and waits for its last batch.
+    let over = "UPDATE mesh.broker SET alive_until = now() - interval '1 hour' WHERE name <> 'two'";
+    watch.batch_execute(over).unwrap();
+    let taker = std::thread::spawn(move || (two.claims("kitchen"), two));
+    let until = Instant::now() + PATIENCE;
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while watch.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
+        assert!(Instant::now() < until && !taker.is_finished(), "the takeover did not wait");
+    }
+    one.pings().unwrap();
+    half_way.batch_execute("COMMIT").unwrap();
+    let (said, _two) = taker.join().unwrap();
+    assert_eq!(said, Reply::OwnedElsewhere, "it lives, and counts on what it was told is its own");
+    assert_eq!(one.writes_under(&[fence], vec![accept(1, None)]), Ok(vec![Reply::Inserted]));
+}
+
+#[test]
 fn s_a_proof_that_was_shown_to_one_broker_is_a_replay_at_another() {
     let (mut one, database) = kitchen();
     let mut two = Broker::named("two", database.url());

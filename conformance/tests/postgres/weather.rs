@@ -225,6 +225,37 @@ fn f_sto_09_a_server_that_turns_weak_is_not_written_to_until_it_is_sound_again()
 }
 
 #[test]
+fn what_the_server_says_is_told_apart() {
+    let (mut broker, database) = kitchen();
+    let says = "CREATE TABLE mesh.says (code text); \
+        CREATE FUNCTION mesh.say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            RAISE EXCEPTION 'as told' USING ERRCODE = (SELECT code FROM mesh.says); END $$; \
+        CREATE TRIGGER say BEFORE INSERT ON mesh.message FOR EACH ROW EXECUTE FUNCTION mesh.say()";
+    let mut client = database.client();
+    client.batch_execute(says).unwrap();
+    let text = |code: &str| format!("as told (SQLSTATE {code})");
+    for (code, wanted) in [
+        ("53100", StoreError::Full),
+        ("XX001", StoreError::Corrupt(text("XX001"))),
+        ("XX002", StoreError::Corrupt(text("XX002"))),
+        ("53400", StoreError::Busy(text("53400"))),
+        ("57014", StoreError::Busy(text("57014"))),
+        ("40001", StoreError::Busy(text("40001"))),
+        ("53200", StoreError::Unavailable(text("53200"))),
+        ("25006", StoreError::Unavailable(text("25006"))),
+        ("57P01", StoreError::Unknown(text("57P01"))),
+        ("08006", StoreError::Unknown(text("08006"))),
+    ] {
+        client
+            .batch_execute(&format!("TRUNCATE mesh.says; INSERT INTO mesh.says VALUES ('{code}')"))
+            .unwrap();
+        assert_eq!(broker.write(accept(1, None)), Err(wanted));
+    }
+    client.batch_execute("DROP TRIGGER say ON mesh.message").unwrap();
+    assert_eq!(broker.write(accept(1, None)), Ok(Reply::Inserted));
+}
+
+#[test]
 fn f_sto_13_a_transaction_that_is_pushed_aside_is_tried_again() {
     let (mut broker, database) = kitchen();
     // Fails as a deadlock would, as often as it is told.

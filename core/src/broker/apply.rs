@@ -110,9 +110,10 @@ impl Broker {
             }
             Effect::Seat { session: SessionId(id), runner } => self.seat(now, id, runner, todo),
             Effect::Forward(forward) => todo.push(Output::Forward(forward)),
-            Effect::End { session: SessionId(id), fault } => {
+            Effect::End { session: SessionId(id), fault, reason } => {
+                let reason = reason.as_deref().unwrap_or(fault.row().reason);
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.end(now, id, client, fault, todo);
+                    broker.end_saying(now, id, client, (fault, reason), todo);
                 });
             }
         }
@@ -156,6 +157,10 @@ impl Broker {
         for (after, ended) in released {
             match after {
                 After::Health => self.health_known(now, ended),
+                After::Proof => {
+                    self.learn_failure(&ended, todo);
+                    self.proven(now, &ended);
+                }
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);
                     self.hook_stored(now, step, ended, todo);

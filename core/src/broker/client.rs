@@ -193,8 +193,20 @@ impl Broker {
         fault: Fault,
         todo: &mut Outputs,
     ) {
+        self.end_saying(now, id, client, (fault, fault.row().reason), todo);
+    }
+
+    /// The same with another reason than the fault's own.
+    pub(super) fn end_saying(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        client: &mut Client,
+        (fault, reason): (Fault, &str),
+        todo: &mut Outputs,
+    ) {
         self.depart(now, id, client);
-        client.connection.close(now.mono, fault, id, todo);
+        client.connection.close_saying(now.mono, fault, reason, id, todo);
     }
 
     /// A connection's own clock says something.

@@ -3,13 +3,14 @@
 //!
 //! *Decides* when the next ping is due: one is open at a time, the next follows its answer, but not before
 //! `health_ms` after it was asked. *Always holds:* a store that says nothing counts as down `health_ms` plus
-//! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8).
+//! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8)
+//! until the store has confirmed, after the lease was renewed, that every mesh in memory is still ours.
 
 use super::{After, Broker, Timer};
 use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Alive, Ended, Found, Query, StoreError};
+use crate::store::{Alive, Ended, Found, Op, Query, StoreError};
 use crate::surface::{Down, StoreView};
 use crate::time::{Mono, Now};
 
@@ -25,6 +26,20 @@ pub(super) struct Health {
     sure_until: Option<Mono>,
     /// Since when we may have slept without our clock knowing.
     slept: Option<Mono>,
+    proof: Proof,
+}
+
+/// Whether meshes that were in doubt are ours. A lease that ran out may have been renewed after another
+/// broker took some of them, and a peer that says nothing would never let us learn of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Proof {
+    /// They were not in doubt, or are ours.
+    #[default]
+    Held,
+    /// It must be asked at the next answer to a ping.
+    Wanted,
+    /// So many answers are missing; `again` when they will not tell enough.
+    Open { missing: usize, again: bool },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,9 +63,14 @@ impl Health {
                 Standing::Down(why) => Some(why),
                 Standing::Unknown | Standing::Up => None,
             },
-            sure: self.slept.is_none() && self.sure_until.is_none_or(|until| now < until),
+            sure: self.has_lease(now) && self.proof == Proof::Held,
             durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
         }
+    }
+
+    /// False while another broker may take what is ours.
+    fn has_lease(&self, now: Mono) -> bool {
+        self.slept.is_none() && self.sure_until.is_none_or(|until| now < until)
     }
 
     /// True when other brokers may use the store too.
@@ -122,7 +142,7 @@ impl Broker {
     }
 
     fn store_is_up(&mut self, now: Now, asked: Mono, alive: Alive) {
-        let was_sure = self.health.view(now.mono).sure;
+        let had_lease = self.health.has_lease(now.mono);
         self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
         self.health.slept = self.health.slept.filter(|since| asked < *since);
         self.health.alive = Some(alive);
@@ -134,7 +154,44 @@ impl Broker {
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
         }
-        if !was_sure && self.health.view(now.mono).sure {
+        if self.health.has_lease(now.mono) {
+            match &mut self.health.proof {
+                Proof::Open { again, .. } => *again |= !had_lease,
+                Proof::Wanted => self.prove(now),
+                Proof::Held if !had_lease => self.prove(now),
+                Proof::Held => {}
+            }
+        }
+    }
+
+    /// Asks whether the meshes in memory are ours, by writes of nothing that stand under their fences.
+    fn prove(&mut self, now: Now) {
+        let fences = self.meshes.fences();
+        if fences.is_empty() {
+            return self.prove_done(now);
+        }
+        self.health.proof = Proof::Open { missing: fences.len(), again: false };
+        for fence in fences {
+            let nothing = Op::EndPresences { ids: Vec::new(), at: now.wall };
+            self.commits.stage(nothing, Some(fence), After::Proof);
+        }
+    }
+
+    /// One of them is, or was lost.
+    pub(super) fn proven(&mut self, now: Now, ended: &Ended) {
+        let Proof::Open { missing, again } = &mut self.health.proof else { return };
+        *missing -= 1;
+        *again |= !matches!(ended, Ended::Done(_) | Ended::Refused(StoreError::Fenced(_)));
+        match (*missing, *again) {
+            (0, true) => self.health.proof = Proof::Wanted,
+            (0, false) => self.prove_done(now),
+            _ => {}
+        }
+    }
+
+    fn prove_done(&mut self, now: Now) {
+        self.health.proof = Proof::Held;
+        if self.health.view(now.mono).sure {
             self.with_meshes(now, super::super::mesh::Meshes::sure_again);
         }
     }

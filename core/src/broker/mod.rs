@@ -90,6 +90,8 @@ enum After {
     Mesh(mesh::After),
     Runner(runner::After),
     Health,
+    /// Whether a mesh is ours.
+    Proof,
     Hook(hooks::Step),
 }
 

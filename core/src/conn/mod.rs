@@ -231,6 +231,11 @@ impl Connection {
     /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too
     /// slowly loses what waits for it. Before an upgrade the stream is dropped. Without effect once closing.
     pub fn close(&mut self, now: Mono, fault: Fault, id: ConnId, todo: &mut Outputs) {
+        self.close_saying(now, fault, fault.row().reason, id, todo);
+    }
+
+    /// The same with another reason than the fault's own, cut to the 123 bytes that a close frame holds.
+    pub fn close_saying(&mut self, now: Mono, fault: Fault, reason: &str, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
             Phase::Http | Phase::Asked => self.turn(Turn::Dropped, &mut line),
@@ -238,9 +243,8 @@ impl Connection {
                 if fault == Fault::SlowConsumer {
                     self.outbox.drop_waiting();
                 }
-                let row = fault.row();
                 self.end_by = Some(now.after_millis(self.limits.close_ms()));
-                self.part(&close_payload(row.code, row.reason), Turn::Closed, &mut line);
+                self.part(&close_payload(fault.row().code, reason), Turn::Closed, &mut line);
             }
             Phase::Closing | Phase::Flushing | Phase::Lingering | Phase::Closed => (),
         }

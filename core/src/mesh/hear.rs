@@ -48,6 +48,7 @@ impl Mesh {
             Inbound::LeaveGroup(wish) => self.leave_group(cx, peer, &wish.name, request),
             Inbound::ListPeers(wish) => self.list_peers(cx, peer, wish.all, request),
             Inbound::MessageStatus(wish) => self.message_status(cx, ids, peer, wish.message_id, request),
+            Inbound::FeatureRequest(wish) => self.negotiate(cx, peer, &wish, request),
             Inbound::Hello => {
                 let id = named.id.as_deref().or(request);
                 let (code, message) = ("bad_request", "hello was said already on this connection");
@@ -88,12 +89,15 @@ fn described(message: &Inbound<'_>) -> Option<Note> {
         Inbound::JoinGroup(wish) => note("ws join_group").with("name", brief(&wish.name)),
         Inbound::LeaveGroup(wish) => note("ws leave_group").with("name", brief(&wish.name)),
         Inbound::ListPeers(_) => note("ws list_peers"),
+        Inbound::FeatureRequest(wish) => note("ws feature_negotiation_request")
+            .with("require", wish.require.len())
+            .with("optional", wish.optional.len()),
         Inbound::MessageStatus(wish) => note("ws message_status").with("message_id", brief(&wish.message_id)),
     })
 }
 
 /// As much of a peer's word as is repeated.
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     text.chars().take(BRIEF_CHARS).collect()
 }
 

@@ -19,6 +19,7 @@ mod answers;
 mod deliver;
 mod enrol;
 mod events;
+mod features;
 mod grace;
 mod hear;
 mod hello;

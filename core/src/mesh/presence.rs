@@ -8,6 +8,7 @@ use crate::surface::{PresenceNo, SessionId};
 use crate::time::{Mono, Wall};
 use crate::wire::mesh::Stats;
 
+use super::features::Dialect;
 use super::seat::Swaps;
 use super::status::Standing;
 
@@ -60,6 +61,8 @@ pub(crate) struct Line {
     pub session: SessionId,
     /// False for clients that never acknowledge: a pong that follows a push counts for them.
     pub acknowledges: bool,
+    /// What the peer said that it understands.
+    pub dialect: Dialect,
     /// Bytes the connection can take before its outbox is full.
     pub room_bytes: usize,
     /// Mail waits only for that room.
@@ -82,8 +85,16 @@ pub(crate) struct LegacyPush {
 }
 
 impl Line {
-    pub(crate) fn new(session: SessionId, acknowledges: bool, room_bytes: usize) -> Line {
-        Line { session, acknowledges, room_bytes, starved: false, unanswered: 0, legacy: VecDeque::new() }
+    pub(crate) fn new(session: SessionId, acknowledges: bool, dialect: Dialect, room_bytes: usize) -> Line {
+        Line {
+            session,
+            acknowledges,
+            dialect,
+            room_bytes,
+            starved: false,
+            unanswered: 0,
+            legacy: VecDeque::new(),
+        }
     }
 }
 

@@ -305,6 +305,11 @@ impl Meshes {
         Some(mesh)
     }
 
+    /// The words that what is in memory is ours.
+    pub(crate) fn fences(&self) -> Vec<Fence> {
+        self.resident.values().map(Mesh::fence).collect()
+    }
+
     /// What is in memory is surely ours, after it was in doubt.
     pub(crate) fn sure_again(&mut self, cx: &mut Cx<'_>) {
         let all: Vec<MeshNo> = self.resident.keys().copied().collect();
@@ -353,6 +358,9 @@ impl Meshes {
             After::Depth => retention::depth_read(cx, &ended),
             After::Admin(step) => self.admin_stored(cx, *step, ended),
             After::Mesh { fence, then } => {
+                if let Then::Settled(settled, _) = &then {
+                    self.retention.has_ended(settled);
+                }
                 let mesh = self.resident.get_mut(&fence.mesh).filter(|mesh| mesh.epoch == fence.epoch);
                 match (mesh, self.positions.ids.as_ref()) {
                     (Some(mesh), Some(ids)) => {

@@ -1,10 +1,10 @@
 //! What grows must shrink: mail that nobody took expires, and old rows go, in bounded pages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::residence::Waiting;
 use super::{After, Cx, Mesh, Meshes};
-use crate::ids::MeshId;
+use crate::ids::{MailboxNo, MeshId, Position};
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
 use crate::store::{Cursor, Ended, Found, Op, Outcome, OverdueRow, Query, Reply, Settled};
@@ -23,6 +23,16 @@ pub(super) struct Round {
     more: bool,
     /// Meshes of the last page that were not looked at yet.
     meshes: usize,
+    /// While a page is read: deliveries that ended meanwhile, which it may show all the same.
+    ended: Option<BTreeSet<(MailboxNo, Position)>>,
+}
+
+impl Round {
+    pub(super) fn has_ended(&mut self, settled: &Settled) {
+        if let Some(ended) = &mut self.ended {
+            ended.insert((settled.mailbox, settled.position));
+        }
+    }
 }
 
 impl Meshes {
@@ -56,6 +66,7 @@ impl Meshes {
 
     fn ask_overdue(&mut self, cx: &mut Cx<'_>) {
         let before = self.age_by(cx.now).before_millis(cx.config.limits.message_ttl_ms());
+        self.retention.ended = Some(BTreeSet::new());
         cx.ask(Query::Overdue { before, after: self.retention.after, limit: PAGE }, After::Overdue);
     }
 
@@ -69,9 +80,13 @@ impl Meshes {
         };
         self.retention.more = rows.len() >= PAGE as usize;
         self.retention.after = rows.last().map(|row| row.cursor);
+        let ended = self.retention.ended.take().unwrap_or_default();
         let mut meshes: BTreeMap<MeshId, Vec<OverdueRow>> = BTreeMap::new();
-        for row in rows.into_iter().filter(|row| self.shards.owns(&row.mesh)) {
-            meshes.entry(row.mesh.clone()).or_default().push(row);
+        for row in rows {
+            let Cursor { mailbox, position, .. } = row.cursor;
+            if self.shards.owns(&row.mesh) && !ended.contains(&(mailbox, position)) {
+                meshes.entry(row.mesh.clone()).or_default().push(row);
+            }
         }
         if meshes.is_empty() {
             return self.page_ended(cx);

@@ -4,6 +4,7 @@
 //! *Always holds:* `hello_ack` is the first thing a peer hears, and it leaves after the hello was recorded,
 //! so that a copy of it is refused from then on.
 
+use super::features::{self, Dialect};
 use super::hello::{Greeting, Proof};
 use super::presence::{Line, Link, Presence};
 use super::refusal::{Refusal, refuse};
@@ -314,6 +315,7 @@ impl Mesh {
             restored_groups: None,
             restored_stats: None,
             services: by_member.then_some([]),
+            features: features::offered(&cx.config.limits, Dialect::of(peer)),
             queued: self.queued_for(no),
             durability: cx.durability(),
         };
@@ -344,7 +346,7 @@ impl Mesh {
         }
         let send_only = presence.send_only;
         let queued = self.queued_for_new(&presence);
-        let ack_text = ack(&presence, row, greeting, queued, cx.durability());
+        let ack_text = ack(cx, &presence, row, greeting, queued);
         cx.note(Level::Info, || {
             Note::new(
                 Level::Info,
@@ -425,7 +427,8 @@ impl Mesh {
 
 fn line(cx: &Cx<'_>, session: SessionId, peer: &HelloPeer) -> Line {
     let room = crate::config::size(cx.config.limits.outbox_bytes_max() / 2);
-    Line::new(session, peer.channel.as_deref() != Some("claude-code"), room)
+    let acknowledges = peer.channel.as_deref() != Some("claude-code");
+    Line::new(session, acknowledges, Dialect::of(peer), room)
 }
 
 /// Texts and lists of a hello within their bounds.
@@ -496,11 +499,11 @@ fn seated(
 }
 
 fn ack<'a>(
+    cx: &Cx<'_>,
     presence: &'a Presence,
     row: &'a MemberRow,
     greeting: &Greeting,
     queued: u64,
-    durability: Option<&'static str>,
 ) -> HelloAck<'a> {
     let by_member = matches!(greeting, Greeting::Hello(_)) && !presence.send_only;
     let state = row.state.as_ref().filter(|_| by_member);
@@ -517,8 +520,9 @@ fn ack<'a>(
             .filter(|groups| !asked_for_groups && !groups.is_empty()),
         restored_stats: state.map(|state| state.stats),
         services: by_member.then_some([]),
+        features: features::offered(&cx.config.limits, Dialect::of(greeting.peer())),
         queued,
-        durability,
+        durability: cx.durability(),
     }
 }
 

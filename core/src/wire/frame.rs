@@ -138,11 +138,11 @@ pub(crate) fn read_close(payload: &[u8]) -> Result<(Option<u16>, &str), Fault> {
     }
 }
 
-/// Makes a close frame's payload. The reason is one of ours and fits.
+/// Makes a close frame's payload, with as much of the reason as fits in whole characters.
 pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     let mut payload = code.to_be_bytes().to_vec();
-    payload.extend_from_slice(reason.as_bytes());
-    payload.truncate(CONTROL_BYTES_MAX);
+    let fits = reason.floor_char_boundary(CONTROL_BYTES_MAX - payload.len());
+    payload.extend_from_slice(&reason.as_bytes()[..fits]);
     payload
 }
 
@@ -207,6 +207,17 @@ mod tests {
         assert_eq!(read_header(&[0x81, 0x81, 1], Side::Server), Ok(Head::Short(6)));
         assert_eq!(read_header(&[0x81, 0xfe], Side::Server), Ok(Head::Short(8)));
         assert_eq!(read_header(&[0x81, 0x7f], Side::Client), Ok(Head::Short(10)));
+    }
+
+    #[test]
+    fn a_reason_is_cut_to_123_bytes_between_two_characters() {
+        let reason_of = |reason: &str| {
+            let payload = close_payload(4010, reason);
+            (payload.len(), String::from_utf8(payload[2..].to_vec()).unwrap())
+        };
+        assert_eq!(reason_of(&"x".repeat(123)), (125, "x".repeat(123)));
+        assert_eq!(reason_of(&"x".repeat(124)), (125, "x".repeat(123)));
+        assert_eq!(reason_of(&"\u{fc}".repeat(62)), (124, "\u{fc}".repeat(61)));
     }
 
     #[test]

@@ -126,8 +126,11 @@ impl Writer {
                 Err(Failed { trouble, at_commit: true }) => trouble.failed_commit(),
                 Err(Failed { trouble, at_commit: false }) => trouble.refusal(),
             };
-            // What the server refused while the connection stayed sound may be one batch's fault.
-            let may_be_one_batch = !pooled.link.is_spoiled() && !matches!(error, StoreError::Unknown(_));
+            // What the server refused while the connection stayed sound may be one batch's fault; that
+            // somebody else was in the way is nobody's, and asking for each batch would only wait as many
+            // times.
+            let is_nobodys = matches!(error, StoreError::Unknown(_) | StoreError::Busy(_));
+            let may_be_one_batch = !pooled.link.is_spoiled() && !is_nobodys;
             return Err(Refused { error, may_be_one_batch });
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::Value;
 
+use super::features::FeatureRequest;
 use crate::store::Group;
 
 /// Text that is borrowed from the message where it has no escapes.
@@ -280,6 +281,7 @@ pub(crate) enum Inbound<'a> {
     LeaveGroup(LeaveGroup),
     ListPeers(ListPeers),
     MessageStatus(MessageStatus),
+    FeatureRequest(FeatureRequest),
     /// A second hello on the same connection.
     Hello,
     /// A type that this broker does not know or does not do.
@@ -333,6 +335,7 @@ pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, Malformed> {
         "leave_group" => Inbound::LeaveGroup(serde_json::from_str(text)?),
         "list_peers" => Inbound::ListPeers(serde_json::from_str(text)?),
         "message_status" => Inbound::MessageStatus(serde_json::from_str(text)?),
+        "feature_negotiation_request" => Inbound::FeatureRequest(serde_json::from_str(text)?),
         "hello" | "session_hello" => Inbound::Hello,
         _ => Inbound::Other(kind.into_owned()),
     })

@@ -1,8 +1,10 @@
 //! The JSON messages of the mesh surface (mesh protocol, messages of the core).
 
+mod features;
 mod inbound;
 mod outbound;
 
+pub(crate) use features::{FeatureAnswer, FeatureRequest, Features, LackReason, Offer, Wanted};
 pub(crate) use inbound::{
     Attestation, Hello, HelloPeer, Inbound, JoinGroup, Named, Send, SessionHello, SetProfile, SetStats,
     SetStatus, Stats, decode, kind_of,

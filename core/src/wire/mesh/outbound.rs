@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::features::{FeatureAnswer, Features};
 use super::inbound::Stats;
 use crate::store::{Group, Profile, SavedStats};
 use crate::wire::plain::plain_run;
@@ -19,7 +20,7 @@ macro_rules! encodes {
     ($($name:ident),+) => { $(impl Encode for $name<'_> {})+ };
 }
 
-encodes!(ErrorFrame, HelloAck, SystemPush, PeersList, MessageStatusResult);
+encodes!(ErrorFrame, FeatureAnswer, HelloAck, SystemPush, PeersList, MessageStatusResult);
 
 /// A field's label as it stands between two fields.
 macro_rules! label {
@@ -124,6 +125,8 @@ pub(crate) struct HelloAck<'a> {
     pub restored_stats: Option<SavedStats>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<[(); 0]>,
+    /// Additive: what the broker does (2.5).
+    pub features: Features,
     /// Additive: deliveries that wait for this peer.
     pub queued: u64,
     /// Additive: what is stored may not survive everything.
