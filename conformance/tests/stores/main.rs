@@ -3,6 +3,7 @@
 mod beside;
 mod desk;
 mod meaning;
+mod runner;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -159,6 +160,7 @@ fn is_same(again: &Reply, first: &Reply) -> bool {
 
 fn kind(reply: &Reply) -> &'static str {
     match reply {
+        Reply::Runner(_) => "runner",
         Reply::Done => "done",
         Reply::Inserted => "accepted",
         Reply::Existing { position: Position::ZERO } => "known slug",

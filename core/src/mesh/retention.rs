@@ -124,11 +124,6 @@ impl Meshes {
             }
         }
     }
-
-    /// True for meshes this shard owns.
-    pub(crate) fn owns(&self, mesh: &MeshId) -> bool {
-        self.shards.owns(mesh)
-    }
 }
 
 impl Mesh {

@@ -1,8 +1,8 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept. `committer.rs` gathers writes into batches. `model` (feature `model`) is the
-//! meaning of every operation as maps in memory.
+//! `row.rs` what is kept, `runner.rs` all three for runners. `committer.rs` gathers writes into batches.
+//! `model` (feature `model`) is the meaning of every operation as maps in memory.
 
 pub(crate) mod committer;
 #[cfg(feature = "model")]
@@ -11,6 +11,7 @@ mod op;
 mod port;
 mod query;
 mod row;
+mod runner;
 
 pub(crate) use committer::Ended;
 
@@ -20,4 +21,8 @@ pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueR
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
     PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
+};
+pub use runner::{
+    CommandRow, DeadReason, DeadRow, EventRow, EventTries, KeptAnswer, KeyRow, RunnerDepth, RunnerFence,
+    RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, Status};
+use super::{
+    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp,
+    RunnerReply, Status,
+};
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
 };
@@ -94,6 +97,8 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
+    /// Concerns runners. Replies `Runner`.
+    Runner(RunnerOp),
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
     /// with their settled and dedupe rows, and as many ended presences and outlived proofs. What stands
     /// behind a younger message of the same block, or behind thousands that are still waited for, may be left
@@ -111,6 +116,8 @@ pub enum Op {
 /// The reply to one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
+    /// To an operation on runners.
+    Runner(RunnerReply),
     /// It is so.
     Done,
     /// It was not there before.

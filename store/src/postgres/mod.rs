@@ -22,6 +22,7 @@ mod people;
 mod pool;
 mod rare;
 mod read;
+mod runner;
 mod sql;
 mod tls;
 mod trouble;
