@@ -194,12 +194,6 @@ impl<'a> Reader<'a> {
         limits
     }
 
-    #[cfg(not(feature = "sqlite"))]
-    /// Notes that a setting cannot stay as it is.
-    pub(super) fn refuse(&mut self, error: ConfigError) {
-        self.errors.push(error);
-    }
-
     /// The rows and the last missing piece, or every error.
     pub(super) fn finish<T>(self, piece: Option<T>) -> Result<(Vec<Row>, T), ConfigErrors> {
         match piece {
