@@ -15,7 +15,7 @@ use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits, Secret};
 use peermesh_core::conn::{Chunk, Connection, Event};
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::machine::{Ending, Input, Machine, Output, Outputs, Payload};
+use peermesh_core::machine::{Ending, Input, Listener, Machine, Output, Outputs, Payload};
 use peermesh_core::note::Level;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
@@ -86,6 +86,7 @@ impl Memory {
             vault_key: Some(Secret::new([7; 32])),
             expected_migration: None,
             log_level: Level::Info,
+            runners: None,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [3; 32] };
         // The call through a pointer keeps the broker from being built into the bench.
@@ -193,7 +194,10 @@ impl Memory {
         self.conns += 1;
         let id = ConnId(self.conns);
         self.outbound.insert(id, Vec::new());
-        self.tell(Step::Wake, Input::Opened { conn: id, remote: IpAddr::V4(Ipv4Addr::LOCALHOST) });
+        self.tell(
+            Step::Wake,
+            Input::Opened { conn: id, listener: Listener::Mesh, remote: IpAddr::V4(Ipv4Addr::LOCALHOST) },
+        );
         id
     }
 
@@ -222,6 +226,8 @@ impl Memory {
                 | Output::Relay { .. }
                 | Output::Handoff { .. }
                 | Output::Scrape { .. }
+                | Output::Weigh { .. }
+                | Output::Forward(_)
                 | Output::Note(_)
                 | Output::Stats(_)
                 | Output::Finished

@@ -91,6 +91,9 @@ pub(crate) enum Command {
     /// List and remove members
     #[command(subcommand)]
     Member(Member),
+    /// Look at runners, send them commands, see to their dead events
+    #[command(subcommand)]
+    Runners(Runners),
     /// Join a mesh with an invite and keep the profile
     #[command(after_help = "Examples:\n  peermesh join peermesh:join:... --as ann\n  \
         peermesh invite demo | peermesh join - --as bob")]
@@ -243,6 +246,52 @@ pub(crate) enum Mesh {
     Show {
         /// Slug or id
         mesh: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runners {
+    /// List every runner ever heard of, who is connected, and what waits
+    #[command(after_help = "Example:\n  peermesh runners list")]
+    List,
+    /// Send a command to a runner
+    #[command(after_help = "Examples:\n  \
+        peermesh runners send r1 '{\"type\":\"runner-health-check\"}' --wait 5s\n  \
+        peermesh runners send r1 - --queue 1h < command.json")]
+    Send {
+        /// The runner's id
+        runner: String,
+        /// The command as JSON; `-` reads it from standard input
+        command: String,
+        /// The key of this command: sending it again with the same key runs it once
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// Wait that long for the runner's ack, at most 8s
+        #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+        wait: Option<Duration>,
+        /// Keep it that long for a runner that is away
+        #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+        queue: Option<Duration>,
+    },
+    /// List events of a runner that the event target has not taken
+    #[command(after_help = "Example:\n  peermesh runners events r1")]
+    Events {
+        /// The runner's id
+        runner: String,
+    },
+    /// List events of a runner that are not sent any more, and why
+    #[command(after_help = "Example:\n  peermesh runners dead r1 --json")]
+    Dead {
+        /// The runner's id
+        runner: String,
+    },
+    /// Send a dead event again
+    #[command(after_help = "Example:\n  peermesh runners requeue r1 4294967297")]
+    Requeue {
+        /// The runner's id
+        runner: String,
+        /// The event's place, as `peermesh runners dead` shows it
+        seq: u64,
     },
 }
 

@@ -20,8 +20,10 @@ pub(crate) fn run(
         Some(url) => Address::parse(url)?,
         None => local::find_any(home, env)?,
     };
-    let answer =
-        http::ask(&address, &Question { method: "GET", target: "/health", token: None, body: None })?;
+    let answer = http::ask(
+        &address,
+        &Question { method: "GET", target: "/health", token: None, body: None, header: None },
+    )?;
     let said = match answer.json() {
         Value::Null => Value::from(String::from_utf8_lossy(&answer.body).into_owned()),
         said => said,

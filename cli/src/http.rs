@@ -26,6 +26,8 @@ pub(crate) struct Question<'a> {
     pub(crate) target: &'a str,
     pub(crate) token: Option<&'a str>,
     pub(crate) body: Option<&'a Value>,
+    /// One more header.
+    pub(crate) header: Option<(&'static str, &'a str)>,
 }
 
 /// What came back.
@@ -117,7 +119,7 @@ pub(crate) fn segment(text: &str) -> String {
 }
 
 fn request_bytes(address: &Address, question: &Question<'_>) -> Vec<u8> {
-    let Question { method, target, token, body } = question;
+    let Question { method, target, token, body, header } = question;
     let body = body.map(Value::to_string);
     let mut head = format!(
         "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: application/json\r\n",
@@ -125,6 +127,11 @@ fn request_bytes(address: &Address, question: &Question<'_>) -> Vec<u8> {
     );
     if let Some(token) = token {
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    if let Some((name, value)) = header {
+        // No value can end its line.
+        let value: String = value.chars().filter(|letter| !letter.is_control()).collect();
+        head.push_str(&format!("{name}: {value}\r\n"));
     }
     if let Some(body) = &body {
         head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
@@ -218,8 +225,13 @@ mod tests {
         let (address, served) =
             answering(b"HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{\"ok\":true} and more");
         let body = json!({ "name": "demo" });
-        let question =
-            Question { method: "POST", target: "/admin/meshes", token: Some("t"), body: Some(&body) };
+        let question = Question {
+            method: "POST",
+            target: "/admin/meshes",
+            token: Some("t"),
+            body: Some(&body),
+            header: None,
+        };
         let answer = ask(&address, &question).unwrap();
         assert_eq!((answer.status, answer.json()), (201, json!({ "ok": true })));
         let request = served.join().unwrap();
@@ -231,7 +243,7 @@ mod tests {
     fn a_broker_that_is_not_there_is_said_to_be_unreachable() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = Address::parse(&format!("http://127.0.0.1:{port}")).unwrap();
-        let question = Question { method: "GET", target: "/health", token: None, body: None };
+        let question = Question { method: "GET", target: "/health", token: None, body: None, header: None };
         assert_eq!(ask(&address, &question).unwrap_err().exit(), Exit::Unreachable);
     }
 

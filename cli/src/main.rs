@@ -24,13 +24,15 @@ mod span;
 mod terminal;
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
-use admin::{Api, Offer, Place};
-use args::{Args, Command, Common, Member, Mesh, Until};
+use admin::{Api, Offer, Place, Sending};
+use args::{Args, Command, Common, Member, Mesh, Runners, Until};
+use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
 use peer::join::Join;
@@ -89,8 +91,11 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     let broker = common.broker.as_deref();
     let api = || Ok::<Api, Failure>(Api::find(&home()?, place(&common), &variable)?);
     let acting = || Ok::<Profile, Failure>(profile::choose(&home()?, common.profile.as_deref())?);
+    // Only a broker reads the files of its working directory.
+    let files = DotEnv::read(Path::new("."));
+    let with_files = |name: &str| files.find(name, &variable);
     match command {
-        Command::Serve(settings) => serve::run(home(), &settings.flags(&common), &variable, terminal),
+        Command::Serve(settings) => serve::run(home(), &settings.flags(&common), &with_files, terminal),
         Command::Mesh(Mesh::Create { name, slug }) => {
             admin::create_mesh(&api()?, &name, slug.as_deref(), terminal)
         }
@@ -99,6 +104,14 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Invite { mesh, uses, role, expires } => {
             admin::invite(&api()?, &mesh, &Offer { uses, role: role.word(), expires }, terminal)
         }
+        Command::Runners(Runners::List) => admin::list_runners(&api()?, terminal),
+        Command::Runners(Runners::Send { runner, command, key, wait, queue }) => {
+            let sending = Sending { key, wait, queue };
+            admin::command_runner(&api()?, &runner, &argument(command)?, &sending, terminal)
+        }
+        Command::Runners(Runners::Events { runner }) => admin::list_events(&api()?, &runner, terminal),
+        Command::Runners(Runners::Dead { runner }) => admin::list_dead(&api()?, &runner, terminal),
+        Command::Runners(Runners::Requeue { runner, seq }) => admin::requeue(&api()?, &runner, seq, terminal),
         Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),
         Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
         Command::Join { invite } => {
@@ -127,7 +140,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Health => health::run(home().ok().as_ref(), broker, &variable, terminal),
         Command::Config(settings) => {
-            config::show(home().ok().as_ref(), &settings.flags(&common), &variable, terminal)
+            config::show(home().ok().as_ref(), &settings.flags(&common), &with_files, terminal)
         }
         Command::Migrate { check, config } => {
             migrate::run(home().ok().as_ref(), check, config, &variable, terminal)

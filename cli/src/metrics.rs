@@ -84,9 +84,14 @@ impl Snapshot {
         let values = self.shards.iter().map(|stats| stats.gauge(gauge));
         match gauge {
             Gauge::DbHealthy => values.min().unwrap_or(0),
-            Gauge::ConnectionsActive | Gauge::QueueDepth | Gauge::Sockets | Gauge::MeshesResident => {
-                values.fold(0, i64::saturating_add)
-            }
+            Gauge::ConnectionsActive
+            | Gauge::QueueDepth
+            | Gauge::RunnerConnections
+            | Gauge::RunnerEventsWaiting
+            | Gauge::RunnerEventsDead
+            | Gauge::RunnerCommandsWaiting
+            | Gauge::Sockets
+            | Gauge::MeshesResident => values.fold(0, i64::saturating_add),
         }
     }
 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use peermesh_core::broker::{Broker, Setup};
-use peermesh_core::config::{Config, Limits, Secret};
-use peermesh_core::ids::ShardId;
+use peermesh_core::config::{Config, Limits, RunnerConfig, Secret};
+use peermesh_core::ids::{RunnerId, ShardId};
+use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Stats};
 
+use crate::driver::target::SharedTarget;
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
@@ -21,9 +23,14 @@ pub mod core;
 pub mod moody;
 pub mod rival;
 pub mod smol;
+pub mod target;
 
 /// What the admin API of every story's broker accepts.
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-stories";
+
+/// What a story's runners and their callers show, where it says `config
+/// runner_secrets=the-secret-of-runners`.
+pub const RUNNER_SECRET: &str = "the-secret-of-runners";
 
 /// The longest wait for something that must happen, in milliseconds.
 pub const PATIENCE_MS: u64 = 2_000;
@@ -34,11 +41,15 @@ pub struct LineId(pub usize);
 
 /// A broker with its store, and byte streams to it.
 pub trait Stage {
-    /// Opens a byte stream, from another address than the stage's own if one is given.
+    /// Opens a byte stream to one of the broker's listeners, from another address than the stage's own if
+    /// one is given.
     ///
     /// # Errors
     /// When the broker cannot be reached, or the stage has no such address.
-    fn dial(&mut self, from: Option<IpAddr>) -> Told<LineId>;
+    fn dial(&mut self, at: Listener, from: Option<IpAddr>) -> Told<LineId>;
+
+    /// Where the broker's events go.
+    fn target(&self) -> SharedTarget;
 
     /// Writes to a stream. A stream that is gone is noticed when it is read.
     fn write(&mut self, line: LineId, bytes: &[u8]);
@@ -148,6 +159,7 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
         vault_key: Some(Secret::new([7; 32])),
         expected_migration: None,
         log_level: Level::Trace,
+        runners: None,
     };
     for (name, value) in &terms.config {
         let list = || value.split(',').map(str::trim);
@@ -161,6 +173,17 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
             "trusted_proxies" => {
                 let addresses: Result<_, _> = list().map(str::parse).collect();
                 config.trusted_proxies = addresses.map_err(|_| format!("config {name}: {value}"))?;
+            }
+            "runner_secrets" => {
+                let secrets = list().map(Secret::new).collect();
+                let tokens = Vec::new();
+                config.runners = Some(RunnerConfig { secrets, tokens, forwards_heartbeats: true });
+            }
+            "runner_tokens" | "forwards_heartbeats" => {
+                let runners = config.runners.as_mut().ok_or("runner_secrets come first")?;
+                runners.forwards_heartbeats &= !(name == "forwards_heartbeats" && value == "no");
+                let pairs = list().filter_map(|pair| pair.split_once(':'));
+                runners.tokens.extend(pairs.map(|(id, token)| (RunnerId::new(id), Secret::new(token))));
             }
             "log_level" => {
                 config.log_level = Level::parse(value).ok_or_else(|| format!("config {name}: {value}"))?;

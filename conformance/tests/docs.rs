@@ -51,16 +51,20 @@ fn the_page_of_metrics_shows_every_series() {
 
 #[test]
 fn every_section_that_a_story_covers_is_in_the_protocol() {
-    let sections = sections();
+    let mesh = sections("docs/protocol/mesh.md");
+    let runner = sections("docs/protocol/runner.md");
     let mut stories = Vec::new();
     collect(&root().join("conformance/cases"), "story", &mut stories);
     for story in stories {
         let text = read(&story);
         let covered =
             text.lines().filter_map(|line| line.strip_prefix("covers:")).flat_map(|list| list.split(';'));
-        for item in covered.filter_map(|item| item.trim().strip_prefix("mesh protocol ")) {
+        for item in covered.map(str::trim) {
+            let cited = item.strip_prefix("mesh protocol ").map(|number| (&mesh, number));
+            let cited = cited.or_else(|| Some((&runner, item.strip_prefix("runner protocol ")?)));
+            let Some((sections, number)) = cited else { continue };
             // A row of a section's table may follow its number.
-            let number = item.split(' ').next().unwrap_or_default();
+            let number = number.split(' ').next().unwrap_or_default();
             assert!(sections.contains(number), "{}: no section {number:?}", story.display());
         }
     }
@@ -85,15 +89,25 @@ fn every_limit_that_a_page_names_exists() {
 }
 
 /// Fields of log records and parameters of features that are named like limits.
-const NO_LIMIT: &[&str] =
-    &["last_pong_ago_ms", "jump_ms", "latency_ms", "max_message_bytes", "inline_bytes", "blob_bytes"];
+const NO_LIMIT: &[&str] = &[
+    "last_heartbeat_age_ms",
+    "last_pong_ago_ms",
+    "jump_ms",
+    "latency_ms",
+    "max_message_bytes",
+    "inline_bytes",
+    "blob_bytes",
+];
 
 #[test]
 fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_the_code() {
-    let page = read(&root().join("docs/protocol/mesh.md"));
-    let (_, logs) = page.split_once("| `msg` | Level | Fields |").expect("a table of log records");
-    let told: BTreeSet<&str> = logs
-        .lines()
+    let pages = ["docs/protocol/mesh.md", "docs/protocol/runner.md"].map(|page| read(&root().join(page)));
+    let told: BTreeSet<&str> = pages
+        .iter()
+        .flat_map(|page| {
+            let table = page.split_once("| `msg` | Level | Fields |").expect("a table of log records");
+            table.1.lines()
+        })
         .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .collect();
@@ -113,7 +127,7 @@ fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_
             .split_once(", \"")
             .filter(|(level, _)| level.trim().starts_with("Level::") && level.len() < 40);
         let Some(text) = text.and_then(|(_, rest)| rest.split('"').next()) else { continue };
-        assert!(told.contains(text), "the protocol's section 9.2 lacks {text:?}");
+        assert!(told.contains(text), "no protocol's table of log records has {text:?}");
     }
 }
 
@@ -192,9 +206,9 @@ fn show(page: &str, table: &str) {
     );
 }
 
-/// The numbers of all headings of the mesh protocol: `3.10` of `### 3.10 Where a message is`.
-fn sections() -> BTreeSet<String> {
-    let text = read(&root().join("docs/protocol/mesh.md"));
+/// The numbers of all headings of a protocol: `3.10` of `### 3.10 Where a message is`.
+fn sections(page: &str) -> BTreeSet<String> {
+    let text = read(&root().join(page));
     let headings = text.lines().filter(|line| line.starts_with("## ") || line.starts_with("### "));
     headings
         .filter_map(|line| line.split(' ').nth(1))

@@ -11,15 +11,16 @@ const FOLDERS: [&str; 9] =
     ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
     ("fingerprint", &["jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
-    ("machine", &["ids", "note", "stats", "store", "time"]),
-    ("surface", &["config", "fault", "ids", "note", "rng", "stats", "store", "time", "wire"]),
+    ("forward", &["ids"]),
+    ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
+    ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (
         "mesh",
         &[
@@ -40,10 +41,17 @@ const LAYERS: [(&str, &[&str]); 10] = [
         ],
     ),
     (
+        "runner",
+        &[
+            "config", "fault", "forward", "ids", "kit", "note", "rng", "stats", "store", "surface", "time",
+            "wire",
+        ],
+    ),
+    (
         "broker",
         &[
-            "config", "conn", "fault", "ids", "kit", "machine", "mesh", "note", "rng", "stats", "store",
-            "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
+            "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::ids::RunnerId;
 use crate::note::Level;
 
 macro_rules! limits {
@@ -241,6 +242,56 @@ limits! {
     drain_ms = 4 * SECOND, 10, 10 * MINUTE;
     /// A mesh without connections and work is forgotten after this, in milliseconds.
     mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
+    /// Length of a runner's message, of a command and of its request, in bytes.
+    runner_message_bytes_max = 10 * MIB, 64 * KIB, 64 * MIB;
+    /// Bytes of runners' messages and commands that are arriving or wait to be written, in the whole broker.
+    runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
+    /// From the head of a command's request to its end, in milliseconds.
+    runner_body_ms = MINUTE, 10, 60 * MINUTE;
+    /// Between two pings to a runner, in milliseconds.
+    runner_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
+    /// Without a heartbeat, in milliseconds, before a runner counts as gone.
+    runner_stale_ms = MINUTE, 40, 60 * MINUTE;
+    /// Events of one runner that are read before the first of them is stored.
+    runner_unstored_max = 64, 1, 65_536;
+    /// Between two tries to store what the store refused, in milliseconds.
+    runner_store_retry_ms = SECOND, 10, 10 * MINUTE;
+    /// Events of one runner that wait for the target before the runner is read no further.
+    runner_events_max = 10_000, 1, 10_000_000;
+    /// Bytes of events of one runner that wait for the target before the runner is read no further.
+    runner_event_bytes_max = 256 * MIB, KIB, 1_048_576 * MIB;
+    /// Waiting events kept in memory for one runner; the rest waits in the store.
+    runner_lane_events_max = 64, 1, 65_536;
+    /// Bytes of waiting events kept in memory for one runner, one event at least.
+    runner_lane_bytes_max = MIB, 1_024, 64 * MIB;
+    /// Events of one shard that are on their way to the target at once, each of another runner.
+    runner_forwards_max = 16, 1, 4_096;
+    /// From a failed try of an event to the next, in milliseconds; doubles with every further one.
+    runner_retry_ms_min = SECOND, 1, 10 * MINUTE;
+    /// The longest such wait, in milliseconds.
+    runner_retry_ms_max = MINUTE, 1, 60 * MINUTE;
+    /// The longest wait that the target can ask for, in milliseconds.
+    runner_retry_after_ms_max = 60 * MINUTE, 0, DAY;
+    /// Answers with 5xx to one event before it may count as poison.
+    runner_poison_answers_max = 5, 1, 10_000;
+    /// From the first such answer until the event may count as poison, in milliseconds.
+    runner_poison_ms = 15 * MINUTE, 0, 30 * DAY;
+    /// From its arrival until an event that the target did not take is dead, in milliseconds.
+    runner_event_age_ms = 3 * DAY, 50, 365 * DAY;
+    /// Commands queued for one runner that is away.
+    runner_commands_max = 100, 0, 100_000;
+    /// The longest time a command may be queued, in milliseconds.
+    runner_command_queue_ms_max = DAY, 0, 30 * DAY;
+    /// The longest wait for a runner's ack, in milliseconds.
+    runner_ack_wait_ms_max = 2 * MINUTE, 1, 60 * MINUTE;
+    /// The wait for a runner's ack where the caller names none, in milliseconds.
+    runner_ack_wait_ms = 30 * SECOND, 1, 60 * MINUTE;
+    /// Callers of one shard that wait for something of a runner.
+    runner_callers_max = 1_024, 1, 1_048_576;
+    /// How long ids of events, keys of idempotency and dead events are kept, in milliseconds.
+    runner_retention_ms = 7 * DAY, 100, 3_650 * DAY;
+    /// Between two looks for runners that nobody owns and for which something waits, in milliseconds.
+    runner_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
     /// Failed admin or hook tokens per address and minute before the address waits.
     token_failures_per_minute_max = 5, 1, 10_000;
 }
@@ -271,6 +322,18 @@ impl Limits {
             "at least four times message_bytes_max, or mail could crowd out answers",
         );
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// The limits of a connection of a runner: its messages are long, and it counts as gone by its heartbeats
+    /// rather than by its pongs.
+    #[must_use]
+    pub fn of_runners(&self) -> Limits {
+        let mut limits = self.clone();
+        limits.message_bytes_max = self.runner_message_bytes_max;
+        limits.outbox_bytes_max = self.outbox_bytes_max.max(limits.outbox_bytes_least());
+        limits.ping_ms = self.runner_ping_ms;
+        limits.pong_ms = u64::MAX;
+        limits
     }
 
     /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
@@ -334,6 +397,19 @@ pub struct Config {
     pub expected_migration: Option<String>,
     /// Records below this are not even made.
     pub log_level: Level,
+    /// What runners must bring along; none means that they are not served.
+    pub runners: Option<RunnerConfig>,
+}
+
+/// What serving runners needs besides limits.
+#[derive(Clone, Debug)]
+pub struct RunnerConfig {
+    /// Open everything on the runners' port; more than one while secrets are changed.
+    pub secrets: Vec<Secret>,
+    /// Runners with a token of their own, which alone lets somebody be that runner.
+    pub tokens: Vec<(RunnerId, Secret)>,
+    /// Heartbeats go to the event target too.
+    pub forwards_heartbeats: bool,
 }
 
 /// Bytes that must not be shown. `Debug` does not.

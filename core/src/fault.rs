@@ -65,10 +65,15 @@ macro_rules! faults {
 
 faults! {
     SessionReplaced = 1000, "session_replaced", Never, "a newer connection of the same session took over";
+    RunnerReplaced = 1000, "Replaced by a newer connection", Never,
+        "a newer connection of the same runner took over";
+    HeartbeatTimeout = 1000, "Heartbeat timeout", Resume, "no heartbeat of the runner came in time";
+    ServerShuttingDown = 1000, "Server shutting down", Resume, "the broker is stopping (runners)";
     Disconnected = 1000, "disconnected", Resume, "one side ended the connection on purpose";
     ShuttingDown = 1001, "shutting down", Resume, "the broker is stopping";
     ProtocolError = 1002, "protocol_error", Never, "a frame broke RFC 6455";
     BadUtf8 = 1007, "invalid_utf8", Never, "a text was not UTF-8";
+    RunnerUnauthorized = 1008, "Unauthorized", Never, "the runner's token is missing or wrong";
     BadSessionKey = 1008, "bad_session_pubkey", Never, "the session key is malformed or another member's";
     BadParentKey = 1008, "bad_parent_pubkey", Never, "the parent key is malformed";
     AttestationMismatch = 1008, "attestation_mismatch", Never, "the attestation names other keys";

@@ -57,6 +57,8 @@ text_ids! {
     InviteId,
     /// A hook that waits for its presence.
     HookId,
+    /// A runner, as it calls itself.
+    RunnerId,
 }
 
 macro_rules! number_ids {
@@ -86,8 +88,22 @@ number_ids! {
     MailboxNo(i64),
     /// A message's place in the one order of a store. Grows; may have gaps.
     Position(u64),
+    /// A runner's small number inside the store.
+    RunnerNo(i64),
+    /// A place in the order of one runner's events and commands. Grows; has gaps; is never used twice.
+    RunnerSeq(u64),
     /// Which ownership of a mesh: grows with every change of owner.
     Epoch(u64),
+}
+
+impl RunnerSeq {
+    /// Before everything.
+    pub const ZERO: RunnerSeq = RunnerSeq(0);
+
+    /// The first place that a claim under this epoch may give out: there are 2^32 for each.
+    pub const fn first_of(epoch: Epoch) -> RunnerSeq {
+        RunnerSeq((epoch.0 << 32) + 1)
+    }
 }
 
 impl Position {

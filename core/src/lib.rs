@@ -5,13 +5,15 @@
 //! Whoever carries it does nothing else:
 //!
 //! ```text
-//!            Opened, Received, Sent, Closed, Stored, Relayed, Adopted, Scraped, Order, Wake
+//!            Opened, Received, Sent, Closed, Stored, Forwarded, Relayed, Adopted, Scraped, Weighed,
+//!            Order, Wake
 //!                    │
 //!                    ▼
 //!   now ──► Machine::handle ──► deadline: wake me then, if nothing happens before
 //!                    │
 //!                    ▼
-//!            Read, Send, Close, Store, Relay, Handoff, Scrape, Note, Stats, Finished, Fail   (in this order)
+//!            Read, Send, Close, Store, Forward, Relay, Handoff, Scrape, Weigh, Note, Stats, Finished, Fail
+//!            (in this order)
 //! ```
 //!
 //! ```
@@ -53,6 +55,7 @@
 //! | `conn/` | one connection of either role | what a message means |
 //! | `store/` | operations, questions, batches | what they are for |
 //! | `mesh/` | people and mail, as sessions | sockets, bytes, other surfaces |
+//! | `runner/` | runners, their commands and events, as sessions | sockets, bytes, other surfaces |
 //! | `broker/` | which connection speaks to which surface | what a message means |
 //!
 //! Five laws hold everywhere: the core touches nothing; same seed and inputs give the same bytes; nothing is
@@ -64,6 +67,7 @@ pub mod config;
 pub mod conn;
 pub mod fault;
 pub mod fingerprint;
+pub mod forward;
 pub mod ids;
 pub mod jcs;
 mod kit;
@@ -72,6 +76,7 @@ mod mesh;
 pub mod message_id;
 pub mod note;
 pub mod rng;
+mod runner;
 pub mod stats;
 pub mod store;
 mod surface;

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::forward::{Forward, Forwarded};
 use crate::ids::{ConnId, ShardId, Ticket};
 use crate::note::Note;
 use crate::stats::Stats;
@@ -30,6 +31,8 @@ pub enum Input<'a> {
     Opened {
         /// The new stream.
         conn: ConnId,
+        /// Where it came in, which decides what it may ask for.
+        listener: Listener,
         /// Who is at the other end, as the kernel says.
         remote: IpAddr,
     },
@@ -82,10 +85,33 @@ pub enum Input<'a> {
         /// The rendered page.
         page: Bytes,
     },
+    /// The program's memory asked for earlier.
+    Weighed {
+        /// Who asked.
+        conn: ConnId,
+        /// How much it is.
+        memory: Memory,
+    },
+    /// A request to the event target ended.
+    Forwarded {
+        /// Which.
+        ticket: Ticket,
+        /// What came of it.
+        result: Forwarded,
+    },
     /// The operator's wish.
     Order(Order),
     /// The deadline passed.
     Wake,
+}
+
+/// A place where connections come in. Each speaks the contract of one surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Listener {
+    /// Peers, their hooks and administration.
+    Mesh,
+    /// Runners, and whoever sends them commands.
+    Runner,
 }
 
 /// How a stream ended.
@@ -95,6 +121,17 @@ pub enum Ending {
     Finished,
     /// The stream is gone and the runtime has forgotten it.
     Broken,
+}
+
+/// What a program takes, in bytes. What the allocator does not tell counts as all that is resident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Resident, as the system says.
+    pub rss: u64,
+    /// Taken from the system for the heap.
+    pub heap_total: u64,
+    /// In use on the heap.
+    pub heap_used: u64,
 }
 
 /// What the operator can ask of a running machine.
@@ -151,6 +188,13 @@ pub enum Output {
         /// `OpenMetrics` instead of the plain text format.
         openmetrics: bool,
     },
+    /// Look how much memory the program takes; the answer is `Input::Weighed`.
+    Weigh {
+        /// Who asked.
+        conn: ConnId,
+    },
+    /// Hand this to a courier; the answer is `Input::Forwarded`.
+    Forward(Box<Forward>),
     /// A log record.
     Note(Note),
     /// A snapshot of this shard's counters, for the metrics page.
@@ -316,6 +360,8 @@ pub enum Cause {
     Health,
     /// Hooks that wait in the store are due to be looked for.
     Hook,
+    /// A runner is due its word: it went stale, an event its next try, a command its end.
+    Runner,
     /// Counters are due to be published.
     Stats,
     /// Draining has lasted long enough.

@@ -99,6 +99,23 @@ series! {
         "cm_broker_rate_limit_consumed_then_b2_rejected_total", "";
             "Sends that took from the budget and were refused for their target or for want of room":
             SpentThenRefused;
+        "peermesh_runner_events_total", ""; "Events that runners sent": RunnerEvents;
+        "peermesh_runner_events_duplicate_total", ""; "Events that a runner had sent before, by their id":
+            RunnerEventsKnown;
+        "peermesh_runner_commands_total", ""; "Commands written to runners": RunnerCommands;
+        "peermesh_runner_commands_refused_total", "reason"; "Commands that were not handed over, or whose end nobody knows":
+            CommandAbsent = "not_connected", CommandBusy = "busy", CommandQueueFull = "queue_full",
+            CommandExpired = "expired", CommandUnanswered = "no_ack", CommandConflict = "key_conflict",
+            CommandStore = "store";
+        "peermesh_runner_errors_total", ""; "Messages of runners that were none, and events that did not reach the target":
+            RunnerErrors;
+        "peermesh_runner_replaced_total", ""; "Connections of runners that a newer one replaced": RunnerReplaced;
+        "peermesh_runner_stale_total", ""; "Connections of runners ended because no heartbeat came": RunnerStale;
+        "peermesh_runner_forwards_total", "outcome"; "Requests to the event target, by what came of them":
+            ForwardTaken = "taken", ForwardRefused = "refused", ForwardDeferred = "deferred",
+            ForwardUnanswered = "unanswered";
+        "peermesh_runner_events_dead_total", "reason"; "Events that are not sent any more":
+            DeadRefused = "refused", DeadPoison = "poison", DeadTooOld = "too_old";
         "peermesh_clock_jumps_total", ""; "Jumps of the wall clock by more than 5 s": ClockJumps;
     }
 }
@@ -126,6 +143,10 @@ series! {
         "broker_connections_active", ""; "Presences with a live connection": ConnectionsActive;
         "broker_queue_depth", ""; "Deliveries that wait or are leased": QueueDepth;
         "broker_db_healthy", ""; "1 when the store answered last, else 0": DbHealthy;
+        "peermesh_runner_connections", ""; "Runners with a live connection": RunnerConnections;
+        "peermesh_runner_events_waiting", ""; "Events that wait for the event target": RunnerEventsWaiting;
+        "peermesh_runner_dead_events", ""; "Dead events in the store": RunnerEventsDead;
+        "peermesh_runner_commands_waiting", ""; "Commands in the store that wait for their runner": RunnerCommandsWaiting;
         "peermesh_sockets", ""; "Open sockets of any kind": Sockets;
         "peermesh_meshes_resident", ""; "Meshes in memory": MeshesResident;
     }

@@ -12,7 +12,8 @@ use siphasher::sip::SipHasher13;
 
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::ids::{ConnId, MeshId, ShardId};
+use crate::forward::Forward;
+use crate::ids::{ConnId, MeshId, RunnerNo, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::{Counter, Stats};
@@ -94,6 +95,10 @@ pub(crate) enum Effect {
     Resume { session: SessionId },
     /// An admin request belongs to that mesh: pass it to the shard that owns it.
     Enter { session: SessionId, mesh: MeshId, call: AdminCall },
+    /// The runner is ours: this connection speaks for it from here on.
+    Seat { session: SessionId, runner: RunnerNo },
+    /// Send a request to the event target.
+    Forward(Box<Forward>),
     /// End the connection. The reason replaces the fault's own and is cut to what a close frame holds.
     End { session: SessionId, fault: Fault, reason: Option<Box<str>> },
 }
@@ -186,8 +191,13 @@ pub(crate) struct Shards {
 impl Shards {
     /// The shard that owns a mesh: the same in every process with that many shards.
     pub(crate) fn owner(self, mesh: &MeshId) -> ShardId {
+        self.owner_of(mesh.as_str())
+    }
+
+    /// The shard that owns whatever is named so.
+    pub(crate) fn owner_of(self, name: &str) -> ShardId {
         let mut hasher = SipHasher13::new();
-        hasher.write(mesh.as_str().as_bytes());
+        hasher.write(name.as_bytes());
         let shard = hasher.finish() % u64::from(self.count.max(1));
         ShardId(u16::try_from(shard).unwrap_or(0))
     }

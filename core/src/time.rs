@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
 /// Nanoseconds since the process started. Never goes back, never jumps with the host's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +118,28 @@ impl std::ops::Deref for IsoText {
     }
 }
 
+impl Wall {
+    /// Reads the date of an HTTP header: `Tue, 14 Nov 2023 22:13:20 GMT`.
+    pub(crate) fn from_http_date(text: &str) -> Option<Wall> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let mut words = text.split_once(", ")?.1.split(' ');
+        let day: u8 = words.next()?.parse().ok()?;
+        let month = words.next()?;
+        let month = MONTHS.iter().position(|name| *name == month)?;
+        let month = Month::try_from(u8::try_from(month + 1).ok()?).ok()?;
+        let year: i32 = words.next()?.parse().ok()?;
+        let mut clock = words.next()?.split(':').map(|part| part.parse::<u8>().ok());
+        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+        if words.next()? != "GMT" || words.next().is_some() || clock.next().is_some() {
+            return None;
+        }
+        let date = Date::from_calendar_date(year, month, day).ok()?;
+        let stamp = date.with_hms(hour, minute, second).ok()?.assume_utc().unix_timestamp();
+        Some(Wall(stamp.saturating_mul(1_000)))
+    }
+}
+
 /// Writes a number over all of `place`, with leading zeros.
 fn put_digits(place: &mut [u8], mut number: u64) {
     for digit in place.iter_mut().rev() {
@@ -150,6 +172,17 @@ mod tests {
         assert_eq!(Wall::from_millis(-1).iso(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Wall::from_millis(951_782_400_000).iso(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Wall::from_millis(i64::MAX).iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_date_of_a_header_is_read() {
+        let read = |text| Wall::from_http_date(text).map(Wall::as_millis);
+        assert_eq!(read("Tue, 14 Nov 2023 22:13:20 GMT"), Some(1_700_000_000_000));
+        for odd in
+            ["", "Tue, 14 Nov 2023 22:13:20", "Tue, 31 Feb 2023 22:13:20 GMT", "Tue, 14 Nov 2023 22:13 GMT"]
+        {
+            assert_eq!(read(odd), None, "{odd}");
+        }
     }
 
     #[test]

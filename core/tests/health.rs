@@ -113,6 +113,7 @@ impl Watch {
             vault_key: None,
             expected_migration: None,
             log_level: Level::Info,
+            runners: None,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [5; 32] };
         let mut watch = Watch {

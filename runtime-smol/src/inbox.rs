@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use peermesh_core::forward::Forwarded;
 use peermesh_core::ids::{ShardId, Ticket};
 use peermesh_core::machine::{Envelope, Order, Parcel};
 use peermesh_core::store::StoreResult;
@@ -16,6 +17,7 @@ pub(crate) enum Post {
     Stored { ticket: Ticket, result: StoreResult },
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
+    Forwarded { ticket: Ticket, result: Forwarded },
     Order(Order),
 }
 

@@ -20,19 +20,22 @@ use std::time::{Duration, Instant};
 
 use async_io::Async;
 use bytes::Bytes;
+use peermesh_core::forward::Courier;
 use peermesh_core::ids::ShardId;
-use peermesh_core::machine::{Machine, Order};
+use peermesh_core::machine::{Listener, Machine, Memory, Order};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
 
 use crate::clock::Clock;
+use crate::courier::Counter;
 use crate::inbox::{Inbox, Post};
 use crate::shard::Hub;
 use crate::store::Desk;
 
 mod clock;
 mod conn;
+mod courier;
 mod inbox;
 mod listen;
 mod shard;
@@ -40,16 +43,20 @@ mod store;
 
 /// Everything a run needs.
 pub struct Plan {
-    /// Where connections come in. Shard 0 takes them all.
-    pub listener: TcpListener,
+    /// Where connections come in, and what is spoken there. Shard 0 takes them all.
+    pub listeners: Vec<(Listener, TcpListener)>,
     /// One machine for each shard; its place is its `ShardId`.
     pub shards: Vec<Box<dyn Machine + Send>>,
     /// The store's lanes: one thread for each driver.
     pub lanes: Lanes,
+    /// Carry events to the event target: one thread for each. None are needed where nothing is forwarded.
+    pub couriers: Vec<Box<dyn Courier>>,
     /// Takes log records. Must not block.
     pub note: Arc<dyn Fn(Note) + Send + Sync>,
     /// Renders the metrics page from the latest snapshots, whenever a machine wishes for it.
     pub scrape: Arc<Scrape>,
+    /// Looks how much memory the program takes, whenever a machine wishes for it. Must not block.
+    pub weigh: Arc<Weigh>,
     /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
     pub fail: Arc<Fail>,
 }
@@ -57,13 +64,16 @@ pub struct Plan {
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
 pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 
+/// Looks how much memory the program takes.
+pub type Weigh = dyn Fn() -> Memory + Send + Sync;
+
 /// Ends the process, saying why.
 pub type Fail = dyn Fn(String) + Send + Sync;
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
-            .field("listener", &self.listener)
+            .field("listeners", &self.listeners)
             .field("shards", &self.shards.len())
             .finish_non_exhaustive()
     }
@@ -104,24 +114,30 @@ pub fn start(plan: Plan) -> io::Result<Running> {
     if plan.shards.is_empty() || plan.shards.len() > usize::from(u16::MAX) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a run needs from 1 to 65535 shards"));
     }
-    let mut listener = Some(Async::new(plan.listener)?);
+    let mut listeners = Vec::with_capacity(plan.listeners.len());
+    for (kind, listener) in plan.listeners {
+        listeners.push((kind, Async::new(listener)?));
+    }
     let inboxes: Arc<[Inbox]> = plan.shards.iter().map(|_| Inbox::default()).collect();
     let (lane_ended, lanes) = channel();
     let desk = Desk::open(plan.lanes, &inboxes, &lane_ended, &plan.fail)?;
+    let counter = Counter::open(plan.couriers, &inboxes)?;
     let (ended, shards) = channel();
     let hub = Arc::new(Hub {
         inboxes: Arc::clone(&inboxes),
         desk,
+        counter,
         note: plan.note,
         scrape: plan.scrape,
+        weigh: plan.weigh,
         fail: plan.fail,
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
         clock: Clock::start(),
     });
     for (id, machine) in (0..).map(ShardId).zip(plan.shards) {
-        let (hub, listener) = (Arc::clone(&hub), listener.take());
-        let work = move || shard::run(id, machine, hub, listener);
+        let (hub, listeners) = (Arc::clone(&hub), std::mem::take(&mut listeners));
+        let work = move || shard::run(id, machine, hub, listeners);
         if let Err(error) = spawn(format!("shard-{id}"), &ended, work) {
             inboxes.iter().for_each(Inbox::close);
             return Err(error);

@@ -1,4 +1,4 @@
-//! The listener: a task of shard 0 that accepts streams and hands them to it.
+//! A listener: a task of shard 0 that accepts streams and hands them to it.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_io::{Async, Timer};
 use futures_lite::future::yield_now;
+use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
 
 use crate::shard::Shard;
@@ -17,7 +18,7 @@ use crate::shard::Shard;
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Accepts until the shard is gone.
-pub(crate) async fn accept(listener: Async<TcpListener>, shard: Weak<RefCell<Shard>>) {
+pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: Weak<RefCell<Shard>>) {
     let mut reserve = Reserve::new();
     let mut failing = false;
     loop {
@@ -29,7 +30,7 @@ pub(crate) async fn accept(listener: Async<TcpListener>, shard: Weak<RefCell<Sha
                 // Without this the last small frame of a burst could wait for the peer's delayed ack.
                 let opened = stream.get_ref().set_nodelay(true);
                 if opened.is_ok() {
-                    shard.borrow_mut().open(stream, remote.ip().to_canonical());
+                    shard.borrow_mut().open(stream, kind, remote.ip().to_canonical());
                 }
             }
             // The peer gave up before it was accepted.

@@ -21,7 +21,9 @@ use async_io::Async;
 use bytes::Bytes;
 use futures_lite::future::poll_fn;
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::machine::{Cause, Closing, Deadline, Ending, Input, Machine, Output, Outputs, Payload};
+use peermesh_core::machine::{
+    Cause, Closing, Deadline, Ending, Input, Listener, Machine, Memory, Output, Outputs, Payload,
+};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Request;
@@ -30,10 +32,11 @@ use smol::LocalExecutor;
 
 use crate::clock::{Alarm, Clock};
 use crate::conn::{Conn, Link, Parts, Spares, Unwritten, carry};
+use crate::courier::Counter;
 use crate::inbox::{Inbox, Post};
 use crate::listen::accept;
 use crate::store::Desk;
-use crate::{Fail, Scrape};
+use crate::{Fail, Scrape, Weigh};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
@@ -45,12 +48,12 @@ pub(crate) fn run(
     id: ShardId,
     machine: Box<dyn Machine + Send>,
     hub: Arc<Hub>,
-    listener: Option<Async<TcpListener>>,
+    listeners: Vec<(Listener, Async<TcpListener>)>,
 ) {
     let executor = Rc::new(LocalExecutor::new());
     let shard = Rc::new_cyclic(|me| RefCell::new(Shard::new(id, machine, hub, &executor, me)));
-    if let Some(listener) = listener {
-        executor.spawn(accept(listener, Rc::downgrade(&shard))).detach();
+    for (kind, listener) in listeners {
+        executor.spawn(accept(kind, listener, Rc::downgrade(&shard))).detach();
     }
     let turns = executor.spawn(drive(Rc::downgrade(&shard)));
     async_io::block_on(executor.run(turns));
@@ -111,6 +114,7 @@ enum Echo {
     Sent(usize),
     Broken,
     Scraped(Bytes),
+    Weighed(Memory),
 }
 
 impl Shard {
@@ -180,6 +184,7 @@ impl Shard {
                     self.settle(parts);
                     self.tell(Input::Adopted { conn, parcel });
                 }
+                Post::Forwarded { ticket, result } => self.tell(Input::Forwarded { ticket, result }),
                 Post::Order(order) => self.tell(Input::Order(order)),
             }
         }
@@ -211,6 +216,8 @@ impl Shard {
                     let page = (self.hub.scrape)(&self.hub.snapshots(), openmetrics);
                     self.echoes.push((conn, Echo::Scraped(page)));
                 }
+                Output::Weigh { conn } => self.echoes.push((conn, Echo::Weighed((self.hub.weigh)()))),
+                Output::Forward(forward) => self.hub.counter.submit(self.id, forward, self.inbox()),
                 Output::Note(note) => self.note(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
@@ -273,13 +280,14 @@ impl Shard {
                 Echo::Sent(bytes) => Input::Sent { conn, bytes },
                 Echo::Broken => Input::Closed { conn, how: Ending::Broken },
                 Echo::Scraped(page) => Input::Scraped { conn, page },
+                Echo::Weighed(memory) => Input::Weighed { conn, memory },
             });
         }
         self.echoes = echoes;
     }
 
     /// A stream was accepted.
-    pub(crate) fn open(&mut self, stream: Async<TcpStream>, remote: IpAddr) {
+    pub(crate) fn open(&mut self, stream: Async<TcpStream>, listener: Listener, remote: IpAddr) {
         let conn = ConnId(self.hub.conns.fetch_add(1, Ordering::Relaxed));
         self.settle(Parts {
             id: conn,
@@ -289,7 +297,7 @@ impl Shard {
             ended: false,
             closing: false,
         });
-        self.tell_now(Input::Opened { conn, remote });
+        self.tell_now(Input::Opened { conn, listener, remote });
     }
 
     /// Gives a connection its task on this shard.
@@ -426,8 +434,10 @@ impl Hasher for Spread {
 pub(crate) struct Hub {
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) desk: Desk,
+    pub(crate) counter: Counter,
     pub(crate) note: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) scrape: Arc<Scrape>,
+    pub(crate) weigh: Arc<Weigh>,
     pub(crate) fail: Arc<Fail>,
     /// The latest snapshot of each shard.
     pub(crate) snapshots: Mutex<Vec<Stats>>,

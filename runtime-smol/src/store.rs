@@ -132,7 +132,7 @@ impl<W> Job<W> {
 }
 
 /// Work that the lanes of one kind share.
-struct Queue<T> {
+pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     more: Condvar,
 }
@@ -155,13 +155,13 @@ impl<T> fmt::Debug for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    fn push(&self, item: T) {
+    pub(crate) fn push(&self, item: T) {
         self.lock().waiting.push_back(item);
         self.more.notify_one();
     }
 
     /// Waits for work and takes up to `most` of it; none when there is none left and never will be.
-    fn take(&self, most: usize) -> Option<Vec<T>> {
+    pub(crate) fn take(&self, most: usize) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
             if state.closed {
@@ -173,7 +173,7 @@ impl<T> Queue<T> {
         Some(state.waiting.drain(..taken).collect())
     }
 
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.more.notify_all();
     }

@@ -58,8 +58,20 @@ impl Api {
         target: &str,
         body: Option<&Value>,
     ) -> Result<Value, AdminError> {
+        self.ask_with(method, target, body, None)
+    }
+
+    /// The same with one more header.
+    pub(super) fn ask_with(
+        &self,
+        method: &'static str,
+        target: &str,
+        body: Option<&Value>,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Value, AdminError> {
         let token = String::from_utf8_lossy(self.token.expose());
-        let answer = http::ask(&self.address, &Question { method, target, token: Some(&token), body })?;
+        let question = Question { method, target, token: Some(&token), body, header };
+        let answer = http::ask(&self.address, &question)?;
         judge(&answer, target)
     }
 
@@ -102,7 +114,10 @@ fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
     match answer.status {
         200..=299 => Ok(said),
         401 => Err(AdminError::BadToken),
-        404 => Err(AdminError::NotFound { what: what_was_asked(target), message }),
+        404 if target.starts_with("/admin/runners") => {
+            Err(AdminError::NotFound { what: "such a runner or event".into(), message, see: "runners" })
+        }
+        404 => Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" }),
         429 | 500.. => Err(AdminError::Busy { code, message }),
         _ => Err(AdminError::Refused { code, message }),
     }

@@ -4,6 +4,7 @@ mod api;
 mod invite;
 mod member;
 mod mesh;
+mod runner;
 
 use crate::address::AddressError;
 use crate::failure::Exit;
@@ -14,6 +15,9 @@ pub(crate) use api::{Api, Place};
 pub(crate) use invite::{Offer, invite};
 pub(crate) use member::{list as list_members, remove as remove_member};
 pub(crate) use mesh::{create as create_mesh, list as list_meshes, show as show_mesh};
+pub(crate) use runner::{
+    Sending, dead as list_dead, events as list_events, list as list_runners, requeue, send as command_runner,
+};
 
 /// Why an administrative command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +30,14 @@ pub(crate) enum AdminError {
     Address(#[from] AddressError),
     #[error("--broker needs the token too: pass --admin-token-file FILE, or set PEERMESH_ADMIN_TOKEN")]
     NoToken,
+    #[error("--wait: at most 8s; the runner's ack can be seen among its events later")]
+    LongWait,
+    #[error("the command is not JSON: {0}")]
+    NoCommand(String),
     #[error("the broker does not accept this admin token; use that broker's data directory or token file")]
     BadToken,
-    #[error("{what} does not exist ({message}); see: peermesh mesh list")]
-    NotFound { what: String, message: String },
+    #[error("{what} does not exist ({message}); see: peermesh {see} list")]
+    NotFound { what: String, message: String, see: &'static str },
     #[error("the broker refused: {message} ({code})")]
     Refused { code: String, message: String },
     #[error("the broker cannot do it at the moment: {message} ({code}); try again later")]
@@ -43,7 +51,10 @@ impl AdminError {
         match self {
             AdminError::Home(error) => error.exit(),
             AdminError::Http(error) => error.exit(),
-            AdminError::Address(_) | AdminError::NoToken => Exit::Usage,
+            AdminError::Address(_)
+            | AdminError::NoToken
+            | AdminError::NoCommand(_)
+            | AdminError::LongWait => Exit::Usage,
             AdminError::BadToken | AdminError::NotFound { .. } | AdminError::Refused { .. } => Exit::Refused,
             AdminError::Busy { .. } => Exit::Unreachable,
             AdminError::Incomplete { .. } => Exit::Failed,

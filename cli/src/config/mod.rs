@@ -5,10 +5,12 @@
 //! value is in one [`ConfigErrors`].
 
 mod database;
+pub(crate) mod dotenv;
 mod file;
 mod names;
 mod parse;
 mod reader;
+pub(crate) mod runners;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,6 +25,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::terminal::{Terminal, table};
 use reader::{Reader, Row};
+use runners::Runners;
 
 pub(crate) use database::Store;
 
@@ -62,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) git_sha: String,
+    /// None where runners are not served.
+    pub(crate) runners: Option<Runners>,
     pub(crate) limits: Limits,
     /// Every setting as it is shown to the operator.
     pub(crate) rows: Vec<Row>,
@@ -110,6 +115,7 @@ impl Settings {
         let git_sha = reader.take(&names::GIT_SHA, None, parse::word, built_from().to_owned());
         let store = database::take(&mut reader, flags, port);
         let expected_migration = reader.take_optional(&names::EXPECTED_MIGRATION, parse::word);
+        let runners = runners::take(&mut reader, host);
         reader.take_optional(&names::NODE_ENV, parse::word);
         let limits = reader.take_limits();
         let (rows, store) = reader.finish(store)?;
@@ -126,6 +132,7 @@ impl Settings {
             allowed_origins,
             trusted_proxies,
             git_sha,
+            runners,
             limits,
             rows,
         })

@@ -34,6 +34,17 @@ pub(super) const EXPECTED_MIGRATION: Setting =
     setting("expected_migration", Some("EXPECTED_MIGRATION"), None);
 pub(super) const ALLOW_RELAXED_DURABILITY: Setting =
     setting("allow_relaxed_durability", None, Some("--allow-relaxed-durability"));
+/// Not the mesh's port, whatever it is called elsewhere.
+pub(super) const RUNNER_PORT: Setting = setting("runner_port", Some("PORT"), None);
+pub(super) const RUNNER_SHARED_SECRET: Setting =
+    setting("runner_shared_secret", Some("RUNNER_SHARED_SECRET"), None);
+pub(super) const RUNNER_SHARED_SECRET_NEXT: Setting =
+    setting("runner_shared_secret_next", Some("RUNNER_SHARED_SECRET_NEXT"), None);
+pub(super) const RUNNER_TOKENS: Setting = setting("runner_tokens", Some("RUNNER_TOKENS"), None);
+pub(super) const RUNNER_EVENT_TARGET_URL: Setting =
+    setting("runner_event_target_url", Some("RUNNER_EVENT_TARGET_URL"), None);
+pub(super) const RUNNER_FORWARD_HEARTBEATS: Setting =
+    setting("runner_forward_heartbeats", Some("RUNNER_FORWARD_HEARTBEATS"), None);
 /// Taken and shown because deployments set it; it changes nothing.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
 
@@ -56,6 +67,12 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &SKIP_MIGRATE,
     &EXPECTED_MIGRATION,
     &ALLOW_RELAXED_DURABILITY,
+    &RUNNER_PORT,
+    &RUNNER_SHARED_SECRET,
+    &RUNNER_SHARED_SECRET_NEXT,
+    &RUNNER_TOKENS,
+    &RUNNER_EVENT_TARGET_URL,
+    &RUNNER_FORWARD_HEARTBEATS,
     &NODE_ENV,
 ];
 
@@ -81,6 +98,12 @@ pub(super) const PROTOCOL_LIMITS: &[ProtocolLimit] = &[
         limit: "connections_per_mesh_max",
         variable: "MAX_CONNECTIONS_PER_MESH",
         scale: 1,
+        zero: false,
+    },
+    ProtocolLimit {
+        limit: "runner_event_age_ms",
+        variable: "RUNNER_EVENT_MAX_AGE_HOURS",
+        scale: 3_600_000,
         zero: false,
     },
     ProtocolLimit { limit: "message_bytes_max", variable: "MAX_MESSAGE_BYTES", scale: 1, zero: false },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use peermesh_core::config::{ConfigError, Limits, Secret};
 
 use super::file::{self, Entries};
-use super::names::{PROTOCOL_LIMITS, ProtocolLimit, Setting};
+use super::names::{self, PROTOCOL_LIMITS, ProtocolLimit, Setting};
 use super::parse::{self, Refused};
 use super::{ConfigErrors, chosen_file};
 
@@ -63,6 +63,11 @@ impl<'a> Reader<'a> {
     pub(super) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Reader<'a> {
         let (rows, errors) = (Vec::new(), Vec::new());
         Reader { env, path: PathBuf::new(), file: Entries::new(), rows, errors }
+    }
+
+    /// Notes a value that cannot be used.
+    pub(super) fn refuse(&mut self, error: ConfigError) {
+        self.errors.push(error);
     }
 
     /// Shows the data directory, which is found before anything else is read.
@@ -189,12 +194,6 @@ impl<'a> Reader<'a> {
         limits
     }
 
-    #[cfg(not(feature = "sqlite"))]
-    /// Notes that a setting cannot stay as it is.
-    pub(super) fn refuse(&mut self, error: ConfigError) {
-        self.errors.push(error);
-    }
-
     /// The rows and the last missing piece, or every error.
     pub(super) fn finish<T>(self, piece: Option<T>) -> Result<(Vec<Row>, T), ConfigErrors> {
         match piece {
@@ -242,7 +241,10 @@ impl<'a> Reader<'a> {
 
     /// A name of the protocol, with our prefix or without.
     fn protocol_variable(&self, name: &str) -> Option<Given> {
-        self.given_variable(format!("PEERMESH_{name}")).or_else(|| self.given_variable(name.to_owned()))
+        // `PEERMESH_PORT` is the mesh's, though `PORT` alone is the runners'.
+        let is_other = names::SETTINGS.iter().any(|setting| setting.name.eq_ignore_ascii_case(name));
+        let own = if is_other { None } else { self.given_variable(format!("PEERMESH_{name}")) };
+        own.or_else(|| self.given_variable(name.to_owned()))
     }
 
     fn given_variable(&self, name: String) -> Option<Given> {

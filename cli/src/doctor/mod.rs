@@ -132,7 +132,7 @@ fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -
         }
         Err(error) => return vec![Check::fail(name, error.to_string(), "pass the address of a broker")],
     };
-    let question = Question { method: "GET", target: "/health", token: None, body: None };
+    let question = Question { method: "GET", target: "/health", token: None, body: None, header: None };
     match http::ask(&address, &question) {
         // Nobody said that it runs: that was only a look at where it would.
         Err(error) if place.broker.is_none() && home.broker().is_err() => {

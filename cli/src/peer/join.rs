@@ -81,8 +81,10 @@ fn enrol(address: &Address, invite: &Invite, profile: &Profile) -> Result<(Strin
         "peer_pubkey": profile.public_key().hex(),
         "display_name": profile.name,
     });
-    let answer =
-        http::ask(address, &Question { method: "POST", target: "/join", token: None, body: Some(&body) })?;
+    let answer = http::ask(
+        address,
+        &Question { method: "POST", target: "/join", token: None, body: Some(&body), header: None },
+    )?;
     let said = answer.json();
     let error = || {
         let text = said.get("error").and_then(Value::as_str);

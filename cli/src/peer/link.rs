@@ -260,7 +260,7 @@ impl Link {
                     self.end = Some(LinkError::Nonsense { what: fault.row().reason });
                     return;
                 }
-                Event::Request(_) | Event::Refused(_) => {
+                Event::Request(_) | Event::Announced(_) | Event::Refused(_) => {
                     self.end = Some(LinkError::Nonsense { what: "it answered with a request" });
                     return;
                 }
@@ -328,6 +328,8 @@ impl Link {
             | Output::Relay { .. }
             | Output::Handoff { .. }
             | Output::Scrape { .. }
+            | Output::Weigh { .. }
+            | Output::Forward(_)
             | Output::Note(_)
             | Output::Stats(_)
             | Output::Finished

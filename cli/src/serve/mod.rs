@@ -1,7 +1,9 @@
 //! `serve`: puts settings, store, shards and runtime together, and ends them in good order.
 
+mod courier;
 mod ground;
 mod lanes;
+mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::Config;
 use peermesh_core::ids::ShardId;
-use peermesh_core::machine::{Machine, Order};
+use peermesh_core::machine::{Listener, Machine, Order};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_runtime_smol::{Lanes, Plan};
@@ -76,13 +78,12 @@ pub(crate) fn run(
         }
     };
     raise_file_limit();
-    let listener = TcpListener::bind(settings.listen)
-        .map_err(|error| ServeError::Listen { address: settings.listen, error })?;
-    // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
-    // them wait a second. A system that will not have a longer one keeps that.
-    let _ = rustix::net::listen(&listener, BACKLOG);
+    let mut listeners = vec![(Listener::Mesh, bind(settings.listen)?)];
+    if let Some(runners) = &settings.runners {
+        listeners.push((Listener::Runner, bind(runners.listen)?));
+    }
     let config = Arc::new(configure(&ground, &settings));
-    let plan = plan(&settings, &config, lanes, listener, &logs)?;
+    let plan = plan(&settings, &config, lanes, listeners, &logs)?;
     let Ground { home, notes, .. } = ground;
     if let Some(home) = &home {
         home.announce(&BrokerFile {
@@ -91,6 +92,10 @@ pub(crate) fn run(
         })?;
     }
     logs.note(listening(&settings, &config));
+    if let Some(runners) = &settings.runners {
+        let note = Note::new(Level::Info, "runners listening").with("port", runners.listen.port());
+        logs.note(note.with("target", runners.target.events()));
+    }
     notes.into_iter().for_each(|note| logs.note(note));
     let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
     if io::stderr().is_terminal() {
@@ -125,6 +130,7 @@ fn configure(ground: &Ground, settings: &Settings) -> Config {
         vault_key: ground.vault_key.clone(),
         expected_migration: settings.expected_migration.clone(),
         log_level: settings.log,
+        runners: settings.runners.as_ref().map(|runners| runners.config.clone()),
     }
 }
 
@@ -132,7 +138,7 @@ fn plan(
     settings: &Settings,
     config: &Arc<Config>,
     lanes: Lanes,
-    listener: TcpListener,
+    listeners: Vec<(Listener, TcpListener)>,
     logs: &Logs,
 ) -> Result<Plan, Failure> {
     let mut shards: Vec<Box<dyn Machine + Send>> = Vec::with_capacity(usize::from(settings.shards));
@@ -142,19 +148,29 @@ fn plan(
     }
     let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
     Ok(Plan {
-        listener,
+        listeners,
         shards,
         lanes,
+        couriers: courier::couriers(settings.runners.as_ref()),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)
         }),
+        weigh: Arc::new(weight::weigh),
         fail: Arc::new(move |why| {
             failing.note(Note::new(Level::Error, "broker failed").with("error", why));
             failing.flush(LAST_LINES);
             std::process::exit(Exit::Corrupt as i32);
         }),
     })
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listener = TcpListener::bind(address).map_err(|error| ServeError::Listen { address, error })?;
+    // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
+    // them wait a second. A system that will not have a longer one keeps that.
+    let _ = rustix::net::listen(&listener, BACKLOG);
+    Ok(listener)
 }
 
 /// Ends the process when the store turns out to be none that this program can serve from.

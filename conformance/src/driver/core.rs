@@ -10,9 +10,12 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use peermesh_core::forward::Forwarded;
 use peermesh_core::ids::{ConnId, ShardId, Ticket};
-use peermesh_core::machine::{Closing, Deadline, Ending, Input, Machine, Order, Output, Outputs, Payload};
-use peermesh_core::machine::{Envelope, Parcel};
+use peermesh_core::machine::{
+    Closing, Deadline, Ending, Envelope, Input, Listener, Machine, Memory as Figures, Order, Output, Outputs,
+    Parcel, Payload,
+};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_core::store::{Driver, Query, Request, StoreError, StoreResult, Work};
@@ -20,12 +23,15 @@ use peermesh_core::time::{Mono, Now, Wall};
 
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::rival::{Shared, Sides};
+use crate::driver::target::SharedTarget;
 use crate::driver::{LineId, Stage, brokers, config, page};
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
 /// The broker's wall clock when a story begins: 2023-11-14T22:13:20Z.
 const BIRTH_MS: i64 = 1_700_000_000_000;
+/// What every program takes here.
+const MEMORY: Figures = Figures { rss: 3_000, heap_total: 2_000, heap_used: 1_000 };
 /// Bytes of one chunk.
 const CHUNK_BYTES: usize = 64 * 1_024;
 /// Facts told at one moment before the broker counts as spinning.
@@ -49,6 +55,9 @@ pub struct Memory {
     facts: VecDeque<(ShardId, Fact)>,
     /// Store requests by the moment they end, then by number.
     requests: BTreeMap<(Mono, u64), (ShardId, Request)>,
+    /// Requests to the event target by the moment they end, then by number.
+    flights: BTreeMap<(Mono, u64), (ShardId, Ticket, Forwarded)>,
+    target: SharedTarget,
     /// Numbers requests and connections.
     count: u64,
     snapshots: Vec<Stats>,
@@ -88,13 +97,15 @@ struct Line {
 
 /// An input that can wait.
 enum Fact {
-    Opened(ConnId, IpAddr),
+    Opened(ConnId, Listener, IpAddr),
     Sent(ConnId, usize),
     Broken(ConnId),
     Stored(Ticket, StoreResult),
     Relayed(ShardId, Envelope),
     Adopted(ConnId, Parcel),
     Scraped(ConnId, Bytes),
+    Weighed(ConnId),
+    Forwarded(Ticket, Forwarded),
     Drain,
     Wake,
 }
@@ -130,6 +141,8 @@ impl Memory {
             conns: BTreeMap::new(),
             facts: VecDeque::new(),
             requests: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            target: SharedTarget::default(),
             count: 0,
             snapshots: Vec::new(),
             notes: Vec::new(),
@@ -176,6 +189,9 @@ impl Memory {
             let (shard, Request { ticket, work }) = entry.remove();
             let result = self.perform_store(&work);
             self.facts.push_back((shard, Fact::Stored(ticket, result)));
+        } else if let Some(entry) = self.flights.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (shard, ticket, result) = entry.remove();
+            self.facts.push_back((shard, Fact::Forwarded(ticket, result)));
         } else if let Some(id) = self.ids().find(|id| self.shards[place(*id)].is_due(self.now)) {
             self.facts.push_back((id, Fact::Wake));
         } else {
@@ -196,7 +212,9 @@ impl Memory {
 
     fn tell_fact(&mut self, shard: ShardId, fact: Fact) {
         let input = match fact {
-            Fact::Opened(conn, remote) => Input::Opened { conn, remote },
+            Fact::Opened(conn, listener, remote) => Input::Opened { conn, listener, remote },
+            Fact::Forwarded(ticket, result) => Input::Forwarded { ticket, result },
+            Fact::Weighed(conn) => Input::Weighed { conn, memory: MEMORY },
             Fact::Sent(conn, bytes) => Input::Sent { conn, bytes },
             Fact::Broken(conn) => {
                 self.conns.remove(&conn);
@@ -276,6 +294,13 @@ impl Memory {
             Output::Scrape { conn, openmetrics: _ } => {
                 self.facts.push_back((id, Fact::Scraped(conn, page(&self.snapshots))));
             }
+            Output::Weigh { conn } => self.facts.push_back((id, Fact::Weighed(conn))),
+            Output::Forward(forward) => {
+                self.count += 1;
+                let (result, delay_ms) = self.target.take(&forward);
+                let due = (self.now.after_millis(delay_ms), self.count);
+                self.flights.insert(due, (id, forward.ticket, result));
+            }
             Output::Note(note) => self.notes.push(note),
             Output::Stats(stats) => self.snapshots[place(id)] = *stats,
             Output::Finished => self.finish(id),
@@ -314,7 +339,7 @@ impl Memory {
 }
 
 impl Stage for Memory {
-    fn dial(&mut self, from: Option<IpAddr>) -> Told<LineId> {
+    fn dial(&mut self, at: Listener, from: Option<IpAddr>) -> Told<LineId> {
         if self.is_over() {
             return Err("nobody listens: the broker has ended".into());
         }
@@ -334,7 +359,7 @@ impl Stage for Memory {
             ended: false,
         });
         let remote = from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        self.facts.push_back((ShardId(0), Fact::Opened(conn, remote)));
+        self.facts.push_back((ShardId(0), Fact::Opened(conn, at, remote)));
         Ok(id)
     }
 
@@ -381,7 +406,9 @@ impl Stage for Memory {
         }
         let until = Mono::START.after_millis(until);
         let deadlines = self.shards.iter().filter_map(|shard| shard.deadline.map(|deadline| deadline.at));
-        let next = deadlines.chain(self.requests.keys().map(|(due, _)| *due)).min();
+        let stored = self.requests.keys().map(|(due, _)| *due);
+        let flown = self.flights.keys().map(|(due, _)| *due);
+        let next = deadlines.chain(stored).chain(flown).min();
         match next {
             Some(next) if next <= until => {
                 self.now = self.now.max(next);
@@ -416,6 +443,7 @@ impl Stage for Memory {
     fn cut(&mut self) {
         self.facts.clear();
         self.requests.clear();
+        self.flights.clear();
         for id in self.ids() {
             self.finish(id);
         }
@@ -442,6 +470,10 @@ impl Stage for Memory {
         let now = Wall::from_millis(self.wall());
         let (shared, sides) = self.shared.as_mut().ok_or("this store has one broker")?;
         shared.perform(sides, sharing, now)
+    }
+
+    fn target(&self) -> SharedTarget {
+        self.target.clone()
     }
 
     fn notes(&mut self) -> Vec<Note> {

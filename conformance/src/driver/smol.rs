@@ -11,7 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use peermesh_core::machine::{Deadline, Input, Machine, Order, Output, Outputs};
+use peermesh_core::forward::Courier;
+use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{Driver, Query};
 use peermesh_core::time::Now;
@@ -21,6 +22,7 @@ use peermesh_store::sqlite;
 use tempfile::TempDir;
 
 use crate::driver::moody::{Moody, SharedMood};
+use crate::driver::target::SharedTarget;
 use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
 use crate::server::Database;
 use crate::story::act::Mood;
@@ -40,6 +42,9 @@ pub struct Sockets {
     open: Opens,
     life: u8,
     addr: SocketAddr,
+    /// Where runners come in.
+    runner_addr: SocketAddr,
+    target: SharedTarget,
     running: Option<Running>,
     /// Cuts this life short.
     fuse: Arc<AtomicBool>,
@@ -117,6 +122,8 @@ impl Sockets {
             open,
             life: 0,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            runner_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            target: SharedTarget::default(),
             running: None,
             fuse: Arc::default(),
             over: false,
@@ -199,13 +206,14 @@ fn open_postgres(database: &Database, mood: &SharedMood) -> Told<Lanes> {
 }
 
 impl Stage for Sockets {
-    fn dial(&mut self, from: Option<IpAddr>) -> Told<LineId> {
+    fn dial(&mut self, at: Listener, from: Option<IpAddr>) -> Told<LineId> {
         if from.is_some_and(|from| !from.is_loopback()) {
             return Err("real sockets have no such address; make the story `memory-only:`".into());
         }
         let id = LineId(self.lines.len());
         let open = || {
-            let stream = TcpStream::connect(self.addr)?;
+            let addr = if at == Listener::Runner { self.runner_addr } else { self.addr };
+            let stream = TcpStream::connect(addr)?;
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
             let reader = stream.try_clone()?;
@@ -288,15 +296,18 @@ impl Stage for Sockets {
         self.life += 1;
         self.fuse = Arc::default();
         self.over = false;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("bind: {error}"))?;
-        self.addr = listener.local_addr().map_err(|error| format!("bind: {error}"))?;
+        let (mesh, runner);
+        (mesh, self.addr) = bind()?;
+        (runner, self.runner_addr) = bind()?;
         let fused =
             |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
         let (tell, failed) = (self.tell.clone(), self.tell.clone());
         let plan = Plan {
-            listener,
+            listeners: vec![(Listener::Mesh, mesh), (Listener::Runner, runner)],
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
+            couriers: (0..4).map(|_| Box::new(self.target.clone()) as Box<dyn Courier>).collect(),
+            weigh: Arc::new(|| Memory { rss: 3_000, heap_total: 2_000, heap_used: 1_000 }),
             note: Arc::new(move |note| {
                 // Nobody listens once the story is over.
                 let _ = tell.send(Event::Noted(note));
@@ -309,6 +320,10 @@ impl Stage for Sockets {
         let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);
         Ok(())
+    }
+
+    fn target(&self) -> SharedTarget {
+        self.target.clone()
     }
 
     fn set_mood(&mut self, mood: Mood) {
@@ -332,6 +347,11 @@ impl Stage for Sockets {
         }
         Ok(())
     }
+}
+
+fn bind() -> Told<(TcpListener, SocketAddr)> {
+    let bound = TcpListener::bind(("127.0.0.1", 0)).and_then(|at| at.local_addr().map(|addr| (at, addr)));
+    bound.map_err(|error| format!("bind: {error}").into())
 }
 
 /// Reads a stream to its end.

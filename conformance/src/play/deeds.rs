@@ -1,5 +1,6 @@
 //! What peers do.
 
+use peermesh_core::machine::Listener;
 use serde_json::json;
 
 use crate::driver::PATIENCE_MS;
@@ -20,10 +21,13 @@ impl Player {
         match deed {
             Deed::Dials(from) => {
                 self.make_way(peer)?;
-                let line = self.stage.dial(*from)?;
+                let line = self.stage.dial(Listener::Mesh, *from)?;
                 self.lines.insert(peer.clone(), Line::new(line));
                 Ok(())
             }
+            Deed::Runs(id, headers, status) => self.run_as(peer, id, headers, *status),
+            Deed::Posts(target, headers, body) => self.post(peer, target, headers, body),
+            Deed::Gets(status, pattern) => self.get(peer, *status, pattern.as_ref()),
             Deed::Opens(headers, status) => self.open(peer, headers, *status),
             Deed::Greets(greeting) => self.greet(peer, greeting),
             Deed::Repeats(whose) => {
@@ -72,7 +76,7 @@ impl Player {
     }
 
     /// A peer whose stream is over may begin anew.
-    fn make_way(&mut self, peer: &Peer) -> Told<()> {
+    pub(crate) fn make_way(&mut self, peer: &Peer) -> Told<()> {
         match self.lines.get(peer) {
             Some(line) if !line.is_over() => Err("it has a connection; a second one is called NAME#2".into()),
             _ => {
@@ -94,7 +98,11 @@ impl Player {
             filled.push((name.clone(), value.text(&self.names)?));
         }
         let (line, stage) = self.line_on_stage(peer)?;
-        line.ask(&filled, stage);
+        line.ask("/ws", &filled, stage);
+        self.await_upgrade(peer, wanted)
+    }
+
+    pub(crate) fn await_upgrade(&mut self, peer: &Peer, wanted: u16) -> Told<()> {
         let status = self.until(PATIENCE_MS, |player| player.lines.get_mut(peer)?.answer())?;
         match status {
             Some(status) if status == wanted => Ok(()),

@@ -10,8 +10,8 @@ use crate::play::web::Response;
 use crate::story::act::FrameSpec;
 use crate::story::{Said, Told};
 
-/// The request a peer asks for its upgrade with; the key is the example of RFC 6455.
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: broker.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+/// What follows the target in the request that asks for an upgrade; the key is the example of RFC 6455.
+const UPGRADE: &str = " HTTP/1.1\r\nHost: broker.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// What proves that the broker read the key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -90,8 +90,8 @@ impl Line {
     }
 
     /// Asks for the upgrade.
-    pub(crate) fn ask(&mut self, headers: &[(String, String)], stage: &mut dyn Stage) {
-        let mut request = UPGRADE.to_owned();
+    pub(crate) fn ask(&mut self, target: &str, headers: &[(String, String)], stage: &mut dyn Stage) {
+        let mut request = format!("GET {target}{UPGRADE}");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -1,12 +1,13 @@
 //! Steps that are nobody's in particular: meshes, HTTP, metrics, logs.
 
+use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
 use crate::driver::{ADMIN_TOKEN, PATIENCE_MS};
 use crate::keys;
 use crate::play::web::{Response, request};
 use crate::play::{Player, record};
-use crate::story::act::{Body, Exchange, Expected};
+use crate::story::act::{Exchange, Expected};
 use crate::story::given::Data;
 use crate::story::names::{Names, Place};
 use crate::story::pattern::Pattern;
@@ -58,11 +59,7 @@ impl Player {
         for (name, value) in &exchange.headers {
             headers.push((name.clone(), value.text(names)?));
         }
-        let body = match &exchange.body {
-            Body::None => None,
-            Body::Json(text) => Some(names.fill(text, Place::Json)?.into_bytes()),
-            Body::Data(data) => Some(data.bytes(names)?),
-        };
+        let body = self.body(&exchange.body)?;
         let target = names.fill(&exchange.target, Place::Plain)?;
         let bytes = request(&exchange.method, &target, &headers, body.as_deref());
         let response = self.ask(&bytes)?;
@@ -70,9 +67,24 @@ impl Player {
             .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
     }
 
-    /// One request on a stream of its own.
+    /// The same on the runners' port.
+    pub(crate) fn exchange_with_runners(&mut self, exchange: &Exchange) -> Told<()> {
+        let headers = self.bearing(&exchange.headers)?;
+        let body = self.body(&exchange.body)?;
+        let target = self.names.fill(&exchange.target, Place::Plain)?;
+        let bytes = request(&exchange.method, &target, &headers, body.as_deref());
+        let response = self.ask_at(Listener::Runner, &bytes)?;
+        check(exchange, &response, &mut self.names)
+            .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
+    }
+
     fn ask(&mut self, bytes: &[u8]) -> Told<Response> {
-        let line = self.stage.dial(None)?;
+        self.ask_at(Listener::Mesh, bytes)
+    }
+
+    /// One request on a stream of its own.
+    fn ask_at(&mut self, at: Listener, bytes: &[u8]) -> Told<Response> {
+        let line = self.stage.dial(at, None)?;
         self.stage.write(line, bytes);
         let mut arrived = Vec::new();
         let response = self.until(PATIENCE_MS, |player| {
@@ -85,7 +97,7 @@ impl Player {
 
     pub(crate) fn exchange_raw(&mut self, sent: &Data, answer: &Data) -> Told<()> {
         let (sent, answer) = (sent.bytes(&self.names)?, answer.bytes(&self.names)?);
-        let line = self.stage.dial(None)?;
+        let line = self.stage.dial(Listener::Mesh, None)?;
         self.stage.write(line, &sent);
         let mut arrived = Vec::new();
         let ended = self.until(PATIENCE_MS, |player| player.stage.read(line, &mut arrived).then_some(Ok(())));

@@ -30,6 +30,10 @@ pub enum Act {
     Http(Exchange),
     /// `raw DATA -> DATA`: a stream of its own, that must answer so and end
     Raw(Data, Data),
+    /// `runners METHOD TARGET …`: as `http`, on the runners' port, with their secret
+    Runners(Exchange),
+    /// `target …`
+    Target(TargetAct),
     /// `metric SERIES VALUE`
     Metric(String, String),
     /// `[no] log "message" [PATTERN]`
@@ -47,6 +51,44 @@ pub enum Fate {
     Crash,
     /// It is told to drain.
     Drain,
+}
+
+/// What the event target does, or must have seen.
+#[derive(Debug)]
+pub enum TargetAct {
+    /// `target answers STATUS [retry_after=TEXT]|loses replies|is down|hangs LENGTH|heals`
+    Behaves(Manner),
+    /// `target sees [with HEADER=…] [PATTERN]`: the next event it was sent
+    Sees(Option<Pattern>, Vec<(String, Given)>),
+    /// `target sees nothing [for LENGTH]`, in milliseconds
+    SeesNothing(u64),
+}
+
+/// How the event target behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It answers with this.
+    Answers {
+        /// The status.
+        status: u16,
+        /// Its `Retry-After`.
+        retry_after: Option<String>,
+    },
+    /// It takes events, and its replies are lost.
+    LosesReplies,
+    /// Nobody is there.
+    Down,
+    /// It takes events and says nothing for so long.
+    Hangs {
+        /// In milliseconds.
+        millis: u64,
+    },
+}
+
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner::Answers { status: 200, retry_after: None }
+    }
 }
 
 /// How the store behaves.
@@ -157,6 +199,12 @@ pub enum Deed {
     Reads(bool),
     /// `ignores pings` or `answers pings`
     Answers(bool),
+    /// `runs as ID [with HEADER=…] [-> STATUS]`: connects as that runner
+    Runs(String, Vec<(String, Given)>, u16),
+    /// `posts TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
+    Posts(String, Vec<(String, Given)>, Body),
+    /// `gets STATUS [PATTERN]`: the answer to what was posted
+    Gets(u16, Option<Pattern>),
 }
 
 /// A hello to be made and signed.

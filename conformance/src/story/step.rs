@@ -4,8 +4,8 @@ use peermesh_core::store::Status;
 
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Mood, Peer, Reason,
-    Sending, Sharing, Sight, Telling,
+    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer, Reason,
+    Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -51,6 +51,8 @@ impl Act {
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
             "http" => Act::Http(exchange(&mut scan)?),
+            "runners" => Act::Runners(exchange(&mut scan)?),
+            "target" => Act::Target(target(&mut scan)?),
             "raw" => {
                 let sent = scan.data()?;
                 if !scan.takes("->") {
@@ -91,6 +93,17 @@ impl Peer {
 impl Deed {
     fn parse(scan: &mut Scan<'_>) -> Told<Deed> {
         Ok(match scan.word() {
+            "runs" if scan.takes("as") => {
+                let id = scan.word().to_owned();
+                let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+                Deed::Runs(id, headers, if scan.takes("->") { scan.number()? } else { 101 })
+            }
+            "posts" => {
+                let target = scan.word().to_owned();
+                let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+                Deed::Posts(target, headers, body(scan)?)
+            }
+            "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => Deed::Dials(match scan.takes("from") {
                 true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
                 false => None,
@@ -195,11 +208,7 @@ fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
 fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
     let (method, target) = (scan.word().to_owned(), scan.word().to_owned());
     let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
-    let body = match scan.peek().chars().next() {
-        Some('"') => Body::Data(scan.data()?),
-        Some('{' | '[') => Body::Json(scan.json()?.to_owned()),
-        _ => Body::None,
-    };
+    let body = body(scan)?;
     if !scan.takes("->") {
         return Err(format!("wanted -> STATUS at: {}", scan.peek()).into());
     }
@@ -211,6 +220,35 @@ fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
         Some(_) => Expected::Json(Pattern::parse(scan.rest())?),
     };
     Ok(Exchange { method, target, headers, body, status, expect_headers, expect })
+}
+
+fn body(scan: &mut Scan<'_>) -> Told<Body> {
+    Ok(match scan.peek().chars().next() {
+        Some('"') => Body::Data(scan.data()?),
+        Some('{' | '[') => Body::Json(scan.json()?.to_owned()),
+        _ => Body::None,
+    })
+}
+
+fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
+    let manner = match scan.word() {
+        "sees" if scan.takes("nothing") => return Ok(TargetAct::SeesNothing(lasting(scan)?)),
+        "sees" => {
+            let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+            return Ok(TargetAct::Sees(pattern(scan)?, headers));
+        }
+        "heals" => Manner::default(),
+        "loses" if scan.takes("replies") => Manner::LosesReplies,
+        "is" if scan.takes("down") => Manner::Down,
+        "hangs" => Manner::Hangs { millis: scan.millis()? },
+        "answers" => {
+            let status = scan.number()?;
+            let retry_after = plain(scan)?.into_iter().find(|(name, _)| name == "retry_after");
+            Manner::Answers { status, retry_after: retry_after.map(|(_, value)| value) }
+        }
+        other => return Err(format!("a target does not do this: {other} {}", scan.peek()).into()),
+    };
+    Ok(TargetAct::Behaves(manner))
 }
 
 fn log(scan: &mut Scan<'_>, wanted: bool) -> Told<Act> {

@@ -4,6 +4,7 @@ mod beside;
 mod desk;
 mod keys;
 mod meaning;
+mod runner;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -168,6 +169,7 @@ fn is_same(again: &Reply, first: &Reply) -> bool {
 
 fn kind(reply: &Reply) -> &'static str {
     match reply {
+        Reply::Runner(_) => "runner",
         Reply::Done => "done",
         Reply::Inserted => "accepted",
         Reply::Existing => "known slug",

@@ -43,6 +43,13 @@ impl Broker {
         for (query, after) in self.work.questions.drain(..) {
             self.commits.ask(query, After::Mesh(after));
         }
+        for (op, fence, after) in self.runner_work.writes.drain(..) {
+            self.commits.stage(op, fence, After::Runner(after));
+        }
+        for (query, after) in self.runner_work.questions.drain(..) {
+            self.commits.ask(query, After::Runner(after));
+        }
+        self.arm_runners();
         self.commits.flush(now.mono, todo);
         let (commits, retries) = self.commits.take_counts();
         self.stats.add(Counter::Commits, commits);
@@ -101,6 +108,8 @@ impl Broker {
                     }
                 });
             }
+            Effect::Seat { session: SessionId(id), runner } => self.seat(now, id, runner, todo),
+            Effect::Forward(forward) => todo.push(Output::Forward(forward)),
             Effect::End { session: SessionId(id), fault, reason } => {
                 let reason = reason.as_deref().unwrap_or(fault.row().reason);
                 self.with_client(now, id, todo, |broker, client, todo| {
@@ -155,6 +164,10 @@ impl Broker {
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);
                     self.hook_stored(now, step, ended, todo);
+                }
+                After::Runner(after) => {
+                    self.learn_failure(&ended, todo);
+                    self.with_runners(now, |runners, cx| runners.stored(cx, after, ended));
                 }
                 After::Mesh(after) => {
                     self.learn_failure(&ended, todo);

@@ -8,9 +8,9 @@ use super::{Broker, Timer};
 use crate::config::Limits;
 use crate::conn::{Chunk, Connection, Event, Lapse};
 use crate::fault::Fault;
-use crate::ids::{ConnId, MeshId};
+use crate::ids::{ConnId, MeshId, RunnerId, RunnerNo};
 use crate::kit::bucket::Bucket;
-use crate::machine::Outputs;
+use crate::machine::{Listener, Outputs};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
@@ -21,6 +21,8 @@ use crate::wire::mesh::{Encode, ErrorFrame, Named};
 #[derive(Debug)]
 pub(super) struct Client {
     pub connection: Connection,
+    /// Where it came in.
+    pub listener: Listener,
     /// Who is at the other end: the kernel's word, or a trusted proxy's.
     pub remote: IpAddr,
     pub bound: Bound,
@@ -34,6 +36,8 @@ pub(super) struct Client {
     pub public: bool,
     /// Its metrics page is to be in the `OpenMetrics` format.
     pub openmetrics: bool,
+    /// Bytes set aside for what is arriving.
+    pub reserved: usize,
 }
 
 /// What a connection is for.
@@ -49,14 +53,19 @@ pub(super) enum Bound {
     Joining(MeshId),
     /// It speaks for a presence.
     Peer(Peer),
+    /// It waits until its runner is ours.
+    Seating(RunnerId),
+    /// It speaks for a runner.
+    Runner(RunnerNo),
     /// It is ending.
     Closing,
 }
 
 impl Client {
-    pub(super) fn new(connection: Connection, remote: IpAddr) -> Client {
+    pub(super) fn new(connection: Connection, listener: Listener, remote: IpAddr) -> Client {
         Client {
             connection,
+            listener,
             remote,
             bound: Bound::Lobby,
             granted: false,
@@ -64,6 +73,7 @@ impl Client {
             bad: None,
             public: false,
             openmetrics: false,
+            reserved: 0,
         }
     }
 }
@@ -71,7 +81,7 @@ impl Client {
 impl Client {
     /// Takes the connection along to another shard; what stays behind is over.
     pub(super) fn move_out(&mut self, limits: &Arc<Limits>) -> Client {
-        let mut left = Client::new(Connection::over(limits), self.remote);
+        let mut left = Client::new(Connection::over(limits), self.listener, self.remote);
         std::mem::swap(self, &mut left);
         left.bound = Bound::Lobby;
         left
@@ -88,17 +98,25 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         match event {
-            Event::Request(request) => self.route(now, id, client, &request, todo),
+            Event::Request(request) => match client.listener {
+                Listener::Mesh => self.route(now, id, client, &request, todo),
+                Listener::Runner => self.route_runner(now, id, client, &request, todo),
+            },
+            Event::Announced(request) => self.announced(now, id, client, &request, todo),
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);
                 self.respond(now, id, client, *response, todo);
             }
             Event::Message(text) => self.message(now, id, client, &text, todo),
-            Event::Pong(payload) => {
-                if let Bound::Peer(peer) = client.bound {
+            Event::Pong(payload) => match client.bound {
+                Bound::Peer(peer) => {
                     self.with_meshes(now, |meshes, cx| meshes.pong(cx, peer, SessionId(id), &payload));
                 }
-            }
+                Bound::Runner(no) => {
+                    self.with_runners(now, |runners, cx| runners.beat(cx, no, SessionId(id)));
+                }
+                _ => {}
+            },
             Event::Goodbye { .. } => self.depart(now, id, client),
             Event::Broken(fault) => {
                 self.stats.count(match fault {
@@ -117,6 +135,9 @@ impl Broker {
         if matches!(client.bound, Bound::Closing) {
             return;
         }
+        if let Bound::Runner(no) = client.bound {
+            return self.with_runners(now, |runners, cx| runners.hear(cx, no, SessionId(id), text));
+        }
         if let Err(fault) = json::check(text, &self.limits) {
             return self.bad_request(now, id, client, text, &fault.to_string(), todo);
         }
@@ -125,7 +146,12 @@ impl Broker {
                 self.with_meshes(now, |meshes, cx| meshes.hear(cx, peer, SessionId(id), text));
             }
             Bound::Lobby => self.first_message(now, id, client, text, todo),
-            Bound::Answering | Bound::Moving(_) | Bound::Joining(_) | Bound::Closing => {}
+            Bound::Answering
+            | Bound::Moving(_)
+            | Bound::Joining(_)
+            | Bound::Seating(_)
+            | Bound::Runner(_)
+            | Bound::Closing => {}
         }
     }
 
@@ -221,6 +247,10 @@ impl Broker {
 
     /// Tells the surface how much a peer can take.
     pub(super) fn tell_room(&mut self, now: Now, id: ConnId, client: &mut Client) {
+        if let Bound::Runner(no) = client.bound {
+            let unread = client.connection.waiting_bytes();
+            return self.with_runners(now, |runners, cx| runners.unread(cx, no, SessionId(id), unread));
+        }
         let Bound::Peer(peer) = client.bound else { return };
         let high_mark = crate::config::size(self.limits.outbox_bytes_max() / 2);
         let room = high_mark.saturating_sub(client.connection.waiting_bytes());

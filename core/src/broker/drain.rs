@@ -4,7 +4,7 @@
 use super::{Broker, Timer};
 use crate::fault::Fault;
 use crate::ids::ConnId;
-use crate::machine::{Output, Outputs};
+use crate::machine::{Listener, Output, Outputs};
 use crate::time::{Mono, Now};
 
 #[derive(Debug, Default)]
@@ -40,13 +40,14 @@ impl Broker {
             return;
         }
         self.drain.stage = Stage::Finishing;
-        for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth] {
+        for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth, Timer::RunnerDepth] {
             self.timers.disarm(timer);
         }
         let patience = now.mono.after_millis(self.limits.drain_ms());
         self.drain.until = patience.after_millis(self.limits.close_ms());
         self.timers.arm(Timer::Drain, patience);
         self.with_meshes(now, super::super::mesh::Meshes::drain);
+        self.with_runners(now, super::super::runner::Runners::drain);
     }
 
     /// Takes the next step once the one before is done.
@@ -54,9 +55,11 @@ impl Broker {
         if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
             self.say_goodbye(now, todo);
         }
-        if self.drain.stage == Stage::Closing && self.open.is_empty() && self.commits.is_idle() {
+        let is_quiet = self.open.is_empty() && self.commits.is_idle() && self.runners.is_idle();
+        if self.drain.stage == Stage::Closing && is_quiet {
             self.drain.stage = Stage::Releasing;
             self.with_meshes(now, super::super::mesh::Meshes::release_all);
+            self.with_runners(now, super::super::runner::Runners::release_all);
             self.apply(now, todo);
         }
         if self.drain.stage == Stage::Releasing && self.commits.is_idle() {
@@ -70,7 +73,11 @@ impl Broker {
         for id in all {
             self.with_client(now, id, todo, |broker, client, todo| {
                 if client.connection.is_open() {
-                    broker.end(now, id, client, Fault::ShuttingDown, todo);
+                    let fault = match client.listener {
+                        Listener::Mesh => Fault::ShuttingDown,
+                        Listener::Runner => Fault::ServerShuttingDown,
+                    };
+                    broker.end(now, id, client, fault, todo);
                 } else if matches!(client.bound, super::Bound::Lobby) {
                     broker.depart(now, id, client);
                     client.connection.abort(id, todo);

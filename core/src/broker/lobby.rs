@@ -98,13 +98,13 @@ impl Broker {
     /// No hello and no request in time.
     pub(super) fn hello_timeout(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| match client.bound {
-            Bound::Peer(_) | Bound::Closing => {}
+            Bound::Peer(_) | Bound::Runner(_) | Bound::Closing => {}
             // The hello came in time; what it waits for is on our side.
-            Bound::Joining(_) | Bound::Moving(_) if client.connection.is_open() => {
+            Bound::Joining(_) | Bound::Seating(_) | Bound::Moving(_) if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedStore);
                 broker.end(now, id, client, Fault::Overloaded, todo);
             }
-            Bound::Joining(_) | Bound::Answering | Bound::Moving(_) => {
+            Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
                 broker.respond(now, id, client, late, todo);
             }

@@ -6,6 +6,7 @@
 //! `drain.rs` ends the shard in good order.
 
 mod apply;
+mod census;
 mod client;
 mod drain;
 mod health;
@@ -13,6 +14,7 @@ mod hooks;
 mod lobby;
 mod relay;
 mod routes;
+mod runners;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,10 +25,11 @@ use crate::conn::{Chunk, Connection};
 use crate::ids::{ConnId, MeshNo, ShardId};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
-use crate::machine::{Cause, Deadline, Ending, Input, Machine, Order, Output, Outputs};
+use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
 use crate::mesh::{self, Meshes};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
+use crate::runner::{self, Runners};
 use crate::stats::{Counter, Gauge, Stats};
 use crate::store::committer::Committer;
 use crate::surface::{Cx, Effects, SessionId, Shards, Work};
@@ -53,16 +56,22 @@ pub struct Broker {
     shards: Shards,
     config: Arc<Config>,
     limits: Arc<Limits>,
+    /// Those of runners' connections.
+    runner_limits: Arc<Limits>,
     rng: Rng,
     stats: Stats,
     notes: Vec<Note>,
     effects: Effects,
     work: Work<mesh::After>,
+    runner_work: Work<runner::After>,
     clients: Index<ConnId, Option<Box<Client>>>,
     /// All of `clients`, oldest first.
     open: BTreeSet<ConnId>,
     lobby: lobby::Lobby,
     meshes: Meshes,
+    runners: Runners,
+    inflight: runners::Inflight,
+    censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
     hooks: hooks::Hooks,
@@ -79,6 +88,7 @@ pub struct Broker {
 #[derive(Debug)]
 enum After {
     Mesh(mesh::After),
+    Runner(runner::After),
     Health,
     /// Whether a mesh is ours.
     Proof,
@@ -92,6 +102,8 @@ enum Timer {
     /// A connection has not said hello.
     Hello(ConnId),
     Mesh(MeshNo),
+    Runners,
+    RunnerDepth,
     Status,
     Retention,
     Health,
@@ -110,16 +122,21 @@ impl Broker {
         let mut rng = Rng::from_seed(seed);
         let shards = Shards { own: shard, count: shards };
         let limits = Arc::new(config.limits.clone());
+        let runner_limits = Arc::new(limits.of_runners());
         Broker {
             shards,
             stats: Stats::of_shards(shards.count),
             notes: Vec::new(),
             effects: Effects::default(),
             work: Work::default(),
+            runner_work: Work::default(),
             clients: Index::new(&mut rng),
             open: BTreeSet::new(),
             lobby: lobby::Lobby::default(),
             meshes: Meshes::new(&mut rng, shards),
+            runners: Runners::new(&mut rng, shards),
+            inflight: runners::Inflight::default(),
+            censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
             hooks: hooks::Hooks::new(&mut rng, &limits),
@@ -131,6 +148,7 @@ impl Broker {
             drain: drain::Drain::default(),
             config,
             limits,
+            runner_limits,
             rng,
         }
     }
@@ -143,6 +161,7 @@ impl Broker {
         self.started = now.mono;
         let first = self.is_first();
         self.with_meshes(now, Meshes::start);
+        self.start_runners(now);
         self.timers.arm(Timer::Health, now.mono);
         self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
         self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
@@ -204,16 +223,19 @@ impl Broker {
 
     /// Lets the peer send on, unless there is a reason not to.
     fn grant(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !client.granted && !client.ended && !self.is_paused(client) {
+        if !client.granted && !client.ended && !self.is_paused(id, client) && self.set_aside(id, client) {
             client.granted = true;
             todo.push(Output::Read { conn: id });
         }
     }
 
     /// True while nothing more of a peer should be read.
-    fn is_paused(&self, client: &Client) -> bool {
+    fn is_paused(&mut self, id: ConnId, client: &Client) -> bool {
         match &client.bound {
-            Bound::Joining(_) | Bound::Answering | Bound::Moving(_) => true,
+            Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => true,
+            Bound::Runner(no) => {
+                client.connection.is_full() || self.runners.is_paused(&self.limits, *no, SessionId(id))
+            }
             Bound::Peer(peer) => {
                 client.connection.is_full()
                     || self.meshes.unanswered(*peer) >= self.limits.unacked_sends_max()
@@ -222,11 +244,15 @@ impl Broker {
         }
     }
 
-    fn opened(&mut self, now: Now, id: ConnId, remote: IpAddr, todo: &mut Outputs) {
+    fn opened(&mut self, now: Now, id: ConnId, listener: Listener, remote: IpAddr, todo: &mut Outputs) {
         if self.drain.is_on() {
             return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
         }
-        let client = Client::new(Connection::server(&self.limits), remote);
+        let connection = match listener {
+            Listener::Mesh => Connection::server(&self.limits),
+            Listener::Runner => Connection::announcing_server(&self.runner_limits),
+        };
+        let client = Client::new(connection, listener, remote);
         self.enter_lobby(now, id, client, todo);
         self.with_client(now, id, todo, |_, _, _| ());
     }
@@ -241,7 +267,7 @@ impl Broker {
     /// Reads on until the bytes are used up or there is a reason to stop.
     fn read(&mut self, now: Now, id: ConnId, client: &mut Client, mut chunk: Chunk<'_>, todo: &mut Outputs) {
         loop {
-            if self.is_paused(client) {
+            if self.is_paused(id, client) {
                 return client.connection.keep(chunk);
             }
             let Some(event) = client.connection.next(now.mono, &mut chunk, id, todo) else { return };
@@ -276,6 +302,8 @@ impl Broker {
         match std::mem::replace(&mut client.bound, Bound::Closing) {
             Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
             Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
+            Bound::Runner(no) => self.with_runners(now, |runners, cx| runners.gone(cx, no, session)),
+            Bound::Seating(runner) => self.runners.abandoned(&runner, session),
             Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
         }
         self.leave_lobby(id, client);
@@ -283,6 +311,8 @@ impl Broker {
 
     fn forget(&mut self, id: ConnId, client: &Client) {
         self.leave_lobby(id, client);
+        self.free(id, client.reserved);
+        self.censuses.remove(&id);
         self.timers.disarm(Timer::Conn(id));
         self.timers.disarm(Timer::Hello(id));
         self.clients.remove(&id);
@@ -296,6 +326,11 @@ impl Broker {
                 Timer::Conn(id) => self.lapse(now, id, todo),
                 Timer::Hello(id) => self.hello_timeout(now, id, todo),
                 Timer::Mesh(no) => self.with_meshes(now, |meshes, cx| meshes.wake(cx, no)),
+                Timer::Runners => self.with_runners(now, Runners::wake),
+                Timer::RunnerDepth => {
+                    self.with_runners(now, |_, cx| runner::ask_depth(cx));
+                    self.timers.arm(Timer::RunnerDepth, now.mono.after_millis(self.limits.depth_ms()));
+                }
                 Timer::Status => {
                     self.with_meshes(now, Meshes::sweep_statuses);
                     self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
@@ -316,6 +351,7 @@ impl Broker {
                     self.timers.arm(Timer::Depth, now.mono.after_millis(self.limits.depth_ms()));
                 }
                 Timer::Stats => {
+                    self.with_runners(now, |runners, cx| runners.count_up(cx));
                     self.publish(todo);
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
                 }
@@ -362,7 +398,8 @@ impl Broker {
                 Timer::Retention => Cause::Retention,
                 Timer::Health => Cause::Health,
                 Timer::Hooks => Cause::Hook,
-                Timer::Stats | Timer::Depth => Cause::Stats,
+                Timer::Runners => Cause::Runner,
+                Timer::Stats | Timer::Depth | Timer::RunnerDepth => Cause::Stats,
                 Timer::Drain => Cause::Drain,
             };
             Deadline { at, cause }
@@ -379,7 +416,7 @@ impl Machine for Broker {
         }
         self.watch_clock(now);
         match input {
-            Input::Opened { conn, remote } => self.opened(now, conn, remote, todo),
+            Input::Opened { conn, listener, remote } => self.opened(now, conn, listener, remote, todo),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
             Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
@@ -387,6 +424,8 @@ impl Machine for Broker {
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),
             Input::Adopted { conn, parcel } => self.adopted(now, conn, parcel, todo),
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),
+            Input::Weighed { conn, memory } => self.weighed(now, conn, memory, todo),
+            Input::Forwarded { ticket, result } => self.forwarded(now, ticket, &result, todo),
             Input::Order(Order::Drain) => self.begin_drain(now),
             Input::Wake => {}
         }

@@ -1,15 +1,18 @@
 //! Work that belongs to another shard: the connection moves there with its errand, or a word is passed on.
 
+use super::census::Report;
 use super::client::{Bound, Client};
 use super::{Broker, Timer};
-use crate::ids::{ConnId, MeshId, ShardId};
+use crate::ids::{ConnId, MeshId, RunnerId, ShardId};
 use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
 use crate::mesh::{Greeting, Hook, HookFound, JoinCall};
+use crate::runner::Order;
 use crate::stats::Gauge;
 use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
-use crate::time::Now;
+use crate::time::{Now, Wall};
 use crate::wire::admin::AdminCall;
+use crate::wire::runner::RunnerCall;
 
 /// A connection on its way to the shard that does its errand.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ pub(super) enum Word {
     Asked { ask: u64, hook: Hook },
     /// These.
     Found { ask: u64, found: HookFound },
+    /// The event target took an event.
+    Taken { at: Wall },
+    /// Which runners are connected there?
+    Census { conn: ConnId },
+    /// These.
+    Counted { conn: ConnId, report: Report },
     /// It means this one.
     Meant { fence: Fence, presence: PresenceNo, status: Status },
 }
@@ -35,14 +44,26 @@ pub(super) enum Errand {
     Hello(Box<Greeting>),
     Join(Box<JoinCall>),
     Admin(MeshId, AdminCall),
+    Runner(RunnerId, RunnerErrand),
+}
+
+/// What a connection wants of a runner.
+#[derive(Debug)]
+pub(super) enum RunnerErrand {
+    /// It is the runner.
+    Seat,
+    Order(Box<Order>),
+    Admin(RunnerCall),
 }
 
 impl Errand {
-    fn mesh(&self) -> MeshId {
+    /// The name of what it is about, which decides whose it is.
+    fn scope(&self) -> &str {
         match self {
-            Errand::Hello(greeting) => MeshId::new(greeting.mesh_id()),
-            Errand::Join(call) => MeshId::new(call.payload.mesh_id.as_str()),
-            Errand::Admin(mesh, _) => mesh.clone(),
+            Errand::Hello(greeting) => greeting.mesh_id(),
+            Errand::Join(call) => call.payload.mesh_id.as_str(),
+            Errand::Admin(mesh, _) => mesh.as_str(),
+            Errand::Runner(runner, _) => runner.as_str(),
         }
     }
 }
@@ -50,15 +71,14 @@ impl Errand {
 impl Broker {
     /// Does a connection's errand here, or makes the connection ready to move to the shard that does it.
     pub(super) fn run_errand(&mut self, now: Now, id: ConnId, client: &mut Client, errand: Errand) {
-        let mesh = errand.mesh();
-        if !self.meshes.owns(&mesh) {
+        if self.shards.owner_of(errand.scope()) != self.shards.own {
             client.bound = Bound::Moving(Box::new(errand));
             return;
         }
         let session = SessionId(id);
         match errand {
             Errand::Hello(greeting) => {
-                client.bound = Bound::Joining(mesh);
+                client.bound = Bound::Joining(MeshId::new(greeting.mesh_id()));
                 self.with_meshes(now, |meshes, cx| meshes.greet(cx, session, *greeting));
             }
             Errand::Join(call) => {
@@ -69,6 +89,7 @@ impl Broker {
                 client.bound = Bound::Answering;
                 self.with_meshes(now, |meshes, cx| meshes.admin_in(cx, session, mesh, call));
             }
+            Errand::Runner(runner, errand) => self.run_for_runner(now, id, client, runner, errand),
         }
     }
 
@@ -79,7 +100,7 @@ impl Broker {
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
         self.leave_lobby(id, client);
-        let to = self.shards.owner(&errand.mesh());
+        let to = self.shards.owner_of(errand.scope());
         let moved = client.move_out(&self.limits);
         let parcel = Parcel::new(Moving { client: Box::new(moved), errand });
         todo.push(Output::Handoff { conn: id, to, parcel });
@@ -107,6 +128,12 @@ impl Broker {
                 self.relay(from, Word::Found { ask, found }, todo);
             }
             Word::Found { ask, found } => self.hook_found(now, ask, found, todo),
+            Word::Taken { at } => self.runners.learn_taken(at),
+            Word::Census { conn } => {
+                let report = self.report(now);
+                self.relay(from, Word::Counted { conn, report }, todo);
+            }
+            Word::Counted { conn, report } => self.counted(now, conn, report, todo),
             Word::Meant { fence, presence, status } => {
                 self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, fence, presence, status));
             }

@@ -25,6 +25,7 @@ use crate::surface::SessionId;
 use crate::time::{Mono, Now};
 use crate::wire::admin;
 use crate::wire::http::{Request, Response};
+use crate::wire::runner::RunnerCall;
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
 
@@ -186,6 +187,9 @@ impl Broker {
             Some(token) => self.tokens.check(now, client.remote, request, token, &self.limits, &mut self.rng),
             None => Err(no_admin_token()),
         };
+        if allowed.is_ok() && request.target.starts_with(RunnerCall::PATH) {
+            return self.admin_of_runners(now, id, client, request, todo);
+        }
         let parsed = allowed.and_then(|()| {
             admin::parse(&request.method, &request.target, &request.body, now.wall, &self.limits)
                 .map_err(|no| json(no.status, &json!({ "error": no.code, "message": no.message })))

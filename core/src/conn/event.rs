@@ -48,6 +48,9 @@ impl Deref for Text<'_> {
 pub enum Event<'a> {
     /// Server: a complete request. Answer with `accept` or `respond`; nothing is read before that.
     Request(Box<Request>),
+    /// Server that shows heads: a request whose body follows. `respond` to refuse it unread, or
+    /// `await_body` and read on.
+    Announced(Box<Request>),
     /// Server: no acceptable request. `respond` with this and the connection ends.
     Refused(Box<Response>),
     /// Client: the server agreed to the upgrade.

@@ -38,7 +38,7 @@ use self::keepalive::{Keepalive, Pulse};
 use self::kept::Kept;
 use self::outbox::{Line, Outbox};
 use self::phase::{Phase, Turn};
-use self::reading::Reading;
+use self::reading::{CONTINUE, Reading};
 
 /// One connection: phases, parsing, framing, outbox, keepalive.
 #[derive(Debug)]
@@ -79,6 +79,12 @@ impl Connection {
     /// The accepting side of a new stream.
     pub fn server(limits: &Arc<Limits>) -> Connection {
         let reading = Reading::Request(RequestReader::default());
+        Connection::new(limits, Role::Server, reading, Assembler::new(Side::Server, None))
+    }
+
+    /// The accepting side of a new stream, which shows the head of a request before it reads the body.
+    pub(crate) fn announcing_server(limits: &Arc<Limits>) -> Connection {
+        let reading = Reading::Request(RequestReader::announcing());
         Connection::new(limits, Role::Server, reading, Assembler::new(Side::Server, None))
     }
 
@@ -144,6 +150,24 @@ impl Connection {
     /// Length of the request body that is arriving, as announced, in bytes; 0 when there is none.
     pub fn body_bytes(&self) -> usize {
         self.reading.as_ref().map_or(0, |reading| reading.body_bytes())
+    }
+
+    /// Length of what is arriving and is not complete, as announced, in bytes: of a body, or of a message. A
+    /// message in fragments counts as the longest there may be.
+    pub(crate) fn arriving_bytes(&self) -> usize {
+        self.body_bytes().max(self.frames.arriving_bytes(&self.limits))
+    }
+
+    /// Server that shows heads: the body of the request just shown is wanted.
+    pub(crate) fn await_body(&mut self, now: Mono, id: ConnId, todo: &mut Outputs) {
+        let waits = match self.reading.as_deref_mut() {
+            Some(Reading::Request(reader)) => reader.take_expects(),
+            Some(Reading::Answer(_)) | None => false,
+        };
+        if waits {
+            let mut line = Line { now, conn: id, todo };
+            self.outbox.put(&mut line, CONTINUE.len(), |out| out.extend_from_slice(CONTINUE));
+        }
     }
 
     /// Server: agrees to the upgrade just asked for. Until `start_keepalive` the peer's head and frames

@@ -16,7 +16,7 @@ use super::phase::{Phase, Turn};
 use super::{Connection, Role};
 
 /// What the peer waits for before it sends a large body.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The HTTP message that is being read.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Connection {
             event
         };
         self.kept = kept;
-        if event.is_none() {
+        if matches!(event, None | Some(Event::Announced(_))) {
             self.reading = Some(reading);
         }
         event
@@ -113,6 +113,7 @@ impl Connection {
                     self.outbox.put(line, CONTINUE.len(), |out| out.extend_from_slice(CONTINUE));
                     None
                 }
+                Progress::Announced(request) => Some(Event::Announced(request)),
                 Progress::Request(request) => {
                     self.bodiless = request.method == "HEAD";
                     let allowance = size(self.limits.hello_bytes_max()).saturating_sub(reader.head_bytes());

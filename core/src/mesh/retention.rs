@@ -122,11 +122,6 @@ impl Meshes {
             }
         }
     }
-
-    /// True for meshes this shard owns.
-    pub(crate) fn owns(&self, mesh: &MeshId) -> bool {
-        self.shards.owns(mesh)
-    }
 }
 
 /// The time by which mail, records and keys age in a process that began then. A wall clock that runs ahead of

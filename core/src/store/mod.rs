@@ -1,8 +1,9 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `likeness.rs` when two sends are one. `committer.rs` gathers writes into batches. `model` (feature `model`) is the
-//! meaning of every operation as maps in memory.
+//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one.
+//! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
+//! maps in memory.
 
 pub(crate) mod committer;
 mod likeness;
@@ -12,6 +13,7 @@ mod op;
 mod port;
 mod query;
 mod row;
+mod runner;
 
 pub(crate) use committer::Ended;
 
@@ -22,4 +24,8 @@ pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueR
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
     PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
+};
+pub use runner::{
+    CommandRow, DeadReason, DeadRow, EventRow, EventTries, KeptAnswer, KeyRow, RunnerDepth, RunnerFence,
+    RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };

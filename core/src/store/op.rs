@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, Seen, Status,
+    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp,
+    RunnerReply, Seen, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -106,6 +107,8 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
+    /// Concerns runners. Replies `Runner`.
+    Runner(RunnerOp),
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more, with
     /// their settled rows, and as many ended presences and outlived proofs. The client message id of a message
     /// goes with it if it was accepted before `keys_before`; else it stays known, and what is left of its
@@ -126,6 +129,8 @@ pub enum Op {
 /// The reply to one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
+    /// To an operation on runners.
+    Runner(RunnerReply),
     /// It is so.
     Done,
     /// It was not there before.

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, SessionRow};
+use super::{
+    Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery,
+    SessionRow,
+};
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
 
 /// A question.
 #[derive(Clone, Debug)]
 pub enum Query {
+    /// Concerns runners. Finds `Runner`.
+    Runner(RunnerQuery),
     /// Answers `Found::Alive` when the store works. What is ours stays ours for a while from here on.
     Ping {
         /// A store that can tell its own end without being asked may answer this much later, in milliseconds,
@@ -66,6 +71,8 @@ pub enum Query {
 /// What a query found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
+    /// What was found of runners.
+    Runner(RunnerFound),
     /// The store works.
     Alive(Alive),
     /// The mesh, if there is one.

@@ -115,6 +115,16 @@ impl Assembler {
         self.fragments > 0
     }
 
+    /// How long the message in progress may get, in bytes: as announced, or up to the limit when it comes in
+    /// fragments; 0 between messages.
+    pub(crate) fn arriving_bytes(&self, limits: &Limits) -> usize {
+        match (&self.since, &self.frame) {
+            (Some(_), _) => size(limits.message_bytes_max()),
+            (None, Some(frame)) => frame.length,
+            (None, None) => 0,
+        }
+    }
+
     /// When the last fragment of the message in progress is due.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Mono> {
         self.since.map(|since| since.after_millis(limits.fragments_ms()))

@@ -72,6 +72,8 @@ pub(crate) enum Progress {
     More,
     /// The head is complete, and the peer waits for a word before it sends the body.
     Expected,
+    /// The head is complete; the body follows.
+    Announced(Box<Request>),
     Request(Box<Request>),
     Refused(Box<Response>),
 }
@@ -82,9 +84,23 @@ pub(crate) struct RequestReader {
     head: HeadReader,
     /// A request whose body is arriving, and the length that was announced, in bytes.
     waiting: Option<(Box<Request>, usize)>,
+    /// Heads are shown before their bodies.
+    announces: bool,
+    /// A head was shown whose peer waits for a word.
+    expects: bool,
 }
 
 impl RequestReader {
+    /// A reader that shows a head before it reads the body.
+    pub(crate) fn announcing() -> RequestReader {
+        RequestReader { announces: true, ..RequestReader::default() }
+    }
+
+    /// True once, when a peer whose head was shown waits for a word before it sends the body.
+    pub(crate) fn take_expects(&mut self) -> bool {
+        std::mem::take(&mut self.expects)
+    }
+
     /// Reads on and takes what it used off the front of `input`; not to be called again after a result.
     pub(crate) fn read(&mut self, input: &mut &mut [u8], limits: &Limits) -> Progress {
         let (mut request, length) = match self.waiting.take() {
@@ -92,6 +108,12 @@ impl RequestReader {
             None => match self.head.read(input, HeadBounds::of_request(limits)) {
                 Ok(false) => return Progress::More,
                 Ok(true) => match parse(self.head.bytes(), limits) {
+                    Ok(Parsed { request, body_bytes, expects }) if body_bytes > 0 && self.announces => {
+                        self.expects = expects;
+                        let head = request.clone();
+                        self.waiting = Some((request, body_bytes));
+                        return Progress::Announced(head);
+                    }
                     Ok(Parsed { request, body_bytes, expects: true }) if body_bytes > 0 => {
                         self.waiting = Some((request, body_bytes));
                         return Progress::Expected;
@@ -251,6 +273,7 @@ const fn reason(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         // A reason may be empty; the number says it all.
@@ -269,7 +292,7 @@ mod tests {
             loop {
                 match reader.read(&mut rest, limits) {
                     Progress::More => break,
-                    Progress::Expected => (),
+                    Progress::Expected | Progress::Announced(_) => (),
                     done => return done,
                 }
             }

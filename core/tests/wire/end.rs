@@ -102,6 +102,7 @@ impl End {
                     Some(upgrade) => self.conn.accept(self.now, &upgrade.accept, ID, &mut self.todo),
                     None => self.conn.respond(self.now, &not_found(), ID, &mut self.todo),
                 },
+                Event::Announced(_) => panic!("nobody asked to be shown heads"),
                 Event::Refused(response) => self.conn.respond(self.now, &response, ID, &mut self.todo),
                 Event::Broken(fault) => self.conn.close(self.now, fault, ID, &mut self.todo),
                 Event::Upgraded
@@ -201,6 +202,7 @@ pub(crate) fn carry(one: &mut End, two: &mut End, piece: usize) {
 fn shown(event: &Event<'_>) -> String {
     match event {
         Event::Request(request) => format!("request {} {}", request.method, request.target),
+        Event::Announced(request) => format!("announced {} {}", request.method, request.target),
         Event::Refused(response) => format!("refused {}", response.status),
         Event::Upgraded => "upgraded".to_owned(),
         Event::Declined { status } => format!("declined {status}"),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use peermesh_core::ids::Ticket;
-use peermesh_core::machine::{Cause, Deadline, Input, Machine, Order, Output, Outputs};
+use peermesh_core::machine::{Cause, Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{
     Answer, Batch, Driver, Found, Query, Reply, Request, StoreError, StoreResult, Work,
@@ -252,11 +252,13 @@ fn a_panic_over_the_bytes_of_a_connection_is_not_kept_by_its_task() {
 fn a_run_without_shards_is_refused() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let plan = peermesh_runtime_smol::Plan {
-        listener,
+        listeners: vec![(Listener::Mesh, listener)],
         shards: Vec::new(),
         lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
+        couriers: Vec::new(),
         note: Arc::new(|_| ()),
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
+        weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
         fail: Arc::new(|_| ()),
     };
     assert!(peermesh_runtime_smol::start(plan).is_err());

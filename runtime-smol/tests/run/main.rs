@@ -1,5 +1,6 @@
 //! Runs with small machines and real sockets.
 
+mod couriers;
 mod health;
 mod lives;
 mod scarcity;

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use peermesh_core::machine::{Deadline, Input, Machine, Outputs};
+use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Outputs};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
 use peermesh_runtime_smol::{Lanes, Plan, Running, start};
@@ -59,11 +59,13 @@ impl World {
         let (note, notes) = mpsc::channel();
         let (fail, failures) = mpsc::channel();
         let running = start(Plan {
-            listener,
+            listeners: vec![(Listener::Mesh, listener)],
             shards,
             lanes,
+            couriers: Vec::new(),
             note: Arc::new(move |record| note.send(record).unwrap_or_default()),
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),
+            weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
             fail: Arc::new(move |why| fail.send(why).unwrap_or_default()),
         })
         .unwrap();

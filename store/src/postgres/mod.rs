@@ -23,6 +23,7 @@ mod pool;
 mod rare;
 mod read;
 mod seen;
+mod runner;
 mod sql;
 mod tls;
 mod trouble;

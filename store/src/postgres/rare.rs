@@ -1,21 +1,23 @@
 //! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::{Epoch, MailboxNo, PresenceId};
+use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo};
 use peermesh_core::store::{
     Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op, PeerState, PresenceRow,
-    Reply,
+    Reply, RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::runner::{self, SaidEvent, SaidKey};
 use crate::rows::{self, BadRow};
 
 /// Whether an operation draws a number that nobody else may draw at the same time.
 pub(super) fn draws(op: &Op) -> bool {
     match op {
         Op::LeasePositions { .. } | Op::CreateMesh(_) | Op::Enrol(_) => true,
+        Op::Runner(op) => matches!(op, RunnerOp::Claim { .. }),
         Op::Hello(hello) => hello.session.is_some(),
         _ => false,
     }
@@ -25,6 +27,7 @@ pub(super) fn draws(op: &Op) -> bool {
 pub(super) fn json(op: &Op) -> Option<Value> {
     let mut value = match op {
         Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
+        Op::Runner(op) => runner::json(op),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
             json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })
@@ -177,6 +180,16 @@ pub(super) enum Said {
     Replayed,
     KeyTaken,
     Pruned { rows: i64 },
+    RunnerDone,
+    RunnerInserted,
+    RunnerKnown,
+    RunnerMissing,
+    RunnerElsewhere,
+    RunnerLost,
+    RunnerRequeued(SaidEvent),
+    RunnerBegun(SaidKey),
+    RunnerOwned { runner: i64, epoch: i64, events: i64, bytes: i64, commands: i64 },
+    RunnerPruned { rows: i64 },
 }
 
 impl Said {
@@ -207,6 +220,26 @@ impl Said {
             Said::Replayed => Reply::Replayed,
             Said::KeyTaken => Reply::KeyTaken,
             Said::Pruned { rows } => Reply::Pruned { rows: rows::small_count(rows)? },
+            Said::RunnerDone => Reply::Runner(RunnerReply::Done),
+            Said::RunnerInserted => Reply::Runner(RunnerReply::Inserted),
+            Said::RunnerKnown => Reply::Runner(RunnerReply::Known),
+            Said::RunnerMissing => Reply::Runner(RunnerReply::Missing),
+            Said::RunnerElsewhere => Reply::Runner(RunnerReply::OwnedElsewhere),
+            Said::RunnerLost => Reply::Runner(RunnerReply::Lost),
+            Said::RunnerRequeued(event) => Reply::Runner(RunnerReply::Requeued(Box::new(event.row()?))),
+            Said::RunnerBegun(key) => Reply::Runner(RunnerReply::Begun(Box::new(key.row()?))),
+            Said::RunnerOwned { runner, epoch, events, bytes, commands } => {
+                Reply::Runner(RunnerReply::Owned(Box::new(RunnerLoad {
+                    no: RunnerNo(runner),
+                    epoch: Epoch(rows::count(epoch)?),
+                    events: rows::count(events)?,
+                    event_bytes: rows::count(bytes)?,
+                    commands: rows::count(commands)?,
+                })))
+            }
+            Said::RunnerPruned { rows } => {
+                Reply::Runner(RunnerReply::Pruned { rows: rows::small_count(rows)? })
+            }
         })
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn answer(pool: &Pool, gate: &Gate, query: &Query) -> StoreResult {
 }
 
 /// Where questions are answered.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     link: &'a mut Link,
     limit: Duration,
 }
@@ -73,6 +73,7 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn find(&mut self, query: &Query) -> Result<Found, Trouble> {
         Ok(match query {
+            Query::Runner(query) => Found::Runner(self.in_one_state(|desk| desk.find_runner(query))?),
             // Pings have a connection of their own.
             Query::Ping { .. } => return Err(BadRow("a ping on a connection of the pool").into()),
             Query::Mesh(id) => Found::Mesh(self.in_one_state(|desk| desk.load(id))?),
@@ -93,7 +94,11 @@ impl Desk<'_> {
         })
     }
 
-    fn ask(&mut self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Trouble> {
+    pub(super) fn ask(
+        &mut self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Trouble> {
         self.link.query(self.limit, sql, params)
     }
 

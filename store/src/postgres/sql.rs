@@ -27,6 +27,29 @@ macro_rules! mesh_columns {
 }
 
 statements! {
+    RUNNER_WAITING = "SELECT r.n, r.id FROM mesh.runner r WHERE r.n > $1 \
+        AND (EXISTS (SELECT FROM mesh.runner_event e WHERE e.runner = r.n) \
+            OR EXISTS (SELECT FROM mesh.runner_command c WHERE c.runner = r.n)) ORDER BY r.n LIMIT $2";
+    RUNNER_PAGE = "SELECT r.n, r.id, (SELECT count(*) FROM mesh.runner_event e WHERE e.runner = r.n), \
+        (SELECT count(*) FROM mesh.runner_command c WHERE c.runner = r.n), \
+        (SELECT count(*) FROM mesh.runner_dead d WHERE d.runner = r.n) \
+        FROM mesh.runner r WHERE r.n > $1 ORDER BY r.n LIMIT $2";
+    RUNNER_DEPTH = "SELECT (SELECT count(*) FROM mesh.runner_event), \
+        (SELECT count(*) FROM mesh.runner_command), (SELECT count(*) FROM mesh.runner_dead)";
+    /// The window gives the length of all rows before one, so that a page ends with the first that goes over.
+    EVENT_PAGE = "SELECT seq, id, kind, at, sent, failed, failed_since, body FROM (\
+        SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM (\
+            SELECT * FROM mesh.runner_event \
+            WHERE runner = (SELECT n FROM mesh.runner WHERE id = $1) AND seq > $2 ORDER BY seq LIMIT $3\
+        ) AS page) AS page WHERE before <= $4 ORDER BY seq";
+    DEAD_PAGE = "SELECT seq, id, kind, at, sent, failed, failed_since, body, died, why, status \
+        FROM mesh.runner_dead WHERE runner = (SELECT n FROM mesh.runner WHERE id = $1) AND seq > $2 \
+        ORDER BY seq LIMIT $3";
+    COMMAND_PAGE = "SELECT seq, id, expires, body FROM (\
+        SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM (\
+            SELECT * FROM mesh.runner_command WHERE runner = $1 AND seq > $2 ORDER BY seq LIMIT $3\
+        ) AS page) AS page WHERE before <= $4 ORDER BY seq";
+
     SETTINGS = "SELECT s.name, current_setting(s.name) FROM unnest(ARRAY['server_version_num', \
         'server_encoding', 'transaction_read_only', 'synchronous_standby_names', 'synchronous_commit', \
         'fsync', 'full_page_writes']) AS s (name)";

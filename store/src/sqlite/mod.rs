@@ -13,6 +13,7 @@ mod place;
 mod prune;
 mod read;
 mod roster;
+mod runner;
 mod schema;
 mod scope;
 mod sql;

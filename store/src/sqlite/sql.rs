@@ -187,6 +187,63 @@ statements! {
         ON CONFLICT DO NOTHING";
     SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
+
+    RUNNER_CLAIM = "INSERT INTO runner (id, life, epoch) VALUES (?1, ?2, 1) \
+        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch";
+    RUNNER_RELEASE = "UPDATE runner SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    RUNNER_IS_OURS = "SELECT 1 FROM runner WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    RUNNER_COUNT = "SELECT (SELECT count(*) FROM runner_event WHERE runner = ?1), \
+        (SELECT coalesce(sum(bytes), 0) FROM runner_event WHERE runner = ?1), \
+        (SELECT count(*) FROM runner_command WHERE runner = ?1)";
+    RUNNER_WAITING = "SELECT n, id FROM runner WHERE n > ?1 \
+        AND (EXISTS (SELECT 1 FROM runner_event WHERE runner = n) \
+            OR EXISTS (SELECT 1 FROM runner_command WHERE runner = n)) ORDER BY n LIMIT ?2";
+    RUNNER_PAGE = "SELECT n, id, (SELECT count(*) FROM runner_event WHERE runner = n), \
+        (SELECT count(*) FROM runner_command WHERE runner = n), \
+        (SELECT count(*) FROM runner_dead WHERE runner = n) FROM runner WHERE n > ?1 ORDER BY n LIMIT ?2";
+    RUNNER_DEPTH = "SELECT (SELECT count(*) FROM runner_event), (SELECT count(*) FROM runner_command), \
+        (SELECT count(*) FROM runner_dead)";
+
+    EVENT_INSERT = "INSERT INTO runner_event \
+        (runner, seq, id, kind, at, sent, failed, failed_since, bytes, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    EVENT_TRIED = "UPDATE runner_event SET sent = ?3, failed = ?4, failed_since = ?5 \
+        WHERE runner = ?1 AND seq = ?2";
+    EVENT_DELETE = "DELETE FROM runner_event WHERE runner = ?1 AND seq = ?2";
+    EVENT_BURY = "INSERT INTO runner_dead \
+        (runner, seq, id, kind, at, sent, failed, failed_since, bytes, died, why, status, body) \
+        SELECT runner, seq, id, kind, at, sent, failed, failed_since, bytes, ?3, ?4, ?5, body \
+        FROM runner_event WHERE runner = ?1 AND seq = ?2 ON CONFLICT DO NOTHING";
+    EVENT_READ = "SELECT seq, id, kind, at, sent, failed, failed_since, body \
+        FROM runner_event WHERE runner = ?1 AND seq = ?2";
+    EVENT_PAGE = "SELECT seq, id, kind, at, sent, failed, failed_since, body FROM runner_event \
+        WHERE runner = (SELECT n FROM runner WHERE id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3";
+    DEAD_READ = "SELECT seq, id, kind, at, sent, failed, failed_since, body \
+        FROM runner_dead WHERE runner = ?1 AND seq = ?2";
+    DEAD_PAGE = "SELECT seq, id, kind, at, sent, failed, failed_since, body, died, why, status \
+        FROM runner_dead WHERE runner = (SELECT n FROM runner WHERE id = ?1) AND seq > ?2 \
+        ORDER BY seq LIMIT ?3";
+    DEAD_DELETE = "DELETE FROM runner_dead WHERE runner = ?1 AND seq = ?2";
+    DEAD_PRUNE = "DELETE FROM runner_dead WHERE (runner, seq) IN \
+        (SELECT runner, seq FROM runner_dead WHERE died < ?1 ORDER BY died, runner, seq LIMIT ?2)";
+    SEEN_INSERT = "INSERT INTO runner_seen (runner, id, seq, at) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+    SEEN_READ = "SELECT seq FROM runner_seen WHERE runner = ?1 AND id = ?2";
+    SEEN_PRUNE = "DELETE FROM runner_seen WHERE (runner, id) IN \
+        (SELECT runner, id FROM runner_seen WHERE at < ?1 ORDER BY at, runner, id LIMIT ?2)";
+    COMMAND_INSERT = "INSERT INTO runner_command (runner, seq, id, expires, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    COMMAND_DELETE = "DELETE FROM runner_command WHERE runner = ?1 AND seq = ?2";
+    COMMAND_PAGE = "SELECT seq, id, expires, body FROM runner_command \
+        WHERE runner = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    KEY_INSERT = "INSERT INTO runner_key (runner, key, fingerprint, command, at) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    KEY_READ = "SELECT key, fingerprint, command, at, status, answer FROM runner_key \
+        WHERE runner = ?1 AND key = ?2";
+    KEY_ANSWER = "UPDATE runner_key SET status = ?3, answer = ?4 WHERE runner = ?1 AND key = ?2";
+    KEY_DELETE = "DELETE FROM runner_key WHERE runner = ?1 AND key = ?2";
+    KEY_PRUNE = "DELETE FROM runner_key WHERE (runner, key) IN \
+        (SELECT runner, key FROM runner_key WHERE at < ?1 ORDER BY at, runner, key LIMIT ?2)";
 }
 
 #[cfg(test)]
@@ -196,6 +253,7 @@ mod tests {
     /// Statements that read a whole table, and why that is right.
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
+        "RUNNER_DEPTH",  // the same
         "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 

@@ -7,6 +7,7 @@
 mod owner;
 mod people;
 mod read;
+mod runner;
 mod write;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub struct Model {
     /// In the order they came.
     hooks: Vec<Hook>,
     owners: owner::Owners,
+    runners: runner::Runners,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -123,10 +125,11 @@ impl Model {
             presences: BTreeMap::new(),
             hooks: Vec::new(),
             owners: owner::Owners::default(),
+            runners: runner::Runners::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new(["V0001__mesh".to_owned()]),
+                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),

@@ -30,6 +30,15 @@ impl Default for Owners {
 }
 
 impl Owners {
+    /// Who writes.
+    pub(super) fn me(&self) -> u64 {
+        self.me
+    }
+
+    pub(super) fn lives(&self, broker: u64) -> bool {
+        self.living.contains(&broker)
+    }
+
     /// Meshes of these fences that are not ours under their epoch.
     pub(super) fn lost(&self, fences: &[Fence]) -> Vec<MeshNo> {
         fences.iter().filter(|fence| !self.holds(fence)).map(|fence| fence.mesh).collect()

@@ -14,6 +14,7 @@ use crate::time::Wall;
 impl Model {
     pub(super) fn find(&self, query: &Query) -> Found {
         match query {
+            Query::Runner(query) => Found::Runner(self.find_runner(query)),
             Query::Ping { .. } => Found::Alive(self.alive.clone()),
             Query::Mesh(id) => Found::Mesh(self.mesh_ids.get(id).map(|no| self.load(*no))),
             Query::FindMesh(name) => Found::MeshId(self.find_mesh(name)),

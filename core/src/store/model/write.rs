@@ -8,6 +8,7 @@ use crate::time::Wall;
 impl Model {
     pub(super) fn apply(&mut self, op: &Op) -> Reply {
         match op {
+            Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
             Op::Release(scopes) => self.release(scopes),
             Op::LeasePositions { count } => self.lease(*count),

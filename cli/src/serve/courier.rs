@@ -1,0 +1,170 @@
+//! Carries events to the event target over HTTP.
+//!
+//! *Always holds:* a request takes no longer than [`PATIENCE`], reads no more than [`ANSWER_BYTES_MAX`] of an
+//! answer and follows no redirect. The target comes from the settings alone, so it is allowed wherever it
+//! is; a proxy named by the environment is not asked.
+
+use std::time::Duration;
+
+use peermesh_core::config::Secret;
+use peermesh_core::forward::{Courier, Forward, Forwarded};
+use ureq::Agent;
+
+use crate::config::runners::Runners;
+
+/// From the first byte to the last of one request and its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nobody needs what an answer says; it is read so that the connection can be used again.
+const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
+/// Requests at once, in the whole process.
+const COURIERS: usize = 16;
+
+/// Makes requests one at a time, on connections that all couriers share.
+struct Poster {
+    agent: Agent,
+    url: String,
+    bearer: String,
+}
+
+/// As many couriers as may be needed; none where no runners are served.
+pub(super) fn couriers(runners: Option<&Runners>) -> Vec<Box<dyn Courier>> {
+    let Some(runners) = runners else { return Vec::new() };
+    let agent = agent(PATIENCE);
+    let secret = runners.config.secrets.first().map(Secret::expose).unwrap_or_default();
+    let bearer = format!("Bearer {}", String::from_utf8_lossy(secret));
+    let poster = || Poster { agent: agent.clone(), url: runners.target.events(), bearer: bearer.clone() };
+    (0..COURIERS).map(|_| Box::new(poster()) as Box<dyn Courier>).collect()
+}
+
+fn agent(patience: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(patience))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("peermesh/", env!("CARGO_PKG_VERSION")));
+    config.build().into()
+}
+
+impl Courier for Poster {
+    fn carry(&mut self, forward: &Forward) -> Forwarded {
+        let request = self
+            .agent
+            .post(&self.url)
+            .header("Content-Type", "application/json")
+            .header("Authorization", &self.bearer);
+        let request =
+            forward.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        match request.send(&*forward.body) {
+            Ok(mut answer) => {
+                let status = answer.status().as_u16();
+                let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+                let retry_after = retry_after.map(str::to_owned);
+                // What was answered is known; whatever becomes of the rest changes nothing.
+                let _ = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+                Forwarded::Answered { status, retry_after }
+            }
+            Err(error) => Forwarded::Failed { why: error.to_string() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::thread;
+
+    use peermesh_core::ids::Ticket;
+
+    use super::*;
+
+    /// Posts one event to a target that behaves so, and gives what came of it.
+    fn posted(patience: Duration, target: impl FnOnce(TcpStream, String) + Send + 'static) -> Forwarded {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/api/runner/events", listener.local_addr().unwrap());
+        let served = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut chunk = [0; 1_024];
+            while !request.ends_with(b"{}") {
+                let read = stream.read(&mut chunk).unwrap();
+                request.extend_from_slice(&chunk[..read]);
+            }
+            target(stream, String::from_utf8(request).unwrap());
+        });
+        let mut poster = Poster { agent: agent(patience), url, bearer: "Bearer s".to_owned() };
+        let headers = vec![("X-Event-Id", "e1".to_owned())];
+        let result = poster.carry(&Forward { ticket: Ticket(1), headers, body: Arc::from("{}") });
+        served.join().unwrap();
+        result
+    }
+
+    fn answers(head: &'static str) -> impl FnOnce(TcpStream, String) + Send + 'static {
+        move |mut stream, _| stream.write_all(head.as_bytes()).unwrap()
+    }
+
+    fn status(result: &Forwarded) -> Option<u16> {
+        match result {
+            Forwarded::Answered { status, .. } => Some(*status),
+            Forwarded::Failed { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_request_has_the_headers_of_the_contract() {
+        let result = posted(PATIENCE, |mut stream, request| {
+            let lower = request.to_ascii_lowercase();
+            assert!(lower.starts_with("post /api/runner/events http/1.1"), "{request}");
+            for wanted in ["content-type: application/json", "authorization: bearer s", "x-event-id: e1"] {
+                assert!(lower.contains(wanted), "{wanted}: {request}");
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        });
+        assert_eq!(result, Forwarded::Answered { status: 200, retry_after: None });
+    }
+
+    #[test]
+    fn f_evt_02_a_redirect_is_an_answer_and_is_not_followed() {
+        let head = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(status(&posted(PATIENCE, answers(head))), Some(302));
+    }
+
+    #[test]
+    fn an_answer_tells_when_to_come_back() {
+        let head = "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
+        let wanted = Forwarded::Answered { status: 503, retry_after: Some("7".to_owned()) };
+        assert_eq!(posted(PATIENCE, answers(head)), wanted);
+    }
+
+    #[test]
+    fn f_evt_02_an_endless_answer_is_read_no_further_than_its_bound() {
+        let result = posted(PATIENCE, |mut stream, _| {
+            stream.write_all(b"HTTP/1.1 400 Odd\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            let chunk = [b"4000\r\n".as_slice(), &[b'x'; 0x4000], b"\r\n"].concat();
+            // Ends when the other side has had enough.
+            while stream.write_all(&chunk).is_ok() {}
+        });
+        assert_eq!(status(&result), Some(400));
+    }
+
+    #[test]
+    fn f_evt_01_a_target_that_says_nothing_is_given_up() {
+        let result = posted(Duration::from_millis(100), |mut stream, _| {
+            let _ = stream.read(&mut [0]);
+        });
+        assert!(matches!(result, Forwarded::Failed { .. }), "{result:?}");
+    }
+
+    #[test]
+    fn f_evt_01_a_target_that_hangs_up_or_is_not_there_is_told_apart_from_an_answer() {
+        assert!(matches!(posted(PATIENCE, |stream, _| drop(stream)), Forwarded::Failed { .. }));
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://{nobody}/");
+        let mut poster = Poster { agent: agent(PATIENCE), url, bearer: String::new() };
+        let forward = Forward { ticket: Ticket(1), headers: Vec::new(), body: Arc::from("{}") };
+        assert!(matches!(poster.carry(&forward), Forwarded::Failed { .. }));
+    }
+}

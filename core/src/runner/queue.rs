@@ -1,0 +1,125 @@
+//! Commands that wait for a runner that is away: durable, bounded, and not for ever.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{CallerNo, Cx, Runners, Then, Timer, age_ms, found_of, reply_of};
+use crate::ids::{RunnerNo, RunnerSeq};
+use crate::note::{Level, Note};
+use crate::stats::Counter;
+use crate::store::{CommandRow, Ended, RunnerFound, RunnerOp, RunnerQuery, RunnerReply};
+
+/// The queue of one runner. Its commands are in the store alone.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// Commands that wait.
+    pub count: u64,
+    /// The youngest that left.
+    passed: RunnerSeq,
+    reading: bool,
+    /// It is to be looked at again after the page that is being read.
+    again: bool,
+}
+
+/// Commands of one page, and their length together, in bytes.
+const PAGE: u32 = 16;
+const PAGE_BYTES: u64 = 1_024 * 1_024;
+
+impl Queue {
+    pub(super) fn new(count: u64) -> Queue {
+        Queue { count, passed: RunnerSeq::ZERO, reading: false, again: false }
+    }
+}
+
+impl Runners {
+    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, number: CallerNo, text: Arc<str>, queue_ms: u64) {
+        let Some(caller) = self.callers.get(&number) else { return };
+        let (no, id) = (caller.runner, caller.order.call.id.as_deref().unwrap_or("").into());
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        if runner.queue.count >= cx.config.limits.runner_commands_max() {
+            cx.count(Counter::CommandQueueFull);
+            self.forget_key(cx, no, number);
+            return self.answer(cx, number, 503, &json!({ "error": "runner_queue_full" }).to_string());
+        }
+        let command = Arc::new(CommandRow {
+            seq: runner.place(),
+            id,
+            expires: cx.now.wall.after_millis(queue_ms),
+            text,
+        });
+        let fence = runner.fence;
+        // Counted from here on, so that the bound holds for those that come before the commit.
+        runner.queue.count += 1;
+        runner.stage(cx, RunnerOp::Queue { fence, command }, Then::Queued(number));
+    }
+
+    pub(super) fn command_queued(&mut self, cx: &mut Cx<'_>, no: RunnerNo, number: CallerNo, ended: Ended) {
+        if !matches!(reply_of(ended), Some(RunnerReply::Inserted)) {
+            if let Some(runner) = self.resident.get_mut(&no) {
+                runner.queue.count = runner.queue.count.saturating_sub(1);
+            }
+            cx.count(Counter::CommandStore);
+            self.forget_key(cx, no, number);
+            return self.answer(cx, number, 503, &json!({ "error": "Store unavailable" }).to_string());
+        }
+        self.queued(cx, number);
+        self.move_queue(cx, no);
+    }
+
+    /// Hands over what waits, as far as it can be, and drops what has waited too long.
+    pub(super) fn move_queue(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        if runner.queue.count == 0 || self.draining {
+            return;
+        }
+        if runner.queue.reading {
+            runner.queue.again = true;
+            return;
+        }
+        runner.queue.reading = true;
+        let after = runner.queue.passed;
+        let query = RunnerQuery::Commands { runner: no, after, limit: PAGE, bytes_max: PAGE_BYTES };
+        runner.ask(cx, query, Then::Commands);
+    }
+
+    pub(super) fn commands_read(&mut self, cx: &mut Cx<'_>, no: RunnerNo, ended: Ended) {
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        runner.queue.reading = false;
+        let again = std::mem::take(&mut runner.queue.again);
+        let Some(RunnerFound::Commands(rows)) = found_of(ended) else {
+            let retry = cx.now.mono.after_millis(cx.config.limits.runner_store_retry_ms());
+            return self.timers.arm_by(Timer::Store(no), retry);
+        };
+        let is_whole = rows.len() as u64 >= u64::from(PAGE) || again;
+        for row in rows {
+            let is_over = age_ms(cx.now, row.expires) > 0;
+            if is_over {
+                cx.count(Counter::CommandExpired);
+                self.tell_expiry(cx, no, &row);
+            } else if self.hand_over(cx, no, &row.text).is_err() {
+                return;
+            }
+            let Some(runner) = self.resident.get_mut(&no) else { return };
+            runner.queue.passed = row.seq;
+            runner.queue.count = runner.queue.count.saturating_sub(1);
+            let (fence, seq) = (runner.fence, row.seq);
+            let op = RunnerOp::Unqueue { fence, seq };
+            runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
+            if !is_over {
+                self.sent_from_queue(no, &row.id);
+            }
+        }
+        if is_whole {
+            self.move_queue(cx, no);
+        }
+    }
+
+    fn tell_expiry(&self, cx: &mut Cx<'_>, no: RunnerNo, row: &CommandRow) {
+        let id = self.resident.get(&no).map(|runner| runner.id.clone());
+        cx.note(Level::Warn, || {
+            let note = Note::new(Level::Warn, "runner command expired");
+            note.with("runner_id", id.as_ref().map_or("", |id| id.as_str())).with("command_id", &*row.id)
+        });
+    }
+}
