@@ -28,6 +28,7 @@ BEGIN
         WHEN 'save_peer' THEN RETURN mesh.save_peer(op);
         WHEN 'keep_hook' THEN RETURN mesh.keep_hook(op);
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
+        WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
         WHEN 'prune' THEN
             RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
                 (op ->> 'keys_before')::bigint, (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));

@@ -80,28 +80,6 @@ ALTER TABLE mesh.runner_event ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE mesh.runner_dead ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE mesh.runner_command ALTER COLUMN body SET STORAGE EXTERNAL;
 
-CREATE OR REPLACE FUNCTION mesh.perform(me integer, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-    CASE op ->> 'do'
-        WHEN 'claim' THEN RETURN mesh.claim(me, op);
-        WHEN 'release' THEN RETURN mesh.release(me, op);
-        WHEN 'lease_positions' THEN RETURN mesh.lease_positions((op ->> 'count')::bigint);
-        WHEN 'create_mesh' THEN RETURN mesh.create_mesh(op);
-        WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
-        WHEN 'enrol' THEN RETURN mesh.enrol(op);
-        WHEN 'set_revoked' THEN RETURN mesh.set_revoked(op);
-        WHEN 'hello' THEN RETURN mesh.hello(op);
-        WHEN 'end_presences' THEN RETURN mesh.end_presences(op);
-        WHEN 'save_peer' THEN RETURN mesh.save_peer(op);
-        WHEN 'keep_hook' THEN RETURN mesh.keep_hook(op);
-        WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
-        WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
-        WHEN 'prune' THEN
-            RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
-                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
-    END CASE;
-END $$;
-
 -- Performs one operation on a runner, if the broker is its owner under the epoch that the operation names.
 CREATE FUNCTION mesh.perform_for_runner(me integer, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

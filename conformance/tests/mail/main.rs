@@ -1,6 +1,6 @@
-//! Mail under everything at once: seeded peers send, resend, use a key for something else, acknowledge, vanish
-//! and come back, stop reading, change their status, spend their budgets, while the broker crashes and the
-//! store fails. Then faults stop, and every promise is checked (faults, section 2).
+//! Mail under everything at once: seeded peers send, resend, use a key for something else, acknowledge,
+//! vanish and come back, stop reading, change their status, spend their budgets, while the broker crashes and
+//! the store fails. Then faults stop, and every promise is checked (faults, section 2).
 //!
 //! A failure prints its seed; `PEERMESH_SEED=n` plays that one alone, `PEERMESH_SEED=1-5000` many.
 

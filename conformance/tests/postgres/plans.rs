@@ -136,7 +136,8 @@ fn populate(database: &Database) {
             FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.dedupe SELECT n * 7919, n FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.tombstone (pos, at, mesh, sender, key, recip, prio, cmid, body)
-            SELECT 110000 + n, 9000, 2, 3, n * 7907, 1 + n % 20000, 1, 'x', 'x' FROM generate_series(1, 50000) n;
+            SELECT 110000 + n, 9000, 2, 3, n * 7907, 1 + n % 20000, 1, 'x', 'x'
+            FROM generate_series(1, 50000) n;
         INSERT INTO mesh.pending SELECT 1 + n % 20000, n, 9, 0, 1 FROM generate_series(80000, 100000) n;
         INSERT INTO mesh.settled SELECT n, 1 + n % 20000, 1, 0 FROM generate_series(1000, 79999) n;
         INSERT INTO mesh.block SELECT n * 1000 FROM generate_series(1, 100) n;

@@ -81,7 +81,8 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known then.
+    /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known
+    /// then.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));

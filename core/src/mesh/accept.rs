@@ -1,9 +1,9 @@
 //! A send becomes a message: once, durably, and its sender learns so.
 //!
-//! *Decides* in this order: whether the key is on its way already; form, size and age; the target; the budget;
-//! room. Then the store decides whether the sender's key was used before, and what would be refused is looked
-//! up first (`known.rs`). *Always holds:* no ack that says accepted leaves before the commit (I3); sends that
-//! carry the key of one on its way wait for that one's answer (I2).
+//! *Decides* in this order: whether the key is on its way already; form, size and age; the target; the
+//! budget; room. Then the store decides whether the sender's key was used before, and what would be refused
+//! is looked up first (`known.rs`). *Always holds:* no ack that says accepted leaves before the commit (I3);
+//! sends that carry the key of one on its way wait for that one's answer (I2).
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Whether a key was used before: sends that join one on its way, and sends that would be refused.
 //!
 //! *Decides* nothing about a send that can be accepted: the store does that, inside the commit. But before a
-//! key is refused for any other reason, the store is asked whether it was accepted (I14).
-//! *Always holds:* of one key at most one accept or one look is on its way. A look stands behind everything of
-//! its sender that was on its way before, so that budgets are settled when it ends.
+//! key is refused for any other reason, the store is asked whether it was accepted (I14). *Always holds:* of
+//! one key at most one accept or one look is on its way. A look stands behind everything of its sender that
+//! was on its way before, so that budgets are settled when it ends.
 
 use super::accept::Denied;
 use super::acks::{No, Waiter};
@@ -169,8 +169,8 @@ impl Mesh {
         }
     }
 
-    /// Whoever has waited long enough for a commit or a look is answered. Both go on, and what a commit brings
-    /// is delivered; the key stays taken, so that a resend waits for the same commit (I2, I3).
+    /// Whoever has waited long enough for a commit or a look is answered. Both go on, and what a commit
+    /// brings is delivered; the key stays taken, so that a resend waits for the same commit (I2, I3).
     pub(super) fn answer_undecided(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now.mono;
         let mut late = Vec::new();

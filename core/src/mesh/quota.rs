@@ -1,7 +1,8 @@
 //! How much a sender may send and a mailbox may hold.
 //!
 //! *Always holds:* a key spends at most once in `rate_window_ms`, however often it comes again, and what was
-//! accepted before spends nothing (I14). What was spent is not given back because a target or a queue refused.
+//! accepted before spends nothing (I14). What was spent is not given back because a target or a queue
+//! refused.
 
 use super::acks::No;
 use super::{Cx, Mesh, SendKey};

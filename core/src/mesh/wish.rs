@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn f_acc_12_a_key_is_as_old_as_the_oldest_time_that_comes_with_it() {
         let send = |key: &'static str, at: Option<i64>| {
-            let text = serde_json::json!({"type": "send", "targetSpec": "*", "ciphertext": "", "enqueued_at": at,
-                "client_message_id": key});
+            let text = serde_json::json!({"type": "send", "targetSpec": "*", "ciphertext": "",
+                "enqueued_at": at, "client_message_id": key});
             let text = text.to_string();
             let send: Send<'_> = serde_json::from_str(&text).unwrap();
             Wish::read(&send).unwrap().check_age(Wall::from_millis(1_645_557_742_000)).is_ok()

@@ -55,8 +55,8 @@ impl Likeness {
         }
     }
 
-    /// SHA-256 of the length of the nonce in bytes (eight bytes, greatest first), the nonce, the length of the
-    /// ciphertext, the ciphertext, and the id of the message that is answered.
+    /// SHA-256 of the length of the nonce in bytes (eight bytes, greatest first), the nonce, the length of
+    /// the ciphertext, the ciphertext, and the id of the message that is answered.
     pub fn digest(nonce: &str, ciphertext: &str, reply_to: Option<&str>) -> [u8; 32] {
         let mut hash = Sha256::new();
         for text in [nonce, ciphertext] {

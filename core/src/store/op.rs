@@ -81,8 +81,9 @@ pub enum Op {
         /// When.
         at: Wall,
     },
-    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Known` with
-    /// what came first under that id. A message of the same position is the same write again: `Inserted`.
+    /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Known`
+    /// with what came first under that id. A message of the same position is the same write again:
+    /// `Inserted`.
     Accept(Accept),
     /// Looks for what was accepted under (mesh, sender, client message id) by everything that was written
     /// before. Changes nothing. Replies `Known` or `Free`.
@@ -109,11 +110,12 @@ pub enum Op {
     },
     /// Concerns runners. Replies `Runner`.
     Runner(RunnerOp),
-    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more, with
-    /// their settled rows, and as many ended presences and outlived proofs. The client message id of a message
-    /// goes with it if it was accepted before `keys_before`; else it stays known, and what is left of its
-    /// message goes by a later call, at most `limit` of them. What stands behind a younger one of the same
-    /// block, or behind thousands that are still waited for, may be left for a later call. Replies `Pruned`.
+    /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
+    /// with their settled rows, and as many ended presences and outlived proofs. The client message id of a
+    /// message goes with it if it was accepted before `keys_before`; else it stays known, and what is left of
+    /// its message goes by a later call, at most `limit` of them. What stands behind a younger one of the
+    /// same block, or behind thousands that are still waited for, may be left for a later call. Replies
+    /// `Pruned`.
     Prune {
         /// Messages and ended presences older than this go.
         messages_before: Wall,

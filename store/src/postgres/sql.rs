@@ -78,9 +78,9 @@ statements! {
         to_regclass('mesh.schema_history') IS NOT NULL";
     HISTORY = "SELECT version, name, checksum FROM mesh.schema_history ORDER BY version";
 
-    WRITE = "SELECT lost, again, first, owners, seen, replies FROM mesh.write($1, $2, $3, $4, $5, $6, $7, $8, \
-        $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, \
-        $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)";
+    WRITE = "SELECT lost, again, first, owners, seen, replies FROM mesh.write($1, $2, $3, $4, $5, $6, \
+        $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
+        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)";
 
     MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh.mesh g WHERE g.id = $1");
     MESH_PAGE =

@@ -142,7 +142,8 @@ statements! {
 
     DEDUPE_CLAIM = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     DEDUPE_READ = "SELECT pos FROM dedupe WHERE key = ?1";
-    /// Who holds a key, with the message it belongs to; its columns are empty where that is not kept (or not yet).
+    /// Who holds a key, with the message it belongs to; its columns are empty where that is not kept (or not
+    /// yet).
     DEDUPE_HOLDER = concat!(
         "SELECT d.pos, ", message_columns!("m."),
         " FROM dedupe d LEFT JOIN message m ON m.pos = d.pos WHERE d.key = ?1"
@@ -163,7 +164,8 @@ statements! {
 
     TOMBSTONE_INSERT = "INSERT INTO tombstone (pos, at, mesh, sender, prio, recip, target, cmid, fp, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-    TOMBSTONE_READ = "SELECT at, mesh, sender, prio, recip, target, cmid, fp, body FROM tombstone WHERE pos = ?1";
+    TOMBSTONE_READ = "SELECT at, mesh, sender, prio, recip, target, cmid, fp, body FROM tombstone \
+        WHERE pos = ?1";
     TOMBSTONE_SCAN = "SELECT pos, at, mesh, sender, cmid FROM tombstone WHERE pos > ?1 ORDER BY pos";
     TOMBSTONE_DELETE = "DELETE FROM tombstone WHERE pos = ?1";
 
