@@ -21,7 +21,7 @@ pub(super) fn table(limits: &Limits, dialect: Dialect) -> [Feature; 3] {
     const BYTES_MIN: u64 = 1_024;
     const POLICIES: [&str; 3] = ["prefer_newest", "prefer_oldest", "allow_concurrent"];
     // A key is remembered as long as its message.
-    let days = limits.retention_ms() / DAY_MS;
+    let days = limits.dedupe_retention_ms() / DAY_MS;
     // A payload comes in one message, and can be no longer.
     let bytes = limits.payload_bytes_max().min(limits.message_bytes_max());
     let param = |name, since, does| Param { name, since, does };
