@@ -151,7 +151,7 @@ fn plan(
         listeners,
         shards,
         lanes,
-        couriers: courier::couriers(settings.runners.as_ref()),
+        couriers: courier::couriers(settings),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             metrics::page(stats, scraping.dropped(), openmetrics)

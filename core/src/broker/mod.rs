@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
@@ -92,6 +92,8 @@ enum After {
     Health,
     /// Whether a mesh is ours.
     Proof,
+    /// Whether a runner is.
+    RunnerProof(RunnerNo),
     Hook(hooks::Step),
 }
 
@@ -112,6 +114,8 @@ enum Timer {
     Depth,
     Stats,
     Drain,
+    /// Requests to the event target have had their time.
+    Forwards,
 }
 
 impl Broker {
@@ -302,7 +306,10 @@ impl Broker {
         match std::mem::replace(&mut client.bound, Bound::Closing) {
             Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
             Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
-            Bound::Runner(no) => self.with_runners(now, |runners, cx| runners.gone(cx, no, session)),
+            Bound::Runner(no) => {
+                let parting = client.parting;
+                self.with_runners(now, |runners, cx| runners.gone(cx, no, session, parting));
+            }
             Bound::Seating(runner) => self.runners.abandoned(&runner, session),
             Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
         }
@@ -356,6 +363,7 @@ impl Broker {
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
                 }
                 Timer::Drain => self.drain_timeout(now, todo),
+                Timer::Forwards => self.runners.give_up_forwards(),
             }
         }
     }
@@ -400,7 +408,7 @@ impl Broker {
                 Timer::Hooks => Cause::Hook,
                 Timer::Runners => Cause::Runner,
                 Timer::Stats | Timer::Depth | Timer::RunnerDepth => Cause::Stats,
-                Timer::Drain => Cause::Drain,
+                Timer::Drain | Timer::Forwards => Cause::Drain,
             };
             Deadline { at, cause }
         });

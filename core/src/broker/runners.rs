@@ -21,12 +21,14 @@ use crate::forward::Forwarded;
 use crate::ids::{ConnId, RunnerId, RunnerNo, Ticket};
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
-use crate::runner::{self, Order, Runners};
+use crate::runner::{self, Order, Parting, Runners};
 use crate::stats::Counter;
 use crate::surface::{Cx, SessionId};
 use crate::time::Now;
 use crate::wire::http::{Request, Response};
+
 use crate::wire::runner::{CommandCall, DEFAULT_RUNNER, NoCommand, RunnerCall, decode};
+use crate::wire::trace::Trace;
 
 /// Messages up to this length arrive within one chunk, more or less, and need no room set aside.
 const SMALL_BYTES: usize = 64 * 1_024;
@@ -175,8 +177,9 @@ impl Broker {
     }
 
     fn command(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
-        let trace = request.header("sentry-trace").filter(|trace| !trace.is_empty());
-        let call = CommandCall::parse(&request.body, trace, request.header("baggage"));
+        let trace = request.header("sentry-trace");
+        let trace = trace.and_then(|trace| Trace::parse(trace, request.header("baggage")));
+        let call = CommandCall::parse(&request.body, trace.as_ref());
         let order = call.map_err(no_command).and_then(|call| self.order_of(request, call));
         let order = match order {
             Ok(order) => order,
@@ -315,7 +318,7 @@ impl Broker {
             waits
         });
         if seated != Some(true) {
-            self.with_runners(now, |runners, cx| runners.gone(cx, runner, SessionId(id)));
+            self.with_runners(now, |runners, cx| runners.gone(cx, runner, SessionId(id), Parting::Silent));
         }
         self.resumed.push(SessionId(id));
     }
@@ -325,7 +328,7 @@ impl Broker {
         let arriving = client.connection.arriving_bytes();
         let needed = if arriving > SMALL_BYTES { arriving } else { 0 };
         let more = needed.saturating_sub(client.reserved);
-        let all = size(self.runner_limits.runner_inflight_bytes_max() / u64::from(self.shards.count.max(1)));
+        let all = size(self.limits.runner_inflight_share_bytes(self.shards.count));
         let is_runner = client.listener == crate::machine::Listener::Runner;
         if is_runner && more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all
         {

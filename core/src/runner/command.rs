@@ -178,6 +178,9 @@ impl Runners {
 
     /// From here on an ack of the runner ends the caller's wait.
     pub(super) fn await_ack(&mut self, cx: &mut Cx<'_>, number: CallerNo, wait_ms: u64) {
+        if self.draining {
+            return self.ack_overdue(cx, number);
+        }
         let Some(caller) = self.callers.get(&number) else { return };
         let id = caller.order.call.id.as_deref().unwrap_or("");
         if let Some(runner) = self.resident.get_mut(&caller.runner) {
@@ -315,7 +318,7 @@ impl Runners {
         let waiting: usize = self.unread_bytes(cx);
         let Some(runner) = self.resident.get_mut(&no) else { return Err(Hindrance::Absent) };
         let Some(link) = &mut runner.link else { return Err(Hindrance::Absent) };
-        let in_all = crate::config::size(cx.config.limits.runner_inflight_bytes_max());
+        let in_all = crate::config::size(cx.config.limits.runner_inflight_share_bytes(self.shards.count));
         if link.room < text.len() || waiting.saturating_add(text.len()) > in_all {
             return Err(Hindrance::Busy);
         }
@@ -347,7 +350,7 @@ pub(super) enum Hindrance {
     Busy,
 }
 
-const ABSENT: &str = "Runner not connected";
+pub(super) const ABSENT: &str = "Runner not connected";
 const BUSY: &str = "runner_busy";
 const CONFLICT: &str = "Idempotency-Key was used for another request";
 

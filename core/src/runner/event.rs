@@ -135,7 +135,7 @@ impl Runners {
 
     /// True while a runner should be read no further.
     pub(crate) fn is_paused(&mut self, limits: &Limits, no: RunnerNo, session: SessionId) -> bool {
-        let is_flooded = self.unstored_bytes >= size(limits.runner_inflight_bytes_max());
+        let is_flooded = self.unstored_bytes >= size(limits.runner_inflight_share_bytes(self.shards.count));
         let Some(runner) = self.resident.get_mut(&no) else { return false };
         let is_full = runner.is_full(limits) || is_flooded && runner.unstored_bytes > 0;
         if let Some(link) = runner.link.as_mut().filter(|link| link.session == session) {

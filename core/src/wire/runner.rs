@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::mesh::Encode;
+use super::trace::Trace;
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 
 /// Types of messages that go to runners. One that comes from a runner is ignored.
@@ -35,9 +36,8 @@ pub(crate) struct Glimpse {
     pub id: Option<String>,
     pub command: Option<String>,
     /// The trace that the message belongs to.
-    pub trace: Option<String>,
-    pub baggage: Option<String>,
-    /// There is a trace, whatever it holds.
+    pub trace: Option<Trace>,
+    /// A field for a trace is there, whatever it holds.
     pub traced: bool,
     /// It is an object.
     pub is_object: bool,
@@ -102,8 +102,8 @@ impl<'de> Visitor<'de> for Glimpser {
                 "id" => glimpse.id = fields.next_value::<Loose>()?.0,
                 "commandId" => glimpse.command = fields.next_value::<Loose>()?.0,
                 "_sentry" => {
-                    let Trace { trace, baggage } = fields.next_value()?;
-                    (glimpse.trace, glimpse.baggage, glimpse.traced) = (trace, baggage, true);
+                    let Traced(trace) = fields.next_value()?;
+                    (glimpse.trace, glimpse.traced) = (trace, true);
                 }
                 _ => drop(fields.next_value::<IgnoredAny>()?),
             }
@@ -125,17 +125,15 @@ impl<'de> Deserialize<'de> for Loose {
     }
 }
 
-struct Trace {
-    trace: Option<String>,
-    baggage: Option<String>,
-}
+/// A field for a trace, if one can be read there.
+struct Traced(Option<Trace>);
 
-impl<'de> Deserialize<'de> for Trace {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Trace, D::Error> {
+impl<'de> Deserialize<'de> for Traced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Traced, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         let value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        Ok(Trace { trace: text("trace"), baggage: text("baggage") })
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        Ok(Traced(text("trace").and_then(|trace| Trace::parse(trace, text("baggage")))))
     }
 }
 
@@ -155,7 +153,7 @@ pub(crate) struct CommandCall {
 /// Why a request is no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoCommand {
-    /// The body is not a JSON object.
+    /// The body is not JSON, or neither an object nor an array.
     NotJson,
     /// It has no command, or one that says nothing.
     Missing,
@@ -181,17 +179,22 @@ impl CommandCall {
     }
 
     /// Reads the body of a request. A trace of the request is written into the command.
-    pub(crate) fn parse(
-        body: &[u8],
-        trace: Option<&str>,
-        baggage: Option<&str>,
-    ) -> Result<CommandCall, NoCommand> {
+    pub(crate) fn parse(body: &[u8], trace: Option<&Trace>) -> Result<CommandCall, NoCommand> {
         #[derive(serde::Deserialize)]
         struct Body<'a> {
             #[serde(borrow, default, rename = "runnerId", deserialize_with = "whatever")]
             runner: Option<&'a RawValue>,
             #[serde(borrow, default)]
             command: Option<&'a RawValue>,
+        }
+        match body.trim_ascii_start().first() {
+            // No body says as little as an empty one, and an array has no field of that name.
+            None => return Err(NoCommand::Missing),
+            Some(b'[') if serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
+                return Err(NoCommand::Missing);
+            }
+            Some(b'{') => {}
+            Some(_) => return Err(NoCommand::NotJson),
         }
         let body: Body<'_> = serde_json::from_slice(body).map_err(|_| NoCommand::NotJson)?;
         let command = body.command.map(RawValue::get).filter(|text| says_something(text));
@@ -208,11 +211,10 @@ impl CommandCall {
             id: glimpse.id.clone(),
         };
         if let Some(trace) = trace.filter(|_| glimpse.is_object) {
-            let trace = TraceFields { trace, baggage };
             if glimpse.traced {
-                call.replace_trace(&trace);
+                call.replace_trace(trace);
             } else {
-                call.add("_sentry", &trace);
+                call.add("_sentry", trace);
             }
         }
         Ok(call)
@@ -236,7 +238,7 @@ impl CommandCall {
         self.text = format!("{{\"{name}\":{value}{comma}{rest}");
     }
 
-    fn replace_trace(&mut self, trace: &TraceFields<'_>) {
+    fn replace_trace(&mut self, trace: &Trace) {
         if let Ok(mut value) = serde_json::from_str::<Value>(&self.text)
             && let Some(fields) = value.as_object_mut()
         {
@@ -244,13 +246,6 @@ impl CommandCall {
             self.text = value.to_string();
         }
     }
-}
-
-#[derive(Serialize)]
-struct TraceFields<'a> {
-    trace: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    baggage: Option<&'a str>,
 }
 
 /// False for what the web app's language takes as nothing.
@@ -362,17 +357,20 @@ fn decode_with(value: &str, plus: u8) -> Option<String> {
 mod tests {
     use super::*;
 
+    const PARENT: &str = "d4cda95b652f4a1592b449d5929fda1b-6e0c63257de34c92-1";
+
     fn call(body: &str) -> Result<CommandCall, NoCommand> {
-        CommandCall::parse(body.as_bytes(), None, None)
+        CommandCall::parse(body.as_bytes(), None)
     }
 
     #[test]
     fn a_message_is_looked_at_without_being_judged() {
-        let seen =
-            Glimpse::of(r#"{"type":"ack","commandId":"c1","id":7,"_sentry":{"trace":"t"},"x":[1,{}]}"#);
-        let seen = seen.unwrap();
+        let text = format!(
+            r#"{{"type":"ack","commandId":"c1","id":7,"_sentry":{{"trace":"{PARENT}"}},"x":[1,{{}}]}}"#
+        );
+        let seen = Glimpse::of(&text).unwrap();
         assert_eq!((seen.kind.as_deref(), seen.command.as_deref(), seen.id), (Some("ack"), Some("c1"), None));
-        assert_eq!((seen.trace.as_deref(), seen.baggage), (Some("t"), None));
+        assert_eq!(seen.trace, Trace::parse(PARENT, None));
         for odd in ["7", "true", "\"x\"", "[1,[2]]", "{}", r#"{"type":{"a":1},"_sentry":3}"#] {
             let seen = Glimpse::of(odd).unwrap();
             assert_eq!((seen.kind, seen.trace), (None, None), "{odd}");
@@ -409,8 +407,12 @@ mod tests {
         for nothing in ["null", "false", "0", "-0", "0.0", "\"\""] {
             assert_eq!(call(&format!("{{\"command\":{nothing}}}")), Err(NoCommand::Missing), "{nothing}");
         }
-        assert_eq!(call("{}"), Err(NoCommand::Missing));
-        assert_eq!(call("nope"), Err(NoCommand::NotJson));
+        for none in ["", " ", "{}", "[]", r#"["r1", {"type": "x"}]"#] {
+            assert_eq!(call(none), Err(NoCommand::Missing), "{none}");
+        }
+        for odd in ["nope", "7", "\"x\"", "null", "[", "{\"command\": 1}}"] {
+            assert_eq!(call(odd), Err(NoCommand::NotJson), "{odd}");
+        }
         for something in ["1", "true", "\"0\"", "[]", "{}"] {
             assert!(call(&format!("{{\"command\":{something}}}")).is_ok(), "{something}");
         }
@@ -420,12 +422,13 @@ mod tests {
     fn a_trace_is_written_into_the_command() {
         let traced = |command: &str, baggage: Option<&str>| {
             let body = format!("{{\"command\":{command}}}");
-            CommandCall::parse(body.as_bytes(), Some("t-1"), baggage).unwrap().text
+            CommandCall::parse(body.as_bytes(), Trace::parse(PARENT, baggage).as_ref()).unwrap().text
         };
-        assert_eq!(traced("{}", None), r#"{"_sentry":{"trace":"t-1"}}"#);
-        let both = traced(r#"{"type":"x"}"#, Some("b"));
-        assert_eq!(both, r#"{"_sentry":{"trace":"t-1","baggage":"b"},"type":"x"}"#);
-        assert_eq!(traced(r#"{"_sentry":{"trace":"old"}}"#, None), r#"{"_sentry":{"trace":"t-1"}}"#);
+        let alone = format!(r#"{{"_sentry":{{"trace":"{PARENT}"}}}}"#);
+        assert_eq!(traced("{}", None), alone);
+        let both = traced(r#"{"type":"x"}"#, Some("b=1"));
+        assert_eq!(both, format!(r#"{{"_sentry":{{"trace":"{PARENT}","baggage":"b=1"}},"type":"x"}}"#));
+        assert_eq!(traced(r#"{"_sentry":{"trace":"old"}}"#, None), alone);
         assert_eq!(traced("7", None), "7");
     }
 
