@@ -5,11 +5,14 @@
 
 mod cost;
 mod deaths;
+#[path = "../field/mod.rs"]
+mod field;
 mod ground;
 mod health;
 mod owners;
 mod peer;
 mod post;
+mod runners;
 mod storms;
 #[path = "../town/mod.rs"]
 mod town;

@@ -154,6 +154,7 @@ impl Broker {
             let failures = std::mem::take(&mut self.health.failures);
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
+            self.with_runners(now, super::super::runner::Runners::store_is_back);
         }
         if self.health.has_lease(now.mono) {
             match &mut self.health.proof {

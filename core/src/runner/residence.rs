@@ -122,6 +122,13 @@ impl Runners {
         }
     }
 
+    /// The store answers: what was left behind need not wait for its turn.
+    pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        if cx.config.runners.is_some() && !self.draining {
+            self.timers.arm_by(Timer::Sweep, cx.now.mono);
+        }
+    }
+
     /// Arms or disarms the clock after which a runner is forgotten.
     pub(super) fn may_forget(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
         let Some(runner) = self.resident.get(&no) else { return };
