@@ -244,8 +244,8 @@ limits! {
     mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
     /// Length of a runner's message, of a command and of its request, in bytes.
     runner_message_bytes_max = 10 * MIB, 64 * KIB, 64 * MIB;
-    /// Bytes of runners' messages and commands in the whole broker, at each of three places: arriving, waiting
-    /// to be stored, waiting to be written. Every shard has an equal share, of one message at least.
+    /// Bytes of runners' messages and commands in the whole broker, at each of three places: arriving,
+    /// waiting to be stored, waiting to be written. Every shard has an equal share, of one message at least.
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;

@@ -11,23 +11,26 @@ use peermesh_core::forward::{Courier, Forward, Forwarded};
 use ureq::Agent;
 
 use crate::config::Settings;
+use crate::report::Reports;
 
 /// Makes requests one at a time, on connections that all couriers share.
 struct Poster {
     agent: Agent,
+    reports: Reports,
     url: String,
     bearer: String,
     answer_bytes_max: u64,
 }
 
 /// As many couriers as there may be requests at once; none where no runners are served.
-pub(super) fn couriers(settings: &Settings) -> Vec<Box<dyn Courier>> {
+pub(super) fn couriers(settings: &Settings, reports: &Reports) -> Vec<Box<dyn Courier>> {
     let (Some(runners), limits) = (&settings.runners, &settings.limits) else { return Vec::new() };
     let agent = agent(Duration::from_millis(limits.runner_forward_ms()));
     let secret = runners.config.secrets.first().map(Secret::expose).unwrap_or_default();
     let bearer = format!("Bearer {}", String::from_utf8_lossy(secret));
     let poster = || Poster {
         agent: agent.clone(),
+        reports: reports.clone(),
         url: runners.target.events(),
         bearer: bearer.clone(),
         answer_bytes_max: limits.runner_answer_bytes_max(),
@@ -49,13 +52,25 @@ fn agent(patience: Duration) -> Agent {
 
 impl Courier for Poster {
     fn carry(&mut self, forward: &Forward) -> Forwarded {
-        let request = self
+        let span = self.reports.follow(forward);
+        let result = self.post(forward, span.header().as_deref());
+        span.end(&result);
+        result
+    }
+}
+
+impl Poster {
+    /// Makes the request, in the place of its trace that `parent` names, where it has one of its own.
+    fn post(&self, forward: &Forward, parent: Option<&str>) -> Forwarded {
+        let mut request = self
             .agent
             .post(&self.url)
             .header("Content-Type", "application/json")
             .header("Authorization", &self.bearer);
-        let request =
-            forward.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        for (name, value) in &forward.headers {
+            let own = parent.filter(|_| *name == "sentry-trace");
+            request = request.header(*name, own.unwrap_or(value.as_str()));
+        }
         match request.send(&*forward.body) {
             Ok(mut answer) => {
                 let status = answer.status().as_u16();
@@ -66,8 +81,20 @@ impl Courier for Poster {
                 let _ = answer.body_mut().with_config().limit(self.answer_bytes_max).read_to_vec();
                 Forwarded::Answered { status, retry_after }
             }
-            Err(error) => Forwarded::Failed { why: error.to_string() },
+            Err(error) => Forwarded::Failed { why: told(&error) },
         }
+    }
+}
+
+/// What went wrong, without where it went wrong: the words are kept and reported.
+fn told(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.kind().to_string(),
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        ureq::Error::HostNotFound => "host not found".to_owned(),
+        ureq::Error::ConnectionFailed => "connection failed".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "no TLS with the target".to_owned(),
+        _ => "no answer that could be read".to_owned(),
     }
 }
 
@@ -98,12 +125,22 @@ mod tests {
             }
             target(stream, String::from_utf8(request).unwrap());
         });
-        let mut poster =
-            Poster { agent: agent(patience), url, bearer: "Bearer s".to_owned(), answer_bytes_max: 65_536 };
+        let mut poster = poster(patience, url);
         let headers = vec![("X-Event-Id", "e1".to_owned())];
         let result = poster.carry(&Forward { ticket: Ticket(1), headers, body: Arc::from("{}") });
         served.join().unwrap();
         result
+    }
+
+    fn poster(patience: Duration, url: String) -> Poster {
+        let reports = Reports::start(None).unwrap();
+        Poster {
+            agent: agent(patience),
+            reports,
+            url,
+            bearer: "Bearer s".to_owned(),
+            answer_bytes_max: 65_536,
+        }
     }
 
     fn answers(head: &'static str) -> impl FnOnce(TcpStream, String) + Send + 'static {
@@ -167,8 +204,9 @@ mod tests {
         assert!(matches!(posted(PATIENCE, |stream, _| drop(stream)), Forwarded::Failed { .. }));
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let url = format!("http://{nobody}/");
-        let mut poster = Poster { agent: agent(PATIENCE), url, bearer: String::new(), answer_bytes_max: 0 };
+        let mut poster = poster(PATIENCE, url);
         let forward = Forward { ticket: Ticket(1), headers: Vec::new(), body: Arc::from("{}") };
-        assert!(matches!(poster.carry(&forward), Forwarded::Failed { .. }));
+        let Forwarded::Failed { why } = poster.carry(&forward) else { panic!() };
+        assert!(!why.contains("127.0.0.1") && !why.is_empty(), "{why}");
     }
 }

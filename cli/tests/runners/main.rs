@@ -4,6 +4,8 @@
 mod field;
 mod hostile;
 mod readme;
+#[cfg(feature = "sentry")]
+mod sentry;
 mod stops;
 #[path = "../town/mod.rs"]
 mod town;

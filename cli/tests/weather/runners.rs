@@ -168,7 +168,7 @@ fn f_clu_04_an_owner_that_slept_through_its_lease_sends_nothing_of_a_runner_that
     let told = loop {
         match at_sleeper.hears_any() {
             Ok(Heard::Text(text)) => {
-                assert_ne!(text["eventId"], "e9", "it was acknowledged by nobody's broker")
+                assert_ne!(text["eventId"], "e9", "it was acknowledged by nobody's broker");
             }
             Ok(close) => break close,
             Err(error) => panic!("the sleeper says nothing: {error}"),

@@ -11,6 +11,7 @@ mod client;
 mod drain;
 mod health;
 mod hooks;
+mod inflight;
 mod lobby;
 mod relay;
 mod routes;
@@ -70,7 +71,7 @@ pub struct Broker {
     lobby: lobby::Lobby,
     meshes: Meshes,
     runners: Runners,
-    inflight: runners::Inflight,
+    inflight: inflight::Inflight,
     censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
@@ -139,7 +140,7 @@ impl Broker {
             lobby: lobby::Lobby::default(),
             meshes: Meshes::new(&mut rng, shards),
             runners: Runners::new(&mut rng, shards),
-            inflight: runners::Inflight::default(),
+            inflight: inflight::Inflight::default(),
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),

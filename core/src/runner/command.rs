@@ -83,7 +83,10 @@ impl Runners {
         if order.is_plain() {
             return match self.hand_over(cx, no, &order.call.text) {
                 Ok(()) => cx.answer(session, 200, &json!({ "ok": true })),
-                Err(why) => refuse_absent(cx, session, why),
+                Err(why) => {
+                    self.tell_hindrance(cx, no, why, order.call.kind.as_deref());
+                    refuse(cx, session, 503, why.text());
+                }
             };
         }
         let Some(runner) = self.resident.get_mut(&no) else { return };
@@ -159,8 +162,9 @@ impl Runners {
             (Ok(()), _) => self.handed_over(cx, number),
             (Err(_), Some(queue_ms)) => self.enqueue(cx, number, text.into(), queue_ms),
             (Err(why), None) => {
+                let kind = self.callers.get_mut(&number).and_then(|caller| caller.order.call.kind.take());
+                self.tell_hindrance(cx, no, why, kind.as_deref());
                 self.forget_key(cx, no, number);
-                cx.count(why.counter());
                 self.answer(cx, number, 503, &json!({ "error": why.text() }).to_string());
             }
         }
@@ -333,6 +337,21 @@ impl Runners {
         Ok(())
     }
 
+    /// A command is not handed over: that a runner is away is no news, that one does not read is.
+    fn tell_hindrance(&self, cx: &mut Cx<'_>, no: RunnerNo, why: Hindrance, kind: Option<&str>) {
+        cx.count(why.counter());
+        if why == Hindrance::Busy
+            && let Some(runner) = self.resident.get(&no)
+        {
+            cx.note(Level::Warn, || {
+                Note::new(Level::Warn, "runner command refused")
+                    .with("runner_id", runner.id.as_str())
+                    .with("command_type", super::event::shown(kind))
+                    .with("reason", why.text())
+            });
+        }
+    }
+
     /// Bytes of commands that runners have not read.
     fn unread_bytes(&self, cx: &Cx<'_>) -> usize {
         let room = super::registry::room_of(&cx.config.limits);
@@ -368,11 +387,6 @@ impl Hindrance {
             Hindrance::Busy => Counter::CommandBusy,
         }
     }
-}
-
-fn refuse_absent(cx: &mut Cx<'_>, session: SessionId, why: Hindrance) {
-    cx.count(why.counter());
-    refuse(cx, session, 503, why.text());
 }
 
 pub(super) fn refuse(cx: &mut Cx<'_>, session: SessionId, status: u16, error: &str) {
