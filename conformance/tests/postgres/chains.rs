@@ -149,7 +149,8 @@ impl Table {
 
     fn prunes(&mut self, messages_before: i64, keys_before: i64, count: u64) -> usize {
         let count = i64::try_from(count).unwrap();
-        let call = "SELECT mesh.prune($1, $2, 0, $3)";
+        let call = "SELECT greatest((gone ->> 'messages')::bigint, (gone ->> 'tombstones')::bigint) \
+            FROM mesh.prune($1, $2, 0, $3) AS gone";
         let row = self.client.query_one(call, &[&messages_before, &keys_before, &count]).unwrap();
         usize::try_from(row.get::<_, i64>(0)).unwrap()
     }
@@ -157,6 +158,10 @@ impl Table {
     fn counts_keys(&mut self) {
         let left: i64 = self.client.query_one("SELECT count(*) FROM mesh.dedupe", &[]).unwrap().get(0);
         assert_eq!(left, i64::try_from(self.kept.len() + self.buried.len()).unwrap());
+        for table in ["message", "tombstone"] {
+            let lost = format!("SELECT count(*) FROM mesh.{table} m WHERE NOT mesh.is_known(m.key, m.pos)");
+            assert_eq!(self.client.query_one(&lost, &[]).unwrap().get::<_, i64>(0), 0, "of {table}");
+        }
     }
 }
 

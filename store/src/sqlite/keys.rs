@@ -65,6 +65,17 @@ pub(super) fn find(conn: &Connection, mut key: i64, name: Name<'_>) -> Result<Op
     Ok(None)
 }
 
+/// Whether the name that would like to stand at `key` is this message's.
+pub(super) fn is_at(conn: &Connection, mut key: i64, position: i64) -> Result<bool, Trouble> {
+    while let Some(holder) = position_at(conn, key)? {
+        if holder == position {
+            return Ok(true);
+        }
+        key = key.wrapping_add(1);
+    }
+    Ok(false)
+}
+
 /// No message has this position.
 const NOWHERE: i64 = -1;
 
