@@ -2,6 +2,7 @@ story: a check finds what the store has lost by itself, says of which mesh it wa
 covers: mesh protocol 8.8; mesh protocol 1.4
 memory-only: a store on disk loses nothing
 limits retention_sweep_ms=100 orphan_check_ms=1000
+error: keys check found
 
 mesh garden with ann, bob
 ann connects
@@ -23,7 +24,7 @@ store mislays the last message
 no log "keys check found"
 wait 1000ms
 # The key, and the delivery that ended: both are all that is left of it.
-log "keys check found" {what: key_without_message, message_id: $m2, mesh_id: $garden.id, level: warn}
+log "keys check found" {what: key_without_message, message_id: $m2, mesh_id: $garden.id, level: error}
 log "keys check found" {what: delivery_without_message, message_id: $m2, mesh_id: $garden.id}
 log "keys checked" {keys: 2, messages: 1, tombstones: 0, waiting: 0, ended: 2, found: 2, complete: true}
 metric cm_broker_dedupe_orphan_found{mesh_id="$garden.id"} 1

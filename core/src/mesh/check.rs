@@ -95,9 +95,9 @@ fn report(cx: &mut Cx<'_>, ids: Option<&MessageIds>, stray: &Stray) {
         | StrayKind::DeliveryWithoutMessage => cx.count(Counter::AtomicityViolations),
     }
     let Some(ids) = ids else { return };
-    cx.note(Level::Warn, || {
+    cx.note(Level::Error, || {
         let message_id = ids.encode(stray.position);
-        let note = Note::new(Level::Warn, "keys check found").with("what", stray.kind.word());
+        let note = Note::new(Level::Error, "keys check found").with("what", stray.kind.word());
         note.with("mesh_id", mesh).with("message_id", &*message_id)
     });
 }
