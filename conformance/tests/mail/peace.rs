@@ -103,8 +103,8 @@ impl Life {
         Err("bob is not let in".into())
     }
 
-    /// Every key has one message, every message its key, and there are no others (I2, I15). A check that finds
-    /// rows that do not agree logs an error, for which every life fails.
+    /// Every key has one message, every message its key, and there are no others (I2, I15). A check that
+    /// finds rows that do not agree logs an error, for which every life fails.
     fn judge_store(&mut self) -> Told<()> {
         // One that is running has begun before the peace.
         let wanted = self.town.count_notes("keys checked") + 2;
@@ -144,8 +144,8 @@ impl Life {
         }
         for n in 0..burst {
             let id = format!("last-{n}");
-            let last = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": keys::public("bob"),
-                "priority": "now", "nonce": "", "ciphertext": "bGFzdA=="});
+            let last = json!({"type": "send", "id": id, "client_message_id": id, "priority": "now",
+                "targetSpec": keys::public("bob"), "nonce": "", "ciphertext": "bGFzdA=="});
             let key = ("ann".to_owned(), id);
             self.oracle.begins(&key, "bob", [last.clone(), last]);
             let ack = self.ask_to_send(&key, 0)?;

@@ -309,7 +309,7 @@ fn blocks_are_forgotten_with_the_last_of_their_messages() {
 }
 
 /// Removes what is old, keys included.
-fn prune_all(before: Wall, limit: u32) -> Op {
+pub(super) fn prune_all(before: Wall, limit: u32) -> Op {
     Op::Prune { messages_before: before, keys_before: before, proofs_before: before, limit }
 }
 
@@ -332,16 +332,16 @@ fn crowded(rng: &mut Rng, position: &mut u64) -> Vec<Op> {
 }
 
 /// A directory in memory where there is one, for tests that write much and ask nothing of the disk.
-fn memory_dir() -> TempDir {
+pub(super) fn memory_dir() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
-fn parts(dir: &Path) -> (Writer, trouble::Distrust) {
+pub(super) fn parts(dir: &Path) -> (Writer, trouble::Distrust) {
     let (writer, _, distrust) = open_parts(dir, 0).unwrap();
     (writer, distrust)
 }
 
-fn write(driver: &mut dyn Driver, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
+pub(super) fn write(driver: &mut dyn Driver, ops: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
     match driver.write(&[Arc::new(Batch::from(ops))]).remove(0)? {
         Answer::Replies(replies) => Ok(replies),
         Answer::Found(found) => panic!("{found:?}"),
@@ -367,7 +367,7 @@ fn depth(driver: &mut dyn Driver) -> u64 {
 }
 
 /// A message from the first mailbox to the second, accepted at the millisecond of its position.
-fn accept(position: u64, client_id: &str, text: Option<&str>) -> Op {
+pub(super) fn accept(position: u64, client_id: &str, text: Option<&str>) -> Op {
     let client_id = format!("{client_id}{}", if text.is_some() { position } else { 0 });
     accept_at(position, &client_id, text.unwrap_or("text"), i64::try_from(position).unwrap())
 }
@@ -391,13 +391,13 @@ fn accept_at(position: u64, client_id: &str, text: &str, millis: i64) -> Op {
 }
 
 /// A look for a client id as `accept` makes it of this one without a text.
-fn find(client_id: &str) -> Op {
+pub(super) fn find(client_id: &str) -> Op {
     let client_message_id = format!("{client_id}0").into();
     Op::Find { mesh: MeshNo(1), sender: MailboxNo(1), client_message_id }
 }
 
 /// An accept and the end of its delivery.
-fn settled(accept: Op) -> Vec<Op> {
+pub(super) fn settled(accept: Op) -> Vec<Op> {
     let Op::Accept(accepted) = &accept else { panic!("{accept:?}") };
     let (position, mailbox, priority) = (accepted.message.position, MailboxNo(2), Priority::Next);
     let (at, outcome) = (Wall::from_millis(0), Outcome::Delivered);
