@@ -52,8 +52,6 @@ pub const STACK_BYTES: usize = 256 * 1_024;
 pub struct Plan {
     /// Where connections come in, and what is spoken there. Shard 0 takes them all.
     pub listeners: Vec<(Listener, TcpListener)>,
-    /// Connections at once: as many threads as the system surely grants. Further ones are refused.
-    pub connections_max: usize,
     /// One machine for each shard; its place is its `ShardId`.
     pub shards: Vec<Box<dyn Machine + Send>>,
     /// The store's lanes: one thread for each driver.
@@ -83,7 +81,6 @@ impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
             .field("listeners", &self.listeners)
-            .field("connections_max", &self.connections_max)
             .field("shards", &self.shards.len())
             .finish_non_exhaustive()
     }
@@ -116,11 +113,12 @@ pub struct Running {
     lanes: Receiver<thread::Result<()>>,
 }
 
-/// Starts the run on threads of its own.
+/// Starts the run on threads of its own. At most so many connections have one at once, which should be fewer
+/// than the system grants; further ones are refused.
 ///
 /// # Errors
 /// When there is no shard, or when a thread or the listener cannot be set up; then nothing runs.
-pub fn start(plan: Plan) -> io::Result<Running> {
+pub fn start(plan: Plan, connections_max: usize) -> io::Result<Running> {
     if plan.shards.is_empty() || plan.shards.len() > usize::from(u16::MAX) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a run needs from 1 to 65535 shards"));
     }
@@ -140,7 +138,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
         fail: plan.fail,
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
-        seats: Arc::new(AtomicUsize::new(plan.connections_max)),
+        seats: Arc::new(AtomicUsize::new(connections_max)),
         watch,
         clock: Clock::start(),
     });

@@ -214,7 +214,7 @@ impl Shard {
                 Output::Weigh { conn } => self.echoes.push((conn, Echo::Weighed((self.hub.weigh)()))),
                 Output::Forward(forward) => {
                     self.hub.counter.submit(self.id, forward, self.hub.inbox(self.id));
-                },
+                }
                 Output::Note(note) => (self.hub.note)(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
