@@ -45,7 +45,7 @@ pub(crate) type Shards = Arc<[Mutex<Shard>]>;
 pub(crate) fn run(id: ShardId, shards: &Shards, hub: &Hub, listeners: Option<Listeners>) {
     loop {
         let mut shard = lock(shards, id);
-        shard.turn();
+        shard.turn(|_| ());
         if shard.finished {
             break;
         }
@@ -137,10 +137,12 @@ impl Shard {
         }
     }
 
-    /// One turn. Whoever takes it may have told a fact before; here follow posts and the deadline, then the
-    /// wishes, then one write for each connection that has something to write, and what came of it.
-    fn turn(&mut self) {
+    /// One turn: posts, a fact of whoever takes it, and the deadline; then the wishes, then one write for each
+    /// connection that has something to write, and what came of it. What was posted before something was read
+    /// is told before it.
+    fn turn<T>(&mut self, fact: impl FnOnce(&mut Shard) -> T) -> T {
         self.take_posts();
+        let told = fact(self);
         if self.is_due() {
             self.tell(Input::Wake);
         }
@@ -160,6 +162,7 @@ impl Shard {
         } else if let Some(at) = self.deadline() {
             self.alarm.wake_by(at, self.hub.inbox(self.id));
         }
+        told
     }
 
     fn take_posts(&mut self) {
@@ -286,12 +289,12 @@ impl Shard {
     /// A stream was accepted.
     pub(crate) fn open(&mut self, link: &Arc<Link>, listener: Listener, remote: IpAddr) {
         let hold = Hold(Arc::clone(link));
-        if self.finished {
-            return;
-        }
-        self.settle(Parts { hold, unwritten: Unwritten::default(), ended: false, closing: false });
-        self.tell(Input::Opened { conn: link.id, listener, remote });
-        self.turn();
+        self.turn(|shard| {
+            if !shard.finished {
+                shard.settle(Parts { hold, unwritten: Unwritten::default(), ended: false, closing: false });
+                shard.tell(Input::Opened { conn: link.id, listener, remote });
+            }
+        });
     }
 
     /// Takes a connection in.
@@ -303,30 +306,36 @@ impl Shard {
 
     /// A connection with a grant was read: bytes, or its end. False when there is nothing more to read.
     pub(crate) fn receive(&mut self, link: &Link, read: io::Result<&mut [u8]>) -> bool {
-        if !self.conns.contains_key(&link.id) {
-            // It may be on its way here.
-            self.turn();
-        }
-        let Some(conn) = self.conns.get_mut(&link.id) else { return false };
-        link.spend();
-        conn.ended = !matches!(&read, Ok([_, ..]));
-        let goes_on = !conn.ended;
-        match read {
-            Ok([]) => self.tell(Input::Closed { conn: link.id, how: Ending::Finished }),
-            Ok(bytes) => self.tell(Input::Received { conn: link.id, bytes }),
-            Err(_) => self.lose(link.id),
-        }
-        self.turn();
-        goes_on
+        self.turn(|shard| {
+            // If it was on its way here, it has arrived with the posts.
+            let Some(conn) = shard.conns.get_mut(&link.id) else { return false };
+            link.spend();
+            match read {
+                Ok([]) => {
+                    conn.ended = true;
+                    shard.tell(Input::Closed { conn: link.id, how: Ending::Finished });
+                    false
+                }
+                Ok(bytes) => {
+                    shard.tell(Input::Received { conn: link.id, bytes });
+                    true
+                }
+                Err(_) => {
+                    shard.lose(link.id);
+                    false
+                }
+            }
+        })
     }
 
     /// The kernel takes bytes of this connection again.
     pub(crate) fn writable(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.blocked = false;
-            self.rewrite(id);
-            self.turn();
-        }
+        self.turn(|shard| {
+            if let Some(conn) = shard.conns.get_mut(&id) {
+                conn.blocked = false;
+                shard.rewrite(id);
+            }
+        });
     }
 
     /// Writes in this turn what waits to be written.
