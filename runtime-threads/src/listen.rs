@@ -128,7 +128,8 @@ fn set_up(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-/// Starts the thread of a stream, which opens it on shard 0. Without a thread nobody was told of it.
+/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came in.
+/// Without a thread nobody is told of it.
 fn open(
     stream: TcpStream,
     kind: Listener,
@@ -138,13 +139,14 @@ fn open(
 ) -> io::Result<()> {
     let seat = Seat::take(&hub.seats)?;
     let id = ConnId(hub.conns.fetch_add(1, Ordering::Relaxed));
-    let (link, shards) = (Arc::new(Link::new(id, stream)), Arc::clone(shards));
+    let link = Arc::new(Link::new(id, stream));
+    let (carried, everywhere) = (Arc::clone(&link), Arc::clone(shards));
     let work = move || {
-        at_home(&shards, &link, |shard| shard.open(&link, kind, remote));
-        carry(&link, &shards);
+        carry(&carried, &everywhere);
         drop(seat);
     };
     crate::spawn_alone("conn".to_owned(), Some(STACK_BYTES), &hub.fail, work)?;
+    at_home(shards, &link, |shard| shard.open(&link, kind, remote));
     Ok(())
 }
 
