@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64;
-use peermesh_core::ids::{HookId, MeshId, Position, PresenceId};
+use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
     Accept, Alive, Answer, Batch, Claimant, Driver, Durability, HookRow, Message, Op, Query, Reply,
@@ -93,7 +93,7 @@ impl Shared {
                     ..Message::clone(last.0)
                 };
                 sides.free.0 += 1;
-                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into() })]
+                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into(), old: None })]
             }
             Sharing::Keeps { pid, cwd, status } => {
                 sides.hooks += 1;

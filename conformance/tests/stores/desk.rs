@@ -288,7 +288,11 @@ impl Draft {
     }
 
     pub(crate) fn op(self) -> Op {
-        Op::Accept(Accept { message: Arc::new(self.message), mailboxes: self.mailboxes.into() })
+        Op::Accept(Accept {
+            message: Arc::new(self.message),
+            mailboxes: self.mailboxes.into(),
+            old: self.old,
+        })
     }
 }
 

@@ -63,8 +63,10 @@ impl Health {
                 Standing::Down(why) => Some(why),
                 Standing::Unknown | Standing::Up => None,
             },
-            sure: self.has_lease(now) && self.proof == Proof::Held,
+            // Peers are told which history they meet, so nobody comes in before that is known.
+            sure: self.alive.is_some() && self.has_lease(now) && self.proof == Proof::Held,
             durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
+            history: self.alive.as_ref().map(|alive| alive.history),
         }
     }
 
@@ -145,7 +147,7 @@ impl Broker {
         let had_lease = self.health.has_lease(now.mono);
         self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
         self.health.slept = self.health.slept.filter(|since| asked < *since);
-        self.health.alive = Some(alive);
+        let was_met = self.health.alive.replace(alive).is_some();
         let was_up = self.health.is_up();
         self.health.standing = Standing::Up;
         self.stats.set(Gauge::DbHealthy, 1);
@@ -159,6 +161,7 @@ impl Broker {
                 Proof::Open { again, .. } => *again |= !had_lease,
                 Proof::Wanted => self.prove(now),
                 Proof::Held if !had_lease => self.prove(now),
+                Proof::Held if !was_met => self.prove_done(now),
                 Proof::Held => {}
             }
         }
