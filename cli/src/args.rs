@@ -160,6 +160,25 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Serve from a store that was restored from an older copy: run this once, before any broker
+    #[command(
+        after_help = "Everything that was accepted after the copy was made is given up, and the store \n\
+        begins another history, so that nothing it told before is told again for something else. No broker\n\
+        may use the store meanwhile.\n\n\
+        Examples:\n  peermesh adopt --check\n  peermesh adopt --data ./mesh\n  \
+        DATABASE_URL=postgres://mesh@db.example/mesh peermesh adopt --yes"
+    )]
+    Adopt {
+        /// Change nothing; tell what would be changed
+        #[arg(long)]
+        check: bool,
+        /// Ask nobody
+        #[arg(long)]
+        yes: bool,
+        /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,

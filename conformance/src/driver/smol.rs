@@ -12,15 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::forward::Courier;
+use peermesh_core::ids::HistoryEpoch;
 use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{Driver, Query};
-use peermesh_core::time::Now;
+use peermesh_core::time::{Now, Wall};
 use peermesh_runtime_smol::{Lanes, Plan, Running};
 use peermesh_store::postgres::{self, Options};
 use peermesh_store::sqlite;
 use tempfile::TempDir;
 
+use crate::driver::attic::{Attic, Databases, Folder};
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::target::SharedTarget;
 use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
@@ -55,6 +57,7 @@ pub struct Sockets {
     tell: Sender<Event>,
     told: Receiver<Event>,
     began: Instant,
+    attic: Option<Box<dyn Attic>>,
 }
 
 /// What the threads of this stage have to say.
@@ -86,7 +89,11 @@ impl Sockets {
     /// When its terms are no configuration, or it does not start.
     pub fn new(terms: &Terms) -> Told<Sockets> {
         let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
-        Sockets::of(makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))
+        let dir = Arc::new(dir);
+        let attic = Folder::of(&dir);
+        let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))?;
+        sockets.attic = Some(Box::new(attic));
+        Ok(sockets)
     }
 
     /// The same over a Postgres database of its own.
@@ -94,8 +101,10 @@ impl Sockets {
     /// # Errors
     /// When its terms are no configuration, or it does not start.
     pub fn on_postgres(terms: &Terms) -> Told<Sockets> {
-        let database = Database::migrated();
+        let database = Arc::new(Database::migrated());
+        let attic = Databases::of(&database);
         let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))?;
+        sockets.attic = Some(Box::new(attic));
         sockets.hears_from_its_store(terms.shards)?;
         Ok(sockets)
     }
@@ -133,6 +142,7 @@ impl Sockets {
             tell,
             told,
             began: Instant::now(),
+            attic: None,
         };
         sockets.start()?;
         Ok(sockets)
@@ -320,6 +330,15 @@ impl Stage for Sockets {
         let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);
         Ok(())
+    }
+
+    fn copy_store(&mut self) -> Told<()> {
+        self.attic.as_mut().ok_or("there is no such store here")?.copy()
+    }
+
+    fn restore_store(&mut self) -> Told<()> {
+        let (epoch, at) = (HistoryEpoch([self.life + 1; 16]), Wall::from_millis(self.wall()));
+        self.attic.as_mut().ok_or("there is no such store here")?.restore(epoch, at)
     }
 
     fn target(&self) -> SharedTarget {

@@ -14,7 +14,7 @@ use crate::store::{Ended, Found, InviteRow, MemberRow, MeshRow, NewMesh, Op, Que
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
 use crate::wire::admin::AdminCall;
-use crate::wire::bookmark::{Bookmark, Gap};
+use crate::wire::bookmark::Bookmark;
 
 /// Where an admin request goes on when the store has answered.
 #[derive(Debug)]
@@ -74,7 +74,10 @@ impl Meshes {
                     let step = AdminStep::Listed { session };
                     cx.ask(Query::Meshes { after, limit: PAGE }, After::Admin(Box::new(step)));
                 }
-                Err(Gap) => fail(cx, session, Gap::STATUS, Gap::CODE, Gap::MESSAGE),
+                Err(stop) => {
+                    let (status, code, message) = stop.answer();
+                    fail(cx, session, status, code, message);
+                }
             },
             (None, _) => fail(cx, session, 404, "not_found", "no mesh was named"),
         }

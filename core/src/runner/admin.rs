@@ -10,7 +10,7 @@ use crate::store::{
     DeadRow, Ended, EventRow, Query, RunnerFound, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };
 use crate::surface::SessionId;
-use crate::wire::bookmark::{Bookmark, Gap};
+use crate::wire::bookmark::Bookmark;
 use crate::wire::runner::RunnerCall;
 
 /// Rows of one answer.
@@ -46,8 +46,9 @@ impl Runners {
         };
         match query {
             Ok(query) => cx.ask(Query::Runner(query), After::Listed(session)),
-            Err(Gap) => {
-                cx.answer(session, Gap::STATUS, &json!({ "error": Gap::CODE, "message": Gap::MESSAGE }));
+            Err(stop) => {
+                let (status, code, message) = stop.answer();
+                cx.answer(session, status, &json!({ "error": code, "message": message }));
             }
         }
     }

@@ -8,23 +8,34 @@ use std::fmt;
 use crate::ids::HistoryEpoch;
 use crate::store::History;
 
-/// A place in a list: `EPOCH-PLACE`, or a bare place of somebody who knows what he does.
+/// A place in a list: `EPOCH:PLACE`, or a bare place of somebody who knows what he does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bookmark {
     epoch: Option<HistoryEpoch>,
     place: u64,
 }
 
-/// The bookmark is of another history.
+/// Why a list cannot go on at a bookmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gap;
+pub(crate) enum Stop {
+    /// It is of another history.
+    Gap,
+    /// The store has not said yet which history it tells.
+    Unknown,
+}
 
-impl Gap {
-    /// What a reader is told; the status goes with it.
-    pub(crate) const STATUS: u16 = 410;
-    pub(crate) const CODE: &str = "history_gap";
-    pub(crate) const MESSAGE: &str =
-        "the store's history was replaced since this page was read: read the list from its beginning";
+impl Stop {
+    /// What a reader is told: the status, the code and the text.
+    pub(crate) const fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Stop::Gap => (
+                410,
+                "history_gap",
+                "the store's history was replaced since this page was read: read the list from its beginning",
+            ),
+            Stop::Unknown => (503, "store_down", "the store has not answered yet: ask again"),
+        }
+    }
 }
 
 impl Bookmark {
@@ -38,7 +49,7 @@ impl Bookmark {
 
     /// Reads what [`Bookmark::to_string`] wrote, or a bare number.
     pub(crate) fn parse(text: &str) -> Option<Bookmark> {
-        let (epoch, place) = match text.split_once('-') {
+        let (epoch, place) = match text.split_once(':') {
             Some((epoch, place)) => (Some(HistoryEpoch::from_hex(epoch)?), place),
             None => (None, text),
         };
@@ -47,10 +58,11 @@ impl Bookmark {
     }
 
     /// The place, in what the store tells at this time.
-    pub(crate) fn resume(self, history: Option<History>) -> Result<u64, Gap> {
-        match self.epoch {
-            Some(epoch) if history.is_none_or(|history| history.epoch != epoch) => Err(Gap),
-            Some(_) | None => Ok(self.place),
+    pub(crate) fn resume(self, history: Option<History>) -> Result<u64, Stop> {
+        match (self.epoch, history) {
+            (Some(_), None) => Err(Stop::Unknown),
+            (Some(epoch), Some(history)) if history.epoch != epoch => Err(Stop::Gap),
+            (Some(_) | None, _) => Ok(self.place),
         }
     }
 }
@@ -58,7 +70,7 @@ impl Bookmark {
 impl fmt::Display for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.epoch {
-            Some(epoch) => write!(f, "{epoch}-{}", self.place),
+            Some(epoch) => write!(f, "{epoch}:{}", self.place),
             None => write!(f, "{}", self.place),
         }
     }
@@ -80,15 +92,15 @@ mod tests {
         let text = Bookmark::new(history(7), 42).to_string();
         let read = Bookmark::parse(&text).unwrap();
         assert_eq!(read.resume(history(7)), Ok(42));
-        assert_eq!(read.resume(history(8)), Err(Gap));
-        assert_eq!(read.resume(None), Err(Gap));
+        assert_eq!(read.resume(history(8)), Err(Stop::Gap));
+        assert_eq!(read.resume(None), Err(Stop::Unknown));
     }
 
     #[test]
     fn a_bare_place_is_taken_as_it_is_and_nonsense_is_not_taken() {
         assert_eq!(Bookmark::parse("42").unwrap().resume(history(8)), Ok(42));
         let epoch = HistoryEpoch([7; 16]);
-        for wrong in ["", "x", "-1", "+1", "1.5", "7-42", &format!("{epoch}-"), &format!("{epoch}-+1")] {
+        for wrong in ["", "x", "-1", "+1", "1.5", "7:42", &format!("{epoch}:"), &format!("{epoch}:+1")] {
             assert_eq!(Bookmark::parse(wrong), None, "{wrong}");
         }
     }

@@ -12,6 +12,7 @@ use peermesh_core::store::{
     Alive, Answer, Batch, Driver, Durability, Found, History, Query, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
+use postgres::Row;
 use postgres::types::ToSql;
 
 use super::Unfit;
@@ -260,12 +261,8 @@ impl Health {
     fn store_row(&self, link: &mut Link) -> Result<StoreRow, Sick> {
         let row = link.query_opt(self.wait(), sql::STORE_ROW, &[])?;
         let row = row.ok_or(BadRow("a store without its row"))?;
-        let history = History {
-            epoch: rows::history_epoch(column(&row, 1)?)?,
-            since: Wall::from_millis(column(&row, 2)?),
-            floor: rows::position(column(&row, 3)?)?,
-        };
-        Ok(StoreRow { secret: rows::bytes_32(column(&row, 0)?)?, history, next: column(&row, 4)? })
+        let (secret, next) = (rows::bytes_32(column(&row, 0)?)?, column(&row, 4)?);
+        Ok(StoreRow { secret, history: history(&row)?, next })
     }
 
     /// Puts the end of our lease off, and opens the gate.
@@ -311,6 +308,16 @@ impl Drop for Health {
             let _ = session.link.query(limit, sql::BROKER_ENDED, &[&vec![identity.broker]]);
         }
     }
+}
+
+/// Which history a store tells, from the columns of `STORE_ROW`.
+pub(super) fn history(row: &Row) -> Result<History, BadRow> {
+    let unreadable = |_| BadRow("a store whose history cannot be read");
+    Ok(History {
+        epoch: rows::history_epoch(row.try_get(1).map_err(unreadable)?)?,
+        since: Wall::from_millis(row.try_get(2).map_err(unreadable)?),
+        floor: rows::position(row.try_get(3).map_err(unreadable)?)?,
+    })
 }
 
 fn read_only() -> StoreError {

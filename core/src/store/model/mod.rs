@@ -161,6 +161,11 @@ impl Model {
         }
     }
 
+    /// Which history it tells.
+    pub fn history(&self) -> History {
+        self.alive.history
+    }
+
     /// Commits so far: calls of `write` that wrote at least one batch.
     pub fn commits(&self) -> u64 {
         self.commits
