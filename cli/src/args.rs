@@ -125,6 +125,10 @@ pub(crate) enum Command {
         /// The key of this message: sending it again with the same key sends it once
         #[arg(long, value_name = "KEY")]
         id: Option<String>,
+        /// The id the message had, when it is sent again because the broker's store was restored from an
+        /// older copy
+        #[arg(long, value_name = "ID", requires = "id")]
+        message_id: Option<String>,
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\

@@ -121,7 +121,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -130,6 +130,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
+                message_id: message_id.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)

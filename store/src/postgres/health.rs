@@ -248,7 +248,9 @@ impl Health {
         if found.history.epoch != known.history.epoch {
             return Err(Sick::Lasting("the database was adopted: its history is another one".to_owned()));
         }
-        if found.next < known.next {
+        let row = link.query_opt(self.wait(), sql::BROKER_KNOWN, &[&known.broker, &self.options.instance])?;
+        let is_remembered: bool = column(&row.ok_or(BadRow("no answer about a broker"))?, 0)?;
+        if found.next < known.next || !is_remembered {
             // What this broker has told would be given out again. It stays, so that nobody serves from it
             // before an operator has seen to it.
             let why = "the database has gone back to an older state; adopt it with: peermesh adopt";

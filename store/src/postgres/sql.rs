@@ -64,6 +64,8 @@ statements! {
         FROM set_config('synchronous_commit', 'off', true) \
         ON CONFLICT (n) DO UPDATE SET alive_until = excluded.alive_until, ended_at = NULL \
         RETURNING (SELECT next FROM mesh.store)";
+    /// Whether the database remembers us, who were told that it does.
+    BROKER_KNOWN = "SELECT EXISTS (SELECT FROM mesh.broker b WHERE b.n = $1 AND b.name = $2)";
     BROKER_PREDECESSORS = "SELECT n FROM mesh.broker WHERE name = $1 AND n <> $2 AND ended_at IS NULL \
         ORDER BY n DESC LIMIT 16";
     BROKER_ENDED = "UPDATE mesh.broker SET ended_at = clock_timestamp() WHERE n = ANY ($1)";
