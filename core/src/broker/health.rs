@@ -15,7 +15,7 @@ use crate::surface::{Down, StoreView};
 use crate::time::{Mono, Now};
 
 /// Reasons that are told while the store is down.
-const REASONS_MAX: usize = 4;
+const REASONS_MAX: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Health {

@@ -2,7 +2,7 @@
 //!
 //! *Always holds:* it is done as a whole or not at all, and only while no broker has the store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use peermesh_core::ids::HistoryEpoch;
 use peermesh_core::store::{Adopted, History};
@@ -22,10 +22,13 @@ pub enum AdoptError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// There is none.
-    #[error("there is no store in {}; restore the copy there first", dir.display())]
+    #[error(
+        "there is no store in {}; restore the copy there first: peermesh.db, and peermesh.db-wal if the copy has \
+         one", dir.display()
+    )]
     NoStore {
         /// The directory.
-        dir: std::path::PathBuf,
+        dir: PathBuf,
     },
     /// It has been adopted too often.
     #[error("no positions are left for another history; move its meshes to a fresh store")]
@@ -68,12 +71,16 @@ pub fn history(dir: &Path) -> Result<Option<History>, OpenError> {
     history_of(&conn).map(Some).map_err(|trouble| refused(&file, &trouble))
 }
 
-fn there(dir: &Path) -> Result<std::path::PathBuf, AdoptError> {
+/// The store's file, if there is a store in it: opening it would make one.
+fn there(dir: &Path) -> Result<PathBuf, AdoptError> {
     let file = dir.join("peermesh.db");
-    match file.try_exists().map_err(|source| cannot_open(&file, source))? {
-        true => Ok(file),
-        false => Err(AdoptError::NoStore { dir: dir.to_owned() }),
+    if file.try_exists().map_err(|source| cannot_open(&file, source))? {
+        let conn = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        if open::schema_version(&conn).map_err(|error| refused(&file, &error.into()))?.is_some() {
+            return Ok(file);
+        }
     }
+    Err(AdoptError::NoStore { dir: dir.to_owned() })
 }
 
 fn look(conn: &Connection) -> Result<Option<Adopted>, Trouble> {
