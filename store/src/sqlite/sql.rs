@@ -290,8 +290,7 @@ mod tests {
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
         "RENAMED_PRUNE", // has rows only after a history was lost
-        "ADOPT_LOOK",    // an operator's, once after a disaster
-        "ADOPT_SCOPES",  // the same
+        "ADOPT_SCOPES",  // an operator's, once after a disaster
         "ADOPT_RUNNERS", // the same
         "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
