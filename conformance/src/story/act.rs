@@ -214,10 +214,23 @@ pub enum Deed {
     Answers(bool),
     /// `runs as ID [with HEADER=…] [-> STATUS]`: connects as that runner
     Runs(String, Vec<(String, Given)>, u16),
-    /// `posts TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
-    Posts(String, Vec<(String, Given)>, Body),
+    /// `posts|keeps posting TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
+    Posts(Posting),
     /// `gets STATUS [PATTERN]`: the answer to what was posted
     Gets(u16, Option<Pattern>),
+}
+
+/// A request to the runners' port.
+#[derive(Debug)]
+pub struct Posting {
+    /// On the connection that the peer has, if any, which is then kept.
+    pub keeps: bool,
+    /// The request target.
+    pub target: String,
+    /// Its headers.
+    pub headers: Vec<(String, Given)>,
+    /// Its body.
+    pub body: Body,
 }
 
 /// A hello to be made and signed.

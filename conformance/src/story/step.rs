@@ -4,8 +4,8 @@ use peermesh_core::store::Status;
 
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer, Reason,
-    Sending, Sharing, Sight, TargetAct, Telling,
+    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
+    Posting, Reason, Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -111,11 +111,8 @@ impl Deed {
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
                 Deed::Runs(id, headers, if scan.takes("->") { scan.number()? } else { 101 })
             }
-            "posts" => {
-                let target = scan.word().to_owned();
-                let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
-                Deed::Posts(target, headers, body(scan)?)
-            }
+            "posts" => Deed::Posts(posting(scan, false)?),
+            "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => Deed::Dials(match scan.takes("from") {
                 true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
@@ -243,6 +240,12 @@ fn body(scan: &mut Scan<'_>) -> Told<Body> {
         Some('{' | '[') => Body::Json(scan.json()?.to_owned()),
         _ => Body::None,
     })
+}
+
+fn posting(scan: &mut Scan<'_>, keeps: bool) -> Told<Posting> {
+    let target = scan.word().to_owned();
+    let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+    Ok(Posting { keeps, target, headers, body: body(scan)? })
 }
 
 fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {

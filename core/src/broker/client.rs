@@ -39,6 +39,12 @@ pub(super) struct Client {
     pub openmetrics: bool,
     /// Bytes set aside for what is arriving.
     pub reserved: usize,
+    /// Whoever sent its request has shown a token and would send another one.
+    pub keeps: bool,
+    /// It was answered before.
+    pub served: bool,
+    /// It is read on at the end of the turn, and not before.
+    pub resumes: bool,
     /// How it ended, as far as that is known.
     pub parting: Parting,
 }
@@ -77,6 +83,9 @@ impl Client {
             public: false,
             openmetrics: false,
             reserved: 0,
+            keeps: false,
+            served: false,
+            resumes: false,
             parting: Parting::Silent,
         }
     }
