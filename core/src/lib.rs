@@ -72,6 +72,7 @@ pub mod ids;
 pub mod jcs;
 mod kit;
 pub mod machine;
+mod live;
 mod mesh;
 pub mod message_id;
 pub mod note;

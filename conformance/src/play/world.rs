@@ -83,7 +83,7 @@ impl Player {
     }
 
     /// One request on a stream of its own.
-    fn ask_at(&mut self, at: Listener, bytes: &[u8]) -> Told<Response> {
+    pub(crate) fn ask_at(&mut self, at: Listener, bytes: &[u8]) -> Told<Response> {
         let line = self.stage.dial(at, None)?;
         self.stage.write(line, bytes);
         let mut arrived = Vec::new();
@@ -153,7 +153,7 @@ impl Player {
     }
 }
 
-fn check(exchange: &Exchange, response: &Response, names: &mut Names) -> Told<()> {
+pub(crate) fn check(exchange: &Exchange, response: &Response, names: &mut Names) -> Told<()> {
     if response.status != exchange.status {
         return Err(format!("wanted {}", exchange.status).into());
     }

@@ -43,7 +43,7 @@ impl Broker {
         for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth, Timer::RunnerDepth] {
             self.timers.disarm(timer);
         }
-        let patience = now.mono.after_millis(self.limits.drain_ms());
+        let patience = now.mono.after_millis(self.config.drain_ms());
         self.drain.until = patience.after_millis(self.limits.close_ms());
         self.timers.arm(Timer::Drain, patience);
         self.with_meshes(now, super::super::mesh::Meshes::drain);
@@ -52,6 +52,7 @@ impl Broker {
 
     /// Takes the next step once the one before is done.
     pub(super) fn go_on_draining(&mut self, now: Now, todo: &mut Outputs) {
+        self.drain_live(now, todo);
         if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
             self.say_goodbye(now, todo);
         }
@@ -60,6 +61,7 @@ impl Broker {
             self.drain.stage = Stage::Releasing;
             self.with_meshes(now, super::super::mesh::Meshes::release_all);
             self.with_runners(now, super::super::runner::Runners::release_all);
+            self.with_lives(now, super::super::live::Lives::release_all);
             self.apply(now, todo);
         }
         if self.drain.stage == Stage::Releasing && self.commits.is_idle() {
@@ -76,6 +78,7 @@ impl Broker {
                     let fault = match client.listener {
                         Listener::Mesh => Fault::ShuttingDown,
                         Listener::Runner => Fault::ServerShuttingDown,
+                        Listener::Live => Fault::LiveShuttingDown,
                     };
                     broker.end(now, id, client, fault, todo);
                 } else if matches!(client.bound, super::Bound::Lobby) {

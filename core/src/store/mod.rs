@@ -1,12 +1,13 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one.
+//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when two sends are one.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
 pub(crate) mod committer;
 mod likeness;
+mod live;
 #[cfg(feature = "model")]
 pub mod model;
 mod op;
@@ -18,6 +19,10 @@ mod runner;
 pub(crate) use committer::Ended;
 
 pub use likeness::{Likeness, Seen};
+pub use live::{
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,
+    LiveTopic,
+};
 pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};

@@ -16,6 +16,7 @@ mod health;
 mod inspect;
 mod line;
 mod link;
+mod live;
 mod migrate;
 mod options;
 mod people;

@@ -5,6 +5,7 @@
 
 mod hooks;
 mod keys;
+mod live;
 mod mail;
 mod open;
 mod overdue;

@@ -4,6 +4,7 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod live;
 mod owner;
 mod people;
 mod read;
@@ -41,6 +42,7 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -126,10 +128,11 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned(), "V0008__live".to_owned()]),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
