@@ -216,7 +216,8 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
 /// `PATTERN=disconnect|conflate|gap[:volatile]`
 fn rule(text: &str) -> Option<(Pattern, TopicRule)> {
     let (pattern, rule) = text.split_once('=')?;
-    let (slow, volatile) = rule.split_once(':').map_or((rule, false), |(slow, rest)| (slow, rest == "volatile"));
+    let (slow, volatile) =
+        rule.split_once(':').map_or((rule, false), |(slow, rest)| (slow, rest == "volatile"));
     Some((Pattern::new(pattern), TopicRule { slow: Slow::parse(slow)?, volatile }))
 }
 

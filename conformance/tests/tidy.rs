@@ -11,7 +11,7 @@ const FOLDERS: [&str; 9] =
     ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -47,11 +47,12 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "wire",
         ],
     ),
+    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
-            "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
+            "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

@@ -8,6 +8,7 @@ CREATE TABLE mesh.live_topic (
     epoch  bigint NOT NULL,
     stream text NOT NULL, -- what its offsets are called; another word means that something may be missing
     top    bigint NOT NULL, -- the last offset that was given out
+    place  bigint NOT NULL, -- the last write that was given one
     fed    bigint NOT NULL  -- the last row of the feed among its publications
 );
 
@@ -121,8 +122,8 @@ CREATE FUNCTION mesh.claim_topic(me integer, of_id text, of_stream text) RETURNS
 DECLARE
     held record;
 BEGIN
-    INSERT INTO mesh.live_topic (n, id, epoch, stream, top, fed)
-    VALUES ((SELECT coalesce(max(n), 0) + 1 FROM mesh.live_topic), of_id, 0, of_stream, 0, 0)
+    INSERT INTO mesh.live_topic (n, id, epoch, stream, top, place, fed)
+    VALUES ((SELECT coalesce(max(n), 0) + 1 FROM mesh.live_topic), of_id, 0, of_stream, 0, 0, 0)
     ON CONFLICT (id) DO NOTHING;
     -- The row is locked from here on, so of several that claim, one comes after the other.
     SELECT t.n, t.owner, t.epoch, t.stream, t.top, t.fed,
@@ -140,13 +141,15 @@ CREATE FUNCTION mesh.append_live(t bigint, op jsonb) RETURNS jsonb LANGUAGE plpg
 DECLARE
     known record;
     o bigint;
+    p bigint := (op ->> 'place')::bigint;
     is_late boolean := false;
     k bytea := decode(op ->> 'idempotency_key', 'hex');
 BEGIN
-    SELECT at_offset, late INTO known FROM mesh.live_publication
-    WHERE topic = t AND place = (op ->> 'place')::bigint;
-    IF FOUND THEN
-        RETURN jsonb_build_object('is', 'live_appended', 'offset', known.at_offset, 'late', known.late);
+    SELECT place INTO o FROM mesh.live_topic WHERE n = t;
+    IF p <= o THEN
+        SELECT at_offset, late INTO known FROM mesh.live_publication WHERE topic = t AND place = p;
+        RETURN jsonb_build_object('is', 'live_appended', 'offset', coalesce(known.at_offset, 0),
+            'late', coalesce(known.late, false));
     END IF;
     IF op ->> 'fed' IS NOT NULL THEN
         UPDATE mesh.live_topic SET fed = greatest(fed, (op ->> 'fed')::bigint) WHERE n = t;
@@ -158,7 +161,7 @@ BEGIN
                 'fingerprint', encode(known.fingerprint, 'hex'), 'offset', known.at_offset, 'at', known.at);
         END IF;
     END IF;
-    UPDATE mesh.live_topic SET top = top + 1 WHERE n = t RETURNING top INTO o;
+    UPDATE mesh.live_topic SET top = top + 1, place = p WHERE n = t RETURNING top INTO o;
     IF op ->> 'key' IS NOT NULL THEN
         INSERT INTO mesh.live_entity AS e (topic, key, at_offset, version, at, gone, body)
         VALUES (t, op ->> 'key', o, (op ->> 'version')::bigint, (op ->> 'at')::bigint, (op ->> 'gone')::boolean,
@@ -169,7 +172,7 @@ BEGIN
         is_late := NOT FOUND;
     END IF;
     INSERT INTO mesh.live_publication (topic, at_offset, place, key, version, at, late, gone, body)
-    VALUES (t, o, (op ->> 'place')::bigint, op ->> 'key', (op ->> 'version')::bigint, (op ->> 'at')::bigint, is_late,
+    VALUES (t, o, p, op ->> 'key', (op ->> 'version')::bigint, (op ->> 'at')::bigint, is_late,
         (op ->> 'gone')::boolean, op ->> 'body');
     IF k IS NOT NULL THEN
         INSERT INTO mesh.live_key (topic, key, fingerprint, at_offset, at)
@@ -199,6 +202,6 @@ BEGIN
     most := greatest(most, gone_rows);
     DELETE FROM mesh.live_feed WHERE id IN
         (SELECT f.id FROM mesh.live_feed f JOIN mesh.live_topic t ON t.id = f.topic AND f.id <= t.fed
-         WHERE mesh.unix_ms(f.at) < gone_before ORDER BY f.id LIMIT size);
+         WHERE f.at < to_timestamp(gone_before / 1000.0) ORDER BY f.id LIMIT size);
     RETURN most;
 END $$;

@@ -8,6 +8,7 @@ CREATE TABLE live_topic (
     epoch  INTEGER NOT NULL,
     stream TEXT NOT NULL, -- what its offsets are called; another word means that something may be missing
     top    INTEGER NOT NULL, -- the last offset that was given out
+    place  INTEGER NOT NULL, -- the last write that was given one
     fed    INTEGER NOT NULL  -- the last row of the feed among its publications
 ) STRICT;
 

@@ -60,7 +60,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let settings = Settings::read(home.as_ref().ok(), flags, env)?;
     let start = |what| move |error| ServeError::Start { what, error };
-    let drain = Duration::from_millis(settings.limits.drain_ms() + settings.limits.close_ms());
+    let drain = Duration::from_millis(drain_ms(&settings) + settings.limits.close_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
     let (ground, lanes) = match &settings.store {
@@ -82,6 +82,7 @@ pub(crate) fn run(
     if let Some(runners) = &settings.runners {
         listeners.push((Listener::Runner, bind(runners.listen)?));
     }
+    let live = open_live(&settings, &mut listeners, &logs)?;
     let config = Arc::new(configure(&ground, &settings));
     let plan = plan(&settings, &config, lanes, listeners, &logs)?;
     let Ground { home, notes, .. } = ground;
@@ -98,6 +99,9 @@ pub(crate) fn run(
     }
     notes.into_iter().for_each(|note| logs.note(note));
     let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
+    if let Some(at) = live {
+        logs.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
+    }
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -131,6 +135,7 @@ fn configure(ground: &Ground, settings: &Settings) -> Config {
         expected_migration: settings.expected_migration.clone(),
         log_level: settings.log,
         runners: settings.runners.as_ref().map(|runners| runners.config.clone()),
+        live: settings.live.as_ref().map(|live| live.config.clone()),
     }
 }
 
@@ -147,6 +152,7 @@ fn plan(
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
     let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
+    let instance = settings.instance.clone();
     Ok(Plan {
         listeners,
         shards,
@@ -154,7 +160,7 @@ fn plan(
         couriers: courier::couriers(settings.runners.as_ref()),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
-            metrics::page(stats, scraping.dropped(), openmetrics)
+            metrics::page(stats, scraping.dropped(), &instance, openmetrics)
         }),
         weigh: Arc::new(weight::weigh),
         fail: Arc::new(move |why| {
@@ -163,6 +169,29 @@ fn plan(
             std::process::exit(Exit::Corrupt as i32);
         }),
     })
+}
+
+/// Opens the port of live topics where they are served, and says where it is.
+fn open_live(
+    settings: &Settings,
+    listeners: &mut Vec<(Listener, TcpListener)>,
+    logs: &Logs,
+) -> Result<Option<SocketAddr>, ServeError> {
+    let Some(live) = &settings.live else { return Ok(None) };
+    let bound = bind(live.listen)?;
+    let address = live.listen;
+    let at = bound.local_addr().map_err(|error| ServeError::Listen { address, error })?;
+    // Said once in the life of a process: a record's text is otherwise fixed.
+    let starting = format!("live server starting on :{}", at.port()).leak();
+    logs.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
+    listeners.push((Listener::Live, bound));
+    Ok(Some(at))
+}
+
+/// From the first signal until open connections are dropped, in milliseconds.
+fn drain_ms(settings: &Settings) -> u64 {
+    let live = settings.live.as_ref().map_or(0, |_| settings.limits.live_drain_ms());
+    settings.limits.drain_ms().max(live)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -76,7 +76,8 @@ impl Player {
         let lasting = i64::try_from(millis).map_err(|_| "that is too long")?;
         // Fractions are allowed, and stories are short.
         let seconds = |at: i64| serde_json::Number::from_f64(to_seconds(at));
-        let claims = json!({ "sub": user, "iat": seconds(now), "exp": seconds(now + lasting), "live": rights });
+        let claims =
+            json!({ "sub": user, "iat": seconds(now), "exp": seconds(now + lasting), "live": rights });
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&claims));
         let mut mac = Hmac::<Sha256>::new_from_slice(LIVE_SECRET.as_bytes()).map_err(|_| "no key")?;

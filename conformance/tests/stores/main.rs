@@ -3,6 +3,7 @@
 mod beside;
 mod desk;
 mod keys;
+mod live;
 mod meaning;
 mod runner;
 mod traffic;
@@ -170,6 +171,7 @@ fn is_same(again: &Reply, first: &Reply) -> bool {
 fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
+        Reply::Live(_) => "live",
         Reply::Done => "done",
         Reply::Inserted => "accepted",
         Reply::Existing => "known slug",

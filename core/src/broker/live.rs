@@ -160,8 +160,7 @@ impl Broker {
     ) {
         let secret = self.config.live.as_ref().and_then(|live| live.secret.as_ref());
         let shown = secret.and(bearer(request));
-        let identity =
-            shown.zip(secret).and_then(|(token, secret)| Identity::of(token, secret, now.wall));
+        let identity = shown.zip(secret).and_then(|(token, secret)| Identity::of(token, secret, now.wall));
         self.stats.count(Counter::ConnectionsTotal);
         client.connection.accept(now.mono, accept, id, todo);
         if shown.is_some() && identity.is_none() {

@@ -109,7 +109,8 @@ impl Lives {
         fault: Fault,
         fits: impl Fn(&Identity) -> bool,
     ) -> usize {
-        let is_its = |identity: &Identity| !identity.is_operator() && &*identity.user == user && fits(identity);
+        let is_its =
+            |identity: &Identity| !identity.is_operator() && &*identity.user == user && fits(identity);
         let theirs = self.watchers.iter().filter(|(_, one)| one.identity.as_ref().is_some_and(is_its));
         let sessions: Vec<SessionId> = theirs.map(|(session, _)| *session).collect();
         for session in &sessions {
@@ -121,7 +122,8 @@ impl Lives {
 
     /// Topics in memory, as far as somebody may watch them.
     fn topics_of(&self, identity: &Identity) -> Vec<Value> {
-        let visible = self.topics.values().filter(|topic| identity.may(Right::Subscribe, topic.name.as_str()));
+        let visible =
+            self.topics.values().filter(|topic| identity.may(Right::Subscribe, topic.name.as_str()));
         let shown = visible.map(|topic| {
             json!({
                 "topic": topic.name.as_str(),

@@ -38,9 +38,7 @@ use crate::ids::{TopicId, TopicNo};
 use crate::kit::timers::Timers;
 use crate::rng::Rng;
 use crate::stats::Gauge;
-use crate::store::{
-    Ended, Found, LiveFence, LiveFound, LiveOp, LiveQuery, LiveReply, Op, Query, Reply,
-};
+use crate::store::{Ended, Found, LiveFence, LiveFound, LiveOp, LiveQuery, LiveReply, Op, Query, Reply};
 use crate::surface::{self, SessionId};
 use crate::time::{Mono, Wall};
 

@@ -213,11 +213,16 @@ impl Lives {
         topic.apply(&publication, limits, cx.now.wall);
         topic.fed = topic.fed.max(one.fed.unwrap_or(0));
         if let Some(LiveKey { key, fingerprint, .. }) = one.key {
-            topic.keys.learn(LiveKnown { key, fingerprint, offset, at: row.at }, size(limits.live_keys_max()));
+            topic
+                .keys
+                .learn(LiveKnown { key, fingerprint, offset, at: row.at }, size(limits.live_keys_max()));
         }
         cx.count(Counter::LivePublications);
         let mut stood = topic.stood(offset, false);
         for asker in &one.askers {
+            if stood.duplicate {
+                cx.count(Counter::LiveDuplicates);
+            }
             self.answer(cx, asker, Ok(stood.clone()));
             stood.duplicate = true;
         }

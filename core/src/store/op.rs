@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp,
-    RunnerReply, Seen, Status,
+    Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority, Role,
+    RunnerOp, RunnerReply, Seen, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Durability, HookRow, InviteRow, LiveFound, LiveQuery, MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery,
-    SessionRow,
+    Durability, HookRow, InviteRow, LiveFound, LiveQuery, MemberRow, MeshRow, Message, Outcome, Priority,
+    RunnerFound, RunnerQuery, SessionRow,
 };
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;

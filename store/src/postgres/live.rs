@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use peermesh_core::ids::TopicId;
-use peermesh_core::store::{
-    FedRow, LiveFound, LiveKey, LiveKnown, LiveOp, LiveQuery, LiveRow, LiveTopic,
-};
+use peermesh_core::store::{FedRow, LiveFound, LiveKey, LiveKnown, LiveOp, LiveQuery, LiveRow, LiveTopic};
 use peermesh_core::time::Wall;
 use postgres::Row;
 use serde_json::{Value, json};

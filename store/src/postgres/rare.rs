@@ -266,9 +266,7 @@ impl Said {
                 Reply::Live(LiveReply::Appended { offset: rows::count(offset)?, late })
             }
             Said::LiveRepeated(known) => Reply::Live(LiveReply::Repeated(known.row()?)),
-            Said::LivePruned { rows } => {
-                Reply::Live(LiveReply::Pruned { rows: rows::small_count(rows)? })
-            }
+            Said::LivePruned { rows } => Reply::Live(LiveReply::Pruned { rows: rows::small_count(rows)? }),
         })
     }
 }

@@ -70,20 +70,23 @@ fn append(
     key: Option<&LiveKey>,
     fed: Option<u64>,
 ) -> Result<LiveReply, Trouble> {
-    let mut again = conn.prepare_cached(sql::PUBLICATION_OF_PLACE)?;
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    if let Some((offset, late)) = again.query_row((topic, place), read).optional()? {
+    let last: i64 = conn.prepare_cached(sql::TOPIC_PLACE)?.query_row([topic], |row| row.get(0))?;
+    if place <= last {
+        let mut again = conn.prepare_cached(sql::PUBLICATION_OF_PLACE)?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (offset, late) = again.query_row((topic, place), read).optional()?.unwrap_or((0, false));
         return Ok(LiveReply::Appended { offset: rows::count(offset)?, late });
     }
     if let Some(fed) = fed {
         run(conn, sql::TOPIC_FED, (topic, rows::count_column(fed)))?;
     }
     if let Some(key) = key
-        && let Some(known) = one(conn, sql::LIVE_KEY_READ, params![topic, key.key, key.since.as_millis()], known)?
+        && let Some(known) =
+            one(conn, sql::LIVE_KEY_READ, params![topic, key.key, key.since.as_millis()], known)?
     {
         return Ok(LiveReply::Repeated(known));
     }
-    let offset: i64 = conn.prepare_cached(sql::TOPIC_NEXT)?.query_row([topic], |row| row.get(0))?;
+    let offset: i64 = conn.prepare_cached(sql::TOPIC_NEXT)?.query_row((topic, place), |row| row.get(0))?;
     let LiveRow { key: entity, version, at, gone, text, .. } = row;
     let version = version.map(rows::count_column);
     let mut late = false;
@@ -113,9 +116,7 @@ pub(super) fn find(conn: &Connection, query: &LiveQuery) -> Result<LiveFound, Tr
             LiveFound::Topic(Box::new(found))
         }
         LiveQuery::Revoked { limit } => {
-            let read = |row: &Row<'_>| {
-                Ok((row.get::<_, String>(0)?.into(), Wall::from_millis(row.get(1)?)))
-            };
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?.into(), Wall::from_millis(row.get(1)?)));
             LiveFound::Revoked(all(conn, sql::REVOKED, [limit], read)?)
         }
         LiveQuery::Feed { .. } => LiveFound::Fed { rows: Vec::new(), top: 0 },

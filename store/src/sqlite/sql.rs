@@ -247,12 +247,14 @@ statements! {
     KEY_PRUNE = "DELETE FROM runner_key WHERE (runner, key) IN \
         (SELECT runner, key FROM runner_key WHERE at < ?1 ORDER BY at, runner, key LIMIT ?2)";
 
-    TOPIC_CLAIM = "INSERT INTO live_topic (id, life, epoch, stream, top, fed) VALUES (?1, ?2, 1, ?3, 0, 0) \
+    TOPIC_CLAIM = "INSERT INTO live_topic (id, life, epoch, stream, top, place, fed) \
+        VALUES (?1, ?2, 1, ?3, 0, 0, 0) \
         ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 \
         RETURNING n, epoch, stream, top, fed";
     TOPIC_RELEASE = "UPDATE live_topic SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     TOPIC_IS_OURS = "SELECT 1 FROM live_topic WHERE n = ?1 AND life = ?2 AND epoch = ?3";
-    TOPIC_NEXT = "UPDATE live_topic SET top = top + 1 WHERE n = ?1 RETURNING top";
+    TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
+    TOPIC_NEXT = "UPDATE live_topic SET top = top + 1, place = ?2 WHERE n = ?1 RETURNING top";
     TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
     PUBLICATION_OF_PLACE = "SELECT at_offset, late FROM live_publication WHERE topic = ?1 AND place = ?2";
     PUBLICATION_INSERT = "INSERT INTO live_publication \

@@ -15,10 +15,10 @@ use super::mail::Mail;
 use super::people;
 use super::prune::{self, Old};
 use super::read;
-use super::{live, runner};
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
+use super::{live, runner};
 use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// Writes, and answers questions when asked to.

@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn web_02_the_page_makes_text_of_everything_and_its_policy_lets_nothing_else_in() {
-        for way_in in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("] {
+        for way_in in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("]
+        {
             assert!(!SCRIPT.contains(way_in), "{way_in}");
         }
         let response = page();

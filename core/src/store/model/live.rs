@@ -26,6 +26,7 @@ struct Kept {
     epoch: Epoch,
     stream: Box<str>,
     top: u64,
+    place: u64,
     fed: u64,
     /// With the places of their writes.
     history: BTreeMap<u64, (u64, LiveRow)>,
@@ -81,6 +82,7 @@ impl Model {
             epoch: Epoch(0),
             stream: stream.into(),
             top: 0,
+            place: 0,
             fed: 0,
             history: BTreeMap::new(),
             entities: BTreeMap::new(),
@@ -146,7 +148,8 @@ impl Model {
                 LiveFound::Revoked(rows)
             }
             LiveQuery::Feed { topic, after, limit } => {
-                let wanted = |row: &&FedRow| row.id > *after && topic.as_ref().is_none_or(|t| row.topic == *t);
+                let wanted =
+                    |row: &&FedRow| row.id > *after && topic.as_ref().is_none_or(|t| row.topic == *t);
                 let rows = self.lives.feed.iter().filter(wanted).take(size(*limit)).cloned().collect();
                 LiveFound::Fed { rows, top: self.lives.feed.last().map_or(0, |row| row.id) }
             }
@@ -156,9 +159,10 @@ impl Model {
 
 impl Kept {
     fn append(&mut self, place: u64, row: &LiveRow, key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
-        let same = self.history.iter().find(|(_, (written, _))| *written == place);
-        if let Some((offset, (_, row))) = same {
-            return LiveReply::Appended { offset: *offset, late: row.late };
+        if place <= self.place {
+            let same = self.history.iter().find(|(_, (written, _))| *written == place);
+            let (offset, late) = same.map_or((0, false), |(offset, (_, row))| (*offset, row.late));
+            return LiveReply::Appended { offset, late };
         }
         self.fed = self.fed.max(fed.unwrap_or(0));
         if let Some(key) = key
@@ -166,6 +170,7 @@ impl Kept {
         {
             return LiveReply::Repeated(*known);
         }
+        self.place = place;
         self.top += 1;
         let offset = self.top;
         let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));

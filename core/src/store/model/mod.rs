@@ -132,7 +132,11 @@ impl Model {
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned(), "V0008__live".to_owned()]),
+                migrations: Arc::new([
+                    "V0001__mesh".to_owned(),
+                    "V0002__runner".to_owned(),
+                    "V0008__live".to_owned(),
+                ]),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
