@@ -74,7 +74,7 @@ impl Lives {
         &mut self,
         cx: &mut Cx<'_>,
         session: SessionId,
-        user: Box<str>,
+        user: &str,
         at: Wall,
         ended: &Ended,
     ) {
@@ -90,15 +90,15 @@ impl Lives {
         let Some(LiveFound::Revoked(rows)) = found_of(ended) else { return };
         for (user, at) in rows {
             if self.revoked.get(&user).is_none_or(|known| *known < at) {
-                self.take_back(cx, user, at);
+                self.take_back(cx, &user, at);
             }
         }
     }
 
     /// Ends every connection of a user whose token was made by then.
-    fn take_back(&mut self, cx: &mut Cx<'_>, user: Box<str>, at: Wall) -> usize {
-        self.revoked.insert(user.clone(), at);
-        self.end_user(cx, &user, Fault::LiveForbidden, |identity| identity.issued <= at)
+    fn take_back(&mut self, cx: &mut Cx<'_>, user: &str, at: Wall) -> usize {
+        self.revoked.insert(user.into(), at);
+        self.end_user(cx, user, Fault::LiveForbidden, |identity| identity.issued <= at)
     }
 
     /// Ends a user's connections; nothing of what waits for them is sent. Tells how many there were.

@@ -169,7 +169,7 @@ impl Lives {
             After::Claimed(name) => self.claimed(cx, name, ended),
             After::Loaded(name, load) => self.loaded(cx, name, &load, ended),
             After::Revoked => self.revocations_known(cx, ended),
-            After::TakenBack(session, user, at) => self.taken_back(cx, session, user, at, &ended),
+            After::TakenBack(session, user, at) => self.taken_back(cx, session, &user, at, &ended),
             After::Fed(of) => self.fed(cx, of, ended),
             After::Appended(fence, place) => self.appended(cx, fence, place, ended),
         }

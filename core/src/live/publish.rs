@@ -158,7 +158,7 @@ impl Lives {
             Some(fence) => self.stage(cx, fence, one),
             None => {
                 let offset = topic.top + 1;
-                self.stand(cx, no, one, offset, late);
+                self.stand(cx, no, &one, offset, late);
             }
         }
     }
@@ -181,7 +181,7 @@ impl Lives {
         let at = topic.unstored.iter().position(|one| one.place == place);
         let Some(one) = at.and_then(|at| topic.unstored.remove(at)) else { return };
         match reply_of(ended) {
-            Some(LiveReply::Appended { offset, late }) => self.stand(cx, no, one, offset, late),
+            Some(LiveReply::Appended { offset, late }) => self.stand(cx, no, &one, offset, late),
             Some(LiveReply::Repeated(known)) => {
                 topic.keys.learn(known, size(cx.config.limits.live_keys_max()));
                 let Some(key) = one.key else { return };
@@ -205,7 +205,7 @@ impl Lives {
     }
 
     /// A publication stands at its offset: everybody learns of it.
-    fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: Unstored, offset: u64, late: bool) {
+    fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: &Unstored, offset: u64, late: bool) {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         let limits = &cx.config.limits;
         let row = LiveRow { late, ..(*one.row).clone() };

@@ -184,7 +184,7 @@ impl Lives {
     }
 
     pub(super) fn forget(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
-        if !self.topics.get(&no).is_some_and(|topic| !topic.is_needed()) {
+        if self.topics.get(&no).is_none_or(Topic::is_needed) {
             return;
         }
         self.trim(cx, no, 1);

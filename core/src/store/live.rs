@@ -42,9 +42,10 @@ pub enum LiveOp {
     /// Gives topics up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<LiveFence>),
     /// Keeps a publication at the next offset. One whose place is not behind all earlier ones is a write that
-    /// is run again: it stands where it stands, or at offset 0 if it was removed meanwhile. It is late when
-    /// its version is no newer than what is known of its entity; else it is what is known from here on.
-    /// Replies `Appended`, or `Repeated` when its key of idempotency was used before: then only `fed` is kept.
+    /// is run again: it stands where it stands, or at offset 0 if it was removed meanwhile. A publication is
+    /// late when its version is no newer than what is known of its entity; else it is what is known from here
+    /// on. Replies `Appended`, or `Repeated` when its key of idempotency was used before: then only `fed` is
+    /// kept.
     Append {
         /// Whose.
         fence: LiveFence,

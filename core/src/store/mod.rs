@@ -1,9 +1,9 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when two sends are one.
-//! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
-//! maps in memory.
+//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when
+//! two sends are one. `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of
+//! every operation as maps in memory.
 
 pub(crate) mod committer;
 mod likeness;

@@ -268,7 +268,8 @@ statements! {
         SET at_offset = excluded.at_offset, version = excluded.version, at = excluded.at, \
             gone = excluded.gone, body = excluded.body \
         WHERE version IS NULL OR excluded.version IS NULL OR excluded.version > version";
-    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM live_entity WHERE topic = ?1 ORDER BY key";
+    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM live_entity WHERE topic = ?1 \
+        ORDER BY key";
     ENTITY_PRUNE = "DELETE FROM live_entity WHERE (topic, key) IN (SELECT topic, key FROM live_entity \
         WHERE gone = 1 AND at < ?1 ORDER BY at, topic, key LIMIT ?2)";
     LIVE_KEY_PUT = "INSERT INTO live_key (topic, key, fingerprint, at_offset, at) \
