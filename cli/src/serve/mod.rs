@@ -7,7 +7,7 @@ mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use peermesh_core::broker::{Broker, Setup};
@@ -16,7 +16,7 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Listener, Machine, Order};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
-use peermesh_runtime_smol::{Lanes, Plan};
+use peermesh_runtime_smol::{Lanes, Plan, Running};
 use rustix::process::{Resource, Rlimit};
 
 use crate::config::{Flags, Settings, Store};
@@ -99,6 +99,8 @@ pub(crate) fn run(
     }
     notes.into_iter().for_each(|note| logs.note(note));
     let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
+    let running = Arc::new(Mutex::new(running));
+    hear_feed(&settings, &running)?;
     if let Some(at) = live {
         logs.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
     }
@@ -112,9 +114,9 @@ pub(crate) fn run(
     if let Some(home) = &home {
         home.withdraw();
     }
-    running.order(Order::Drain);
+    locked(&running).order(Order::Drain);
     // Whoever sent what is left in a store that hangs was not told that it was stored.
-    let answered = running.join_within(LAST_CALLS);
+    let answered = alone(running).join_within(LAST_CALLS);
     let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
     logs.note(note.with("store_answered", answered));
     logs.flush(LAST_LINES);
@@ -186,6 +188,43 @@ fn open_live(
     logs.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
     listeners.push((Listener::Live, bound));
     Ok(Some(at))
+}
+
+/// Lets every notice of the feed be looked at.
+fn hear_feed(settings: &Settings, running: &Arc<Mutex<Running>>) -> Result<(), ServeError> {
+    match (&settings.store, settings.live.as_ref().and_then(|live| live.feed.as_deref())) {
+        #[cfg(feature = "postgres")]
+        (Store::Postgres(options), Some(channel)) => {
+            let running = Arc::downgrade(running);
+            let hint = move || {
+                if let Some(running) = running.upgrade() {
+                    locked(&running).order(Order::Feed);
+                }
+            };
+            peermesh_store::postgres::listen(options, channel, hint)
+                .map_err(|error| ServeError::Start { what: "the listener of the feed", error })
+        }
+        _ => {
+            let _ = running;
+            Ok(())
+        }
+    }
+}
+
+fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The run, once nobody else gives it orders.
+fn alone(mut running: Arc<Mutex<Running>>) -> Running {
+    loop {
+        match Arc::try_unwrap(running) {
+            Ok(running) => return running.into_inner().unwrap_or_else(PoisonError::into_inner),
+            // A hint is being passed on, which takes no time.
+            Err(shared) => running = shared,
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// From the first signal until open connections are dropped, in milliseconds.

@@ -132,6 +132,14 @@ impl Player {
         }
     }
 
+    /// The value of a series.
+    pub(crate) fn metric(&mut self, series: &str) -> Told<Option<u64>> {
+        let page = self.ask(&request("GET", "/metrics", &[], None))?;
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
     pub(crate) fn see_log(&mut self, wanted: bool, message: &str, pattern: Option<&Pattern>) -> Told<()> {
         let patience = if wanted { PATIENCE_MS } else { 0 };
         let mut last = Said(format!("no record {message:?} was logged"));

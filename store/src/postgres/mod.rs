@@ -10,6 +10,7 @@
 //! transactions cannot work.
 
 mod call;
+mod feed;
 mod fitness;
 mod gate;
 mod health;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use peermesh_core::store::Driver;
 
+pub use feed::{CHANNEL, listen};
 pub use inspect::{Server, Unfitness, inspect};
 pub use migrate::{MigrateError, Report, migrate};
 pub use options::{Options, OptionsError, Waits};
