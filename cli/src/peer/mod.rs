@@ -3,7 +3,7 @@
 pub(crate) mod inbox;
 pub(crate) mod invite;
 pub(crate) mod join;
-mod link;
+pub(crate) mod link;
 pub(crate) mod peers;
 pub(crate) mod profile;
 mod seal;
