@@ -118,9 +118,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let wish = live::Wish { topics: &topics, from: from.as_deref(), count, timeout };
             live::sub(&live::Port::find(broker, &variable)?, &wish, terminal)
         }
-        Command::Live(Live::Pub { topic, data, key, version, id }) => {
+        Command::Live(Live::Pub { topic, value, key, version, id }) => {
             let with = live::With { key: key.as_deref(), version, id: id.as_deref() };
-            live::publish(&live::Port::find(broker, &variable)?, &topic, &argument(data)?, &with, terminal)
+            live::publish(&live::Port::find(broker, &variable)?, &topic, &argument(value)?, &with, terminal)
         }
         Command::Live(Live::Info) => live::info(&live::Port::find(broker, &variable)?, terminal),
         Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),

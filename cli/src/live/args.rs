@@ -38,7 +38,8 @@ pub(crate) enum Live {
         /// Its name
         topic: String,
         /// JSON; `-` reads it from standard input; `null` with --key removes the entity
-        data: String,
+        #[arg(value_name = "DATA")]
+        value: String,
         /// The entity it is about
         #[arg(long, value_name = "KEY")]
         key: Option<String>,

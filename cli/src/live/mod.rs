@@ -82,12 +82,7 @@ impl Port {
         std::str::from_utf8(self.token.expose()).unwrap_or_default()
     }
 
-    fn ask(
-        &self,
-        method: &'static str,
-        target: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, LiveError> {
+    fn ask(&self, method: &'static str, target: &str, body: Option<&Value>) -> Result<Value, LiveError> {
         let question = Question { method, target, token: Some(self.token()), body, header: None };
         let answer = http::ask(&self.address, &question)?;
         let said = answer.json();
@@ -118,8 +113,7 @@ pub(crate) fn publish(
     with: &With<'_>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let data: Value =
-        serde_json::from_str(data).map_err(|error| LiveError::NoJson(error.to_string()))?;
+    let data: Value = serde_json::from_str(data).map_err(|error| LiveError::NoJson(error.to_string()))?;
     let mut body = json!({ "topic": topic, "data": data });
     if let Some(key) = with.key {
         body["key"] = key.into();

@@ -40,9 +40,7 @@ pub(crate) fn sub(port: &Port, wish: &Wish<'_>, terminal: &mut Terminal) -> Resu
     terminal.end_list()?;
     outcome?;
     match wish.count {
-        Some(wanted) if reader.seen < wanted => {
-            Err(LiveError::TooFew { seen: reader.seen, wanted }.into())
-        }
+        Some(wanted) if reader.seen < wanted => Err(LiveError::TooFew { seen: reader.seen, wanted }.into()),
         _ => Ok(()),
     }
 }
@@ -129,7 +127,9 @@ impl Reader<'_> {
                 }
             }
             "position" => self.show_one(topic, message, true, terminal)?,
-            "gap" => terminal.remark(&format!("{topic}: {} to {} were dropped", message["from"], message["to"])),
+            "gap" => {
+                terminal.remark(&format!("{topic}: {} to {} were dropped", message["from"], message["to"]))
+            }
             "unsubscribed" => {
                 let code = message["code"].as_str().unwrap_or_default().to_owned();
                 let message = format!("{topic} is watched no longer");
