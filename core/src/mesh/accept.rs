@@ -111,10 +111,12 @@ impl Mesh {
                 return Err(No::down(down));
             }
         }
-        match (self.judge(cx, positions, no, (&wish, key.as_ref()), 0), key) {
-            (Ok(passed), key) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
-            (Err(denied), Some(key)) => self.look_up(cx, key, wish, waiter, denied),
-            (Err(denied), None) => return Err(self.deny(cx, None, denied)),
+        match self.judge(cx, positions, no, (&wish, key.as_ref()), 0) {
+            Ok(passed) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
+            Err(denied) if key.is_some() || denied.may_pass() && self.in_flight.len() > 0 => {
+                self.look_up(cx, (member, key), wish, waiter, denied);
+            }
+            Err(denied) => return Err(self.deny(cx, None, denied)),
         }
         Ok(())
     }
@@ -230,9 +232,7 @@ impl Mesh {
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                if let Some(key) = key {
-                    self.remember_spent(cx, key, spent);
-                }
+                self.remember_spent(cx, key, spent);
                 self.refuse_all(cx, &waiters, &No::of_store(&error));
             }
         }
