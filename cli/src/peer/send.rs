@@ -56,8 +56,8 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     let message = message(send, &id, &spec, &body)?;
     let (Accepted { message_id, duplicate }, session) =
         accept(profile, send, Some(session), &message, &id, until)?;
-    let mut value = json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
-        "duplicate": duplicate });
+    let mut value = json!({ "message_id": message_id, "client_message_id": id, "to": spec, "duplicate": duplicate,
+        "status": "accepted" });
     if !send.until_delivered {
         session.close();
         let again = if duplicate { " (sent before, and not again)" } else { "" };
