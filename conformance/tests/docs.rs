@@ -113,7 +113,7 @@ fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .collect();
     let mut sources = Vec::new();
-    for folder in ["core/src", "cli/src", "runtime-smol/src"] {
+    for folder in ["core/src", "cli/src", "runtime-smol/src", "runtime-threads/src"] {
         collect(&root().join(folder), "rs", &mut sources);
     }
     let code: Vec<String> = sources

@@ -1,6 +1,7 @@
 //! Where a life takes place.
 
-use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::runtime::Runtime;
+use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::play::town::Town;
 use peermesh_conformance::story::{Terms, Told};
 
@@ -9,9 +10,9 @@ use peermesh_conformance::story::{Terms, Told};
 pub(crate) enum Ground {
     /// The machines over the model, under virtual time.
     Memory,
-    /// Real sockets, threads and time, over SQLite.
+    /// Real sockets and time, on threads over SQLite.
     Sqlite,
-    /// The same over Postgres.
+    /// The same on smol over Postgres, so that lives are lived on both runtimes.
     Postgres,
 }
 
@@ -23,8 +24,8 @@ impl Ground {
     pub(crate) fn town(self, terms: &Terms) -> Told<Town> {
         match self {
             Ground::Memory => Town::new(terms),
-            Ground::Sqlite => Ok(Town::on(Box::new(Sockets::new(terms)?), terms)),
-            Ground::Postgres => Ok(Town::on(Box::new(Sockets::on_postgres(terms)?), terms)),
+            Ground::Sqlite => Ok(Town::on(Box::new(Sockets::new(Runtime::Threads, terms)?), terms)),
+            Ground::Postgres => Ok(Town::on(Box::new(Sockets::on_postgres(Runtime::Smol, terms)?), terms)),
         }
     }
 }

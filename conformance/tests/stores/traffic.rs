@@ -315,7 +315,7 @@ impl Traffic {
             request_fingerprint: self.maybe(|traffic| traffic.word().into()),
             reply_to: self.maybe(|traffic| traffic.word().into()),
         };
-        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into() })
+        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None })
     }
 
     fn find(&mut self, shard: usize) -> Op {

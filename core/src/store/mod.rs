@@ -21,9 +21,12 @@ pub(crate) use committer::Ended;
 
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
-pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
+pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
-pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query};
+pub use query::{
+    Adopted, Alive, Cursor, Found, History, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query,
+    Renamed,
+};
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
     PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
