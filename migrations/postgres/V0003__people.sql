@@ -23,6 +23,7 @@ BEGIN
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
         WHEN 'enrol' THEN RETURN mesh.enrol(op);
         WHEN 'set_revoked' THEN RETURN mesh.set_revoked(op);
+        WHEN 'prove' THEN RETURN mesh.prove(op);
         WHEN 'hello' THEN RETURN mesh.hello(op);
         WHEN 'end_presences' THEN RETURN mesh.end_presences(op);
         WHEN 'save_peer' THEN RETURN mesh.save_peer(op);
@@ -165,6 +166,20 @@ CREATE FUNCTION mesh.set_revoked(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE mesh.member SET revoked_at = mesh.stamp((op ->> 'at')::bigint) WHERE n = (op ->> 'member')::bigint;
     RETURN '{"is": "done"}';
+END $$;
+
+-- Uses up a proof. Of two brokers that are shown the same, the second waits for the first.
+CREATE FUNCTION mesh.prove(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO mesh.proof (proof, proof_by, until)
+    VALUES (decode(op ->> 'proof', 'hex'), (op ->> 'by')::bigint, (op ->> 'until')::bigint)
+    ON CONFLICT DO NOTHING;
+    IF EXISTS (SELECT FROM mesh.proof p
+        WHERE p.proof = decode(op ->> 'proof', 'hex') AND p.proof_by = (op ->> 'by')::bigint)
+    THEN
+        RETURN '{"is": "done"}';
+    END IF;
+    RETURN '{"is": "replayed"}';
 END $$;
 
 CREATE FUNCTION mesh.hello(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -203,7 +203,8 @@ impl Ledger {
             let message = Arc::new(letter(self.next));
             self.next += 1;
             let Target::Mailbox(to) = message.target else { continue };
-            ops.push(Op::Accept(Accept { message: Arc::clone(&message), mailboxes: Arc::new([to]) }));
+            let (mailboxes, mentions) = (Arc::new([to]), Arc::default());
+            ops.push(Op::Accept(Accept { message: Arc::clone(&message), mailboxes, mentions }));
             self.unsettled.push(message);
         }
         ops

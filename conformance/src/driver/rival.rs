@@ -93,7 +93,11 @@ impl Shared {
                     ..Message::clone(last.0)
                 };
                 sides.free.0 += 1;
-                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into() })]
+                vec![Op::Accept(Accept {
+                    message: Arc::new(message),
+                    mailboxes: last.1.into(),
+                    mentions: Arc::default(),
+                })]
             }
             Sharing::Keeps { pid, cwd, status } => {
                 sides.hooks += 1;

@@ -81,7 +81,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB] }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new() }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -243,6 +243,7 @@ impl Desk {
 pub(crate) struct Draft {
     pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
+    mentions: Vec<MailboxNo>,
 }
 
 impl Draft {
@@ -287,8 +288,14 @@ impl Draft {
         self
     }
 
+    pub(crate) fn mentioning(mut self, members: &[MailboxNo]) -> Draft {
+        self.mentions = members.to_vec();
+        self
+    }
+
     pub(crate) fn op(self) -> Op {
-        Op::Accept(Accept { message: Arc::new(self.message), mailboxes: self.mailboxes.into() })
+        let (mailboxes, mentions) = (self.mailboxes.into(), self.mentions.into());
+        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions })
     }
 }
 

@@ -4,6 +4,7 @@ mod beside;
 mod desk;
 mod keys;
 mod meaning;
+mod mentions;
 mod runner;
 mod traffic;
 

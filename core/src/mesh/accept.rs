@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
+use super::mention::Mentioned;
 use super::retention::age_by;
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver};
@@ -28,6 +29,8 @@ const ACCEPTING_KEPT: usize = 256;
 pub(super) struct Accepting {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    /// Whom it mentions.
+    mentioned: Option<Box<Mentioned>>,
     /// What it took from its sender's budget.
     spent: u64,
     /// Who is to be answered: the sender, and whoever sent the same key again meanwhile.
@@ -41,6 +44,7 @@ pub(super) struct Passed {
     session: MailboxNo,
     target: Target,
     mailboxes: Arc<[MailboxNo]>,
+    mentioned: Option<Box<Mentioned>>,
     spent: u64,
 }
 
@@ -156,9 +160,12 @@ impl Mesh {
             paid => paid,
         };
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
+        let mentioned = self.mentioned(member, &wish.mentions, limits).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         match positions.next(cx) {
-            Some(position) => Ok(Passed { position, member, session, target, mailboxes, spent }),
+            Some(position) => {
+                Ok(Passed { position, member, session, target, mailboxes, mentioned, spent })
+            }
             None => {
                 self.give_back(member, spent);
                 Err(denied(0)(No::busy()))
@@ -175,7 +182,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, mentioned, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -197,16 +204,17 @@ impl Mesh {
         if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
             self.timers.arm_by(Timer::Undecided, until);
         }
-        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
+        let mentions = mentioned.as_ref().map(|them| Arc::clone(&them.members)).unwrap_or_default();
+        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes), mentions };
         // Positions grow, so this keeps their order.
-        self.accepting.push_back(Accepting { message, mailboxes, spent, waiters });
+        self.accepting.push_back(Accepting { message, mailboxes, mentioned, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
     }
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
         let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
-        let Some(Accepting { message, mailboxes, spent, waiters }) = accepting else { return };
+        let Some(Accepting { message, mailboxes, mentioned, spent, waiters }) = accepting else { return };
         if self.accepting.is_empty() {
             // A burst must not hold its memory for ever.
             self.accepting.shrink_to(ACCEPTING_KEPT);
@@ -228,7 +236,8 @@ impl Mesh {
                 let message_id = ids.encode(position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
-                self.welcome_message(cx, ids, (&message, &message_id), waiters, reach);
+                let mentioned = mentioned.as_deref();
+                self.welcome_message(cx, ids, (&message, &message_id), waiters, (reach, mentioned));
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
@@ -248,12 +257,13 @@ impl Mesh {
         ids: &MessageIds,
         (message, message_id): (&Message, &str),
         waiters: Vec<Waiter>,
-        reach: Option<(usize, usize)>,
+        (reach, mentioned): (Option<(usize, usize)>, Option<&Mentioned>),
     ) {
         let (first, joined): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|one| one.likeness.is_none());
         for waiter in &first {
             let (at, duplicate, history_available) = (message.at, false, true);
-            self.confirm(cx, waiter, &Accepted { message_id, at, duplicate, history_available, reach });
+            let accepted = Accepted { message_id, at, duplicate, history_available, reach, mentioned };
+            self.confirm(cx, waiter, &accepted);
         }
         if !joined.is_empty() {
             self.answer_all(cx, ids, &Seen::of(message), (message, &joined), reach);

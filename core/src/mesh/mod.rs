@@ -6,6 +6,7 @@
 //! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | whom a send mentions | `mention.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
@@ -29,6 +30,7 @@ mod hook;
 mod key_age;
 mod known;
 mod mailbox;
+mod mention;
 mod presence;
 mod profile;
 mod quota;

@@ -80,7 +80,7 @@ statements! {
 
     WRITE = "SELECT lost, again, first, owners, seen, replies FROM mesh.write($1, $2, $3, $4, $5, $6, \
         $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)";
+        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)";
 
     MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh.mesh g WHERE g.id = $1");
     MESH_PAGE =
@@ -114,6 +114,9 @@ statements! {
         JOIN mesh.pending p ON p.recip = box.n AND p.prio = $2 AND p.pos = $3 ORDER BY p.recip";
     MESSAGE_SETTLED = "SELECT e.mailbox, e.at, e.outcome FROM mesh.settled e WHERE e.pos = $1 \
         ORDER BY e.mailbox";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mesh.mention n LEFT JOIN mesh.message m ON m.pos = n.pos \
+        WHERE n.member = $1 AND n.pos > $2 ORDER BY n.pos LIMIT $3";
     DEPTH = "SELECT count(*) FROM mesh.pending";
     HOOKS = "SELECT h.id, h.pid, h.cwd, h.status::text, mesh.unix_ms(h.created_at) \
         FROM mesh.pending_status h \

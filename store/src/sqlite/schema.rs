@@ -31,9 +31,8 @@ pub fn schema(dir: &Path) -> Result<Schema, OpenError> {
     if found > i64::from(migrations::LATEST) {
         return Err(OpenError::NewerSchema { file, found, known: migrations::LATEST });
     }
-    // Versions count from 1 without a gap, so the first `found` names are those that were applied.
     let mut applied = migrations::names();
-    let pending = applied.split_off(usize::try_from(found).unwrap_or(0).min(applied.len()));
+    let pending = applied.split_off(migrations::count_to(found));
     Ok(Schema { applied, pending })
 }
 

@@ -190,6 +190,12 @@ statements! {
     SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
 
+    MENTION_INSERT = "INSERT INTO mention (member, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mention n LEFT JOIN message m ON m.pos = n.pos \
+        WHERE n.member = ?1 AND n.pos > ?2 ORDER BY n.pos LIMIT ?3";
+    MENTION_DELETE = "DELETE FROM mention WHERE pos = ?1";
+
     RUNNER_CLAIM = "INSERT INTO runner (id, life, epoch) VALUES (?1, ?2, 1) \
         ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch";
     RUNNER_RELEASE = "UPDATE runner SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";

@@ -10,7 +10,7 @@ mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -48,6 +48,7 @@ pub struct Model {
     accepted: BTreeMap<ClientKey, Position>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -96,6 +97,7 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
 }
 
 /// What is left of a message whose key is still to be known.
@@ -129,7 +131,7 @@ impl Model {
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions"].map(str::to_owned).into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -137,6 +139,7 @@ impl Model {
             accepted: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
     }
 
@@ -163,6 +166,11 @@ impl Model {
     /// Deliveries that ended and are kept.
     pub fn settled(&self) -> usize {
         self.settled.len()
+    }
+
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
     }
 
     /// Presences that have not ended.

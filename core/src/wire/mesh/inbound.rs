@@ -71,6 +71,8 @@ pub(crate) struct Send<'a> {
     pub request_fingerprint: Option<Str<'a>>,
     #[serde(borrow)]
     pub reply_to_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub mentions: Option<Vec<Str<'a>>>,
     /// Additive: when its sender took it on, in Unix milliseconds.
     #[serde(rename = "enqueued_at")]
     pub enqueued_at: Option<i64>,

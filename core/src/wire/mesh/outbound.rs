@@ -41,6 +41,8 @@ impl Encode for Ack<'_> {
         put_text(out, label!("_reqId"), self.request);
         put(out, label!("recipients"), self.recipients.as_ref());
         put(out, label!("online"), self.online.as_ref());
+        put(out, label!("mentioned"), self.mentioned.as_ref());
+        put(out, label!("unknown_mentions"), self.unknown_mentions);
         put(out, label!("duplicate"), self.duplicate.as_ref());
         put(out, label!("history_available"), self.history_available.as_ref());
         put_text(out, label!("first_seen_at"), self.first_seen_at);
@@ -169,6 +171,12 @@ pub(crate) struct Ack<'a> {
     /// How many of them have somebody connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<usize>,
+    /// Members it mentions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentioned: Option<usize>,
+    /// Mentions that mean nobody, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_mentions: Option<&'a [Box<str>]>,
     /// The message was accepted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<bool>,
@@ -364,6 +372,7 @@ mod tests {
 
     #[test]
     fn what_is_written_by_hand_is_what_the_derives_write() {
+        let unknown = [Box::from("x"), Box::from("\"")];
         for text in ["", "plain", "with \"quotes\" and \\", "\u{0}\u{1f}\u{7f}\n", "ü € 😀 \u{2028}"] {
             for some in [None, Some(text)] {
                 let ack = Ack {
@@ -374,6 +383,8 @@ mod tests {
                     request: some,
                     recipients: some.map(str::len),
                     online: some.map(|_| usize::MAX),
+                    mentioned: some.map(str::len),
+                    unknown_mentions: some.map(|_| unknown.as_slice()),
                     duplicate: some.map(str::is_empty),
                     history_available: some.map(str::is_empty),
                     first_seen_at: some,
