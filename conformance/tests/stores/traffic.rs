@@ -81,15 +81,17 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known
-    /// then.
+    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then; and
+    /// a hello that does not stand leaves its proof to a request, which keeps it the second time.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
         let keeps = has(|op| matches!(op, Op::KeepHook { .. }));
         let claims = has(|op| matches!(op, Op::Claim { .. }));
         let finds = has(|op| matches!(op, Op::Find { .. }));
+        let proves = has(|op| matches!(op, Op::Prove { .. }));
         !(anew
+            || proves && has(|op| matches!(op, Op::Hello(_)))
             || keeps && has(|op| matches!(op, Op::ApplyHook { .. }))
             || claims && has(|op| matches!(op, Op::Enrol(_)))
             || finds && has(|op| matches!(op, Op::Accept(_))))

@@ -60,7 +60,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path(), 0).unwrap());
         let file = dir.path().join("peermesh.db");
-        let newer = "UPDATE refinery_schema_history SET version = 9999 WHERE version = 2";
+        let newer = "UPDATE refinery_schema_history SET version = 9999 WHERE version = 6";
         rusqlite::Connection::open(file).unwrap().execute(newer, ()).unwrap();
         assert!(matches!(schema(dir.path()), Err(OpenError::NewerSchema { found: 9999, .. })));
     }
