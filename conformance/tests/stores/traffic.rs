@@ -81,18 +81,19 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then; and
-    /// a hello that does not stand leaves its proof to a request, which keeps it the second time.
+    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then; a
+    /// presence that is given a hook after its hello has it the second time; and a hello that does not stand
+    /// leaves its proof to a request, which keeps it.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
         let keeps = has(|op| matches!(op, Op::KeepHook { .. }));
         let claims = has(|op| matches!(op, Op::Claim { .. }));
         let finds = has(|op| matches!(op, Op::Find { .. }));
-        let proves = has(|op| matches!(op, Op::Prove { .. }));
+        let hello = has(|op| matches!(op, Op::Hello(_)));
         !(anew
-            || proves && has(|op| matches!(op, Op::Hello(_)))
-            || keeps && has(|op| matches!(op, Op::ApplyHook { .. }))
+            || (keeps || hello) && has(|op| matches!(op, Op::ApplyHook { .. }))
+            || hello && has(|op| matches!(op, Op::Prove { .. }))
             || claims && has(|op| matches!(op, Op::Enrol(_)))
             || finds && has(|op| matches!(op, Op::Accept(_))))
     }
@@ -384,7 +385,11 @@ impl Traffic {
             7 => Query::Message(self.delivery().position),
             8 => {
                 let (member, after) = (self.member().1, self.delivery().position);
-                Query::Mentions { member, after: if self.below(2) == 0 { after } else { Position::ZERO }, limit }
+                Query::Mentions {
+                    member,
+                    after: if self.below(2) == 0 { after } else { Position::ZERO },
+                    limit,
+                }
             }
             _ => Query::Depth,
         }

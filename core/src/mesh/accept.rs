@@ -163,9 +163,7 @@ impl Mesh {
         let mentioned = self.mentioned(member, &wish.mentions, limits).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         match positions.next(cx) {
-            Some(position) => {
-                Ok(Passed { position, member, session, target, mailboxes, mentioned, spent })
-            }
+            Some(position) => Ok(Passed { position, member, session, target, mailboxes, mentioned, spent }),
             None => {
                 self.give_back(member, spent);
                 Err(denied(0)(No::busy()))

@@ -20,7 +20,9 @@ pub(crate) use committer::Ended;
 pub use likeness::{Likeness, Seen};
 pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
-pub use query::{Alive, Cursor, Found, LaneCount, MeshLoad, MentionRow, MessageView, OverdueRow, PendingRow, Query};
+pub use query::{
+    Alive, Cursor, Found, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow, PendingRow, Query,
+};
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
     PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use peermesh_core::ids::{HookId, InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
-    Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MentionRow, MeshLoad, Message, MessageView,
-    OverdueRow, PendingRow, Priority, Query, StoreError, StoreResult,
+    Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MentionRow, MeshLoad, Message,
+    MessageView, OverdueRow, PendingRow, Priority, Query, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -191,8 +191,7 @@ impl Desk<'_> {
         // takes tells nobody whether there is one.
         let row = self.link.query_opt(self.limit, sql::MESSAGE_READ, &[&place])?;
         let message = row.as_ref().map(|row| message(row, 0)).transpose()?;
-        let mailboxes: Option<Vec<i64>> =
-            row.as_ref().map(|row| column(row, MESSAGE_COLUMNS)).transpose()?;
+        let mailboxes: Option<Vec<i64>> = row.as_ref().map(|row| column(row, MESSAGE_COLUMNS)).transpose()?;
         let lane = message.as_ref().map_or(0, |message| rank(message.priority));
         let waiting = self.ask(sql::MESSAGE_PENDING, &[&mailboxes.unwrap_or_default(), &lane, &place])?;
         let waiting = waiting.iter().map(|row| {

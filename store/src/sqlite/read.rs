@@ -77,9 +77,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
             Found::Overdue(overdue::overdue(conn, *before, *after, *limit)?)
         }
         Query::Message(position) => Found::Message(view(conn, *position)?),
-        Query::Mentions { member, after, limit } => {
-            Found::Mentions(mentions(conn, *member, *after, *limit)?)
-        }
+        Query::Mentions { member, after, limit } => Found::Mentions(mentions(conn, *member, *after, *limit)?),
         Query::Depth => {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
             Found::Depth(rows::count(depth)?)
