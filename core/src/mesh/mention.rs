@@ -7,13 +7,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Mesh;
+use serde_json::{Value, json};
+
 use super::acks::No;
 use super::roster::display_name;
-use crate::config::Limits;
+use super::{Mesh, hex};
+use crate::config::{Limits, size};
 use crate::ids::{MailboxNo, PublicKey};
+use crate::message_id::MessageIds;
 use crate::stats::Counter;
-use crate::store::MemberRow;
+use crate::store::{MemberRow, MentionRow, Target};
 
 /// The mentions of a send, looked up.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +64,50 @@ impl Mesh {
             return Err(No::new(Counter::SendBad, text));
         }
         Ok(Some(Box::new(Mentioned { members: members.into(), unknown })))
+    }
+
+    /// The answer to a member that asks who mentions it; `asked` is where it went on from, and how many rows
+    /// it wanted.
+    pub(super) fn mentions_body(
+        &self,
+        ids: &MessageIds,
+        member: MailboxNo,
+        asked: (Option<&str>, u32),
+        rows: &[MentionRow],
+    ) -> Value {
+        let (after, limit) = asked;
+        let mentions: Vec<Value> = rows
+            .iter()
+            .filter(|row| row.mesh == self.no)
+            .map(|row| self.mention_body(ids, member, row))
+            .collect();
+        let last = rows.last().map(|row| ids.cursor(self.no, member, row.position).to_string());
+        json!({
+            "mentions": mentions,
+            "next": last.as_deref().or(after),
+            "more": rows.len() >= size(u64::from(limit)),
+        })
+    }
+
+    /// A message to somebody else does not say to whom.
+    fn mention_body(&self, ids: &MessageIds, member: MailboxNo, row: &MentionRow) -> Value {
+        let sender = self.roster.members.get(&row.sender);
+        let mut body = json!({
+            "messageId": &*ids.encode(row.position),
+            "createdAt": row.at.iso(),
+            "priority": row.priority.word(),
+            "senderName": self.roster.name_of(row.session),
+            "senderMemberId": sender.map_or("", |row| row.id.as_str()),
+            "senderPubkey": hex(self.roster.key_of(row.session)),
+        });
+        let is_secret = match &row.target {
+            Target::Mailbox(no) => self.roster.owner(*no).is_none_or(|owner| owner.no != member),
+            Target::Spec(_) => false,
+        };
+        if !is_secret {
+            body["targetSpec"] = self.target_text(&row.target).into();
+        }
+        body
     }
 
     /// The active member with that id or key; a session's key means its member.

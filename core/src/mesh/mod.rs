@@ -10,7 +10,8 @@
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
-//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
+//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
+//! | what became of a message, and why it waits | `fate.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
@@ -20,8 +21,10 @@ mod acks;
 mod admin;
 mod answers;
 mod deliver;
+mod enquiry;
 mod enrol;
 mod events;
+mod fate;
 mod features;
 mod grace;
 mod hear;
@@ -117,6 +120,8 @@ pub(crate) enum Then {
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
     Admin(Box<admin::AdminStep>),
+    /// A member asks over HTTP.
+    Enquiry(Box<enquiry::EnquiryStep>),
 }
 
 /// All meshes of this shard.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::fate::MessageStatusResult;
 use super::features::{FeatureAnswer, Features};
 use super::inbound::Stats;
 use crate::store::{Group, Profile, SavedStats};
@@ -329,28 +330,6 @@ impl PeerRow<'_> {
         (self.hostname, self.model, self.stats, self.profile) = (None, None, None, None);
         self.clipped = Some(true);
     }
-}
-
-/// `message_status_result` (3.10).
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename = "message_status_result", rename_all = "camelCase")]
-pub(crate) struct MessageStatusResult<'a> {
-    pub message_id: &'a str,
-    pub target_spec: &'a str,
-    pub delivered: bool,
-    pub delivered_at: Option<String>,
-    pub recipients: Vec<RecipientRow<'a>>,
-    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
-    pub request: Option<&'a str>,
-}
-
-/// One recipient of a message: `delivered`, `held` (connected, not delivered), `disconnected`, and additively
-/// `expired` and `dead`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct RecipientRow<'a> {
-    pub name: &'a str,
-    pub pubkey: String,
-    pub status: &'a str,
 }
 
 #[cfg(test)]
