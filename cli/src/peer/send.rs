@@ -39,6 +39,8 @@ pub(crate) struct Send<'a> {
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
     pub(crate) id: Option<&'a str>,
+    /// Names and keys of those who are mentioned.
+    pub(crate) mentions: &'a [String],
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -53,8 +55,15 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
-    let message = message(send, &id, &spec, &body)?;
-    let (message_id, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let mut message = message(send, &id, &spec, &body)?;
+    if !send.mentions.is_empty() {
+        message["mentions"] = mentioned(&mut session, send.mentions)?.into();
+    }
+    let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let Accepted { message_id, unknown_mentions } = accepted;
+    if !unknown_mentions.is_empty() {
+        terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
+    }
     let mut value =
         json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
     if !send.until_delivered {
@@ -95,6 +104,27 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
     }))
 }
 
+/// The keys of those who are mentioned, so that a name means one member or is refused.
+fn mentioned(session: &mut Session, mentions: &[String]) -> Result<Vec<String>, PeerError> {
+    let mut known = None;
+    let mut key_of = |text: &String| {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let key = match Target::parse(name) {
+            Ok(Target::Key(key)) => key,
+            Ok(Target::Name(name)) => {
+                let peers = match &mut known {
+                    Some(peers) => peers,
+                    place @ None => place.insert(peers::list(session)?),
+                };
+                target::resolve(&name, peers)?
+            }
+            Ok(Target::Many(_)) | Err(_) => return Err(PeerError::BadMention { text: text.clone() }),
+        };
+        Ok(key.hex())
+    };
+    mentions.iter().map(&mut key_of).collect()
+}
+
 /// Where the message goes on the wire, and its body for that.
 fn address(
     profile: &Profile,
@@ -122,11 +152,11 @@ fn accept(
     message: &Value,
     id: &str,
     until: Instant,
-) -> Result<(String, Session), PeerError> {
+) -> Result<(Accepted, Session), PeerError> {
     let mut wait = RETRY.0;
     loop {
         let trouble = match attempt(profile, send, session.take(), message, id, until) {
-            Ok((Verdict::Accepted(message_id), session)) => return Ok((message_id, session)),
+            Ok((Verdict::Accepted(accepted), session)) => return Ok((accepted, session)),
             Ok((Verdict::Refused(text), _)) => return Err(PeerError::SendRefused { text }),
             Ok((Verdict::Later(text), live)) => {
                 session = Some(live);
@@ -143,10 +173,18 @@ fn accept(
     }
 }
 
+/// A message that the broker has.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    message_id: String,
+    /// Mentions that mean nobody.
+    unknown_mentions: Vec<String>,
+}
+
 /// What one ack says.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Accepted(String),
+    Accepted(Accepted),
     Refused(String),
     Later(String),
 }
@@ -173,7 +211,11 @@ fn attempt(
 fn read_ack(ack: &Value) -> Verdict {
     let text = |field: &str| ack.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     match text("error") {
-        error if error.is_empty() => Verdict::Accepted(text("messageId")),
+        error if error.is_empty() => {
+            let unknown = ack.get("unknown_mentions").and_then(Value::as_array).into_iter().flatten();
+            let unknown_mentions = unknown.filter_map(Value::as_str).map(str::to_owned).collect();
+            Verdict::Accepted(Accepted { message_id: text("messageId"), unknown_mentions })
+        }
         error => sort_refusal(error),
     }
 }
@@ -222,10 +264,16 @@ mod tests {
 
     #[test]
     fn an_ack_without_an_error_is_an_acceptance() {
+        let accepted = |unknown: &[&str]| {
+            let unknown_mentions = unknown.iter().map(ToString::to_string).collect();
+            Verdict::Accepted(Accepted { message_id: "m1".into(), unknown_mentions })
+        };
         let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        assert_eq!(read_ack(&ack), accepted(&[]));
         let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        assert_eq!(read_ack(&ack), accepted(&[]));
+        let ack = json!({ "type": "ack", "messageId": "m1", "queued": true, "unknown_mentions": ["x"] });
+        assert_eq!(read_ack(&ack), accepted(&["x"]));
     }
 
     #[test]
@@ -237,6 +285,7 @@ mod tests {
             until_delivered: false,
             timeout: ACK,
             id: None,
+            mentions: &[],
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]
