@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::mailbox::Place;
+use super::mailbox::{Mailbox, Place};
 use super::presence::Presence;
 use super::{Cx, Mesh, hex};
 use crate::config::size;
@@ -220,7 +220,7 @@ impl Mesh {
         if !taker.standing.open_lanes()[lane] {
             return Wait::Status(taker.standing.status);
         }
-        let unacknowledged = self.mailboxes.get(&mailbox).map_or(0, |waiting| waiting.leased());
+        let unacknowledged = self.mailboxes.get(&mailbox).map_or(0, Mailbox::leased);
         let has_window = (unacknowledged as u64) < cx.config.limits.unacked_pushes_max();
         let has_room = taker.line().is_some_and(|line| line.room_bytes > 0);
         if ahead == Some(0) && !(has_window && has_room) {
