@@ -1,5 +1,5 @@
 story: another request under a key that is on its way waits for the outcome, and then is told
-covers: mesh protocol 3.2; mesh protocol 8; f_acc_08; f_acc_09
+covers: mesh protocol 3.2; mesh protocol 8.5; mesh protocol 8.6; f_acc_08; f_acc_09
 error: db ping failed
 
 mesh garden with ann, bob

@@ -115,7 +115,7 @@ impl Mesh {
                 return Err(No::down(down));
             }
         }
-        match (self.judge(cx, positions, no, &wish, 0), key) {
+        match (self.judge(cx, positions, no, (&wish, key.as_ref()), 0), key) {
             (Ok(passed), key) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
             (Err(denied), Some(key)) => self.look_up(cx, key, wish, waiter, denied),
             (Err(denied), None) => return Err(self.deny(cx, None, denied)),
@@ -130,7 +130,7 @@ impl Mesh {
         cx: &mut Cx<'_>,
         positions: &mut Positions,
         no: PresenceNo,
-        wish: &Wish<'_>,
+        (wish, key): (&Wish<'_>, Option<&SendKey>),
         paid: u64,
     ) -> Result<Passed, Denied> {
         let denied = |spent| move |no| Denied { no, spent };
@@ -153,10 +153,7 @@ impl Mesh {
         let resolved = self.resolve(sender, &wish.target);
         let count = resolved.as_ref().map_or(1, |(_, mailboxes)| mailboxes.len());
         let spent = match paid {
-            0 => {
-                let key = wish.key.as_deref().map(|key| (member, Box::<str>::from(key)));
-                self.spend(cx, member, key.as_ref(), count).map_err(denied(0))?
-            }
+            0 => self.spend(cx, member, key, count).map_err(denied(0))?,
             paid => paid,
         };
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
@@ -254,17 +251,16 @@ impl Mesh {
         cx: &mut Cx<'_>,
         ids: &MessageIds,
         (message, message_id): (&Message, &str),
-        waiters: Vec<Waiter>,
+        mut waiters: Vec<Waiter>,
         (reach, mentioned): (Option<(usize, usize)>, Option<&Mentioned>),
     ) {
-        let (first, joined): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|one| one.likeness.is_none());
-        for waiter in &first {
+        for waiter in waiters.extract_if(.., |waiter| waiter.likeness.is_none()) {
             let (at, duplicate, history_available) = (message.at, false, true);
             let accepted = Accepted { message_id, at, duplicate, history_available, reach, mentioned };
-            self.confirm(cx, waiter, &accepted);
+            self.confirm(cx, &waiter, &accepted);
         }
-        if !joined.is_empty() {
-            self.answer_all(cx, ids, &Seen::of(message), (message, &joined), reach);
+        if !waiters.is_empty() {
+            self.answer_all(cx, ids, &Seen::of(message), (message, &waiters), reach);
         }
     }
 

@@ -117,7 +117,7 @@ impl Mesh {
                 self.remember_spent(cx, key, denied.spent);
             }
             Ended::Done(_) | Ended::Found(_) => match wish {
-                Some(wish) => match self.judge(cx, positions, presence, &wish, denied.spent) {
+                Some(wish) => match self.judge(cx, positions, presence, (&wish, Some(&key)), denied.spent) {
                     Ok(passed) => self.stage_accept(cx, wish, Some(key), passed, waiters),
                     Err(denied) => self.look_denied(cx, key, denied, &likeness, &waiters),
                 },
