@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn the_contracts_vector_verifies() {
+        let member = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+        let signature = "b8bbc2993d6261b2dbba67200f19a1cb2ca361e6abcb661f20b8887996367341\
+                         c579dcacf034da5531448556f0920d87d7ec753d9f3dd5bffb673053d611290d";
+        let shown = format!("Peermesh mesh-1|mem-1|{member}|1700000000000|{signature}");
+        let Credential { key, signature, signed, .. } =
+            asked("/v1/mentions?limit=5", &[&shown]).unwrap().credential;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&key.0).unwrap();
+        let signature = ed25519_dalek::Signature::from_bytes(&signature);
+        assert!(key.verify_strict(signed.as_bytes(), &signature).is_ok());
+    }
+
+    #[test]
     fn f_aut_08_a_header_of_another_form_names_nobody() {
         let good = shown("m1", "1700");
         assert!(asked("/v1/mentions", &[&good.replace("Peermesh", "PEERMESH")]).is_ok());
