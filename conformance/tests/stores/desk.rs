@@ -30,11 +30,7 @@ pub(crate) fn each(story: impl Fn(&mut Desk)) {
     let drivers: [Box<dyn Driver>; 3] =
         [Box::new(Model::new([7; 32])), open_sqlite(dir.path()).writer, writers.remove(0)];
     for driver in drivers {
-        let mut desk = Desk { driver, now: 1_000 };
-        desk.writes([mesh("1", "kitchen")]);
-        desk.invites("all", 2);
-        desk.writes([desk.enrol("all", 1, 1), desk.enrol("all", 2, 2)]);
-        story(&mut desk);
+        story(&mut Desk::at(driver));
     }
 }
 
@@ -45,6 +41,19 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// A desk at an empty store, with a mesh that Ann and Bob join.
+    pub(crate) fn at(driver: Box<dyn Driver>) -> Desk {
+        let mut desk = Desk { driver, now: 1_000 };
+        desk.writes([mesh("1", "kitchen")]);
+        desk.invites("all", 2);
+        desk.writes([desk.enrol("all", 1, 1), desk.enrol("all", 2, 2)]);
+        desk
+    }
+
+    pub(crate) fn driver(&mut self) -> &mut dyn Driver {
+        &mut *self.driver
+    }
+
     pub(crate) fn now(&self) -> Wall {
         Wall::from_millis(self.now)
     }
@@ -118,7 +127,7 @@ impl Desk {
     pub(crate) fn prunes_keys(&mut self, before: Wall, keys_before: Wall, limit: u32) -> u32 {
         let prune = Op::Prune { messages_before: before, keys_before, proofs_before: before, limit };
         match self.writes([prune]).remove(0) {
-            Reply::Pruned { rows } => rows,
+            Reply::Pruned(pruned) => pruned.most(),
             other => panic!("{other:?}"),
         }
     }

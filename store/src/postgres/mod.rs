@@ -10,6 +10,7 @@
 //! transactions cannot work.
 
 mod call;
+mod check;
 mod fitness;
 mod gate;
 mod health;

@@ -3,6 +3,7 @@
 //! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked
 //! for as long as it lives, so that two brokers never write one store.
 
+mod check;
 mod hooks;
 mod keys;
 mod mail;

@@ -38,6 +38,7 @@ impl Model {
                 Found::Mentions(self.mentions_of(*member, *after, size(*limit)))
             }
             Query::Depth => Found::Depth(self.pending.len() as u64),
+            Query::Check { at, limit } => Found::Checked(self.check(*at, size(*limit))),
             Query::Hooks { since, limit } => {
                 let waiting = self.hooks.iter().filter(|hook| hook.applied_to.is_none());
                 let fresh = waiting.map(|hook| &hook.row).filter(|row| row.at >= *since);
