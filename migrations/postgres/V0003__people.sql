@@ -225,12 +225,12 @@ BEGIN
 END $$;
 
 -- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
--- was there keeps what it took. Gives what the newest of them says, unless that is too old.
+-- was there keeps what it took, and its mesh. Gives what the newest of them says, unless that is too old.
 CREATE FUNCTION mesh.begin_presence(of_mailbox bigint, op jsonb, p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     of_id text := p ->> 'id';
 BEGIN
-    UPDATE mesh.presence SET mesh = (op ->> 'mesh')::bigint, mailbox = of_mailbox, role = p ->> 'kind',
+    UPDATE mesh.presence SET mailbox = of_mailbox, role = p ->> 'kind',
         session_id = p ->> 'session_id', session_pubkey = op ->> 'session_key', pid = (p ->> 'pid')::bigint,
         cwd = p ->> 'cwd', connected_at = mesh.stamp((p ->> 'connected_at')::bigint), disconnected_at = NULL
     WHERE id = of_id;

@@ -115,9 +115,8 @@ statements! {
     PRESENCE_SAVE = "INSERT INTO presence \
         (id, mesh, member, mailbox, kind, session_id, pid, cwd, connected_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET \
-        mesh = excluded.mesh, member = excluded.member, mailbox = excluded.mailbox, \
-        kind = excluded.kind, session_id = excluded.session_id, pid = excluded.pid, cwd = excluded.cwd, \
-        connected_at = excluded.connected_at, ended_at = NULL";
+        mailbox = excluded.mailbox, kind = excluded.kind, session_id = excluded.session_id, \
+        pid = excluded.pid, cwd = excluded.cwd, connected_at = excluded.connected_at, ended_at = NULL";
     PRESENCE_END = "UPDATE presence SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
     PRESENCE_END_OF_MESH = "UPDATE presence SET ended_at = ?2 WHERE mesh = ?1 AND ended_at IS NULL";
     PRESENCE_EXISTS = "SELECT 1 FROM presence WHERE id = ?1";
