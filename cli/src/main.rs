@@ -5,6 +5,7 @@
 
 mod address;
 mod admin;
+mod adopt;
 mod args;
 mod canonical;
 mod config;
@@ -31,6 +32,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use admin::{Api, Offer, Place, Sending};
+use adopt::Adopt;
 use args::{Args, Command, Common, Member, Mesh, Runners, Until};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
@@ -120,7 +122,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, mentions } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, mentions } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -130,6 +132,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 timeout,
                 id: id.as_deref(),
                 mentions: &mentions,
+                message_id: message_id.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
@@ -151,6 +154,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Migrate { check, config } => {
             migrate::run(home().ok().as_ref(), check, config, &variable, terminal)
+        }
+        Command::Adopt { check, yes, config } => {
+            adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),

@@ -142,6 +142,22 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
+-- Lets a message that is kept have the id that it had in a lost history, if that is free.
+CREATE FUNCTION mesh.rename(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    of_pos bigint := op ->> 'pos';
+    of_old bigint := op ->> 'old';
+BEGIN
+    INSERT INTO mesh.renamed (pos, old, mesh) SELECT of_pos, of_old, (op ->> 'mesh')::bigint
+    WHERE of_old < (SELECT floor FROM mesh.store)
+        AND EXISTS (SELECT FROM mesh.message m WHERE m.pos = of_pos)
+        AND NOT EXISTS (SELECT FROM mesh.message m WHERE m.pos = of_old)
+        AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = of_old)
+    ON CONFLICT DO NOTHING;
+    RETURN jsonb_build_object('is', 'accepted', 'renamed',
+        EXISTS (SELECT FROM mesh.renamed r WHERE r.pos = of_pos AND r.old = of_old));
+END $$;
+
 -- SHA-256 of what was sealed, as brokers make it: of each text but the last its length, then the text.
 CREATE FUNCTION mesh.digest(nonce bytea, cipher bytea, reply_to bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -388,6 +404,8 @@ BEGIN
         DELETE FROM mesh.message WHERE pos = ANY (over);
         DELETE FROM mesh.settled WHERE pos = ANY (over);
         DELETE FROM mesh.mention WHERE pos = ANY (over);
+        DELETE FROM mesh.renamed r WHERE r.pos = ANY (over || outlived)
+            AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = r.pos);
         DELETE FROM mesh.block WHERE block.first < (
             SELECT max(b.first) FROM mesh.block b WHERE b.first <= least(
                 (SELECT min(pos) FROM mesh.message), (SELECT min(pos) FROM mesh.tombstone)));

@@ -203,8 +203,12 @@ impl Ledger {
             let message = Arc::new(letter(self.next));
             self.next += 1;
             let Target::Mailbox(to) = message.target else { continue };
-            let (mailboxes, mentions) = (Arc::new([to]), Arc::default());
-            ops.push(Op::Accept(Accept { message: Arc::clone(&message), mailboxes, mentions }));
+            ops.push(Op::Accept(Accept {
+                message: Arc::clone(&message),
+                mailboxes: Arc::new([to]),
+                mentions: Arc::default(),
+                old: None,
+            }));
             self.unsettled.push(message);
         }
         ops

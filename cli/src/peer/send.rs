@@ -41,6 +41,8 @@ pub(crate) struct Send<'a> {
     pub(crate) id: Option<&'a str>,
     /// Names and keys of those who are mentioned.
     pub(crate) mentions: &'a [String],
+    /// The id the message had before its broker's store was lost.
+    pub(crate) message_id: Option<&'a str>,
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -92,7 +94,7 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         meta: None,
         body: send.text.as_bytes(),
     };
-    Ok(json!({
+    let mut message = json!({
         "type": "send",
         "id": id,
         "client_message_id": id,
@@ -101,7 +103,11 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         "priority": send.priority.word(),
         "nonce": body.nonce,
         "ciphertext": body.ciphertext,
-    }))
+    });
+    if let Some(before) = send.message_id {
+        message["message_id"] = before.into();
+    }
+    Ok(message)
 }
 
 /// The keys of those who are mentioned, so that a name means one member or is refused.
@@ -286,6 +292,7 @@ mod tests {
             timeout: ACK,
             id: None,
             mentions: &[],
+            message_id: None,
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]

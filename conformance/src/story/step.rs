@@ -47,6 +47,11 @@ impl Act {
                 "drains" => Fate::Drain,
                 other => return Err(format!("a broker restarts, crashes or drains, not: {other}").into()),
             }),
+            "store" if scan.takes("is") => Act::Broker(match scan.word() {
+                "copied" => Fate::Copy,
+                "restored" => Fate::Restore,
+                other => return Err(format!("a store is copied or restored, not: {other}").into()),
+            }),
             "store" if scan.takes("says") => Act::Share(says(&mut scan)?),
             "store"
                 if scan.takes("mislays")

@@ -225,6 +225,7 @@ pub(crate) fn accept(position: u64, client_id: Option<&str>) -> Op {
         message: Arc::new(message),
         mailboxes: Arc::from([BOB]),
         mentions: Arc::from([ANN, BOB]),
+        old: None,
     })
 }
 

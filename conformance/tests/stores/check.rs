@@ -122,7 +122,7 @@ fn what_sqlite_has_lost_is_found() {
     let dir = memory_dir();
     let Sqlite { writer, readers: _readers } = open_sqlite(dir.path());
     let beside = rusqlite::Connection::open(dir.path().join("peermesh.db")).unwrap();
-    loses(&mut Desk::at(writer), &mut |sql| assert_eq!(beside.execute(sql, ()).unwrap(), 1, "{sql}"));
+    loses(&mut Desk::furnished(writer), &mut |sql| assert_eq!(beside.execute(sql, ()).unwrap(), 1, "{sql}"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_postgres_has_lost_is_found() {
     let mut store = open_postgres(&database, "one");
     let mut client = database.client();
     client.batch_execute("SET search_path TO mesh").unwrap();
-    loses(&mut Desk::at(store.writers.remove(0)), &mut |sql| {
+    loses(&mut Desk::furnished(store.writers.remove(0)), &mut |sql| {
         assert_eq!(client.execute(sql, &[]).unwrap(), 1, "{sql}");
     });
 }
@@ -139,7 +139,7 @@ fn what_postgres_has_lost_is_found() {
 #[test]
 fn the_model_finds_what_it_was_made_to_lose() {
     let mut model = Model::new([7; 32]);
-    let message = Desk::at(Box::new(Model::new([7; 32]))).message(5).client_id("a");
+    let message = Desk::furnished(Box::new(Model::new([7; 32]))).message(5).client_id("a");
     replies(&mut model, &[Arc::new(Batch::from(vec![mesh("1", "kitchen"), message.op()]))]);
     model.lose(Position(5));
     let kinds: Vec<_> = check(&mut model, 10).1.into_iter().map(|stray| stray.kind).collect();

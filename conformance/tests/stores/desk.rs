@@ -30,7 +30,7 @@ pub(crate) fn each(story: impl Fn(&mut Desk)) {
     let drivers: [Box<dyn Driver>; 3] =
         [Box::new(Model::new([7; 32])), open_sqlite(dir.path()).writer, writers.remove(0)];
     for driver in drivers {
-        story(&mut Desk::at(driver));
+        story(&mut Desk::furnished(driver));
     }
 }
 
@@ -41,8 +41,8 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// A desk at an empty store, with a mesh that Ann and Bob join.
-    pub(crate) fn at(driver: Box<dyn Driver>) -> Desk {
+    /// On an empty store: makes the mesh, Ann and Bob.
+    pub(crate) fn furnished(driver: Box<dyn Driver>) -> Desk {
         let mut desk = Desk { driver, now: 1_000 };
         desk.writes([mesh("1", "kitchen")]);
         desk.invites("all", 2);
@@ -52,6 +52,11 @@ impl Desk {
 
     pub(crate) fn driver(&mut self) -> &mut dyn Driver {
         &mut *self.driver
+    }
+
+    /// Goes on with another driver of the same store.
+    pub(crate) fn moves_to(&mut self, driver: Box<dyn Driver>) -> Box<dyn Driver> {
+        std::mem::replace(&mut self.driver, driver)
     }
 
     pub(crate) fn now(&self) -> Wall {
@@ -90,7 +95,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB], mentions: Vec::new() }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -253,9 +258,16 @@ pub(crate) struct Draft {
     pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
     mentions: Vec<MailboxNo>,
+    old: Option<Position>,
 }
 
 impl Draft {
+    /// It stood there before its history was lost.
+    pub(crate) fn once_at(mut self, old: u64) -> Draft {
+        self.old = Some(Position(old));
+        self
+    }
+
     pub(crate) fn client_id(mut self, id: &str) -> Draft {
         self.message.client_message_id = Some(id.into());
         self
@@ -304,7 +316,7 @@ impl Draft {
 
     pub(crate) fn op(self) -> Op {
         let (mailboxes, mentions) = (self.mailboxes.into(), self.mentions.into());
-        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions })
+        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions, old: self.old })
     }
 }
 

@@ -3,6 +3,7 @@
 mod beside;
 mod check;
 mod desk;
+mod history;
 mod keys;
 mod meaning;
 mod mentions;
@@ -176,7 +177,7 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
         Reply::Done => "done",
-        Reply::Inserted => "accepted",
+        Reply::Inserted | Reply::Accepted(_) => "accepted",
         Reply::Existing => "known slug",
         Reply::Known(seen) if seen.history_available => "known message",
         Reply::Known(_) => "known tombstone",

@@ -331,7 +331,7 @@ impl Traffic {
         mentions.sort_unstable();
         mentions.dedup();
         let (mailboxes, mentions) = (mailboxes.into(), mentions.into());
-        Op::Accept(Accept { message: Arc::new(message), mailboxes, mentions })
+        Op::Accept(Accept { message: Arc::new(message), mailboxes, mentions, old: None })
     }
 
     fn find(&mut self, shard: usize) -> Op {

@@ -14,9 +14,10 @@ use crate::ids::{MailboxNo, MeshId, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Ended, Found, Op, Query, Reply, StoreError};
+use crate::store::{Ended, Found, History, Op, Query, Reply, StoreError};
 use crate::surface::SessionId;
 use crate::time::Wall;
+use crate::wire::bookmark::Stop;
 use crate::wire::enquiry::{Credential, Enquiry, Question};
 
 /// Somebody who asks, with a proof that was not used yet as far as this broker knows.
@@ -91,9 +92,9 @@ impl Mesh {
             Ok(member) => member,
             Err(refused) => return refuse_asker(cx, one.session, credential, &refused),
         };
-        let Some(query) = self.question(ids, member, &one.enquiry.question) else {
-            let message = "after: this is not the \"next\" of an earlier page of yours";
-            return refuse(cx, one.session, &Refused { status: 400, code: "bad_request", message });
+        let query = match self.question(cx, ids, member, &one.enquiry.question) {
+            Ok(query) => query,
+            Err(refused) => return refuse(cx, one.session, &refused),
         };
         let prove = Op::Prove {
             proof: one.proof.0,
@@ -118,19 +119,45 @@ impl Mesh {
         }
     }
 
-    /// What the store is asked; none for a cursor that was made up.
-    fn question(&self, ids: &MessageIds, member: MailboxNo, question: &Question) -> Option<Query> {
-        Some(match question {
+    /// What the store is asked.
+    fn question(
+        &self,
+        cx: &Cx<'_>,
+        ids: &MessageIds,
+        member: MailboxNo,
+        question: &Question,
+    ) -> Result<Query, Refused> {
+        Ok(match question {
             // An id that was made up costs the same question as one that is somebody else's.
-            Question::Message(id) => Query::Message(ids.resolve(id).unwrap_or(Position::ZERO)),
+            Question::Message(id) => Query::Message(self.names.resolve(ids, id).unwrap_or(Position::ZERO)),
             Question::Mentions { after, limit } => {
-                let after = match after {
-                    Some(cursor) => ids.resolve_cursor(self.no, member, cursor)?,
-                    None => Position::ZERO,
-                };
+                let place = |cursor: &String| self.place_after(ids, member, cursor, cx.store.history);
+                let after = after.as_ref().map_or(Ok(Position::ZERO), place)?;
                 Query::Mentions { member, after, limit: *limit }
             }
         })
+    }
+
+    /// Where a list of a member's goes on.
+    fn place_after(
+        &self,
+        ids: &MessageIds,
+        member: MailboxNo,
+        cursor: &str,
+        history: Option<History>,
+    ) -> Result<Position, Refused> {
+        let (epoch, place) = cursor.split_once(':').unwrap_or(("", cursor));
+        let Some(position) = ids.resolve_cursor(self.no, member, place) else {
+            let message = "after: this is not the \"next\" of an earlier page of yours";
+            return Err(Refused { status: 400, code: "bad_request", message });
+        };
+        let stop = match history {
+            Some(history) if epoch == history.epoch.hex() => return Ok(position),
+            Some(_) => Stop::Gap,
+            None => Stop::Unknown,
+        };
+        let (status, code, message) = stop.answer();
+        Err(Refused { status, code, message })
     }
 
     pub(super) fn enquiry_stored(
@@ -170,7 +197,7 @@ impl Mesh {
                 }
             }
             (Question::Mentions { after, limit }, Found::Mentions(rows)) => {
-                let body = self.mentions_body(ids, member, (after.as_deref(), *limit), &rows);
+                let body = self.mentions_body(cx, ids, member, (after.as_deref(), *limit), &rows);
                 answer(cx, one.session, &body);
             }
             (Question::Message(_) | Question::Mentions { .. }, _) => not_found(cx, one.session),
@@ -220,7 +247,7 @@ fn refuse_asker(cx: &mut Cx<'_>, session: SessionId, credential: &Credential, re
 
 fn refuse(cx: &mut Cx<'_>, session: SessionId, refused: &Refused) {
     cx.count(match refused.status {
-        400 => Counter::EnquiryBad,
+        400 | 410 => Counter::EnquiryBad,
         401 => Counter::EnquiryUnauthorized,
         404 => Counter::EnquiryNotFound,
         _ => Counter::EnquiryUnavailable,

@@ -89,7 +89,7 @@ impl Mesh {
         rows.sort_by_key(|row| row.fate.as_ref().is_some_and(|fate| fate.settled_at.is_some()));
         rows.truncate(size(cx.config.limits.page_rows_max()));
         let story = MessageStory {
-            message_id: &ids.encode(view.message.position),
+            message_id: &self.names.encode(ids, view.message.position),
             mesh_id: self.row.id.as_str(),
             target_spec: &self.target_text(&view.message.target),
             facts: self.facts(cx, view, part),

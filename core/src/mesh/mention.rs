@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::acks::No;
 use super::roster::display_name;
-use super::{Mesh, hex};
+use super::{Cx, Mesh, hex};
 use crate::config::{Limits, size};
 use crate::ids::{MailboxNo, PublicKey};
 use crate::message_id::MessageIds;
@@ -70,18 +70,21 @@ impl Mesh {
     /// it wanted.
     pub(super) fn mentions_body(
         &self,
+        cx: &Cx<'_>,
         ids: &MessageIds,
         member: MailboxNo,
-        asked: (Option<&str>, u32),
+        (after, limit): (Option<&str>, u32),
         rows: &[MentionRow],
     ) -> Value {
-        let (after, limit) = asked;
         let mentions: Vec<Value> = rows
             .iter()
             .filter(|row| row.mesh == self.no)
             .map(|row| self.mention_body(ids, member, row))
             .collect();
-        let last = rows.last().map(|row| ids.cursor(self.no, member, row.position).to_string());
+        // A cursor of another history is told from one of this: what stood behind it is lost.
+        let epoch = cx.history_epoch().unwrap_or_default();
+        let cursor = |row: &MentionRow| format!("{epoch}:{}", &*ids.cursor(self.no, member, row.position));
+        let last = rows.last().map(cursor);
         json!({
             "mentions": mentions,
             "next": last.as_deref().or(after),
@@ -93,7 +96,7 @@ impl Mesh {
     fn mention_body(&self, ids: &MessageIds, member: MailboxNo, row: &MentionRow) -> Value {
         let sender = self.roster.members.get(&row.sender);
         let mut body = json!({
-            "messageId": &*ids.encode(row.position),
+            "messageId": &*self.names.encode(ids, row.position),
             "createdAt": row.at.iso(),
             "priority": row.priority.word(),
             "senderName": self.roster.name_of(row.session),

@@ -10,6 +10,7 @@
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
+//! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
 //! | what became of a message, and why it waits | `fate.rs` |
@@ -36,6 +37,7 @@ mod key_age;
 mod known;
 mod mailbox;
 mod mention;
+mod names;
 mod presence;
 mod profile;
 mod quota;
@@ -174,6 +176,7 @@ struct Mesh {
     row: MeshRow,
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
+    names: names::Names,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
     /// Sends that wait for their commit, in order of their positions.
@@ -416,6 +419,7 @@ impl Mesh {
             row: load.mesh,
             roster,
             mailboxes: BTreeMap::new(),
+            names: names::Names::new(&load.renamed),
             joining: BTreeSet::new(),
             accepting: VecDeque::new(),
             looks: VecDeque::new(),

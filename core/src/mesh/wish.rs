@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::acks::No;
 use super::key_age;
 use crate::config::Limits;
+use crate::message_id::ID_CHARS;
 use crate::stats::Counter;
 use crate::store::Priority;
 use crate::time::Wall;
@@ -23,6 +24,8 @@ pub(super) struct Wish<'a> {
     pub reply_to: Option<Cow<'a, str>>,
     /// Whom its sender mentions, as written.
     pub mentions: Vec<Cow<'a, str>>,
+    /// The id that its message had in a history that is lost, as its sender says.
+    pub message_id: Option<Cow<'a, str>>,
     /// When its sender took it on, as far as it says.
     enqueued_at: Option<Wall>,
 }
@@ -50,6 +53,7 @@ impl<'a> Wish<'a> {
             fingerprint: some(send.request_fingerprint.as_deref()),
             reply_to: some(send.reply_to_id.as_deref()),
             mentions: send.mentions.iter().flatten().map(|text| Cow::Borrowed(&**text)).collect(),
+            message_id: some(send.message_id.as_deref()).filter(|id| id.len() == ID_CHARS),
             enqueued_at: send.enqueued_at.map(Wall::from_millis),
         })
     }
@@ -66,6 +70,7 @@ impl<'a> Wish<'a> {
             fingerprint: self.fingerprint.map(own),
             reply_to: self.reply_to.map(own),
             mentions: self.mentions.into_iter().map(own).collect(),
+            message_id: self.message_id.map(own),
             enqueued_at: self.enqueued_at,
         }
     }

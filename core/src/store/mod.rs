@@ -21,10 +21,11 @@ pub(crate) use committer::Ended;
 
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
-pub use op::{Accept, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
+pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{
-    Alive, Cursor, Found, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow, PendingRow, Query,
+    Adopted, Alive, Cursor, Found, History, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow,
+    PendingRow, Query, Renamed,
 };
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,

@@ -92,7 +92,7 @@ pub enum Op {
     },
     /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Known`
     /// with what came first under that id. A message of the same position is the same write again:
-    /// `Inserted`.
+    /// `Inserted`. One that asks for more is told what became of that by `Accepted` instead of `Inserted`.
     Accept(Accept),
     /// Looks for what was accepted under (mesh, sender, client message id) by everything that was written
     /// before. Changes nothing. Replies `Known` or `Free`.
@@ -146,6 +146,8 @@ pub enum Reply {
     Done,
     /// It was not there before.
     Inserted,
+    /// The message was not there before, and asked for more than to be kept.
+    Accepted(Accepted),
     /// It was there before.
     Existing,
     /// The client message id was used before.
@@ -309,6 +311,16 @@ pub struct Accept {
     /// Member mailboxes of those whom its sender mentions, ascending, each once. They are found by
     /// `Query::Mentions` for as long as the message is kept.
     pub mentions: Arc<[MailboxNo]>,
+    /// The message was lost with its history, where it stood here. It is known by the id it had from there
+    /// on, if that place lies below the floor of this history and nothing else has it.
+    pub old: Option<Position>,
+}
+
+/// What became of what a message asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// It is known by the id it had.
+    pub renamed: bool,
 }
 
 /// A delivery that ends.

@@ -3,7 +3,7 @@
 //!
 //! *Decides* forms only. *Does not* check the signature, nor know any mesh: `mesh/enquiry.rs` does.
 
-use super::admin::BadCall;
+use super::admin::{BadCall, decode};
 use super::http::Request;
 use crate::config::Limits;
 use crate::ids::PublicKey;
@@ -127,7 +127,11 @@ fn mentions(query: &str, limits: &Limits) -> Result<Question, BadCall> {
             .ok_or_else(|| bad(format!("limit: {text:?} is not a whole number from 1 to {max}")))?,
     };
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    Ok(Question::Mentions { after: after.map(str::to_owned), limit })
+    let after = match after {
+        None => None,
+        Some(text) => Some(decode(text).ok_or_else(|| bad(format!("after: {text:?} is not encoded well")))?),
+    };
+    Ok(Question::Mentions { after, limit })
 }
 
 pub(crate) fn bad(message: String) -> BadCall {
@@ -202,8 +206,10 @@ mod tests {
             |after: Option<&str>, limit| Ok(Question::Mentions { after: after.map(str::to_owned), limit });
         assert_eq!(page(""), mentions(None, 50));
         assert_eq!(page("?after=abc&limit=200"), mentions(Some("abc"), 200));
+        assert_eq!(page("?after=0f%3aab"), mentions(Some("0f:ab"), 50));
         for (query, named) in [
             ("?limit=201", "limit"),
+            ("?after=%zz", "after"),
             ("?limit=0", "limit"),
             ("?limit=", "limit"),
             ("?limit=1&limit=2", "limit stands twice"),

@@ -83,7 +83,10 @@ impl<'a> Call<'a> {
 
     fn take(&mut self, place: Place, op: &'a Op) {
         match op {
-            Op::Accept(accept) => self.accepts.push((place, accept)),
+            Op::Accept(accept) => {
+                self.accepts.push((place, accept));
+                self.rare.extend(rare::asked(accept).map(|json| (place, json)));
+            }
             Op::Find { mesh, sender, client_message_id: id } => {
                 self.sought.push((place, Name { mesh: *mesh, sender: *sender, id }));
             }
@@ -211,8 +214,16 @@ impl<'a> Call<'a> {
         if said.len() != self.rare.len() {
             return Err(BadRow("not as many replies as operations"));
         }
+        // Of a message that was not accepted there is no more to say. Of another one the last word counts.
+        let is_over = |(_, reply): &&(Place, Reply)| !matches!(reply, Reply::Inserted);
+        let over: HashSet<Place> = match self.rare.is_empty() {
+            true => HashSet::new(),
+            false => replies.iter().filter(is_over).map(|(place, _)| *place).collect(),
+        };
         for ((place, _), said) in self.rare.iter().zip(said) {
-            replies.push((*place, said.reply()?));
+            if !over.contains(place) {
+                replies.push((*place, said.reply()?));
+            }
         }
         Ok(Written::Replies(replies))
     }

@@ -3,8 +3,8 @@
 use data_encoding::HEXLOWER;
 use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo};
 use peermesh_core::store::{
-    Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op, PeerState, PresenceRow,
-    Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
+    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op,
+    PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
@@ -61,6 +61,13 @@ pub(super) fn json(op: &Op) -> Option<Value> {
     };
     replace_nul(&mut value);
     Some(value)
+}
+
+/// What a message asks for besides being kept; none for nearly all.
+pub(super) fn asked(accept: &Accept) -> Option<Value> {
+    let Accept { message, old, .. } = accept;
+    let (pos, old) = (rows::position_column(message.position), rows::position_column((*old)?));
+    Some(json!({ "do": "rename", "pos": pos, "old": old, "mesh": message.mesh.0 }))
 }
 
 fn claim(mesh: &str, by: Claimant, at: Wall) -> Value {
@@ -170,6 +177,7 @@ pub(super) fn unhex(text: &str) -> Result<Vec<u8>, BadRow> {
 pub(super) enum Said {
     Done,
     Inserted,
+    Accepted { renamed: bool },
     Existing,
     Positions { first: i64, count: i64, secret: String },
     Owned { epoch: i64, free: i64 },
@@ -201,6 +209,7 @@ impl Said {
         Ok(match self {
             Said::Done => Reply::Done,
             Said::Inserted => Reply::Inserted,
+            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed }),
             Said::Existing => Reply::Existing,
             Said::Positions { first, count, secret } => Reply::Positions {
                 first: rows::position(first)?,

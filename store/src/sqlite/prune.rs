@@ -56,6 +56,7 @@ pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Re
     }
     if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;
+        run(conn, sql::RENAMED_PRUNE, ())?;
     }
     let presences = run(conn, sql::PRESENCE_PRUNE, (old.messages_before.as_millis(), old.limit))?;
     let proofs = run(conn, sql::PROOF_PRUNE, (old.proofs_before.as_millis(), old.limit))?;

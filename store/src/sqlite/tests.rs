@@ -391,6 +391,7 @@ fn accept_at(position: u64, client_id: &str, text: &str, millis: i64) -> Op {
         message: Arc::new(message),
         mailboxes: Arc::from([MailboxNo(2)]),
         mentions: Arc::default(),
+        old: None,
     })
 }
 

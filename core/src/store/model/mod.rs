@@ -5,6 +5,7 @@
 //! each acts under the number it joined with.
 
 mod check;
+mod history;
 mod owner;
 mod people;
 mod read;
@@ -15,10 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
-    PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
+    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
 };
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{
+    HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use crate::time::Wall;
 
 /// A store that lives as long as the value.
@@ -26,6 +29,8 @@ use crate::time::Wall;
 pub struct Model {
     secret: [u8; 32],
     next: u64,
+    /// Numbers of meshes, mailboxes and runners are drawn above this.
+    numbers: i64,
     commits: u64,
     meshes: BTreeMap<MeshNo, NewMesh>,
     mesh_ids: BTreeMap<MeshId, MeshNo>,
@@ -47,6 +52,8 @@ pub struct Model {
     messages: BTreeMap<Position, Kept>,
     tombstones: BTreeMap<Position, Tombstone>,
     accepted: BTreeMap<ClientKey, Position>,
+    /// Messages that are known by the ids of lost ones, with where those stood.
+    renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
     mentions: BTreeSet<(MailboxNo, Position)>,
@@ -101,6 +108,13 @@ struct Kept {
     mentions: Arc<[MailboxNo]>,
 }
 
+/// Where a lost message stood, whose id another one has.
+#[derive(Clone, Copy, Debug)]
+struct Renamed {
+    mesh: MeshNo,
+    old: Position,
+}
+
 /// What is left of a message whose key is still to be known.
 #[derive(Clone, Debug)]
 struct Tombstone {
@@ -114,6 +128,7 @@ impl Model {
         Model {
             secret,
             next: 1,
+            numbers: 0,
             commits: 0,
             meshes: BTreeMap::new(),
             mesh_ids: BTreeMap::new(),
@@ -132,16 +147,27 @@ impl Model {
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
+                history: History {
+                    epoch: HistoryEpoch([1; 16]),
+                    since: Wall::from_millis(0),
+                    floor: Position(1),
+                },
                 migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions"].map(str::to_owned).into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
             mentions: BTreeSet::new(),
         }
+    }
+
+    /// Which history it tells.
+    pub fn history(&self) -> History {
+        self.alive.history
     }
 
     /// Commits so far: calls of `write` that wrote at least one batch.

@@ -13,7 +13,7 @@ impl Model {
         if self.slugs.contains_key(&mesh.slug) {
             return Reply::Existing;
         }
-        let no = MeshNo(self.meshes.last_key_value().map_or(1, |(last, _)| last.0 + 1));
+        let no = MeshNo(self.number_after(self.meshes.last_key_value().map(|(last, _)| last.0)));
         self.mesh_ids.insert(mesh.id.clone(), no);
         self.slugs.insert(mesh.slug.clone(), no);
         self.meshes.insert(no, mesh.clone());
@@ -68,7 +68,7 @@ impl Model {
         member: Option<MailboxNo>,
         name: Option<String>,
     ) -> MailboxNo {
-        let no = MailboxNo(self.mailboxes.last_key_value().map_or(1, |(last, _)| last.0 + 1));
+        let no = MailboxNo(self.number_after(self.mailboxes.last_key_value().map(|(last, _)| last.0)));
         self.keys.insert((mesh, key), no);
         self.mailboxes.insert(no, Mailbox { mesh, key, member: member.unwrap_or(no), name });
         no

@@ -8,7 +8,7 @@ use super::{Member, Model};
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::store::{
     Cursor, Found, LaneCount, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView, NewMesh,
-    OverdueRow, PendingRow, Priority, Query, SessionRow,
+    OverdueRow, PendingRow, Priority, Query, Renamed, SessionRow,
 };
 use crate::time::Wall;
 
@@ -60,6 +60,7 @@ impl Model {
             members: Vec::new(),
             sessions: Vec::new(),
             queued: Vec::new(),
+            renamed: Vec::new(),
         };
         for (&at, mailbox) in self.mailboxes.iter().filter(|(_, mailbox)| mailbox.mesh == no) {
             match self.members.get(&at) {
@@ -73,6 +74,8 @@ impl Model {
             }
             load.queued.extend(Priority::ALL.into_iter().filter_map(|priority| self.count(at, priority)));
         }
+        let renamed = self.renamed.iter().filter(|(_, renamed)| renamed.mesh == no);
+        load.renamed = renamed.map(|(&position, renamed)| Renamed { position, old: renamed.old }).collect();
         load
     }
 

@@ -25,7 +25,10 @@ impl Model {
             }
             Op::KeepHook { hook, stale_before } => self.keep_hook(hook, *stale_before),
             Op::ApplyHook { hook, presence, .. } => self.apply_hook(hook, presence),
-            Op::Accept(accept) => self.accept(accept),
+            Op::Accept(accept) => match (self.accept(accept), accept.old) {
+                (Reply::Inserted, Some(old)) => Reply::Accepted(self.rename(accept, old)),
+                (reply, _) => reply,
+            },
             Op::Find { mesh, sender, client_message_id } => {
                 let key = (*mesh, *sender, client_message_id.clone());
                 self.accepted.get(&key).map_or(Reply::Free, |position| self.known(*position))
@@ -64,7 +67,7 @@ impl Model {
             self.pending.insert(cursor(message, *mailbox), 0);
         }
         self.mentions.extend(accept.mentions.iter().map(|member| (*member, *position)));
-        let Accept { message, mailboxes, mentions } = accept.clone();
+        let Accept { message, mailboxes, mentions, .. } = accept.clone();
         let kept = Kept { message, mailboxes, mentions };
         self.messages.insert(kept.message.position, kept);
         Reply::Inserted
@@ -92,6 +95,7 @@ impl Model {
         for position in &outlived {
             let tomb = self.tombstones.remove(position);
             tomb.into_iter().for_each(|tomb| _ = self.accepted.remove(&tomb.key));
+            self.renamed.remove(position);
         }
         let tombstones = outlived.len();
         let over = self.messages.values().filter(|kept| kept.message.at < messages_before);
@@ -133,8 +137,11 @@ impl Model {
                 let seen = Seen { history_available: false, ..Seen::of(&kept.message) };
                 self.tombstones.insert(position, Tombstone { key, seen });
             }
-            Some(key) => _ = self.accepted.remove(&key),
-            None => {}
+            Some(key) => {
+                self.accepted.remove(&key);
+                self.renamed.remove(&position);
+            }
+            None => _ = self.renamed.remove(&position),
         }
         for mailbox in &*kept.mailboxes {
             self.settled.remove(&(position, *mailbox));
