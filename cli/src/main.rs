@@ -38,6 +38,7 @@ use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
 use peer::join::Join;
+use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
@@ -121,7 +122,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, message_id } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, mentions } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -130,10 +131,16 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
+                mentions: &mentions,
                 message_id: message_id.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
+        }
+        Command::Why { message } => peer::why::run(&acting()?, broker, &message, terminal),
+        Command::Mentions { after, limit } => {
+            let span = Span { after: after.as_deref(), limit };
+            peer::mentions::run(&acting()?, broker, &span, terminal)
         }
         Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
         Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),

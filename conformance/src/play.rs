@@ -15,6 +15,7 @@ use crate::story::act::{Act, Fate, Peer, Sharing};
 use crate::story::names::{Names, Place};
 use crate::story::{Said, Step, Story, Told};
 
+mod asks;
 mod deeds;
 mod hello;
 mod line;
@@ -58,6 +59,7 @@ pub fn play(story: &Story, stage: Box<dyn Stage>) -> Result<(), Failure> {
         names: Names::default(),
         lines: BTreeMap::new(),
         hellos: BTreeMap::new(),
+        asked: Vec::new(),
         heard: BTreeMap::new(),
         notes: Vec::new(),
         pardoned: story.terms.errors.clone(),
@@ -86,6 +88,8 @@ struct Player {
     lines: BTreeMap<Peer, Line>,
     /// The last hello of each peer, as sent.
     hellos: BTreeMap<Peer, String>,
+    /// The bytes of the last request that anybody signed.
+    asked: Vec<u8>,
     /// The message that each peer heard last.
     heard: BTreeMap<Peer, String>,
     /// All log records.

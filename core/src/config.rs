@@ -137,6 +137,12 @@ limits! {
     handshakes_max = 256, 4, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
+    /// Entries of `mentions` in one send.
+    mentions_max = 16, 0, 256;
+    /// Members that the mentions of one send may name.
+    mentioned_members_max = 32, 1, 4_096;
+    /// Rows of one page of mentions, and recipients listed in one answer about a message.
+    page_rows_max = 200, 1, 200;
     /// Groups of one peer.
     groups_per_peer_max = 64, 1, 4_096;
     /// Length of a display name, a group name, a session id, a host name and the like, in bytes.

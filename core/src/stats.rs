@@ -94,6 +94,9 @@ series! {
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
             BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
             UrlToken = "url_token";
+        "peermesh_member_requests_total", "outcome"; "What members asked over HTTP, by how it was answered":
+            EnquiryAnswered = "answered", EnquiryNotFound = "not_found", EnquiryBad = "bad_request",
+            EnquiryUnauthorized = "unauthorized", EnquiryUnavailable = "unavailable";
         "peermesh_rows_removed_total", "kind"; "Rows that were kept long enough and are removed, by kind":
             RemovedMessages = "message", RemovedTombstones = "tombstone", RemovedPresences = "presence",
             RemovedProofs = "hello";

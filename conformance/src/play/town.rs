@@ -36,6 +36,7 @@ impl Town {
             names: Names::default(),
             lines: BTreeMap::new(),
             hellos: BTreeMap::new(),
+            asked: Vec::new(),
             heard: BTreeMap::new(),
             notes: Vec::new(),
             pardoned: terms.errors.clone(),

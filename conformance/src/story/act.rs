@@ -212,6 +212,19 @@ pub enum Deed {
     Posts(String, Vec<(String, Given)>, Body),
     /// `gets STATUS [PATTERN]`: the answer to what was posted
     Gets(u16, Option<Pattern>),
+    /// `asks TARGET|again …`: a request signed by the member
+    Asks(Box<Asking>),
+}
+
+/// A request to be signed and made.
+#[derive(Debug)]
+pub struct Asking {
+    /// The request, and what must come back; its target is `again` for the very bytes of the last one.
+    pub exchange: Exchange,
+    /// Fields changed before signing.
+    pub with: Changes,
+    /// Fields changed after signing.
+    pub then: Changes,
 }
 
 /// A hello to be made and signed.
@@ -334,7 +347,7 @@ impl Reason {
 }
 
 /// An HTTP request and what must come back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
     /// The method.
     pub method: String,
@@ -353,9 +366,10 @@ pub struct Exchange {
 }
 
 /// The body of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Body {
     /// None.
+    #[default]
     None,
     /// JSON as it stands.
     Json(String),
@@ -364,9 +378,10 @@ pub enum Body {
 }
 
 /// The body of a response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Expected {
     /// Whatever it is.
+    #[default]
     Anything,
     /// JSON.
     Json(Pattern),

@@ -4,8 +4,8 @@ use peermesh_core::store::Status;
 
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer, Reason,
-    Sending, Sharing, Sight, TargetAct, Telling,
+    Act, Asking, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
+    Reason, Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -116,6 +116,7 @@ impl Deed {
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
                 Deed::Posts(target, headers, body(scan)?)
             }
+            "asks" => Deed::Asks(Box::new(asking(scan)?)),
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => Deed::Dials(match scan.takes("from") {
                 true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
@@ -222,6 +223,19 @@ fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
     let (method, target) = (scan.word().to_owned(), scan.word().to_owned());
     let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
     let body = body(scan)?;
+    answered(scan, Exchange { method, target, headers, body, ..Exchange::default() })
+}
+
+fn asking(scan: &mut Scan<'_>) -> Told<Asking> {
+    let (method, target) = ("GET".to_owned(), scan.word().to_owned());
+    let with = if scan.takes("with") { changes(scan)? } else { Changes::default() };
+    let then = if scan.takes("then") { changes(scan)? } else { Changes::default() };
+    let exchange = answered(scan, Exchange { method, target, ..Exchange::default() })?;
+    Ok(Asking { exchange, with, then })
+}
+
+/// Reads what must come back.
+fn answered(scan: &mut Scan<'_>, asked: Exchange) -> Told<Exchange> {
     if !scan.takes("->") {
         return Err(format!("wanted -> STATUS at: {}", scan.peek()).into());
     }
@@ -232,7 +246,7 @@ fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
         Some('"') => Expected::Part(scan.data()?),
         Some(_) => Expected::Json(Pattern::parse(scan.rest())?),
     };
-    Ok(Exchange { method, target, headers, body, status, expect_headers, expect })
+    Ok(Exchange { status, expect_headers, expect, ..asked })
 }
 
 fn body(scan: &mut Scan<'_>) -> Told<Body> {

@@ -6,6 +6,7 @@ mod desk;
 mod history;
 mod keys;
 mod meaning;
+mod mentions;
 mod runner;
 mod traffic;
 

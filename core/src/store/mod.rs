@@ -24,8 +24,8 @@ pub use likeness::{Likeness, Seen};
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{
-    Adopted, Alive, Cursor, Found, History, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query,
-    Renamed,
+    Adopted, Alive, Cursor, Found, History, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow,
+    PendingRow, Query, Renamed,
 };
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,

@@ -49,6 +49,15 @@ pub enum Op {
     /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
     /// is applied to it. Replies `Welcome`, `Replayed` or `KeyTaken`.
     Hello(Box<Hello>),
+    /// Uses up the proof of a request that is no hello. Replies `Done` or `Replayed`.
+    Prove {
+        /// SHA-256 of the key and the signed bytes: used once.
+        proof: [u8; 32],
+        /// Makes a repeated write of the same request recognisable from a replay.
+        by: u64,
+        /// Until when the proof is remembered.
+        until: Wall,
+    },
     /// Presences end. Replies `Done`.
     EndPresences {
         /// Which.
@@ -299,6 +308,9 @@ pub struct Accept {
     pub message: Arc<Message>,
     /// One delivery row each; fixed here.
     pub mailboxes: Arc<[MailboxNo]>,
+    /// Member mailboxes of those whom its sender mentions, ascending, each once. They are found by
+    /// `Query::Mentions` for as long as the message is kept.
+    pub mentions: Arc<[MailboxNo]>,
     /// The message was lost with its history, where it stood here. It is known by the id it had from there
     /// on, if that place lies below the floor of this history and nothing else has it.
     pub old: Option<Position>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     CheckPage, CheckPlace, Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority,
-    RunnerFound, RunnerQuery, SessionRow,
+    RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::message_id::POSITIONS_END;
@@ -58,6 +58,15 @@ pub enum Query {
     },
     /// One message and its deliveries: `Found::Message`.
     Message(Position),
+    /// A page of the messages that mention a member, in order of positions: `Found::Mentions`.
+    Mentions {
+        /// Whom, by the mailbox of its own key.
+        member: MailboxNo,
+        /// Start after this position.
+        after: Position,
+        /// At most this many.
+        limit: u32,
+    },
     /// How many deliveries are pending in the whole store: `Found::Depth`.
     Depth,
     /// A page of the check whether keys, messages and deliveries agree: `Found::Checked`.
@@ -97,6 +106,8 @@ pub enum Found {
     Overdue(Vec<OverdueRow>),
     /// The message, if it is still kept.
     Message(Option<MessageView>),
+    /// A page of mentions. Shorter than the limit means that there are no more.
+    Mentions(Vec<MentionRow>),
     /// How many.
     Depth(u64),
     /// A page of the check.
@@ -194,6 +205,25 @@ pub struct OverdueRow {
     pub mesh: MeshId,
     /// Bytes of nonce and ciphertext.
     pub bytes: u64,
+}
+
+/// A message that mentions somebody, without what was sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MentionRow {
+    /// Its place in the store's order.
+    pub position: Position,
+    /// When it was accepted.
+    pub at: Wall,
+    /// Where.
+    pub mesh: MeshNo,
+    /// The sender's member mailbox.
+    pub sender: MailboxNo,
+    /// The sending session's mailbox; the same as `sender` when the connection had no session key.
+    pub session: MailboxNo,
+    /// How urgent.
+    pub priority: Priority,
+    /// To whom.
+    pub target: Target,
 }
 
 /// A message and what became of it.

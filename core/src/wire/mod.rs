@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod assemble;
 pub(crate) mod bookmark;
 pub(crate) mod cursor;
+pub(crate) mod enquiry;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub mod http;

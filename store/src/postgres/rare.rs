@@ -42,6 +42,9 @@ pub(super) fn json(op: &Op) -> Option<Value> {
             json!({ "do": "set_revoked", "member": member.0, "at": at.map(millis) })
         }
         Op::Hello(row) => hello(row),
+        Op::Prove { proof, by, until } => json!({
+            "do": "prove", "proof": HEXLOWER.encode(proof), "by": by.cast_signed(), "until": millis(*until),
+        }),
         Op::EndPresences { ids, at } => {
             let ids: Vec<&str> = ids.iter().map(PresenceId::as_str).collect();
             json!({ "do": "end_presences", "ids": ids, "at": millis(*at) })

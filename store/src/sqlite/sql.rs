@@ -222,6 +222,12 @@ statements! {
     SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
 
+    MENTION_INSERT = "INSERT INTO mention (member, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mention n LEFT JOIN message m ON m.pos = n.pos \
+        WHERE n.member = ?1 AND n.pos > ?2 ORDER BY n.pos LIMIT ?3";
+    MENTION_DELETE = "DELETE FROM mention WHERE pos = ?1";
+
     CHECK_KEYS = "SELECT d.key, d.pos, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
             OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \

@@ -153,6 +153,9 @@ impl Writer {
                 Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
                 Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
                 Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
+                Op::Prove { proof, by, until } => {
+                    replies[at] = people::prove(conn, proof, *by, *until)?;
+                }
                 Op::KeepHook { hook, stale_before } => hooks::keep(conn, hook, *stale_before)?,
                 Op::ApplyHook { hook, presence, .. } => replies[at] = hooks::apply(conn, hook, presence)?,
                 Op::EndPresences { ids, at: when } => people::end_presences(conn, ids, *when)?,

@@ -12,7 +12,7 @@ mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -56,6 +56,7 @@ pub struct Model {
     renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -104,6 +105,7 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
 }
 
 /// Where a lost message stood, whose id another one has.
@@ -150,7 +152,7 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions"].map(str::to_owned).into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -159,6 +161,7 @@ impl Model {
             renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
     }
 
@@ -190,6 +193,11 @@ impl Model {
     /// Deliveries that ended and are kept.
     pub fn settled(&self) -> usize {
         self.settled.len()
+    }
+
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
     }
 
     /// Presences that have not ended.
