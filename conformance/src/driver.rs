@@ -19,6 +19,7 @@ use crate::driver::target::SharedTarget;
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
+pub mod attic;
 pub mod core;
 pub mod moody;
 pub mod rival;
@@ -111,6 +112,18 @@ pub trait Stage {
     fn share(&mut self, _: &Sharing) -> Told<()> {
         Err("the store of this stage has one broker".into())
     }
+
+    /// Copies the store. No broker runs.
+    ///
+    /// # Errors
+    /// When that does not work.
+    fn copy_store(&mut self) -> Told<()>;
+
+    /// Puts the copy into the store's place and adopts it. No broker runs.
+    ///
+    /// # Errors
+    /// When that does not work, or there is no copy.
+    fn restore_store(&mut self) -> Told<()>;
 
     /// Takes the log records since the last call.
     fn notes(&mut self) -> Vec<Note>;

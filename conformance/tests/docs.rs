@@ -88,12 +88,13 @@ fn every_limit_that_a_page_names_exists() {
     }
 }
 
-/// Fields of log records and parameters of features that are named like limits.
+/// Fields of messages and log records, and parameters of features, that are named like limits.
 const NO_LIMIT: &[&str] = &[
     "last_heartbeat_age_ms",
     "last_pong_ago_ms",
     "jump_ms",
     "latency_ms",
+    "retry_after_ms",
     "max_message_bytes",
     "inline_bytes",
     "blob_bytes",

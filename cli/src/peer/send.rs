@@ -39,6 +39,8 @@ pub(crate) struct Send<'a> {
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
     pub(crate) id: Option<&'a str>,
+    /// The id the message had before its broker's store was lost.
+    pub(crate) message_id: Option<&'a str>,
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -83,7 +85,7 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         meta: None,
         body: send.text.as_bytes(),
     };
-    Ok(json!({
+    let mut message = json!({
         "type": "send",
         "id": id,
         "client_message_id": id,
@@ -92,7 +94,11 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         "priority": send.priority.word(),
         "nonce": body.nonce,
         "ciphertext": body.ciphertext,
-    }))
+    });
+    if let Some(before) = send.message_id {
+        message["message_id"] = before.into();
+    }
+    Ok(message)
 }
 
 /// Where the message goes on the wire, and its body for that.
@@ -237,6 +243,7 @@ mod tests {
             until_delivered: false,
             timeout: ACK,
             id: None,
+            message_id: None,
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]

@@ -12,14 +12,16 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::forward::Courier;
+use peermesh_core::ids::HistoryEpoch;
 use peermesh_core::machine::{Deadline, Input, Listener, Machine, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{Driver, Query};
-use peermesh_core::time::Now;
+use peermesh_core::time::{Now, Wall};
 use peermesh_store::postgres::{self, Options};
 use peermesh_store::sqlite;
 use tempfile::TempDir;
 
+use crate::driver::attic::{Attic, Databases, Folder};
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::runtime::{Lanes, Plan, Running, Runtime};
 use crate::driver::target::SharedTarget;
@@ -56,6 +58,7 @@ pub struct Sockets {
     tell: Sender<Event>,
     told: Receiver<Event>,
     began: Instant,
+    attic: Option<Box<dyn Attic>>,
 }
 
 /// What the threads of this stage have to say.
@@ -87,7 +90,12 @@ impl Sockets {
     /// When its terms are no configuration, or it does not start.
     pub fn new(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
         let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
-        Sockets::of(runtime, makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))
+        let dir = Arc::new(dir);
+        let attic = Folder::of(&dir);
+        let open = Box::new(move |mood: &SharedMood| open_sqlite(&dir, mood));
+        let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
+        sockets.attic = Some(Box::new(attic));
+        Ok(sockets)
     }
 
     /// The same over a Postgres database of its own.
@@ -95,9 +103,11 @@ impl Sockets {
     /// # Errors
     /// When its terms are no configuration, or it does not start.
     pub fn on_postgres(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
-        let database = Database::migrated();
+        let database = Arc::new(Database::migrated());
+        let attic = Databases::of(&database);
         let open = Box::new(move |mood: &SharedMood| open_postgres(&database, mood));
         let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
+        sockets.attic = Some(Box::new(attic));
         sockets.hears_from_its_store(terms.shards)?;
         Ok(sockets)
     }
@@ -136,6 +146,7 @@ impl Sockets {
             tell,
             told,
             began: Instant::now(),
+            attic: None,
         };
         sockets.start()?;
         Ok(sockets)
@@ -321,6 +332,15 @@ impl Stage for Sockets {
         let running = self.runtime.start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);
         Ok(())
+    }
+
+    fn copy_store(&mut self) -> Told<()> {
+        self.attic.as_mut().ok_or("there is no such store here")?.copy()
+    }
+
+    fn restore_store(&mut self) -> Told<()> {
+        let (epoch, at) = (HistoryEpoch([self.life + 1; 16]), Wall::from_millis(self.wall()));
+        self.attic.as_mut().ok_or("there is no such store here")?.restore(epoch, at)
     }
 
     fn target(&self) -> SharedTarget {

@@ -11,7 +11,7 @@ use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
 use super::retention::age_by;
 use super::wish::Wish;
-use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver};
+use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver, names};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
@@ -28,6 +28,8 @@ const ACCEPTING_KEPT: usize = 256;
 pub(super) struct Accepting {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    /// Where it was before its history was lost.
+    old: Option<Position>,
     /// What it took from its sender's budget.
     spent: u64,
     /// Who is to be answered: the sender, and whoever sent the same key again meanwhile.
@@ -41,6 +43,7 @@ pub(super) struct Passed {
     session: MailboxNo,
     target: Target,
     mailboxes: Arc<[MailboxNo]>,
+    old: Option<Position>,
     spent: u64,
 }
 
@@ -155,12 +158,26 @@ impl Mesh {
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         match positions.next(cx) {
-            Some(position) => Ok(Passed { position, member, session, target, mailboxes, spent }),
+            Some(position) => {
+                let old = self.place_before(cx, positions, wish);
+                Ok(Passed { position, member, session, target, mailboxes, old, spent })
+            }
             None => {
                 self.give_back(member, spent);
                 Err(denied(0)(No::busy()))
             }
         }
+    }
+
+    /// Where a send was before its history was lost, if it says so and can have its id again.
+    fn place_before(&self, cx: &Cx<'_>, positions: &Positions, wish: &Wish<'_>) -> Option<Position> {
+        // Whoever has no key cannot send the same again.
+        let (id, _) = (wish.message_id.as_deref()?, wish.key.as_ref()?);
+        let limits = &cx.config.limits;
+        let has_room = (self.names.len() as u64) < limits.renamed_per_mesh_max();
+        let within_ms = limits.dedupe_retention_ms();
+        let ids = positions.ids.as_ref().filter(|_| has_room)?;
+        names::lost_at(ids, &cx.store, id, cx.now.wall, within_ms)
     }
 
     /// Stages a message, for the store to decide whether its key is known.
@@ -172,7 +189,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, old, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -194,16 +211,16 @@ impl Mesh {
         if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
             self.timers.arm_by(Timer::Undecided, until);
         }
-        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
+        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes), old };
         // Positions grow, so this keeps their order.
-        self.accepting.push_back(Accepting { message, mailboxes, spent, waiters });
+        self.accepting.push_back(Accepting { message, mailboxes, old, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
     }
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
         let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
-        let Some(Accepting { message, mailboxes, spent, waiters }) = accepting else { return };
+        let Some(Accepting { message, mailboxes, old, spent, waiters }) = accepting else { return };
         if self.accepting.is_empty() {
             // A burst must not hold its memory for ever.
             self.accepting.shrink_to(ACCEPTING_KEPT);
@@ -218,11 +235,16 @@ impl Mesh {
                 self.give_back(message.sender, spent);
                 self.answer_all(cx, ids, &seen, (&message, &waiters), None);
             }
-            Ended::Done(_) | Ended::Found(_) => {
+            ended @ (Ended::Done(_) | Ended::Found(_)) => {
+                if let (Ended::Done(Reply::Accepted(asked)), Some(old)) = (ended, old)
+                    && asked.renamed
+                {
+                    self.names.add(position, old);
+                }
                 cx.count(Counter::Accepted);
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
-                let message_id = ids.encode(position);
+                let message_id = self.names.encode(ids, position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
                 self.welcome_message(cx, ids, (&message, &message_id), waiters, reach);
