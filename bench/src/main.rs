@@ -76,6 +76,9 @@ enum Bench {
         /// How often all of it is done; the table shows every run
         #[arg(long, default_value_t = 1)]
         runs: u32,
+        /// What carries the broker: smol or threads [default: the broker's own]
+        #[arg(long)]
+        runtime: Option<String>,
         /// The broker [default: the program `peermesh` beside this one]
         #[arg(long)]
         program: Option<PathBuf>,
@@ -147,10 +150,11 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, program, place } => {
+        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
-            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time, shared: None }, runs)?;
+            let dir = place.dir()?;
+            carry(&Plan { program, dir, pairs, window, idle, time, runtime, shared: None }, runs)?;
         }
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
@@ -289,7 +293,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     let server = Server::new();
     for &pairs in senders {
         let shared = Some(Arc::new(Watched::on(&server)));
-        let plan = Plan { program: program.into(), dir: dir.into(), pairs, window: 1, idle: 0, time, shared };
+        let (program, dir, runtime) = (program.into(), dir.into(), None);
+        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, shared };
         let run = loopback::run(&plan)?;
         table.row([
             pairs.to_string(),

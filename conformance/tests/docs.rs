@@ -98,6 +98,7 @@ const NO_LIMIT: &[&str] = &[
     "max_message_bytes",
     "inline_bytes",
     "blob_bytes",
+    "stack_bytes",
 ];
 
 #[test]

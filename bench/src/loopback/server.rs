@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Plan;
 use crate::http::{ADMIN_TOKEN, Ask, body, request};
 
 /// From the start of the process to its first answer.
@@ -46,7 +46,7 @@ pub struct Cpu {
     pub whole: Duration,
     /// The part of it inside the kernel.
     pub kernel: Duration,
-    /// The part of it on the threads of shards.
+    /// The part of it on the threads of shards and of connections.
     pub shards: Duration,
     /// The part of it on the threads that write to the store.
     pub store: Duration,
@@ -65,12 +65,13 @@ impl Cpu {
 }
 
 impl Server {
-    /// Starts the program at `path`, with its data in `parent` or in the database at `url`.
+    /// Starts the program of the plan, with its data where the plan says or in the database at `url`.
     ///
     /// # Errors
     /// When it does not start, or does not answer in time.
-    pub(super) fn start(path: &Path, parent: &Path, url: Option<&str>) -> io::Result<Server> {
-        let dir = tempfile::tempdir_in(parent)?;
+    pub(super) fn start(plan: &Plan, url: Option<&str>) -> io::Result<Server> {
+        let path = &plan.program;
+        let dir = tempfile::tempdir_in(&plan.dir)?;
         // A free port, which nobody else is likely to take in the next moment.
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let mut command = Command::new(path);
@@ -89,6 +90,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
+        command.envs(plan.runtime.as_ref().map(|runtime| ("PEERMESH_RUNTIME", runtime)));
         if let Some(url) = url {
             command.env("DATABASE_URL", url);
         }
@@ -113,7 +115,8 @@ impl Server {
             let task = task?.path();
             let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
             let spent: Duration = times(&stat).iter().sum();
-            cpu.shards += if stat.contains("(shard-") { spent } else { Duration::ZERO };
+            let is_shard = stat.contains("(shard-") || stat.contains("(conn)");
+            cpu.shards += if is_shard { spent } else { Duration::ZERO };
             cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
             let status = fs::read_to_string(task.join("status")).unwrap_or_default();
             switches += number(&status, "voluntary_ctxt_switches:");
