@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod migrate;
 mod peer;
+mod report;
 mod serve;
 mod signals;
 mod span;

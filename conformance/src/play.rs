@@ -144,6 +144,8 @@ impl Player {
             Sharing::Takes(name) => Sharing::Takes(id(name)?),
             Sharing::Robs(name) => Sharing::Robs(id(name)?),
             Sharing::Dies
+            | Sharing::TakesRunner(_)
+            | Sharing::RobsRunner(_)
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }

@@ -255,7 +255,8 @@ limits! {
     mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
     /// Length of a runner's message, of a command and of its request, in bytes.
     runner_message_bytes_max = 10 * MIB, 64 * KIB, 64 * MIB;
-    /// Bytes of runners' messages and commands that are arriving or wait to be written, in the whole broker.
+    /// Bytes of runners' messages and commands in the whole broker, at each of three places: arriving,
+    /// waiting to be stored, waiting to be written. Every shard has an equal share, of one message at least.
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
@@ -275,8 +276,13 @@ limits! {
     runner_lane_events_max = 64, 1, 65_536;
     /// Bytes of waiting events kept in memory for one runner, one event at least.
     runner_lane_bytes_max = MIB, 1_024, 64 * MIB;
-    /// Events of one shard that are on their way to the target at once, each of another runner.
+    /// Events that are on their way to the target at once, each of another runner, in the whole broker. Every
+    /// shard has an equal share, of one at least.
     runner_forwards_max = 16, 1, 4_096;
+    /// From the first byte of a request to the target to the last of its answer, in milliseconds.
+    runner_forward_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Bytes of the target's answer that are read.
+    runner_answer_bytes_max = 64 * KIB, 0, 64 * MIB;
     /// From a failed try of an event to the next, in milliseconds; doubles with every further one.
     runner_retry_ms_min = SECOND, 1, 10 * MINUTE;
     /// The longest such wait, in milliseconds.
@@ -301,6 +307,9 @@ limits! {
     runner_callers_max = 1_024, 1, 1_048_576;
     /// How long ids of events, keys of idempotency and dead events are kept, in milliseconds.
     runner_retention_ms = 7 * DAY, 100, 3_650 * DAY;
+    /// From the order to drain until requests to the target are given up, in milliseconds: their events go
+    /// again with the next broker.
+    runner_goodbye_ms = SECOND, 0, 10 * MINUTE;
     /// Between two looks for runners that nobody owns and for which something waits, in milliseconds.
     runner_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
     /// Failed admin or hook tokens per address and minute before the address waits.
@@ -347,6 +356,16 @@ impl Limits {
         limits
     }
 
+    /// A shard's share of `runner_inflight_bytes_max`, in bytes.
+    pub const fn runner_inflight_share_bytes(&self, shards: u16) -> u64 {
+        share(self.runner_inflight_bytes_max, shards, self.runner_message_bytes_max)
+    }
+
+    /// A shard's share of `runner_forwards_max`.
+    pub const fn runner_forwards_share(&self, shards: u16) -> u64 {
+        share(self.runner_forwards_max, shards, 1)
+    }
+
     /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
     /// outbox waits; the message that went in before, and answers besides, must not overflow it.
     pub const fn outbox_bytes_least(&self) -> u64 {
@@ -376,6 +395,15 @@ pub struct LimitRow {
     pub max: u64,
     /// What it bounds.
     pub help: &'static str,
+}
+
+/// An equal part of the whole for each shard, but no less than `least`.
+const fn share(whole: u64, shards: u16, least: u64) -> u64 {
+    let part = match shards {
+        0 => whole,
+        _ => whole / shards as u64,
+    };
+    if part > least { part } else { least }
 }
 
 /// A limit's value as a count or a length in memory.

@@ -116,10 +116,11 @@ series! {
             RunnerEventsKnown;
         "peermesh_runner_commands_total", ""; "Commands written to runners": RunnerCommands;
         "peermesh_runner_commands_refused_total", "reason"; "Commands that were not handed over, or whose end nobody knows":
-            CommandAbsent = "not_connected", CommandBusy = "busy", CommandQueueFull = "queue_full",
-            CommandExpired = "expired", CommandUnanswered = "no_ack", CommandConflict = "key_conflict",
-            CommandStore = "store";
-        "peermesh_runner_errors_total", ""; "Messages of runners that were none, and events that did not reach the target":
+            CommandAbsent = "not_connected", CommandElsewhere = "not_owner", CommandBusy = "busy",
+            CommandQueueFull = "queue_full", CommandExpired = "expired", CommandUnanswered = "no_ack",
+            CommandConflict = "key_conflict", CommandStore = "store";
+        "peermesh_runner_errors_total", "";
+            "Messages of runners that were none, connections that broke the protocol, events without an answer":
             RunnerErrors;
         "peermesh_runner_replaced_total", ""; "Connections of runners that a newer one replaced": RunnerReplaced;
         "peermesh_runner_stale_total", ""; "Connections of runners ended because no heartbeat came": RunnerStale;

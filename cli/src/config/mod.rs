@@ -10,6 +10,7 @@ mod file;
 mod names;
 mod parse;
 mod reader;
+pub(crate) mod reporting;
 pub(crate) mod runners;
 mod runtime;
 
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) git_sha: String,
     /// None where runners are not served.
     pub(crate) runners: Option<Runners>,
+    /// None where nothing is reported.
+    pub(crate) reporting: Option<reporting::Reporting>,
     pub(crate) limits: Limits,
     /// Every setting as it is shown to the operator.
     pub(crate) rows: Vec<Row>,
@@ -123,7 +126,7 @@ impl Settings {
         let store = database::take(&mut reader, flags, port);
         let expected_migration = reader.take_optional(&names::EXPECTED_MIGRATION, parse::word);
         let runners = runners::take(&mut reader, host);
-        reader.take_optional(&names::NODE_ENV, parse::word);
+        let reporting = reporting::take(&mut reader);
         let limits = reader.take_limits();
         let (rows, store) = reader.finish(store)?;
         Ok(Settings {
@@ -141,6 +144,7 @@ impl Settings {
             trusted_proxies,
             git_sha,
             runners,
+            reporting,
             limits,
             rows,
         })

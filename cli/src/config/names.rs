@@ -46,8 +46,12 @@ pub(super) const RUNNER_EVENT_TARGET_URL: Setting =
     setting("runner_event_target_url", Some("RUNNER_EVENT_TARGET_URL"), None);
 pub(super) const RUNNER_FORWARD_HEARTBEATS: Setting =
     setting("runner_forward_heartbeats", Some("RUNNER_FORWARD_HEARTBEATS"), None);
-/// Taken and shown because deployments set it; it changes nothing.
+/// What reports call the place where this runs.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
+pub(super) const SENTRY_DSN: Setting = setting("sentry_dsn", Some("SENTRY_DSN"), None);
+pub(super) const SENTRY_RELEASE: Setting = setting("sentry_release", Some("SENTRY_RELEASE"), None);
+pub(super) const SENTRY_TRACES_SAMPLE_RATE: Setting =
+    setting("sentry_traces_sample_rate", Some("SENTRY_TRACES_SAMPLE_RATE"), None);
 
 /// All of them, to tell a known key of the file from an unknown one.
 pub(super) const SETTINGS: &[&Setting] = &[
@@ -76,6 +80,9 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &RUNNER_EVENT_TARGET_URL,
     &RUNNER_FORWARD_HEARTBEATS,
     &NODE_ENV,
+    &SENTRY_DSN,
+    &SENTRY_RELEASE,
+    &SENTRY_TRACES_SAMPLE_RATE,
 ];
 
 /// A limit that the mesh protocol names: its variable, and how many of the limit's units one of its units is.

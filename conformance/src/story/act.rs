@@ -61,7 +61,7 @@ pub enum Fate {
 /// What the event target does, or must have seen.
 #[derive(Debug)]
 pub enum TargetAct {
-    /// `target answers STATUS [retry_after=TEXT]|loses replies|is down|hangs LENGTH|heals`
+    /// `target answers STATUS [retry_after=TEXT] [after_ms=N]|loses replies|is down|hangs LENGTH|heals`
     Behaves(Manner),
     /// `target sees [with HEADER=…] [PATTERN]`: the next event it was sent
     Sees(Option<Pattern>, Vec<(String, Given)>),
@@ -78,6 +78,8 @@ pub enum Manner {
         status: u16,
         /// Its `Retry-After`.
         retry_after: Option<String>,
+        /// After so many milliseconds.
+        after_ms: u64,
     },
     /// It takes events, and its replies are lost.
     LosesReplies,
@@ -92,7 +94,7 @@ pub enum Manner {
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner::Answers { status: 200, retry_after: None }
+        Manner::Answers { status: 200, retry_after: None, after_ms: 0 }
     }
 }
 
@@ -127,6 +129,10 @@ pub enum Sharing {
     Takes(String),
     /// `rival robs MESH`: takes for granted that our broker is dead
     Robs(String),
+    /// `rival takes runner ID`: as with a mesh
+    TakesRunner(String),
+    /// `rival robs runner ID`
+    RobsRunner(String),
     /// `rival dies`
     Dies,
     /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this

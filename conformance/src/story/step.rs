@@ -200,6 +200,8 @@ fn says(scan: &mut Scan<'_>) -> Told<Sharing> {
 
 fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
     Ok(match scan.word() {
+        "takes" if scan.takes("runner") => Sharing::TakesRunner(scan.word().to_owned()),
+        "robs" if scan.takes("runner") => Sharing::RobsRunner(scan.word().to_owned()),
         "takes" => Sharing::Takes(scan.word().to_owned()),
         "robs" => Sharing::Robs(scan.word().to_owned()),
         "dies" => Sharing::Dies,
@@ -269,9 +271,15 @@ fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
         "is" if scan.takes("down") => Manner::Down,
         "hangs" => Manner::Hangs { millis: scan.millis()? },
         "answers" => {
-            let status = scan.number()?;
-            let retry_after = plain(scan)?.into_iter().find(|(name, _)| name == "retry_after");
-            Manner::Answers { status, retry_after: retry_after.map(|(_, value)| value) }
+            let (status, mut retry_after, mut after_ms) = (scan.number()?, None, 0);
+            for (name, value) in plain(scan)? {
+                match name.as_str() {
+                    "retry_after" => retry_after = Some(value),
+                    "after_ms" => after_ms = value.parse().map_err(|_| "after_ms is a number")?,
+                    _ => return Err(format!("a target does not answer with this: {name}").into()),
+                }
+            }
+            Manner::Answers { status, retry_after, after_ms }
         }
         other => return Err(format!("a target does not do this: {other} {}", scan.peek()).into()),
     };

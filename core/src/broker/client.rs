@@ -12,6 +12,7 @@ use crate::ids::{ConnId, MeshId, RunnerId, RunnerNo};
 use crate::kit::bucket::Bucket;
 use crate::machine::{Listener, Outputs};
 use crate::note::{Level, Note};
+use crate::runner::Parting;
 use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
 use crate::time::Now;
@@ -38,6 +39,8 @@ pub(super) struct Client {
     pub openmetrics: bool,
     /// Bytes set aside for what is arriving.
     pub reserved: usize,
+    /// How it ended, as far as that is known.
+    pub parting: Parting,
 }
 
 /// What a connection is for.
@@ -74,6 +77,7 @@ impl Client {
             public: false,
             openmetrics: false,
             reserved: 0,
+            parting: Parting::Silent,
         }
     }
 }
@@ -117,8 +121,13 @@ impl Broker {
                 }
                 _ => {}
             },
-            Event::Goodbye { .. } => self.depart(now, id, client),
+            Event::Goodbye { code, .. } => {
+                const NO_CODE: u16 = 1005;
+                client.parting = Parting::Closed(code.unwrap_or(NO_CODE));
+                self.depart(now, id, client);
+            }
             Event::Broken(fault) => {
+                client.parting = Parting::Broken(fault);
                 self.stats.count(match fault {
                     Fault::TooLarge => Counter::TooLarge,
                     Fault::ControlFlood => Counter::Flood,
@@ -205,6 +214,9 @@ impl Broker {
         (fault, reason): (Fault, &str),
         todo: &mut Outputs,
     ) {
+        if client.parting == Parting::Silent {
+            client.parting = Parting::Closed(fault.row().code);
+        }
         self.depart(now, id, client);
         client.connection.close_saying(now.mono, fault, reason, id, todo);
     }

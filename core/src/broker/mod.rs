@@ -11,6 +11,7 @@ mod client;
 mod drain;
 mod health;
 mod hooks;
+mod inflight;
 mod lobby;
 mod relay;
 mod routes;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
@@ -70,7 +71,7 @@ pub struct Broker {
     lobby: lobby::Lobby,
     meshes: Meshes,
     runners: Runners,
-    inflight: runners::Inflight,
+    inflight: inflight::Inflight,
     censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
@@ -92,6 +93,8 @@ enum After {
     Health,
     /// Whether a mesh is ours.
     Proof,
+    /// Whether a runner is.
+    RunnerProof(RunnerNo),
     Hook(hooks::Step),
 }
 
@@ -112,6 +115,8 @@ enum Timer {
     Depth,
     Stats,
     Drain,
+    /// Requests to the event target have had their time.
+    Forwards,
 }
 
 impl Broker {
@@ -135,7 +140,7 @@ impl Broker {
             lobby: lobby::Lobby::default(),
             meshes: Meshes::new(&mut rng, shards),
             runners: Runners::new(&mut rng, shards),
-            inflight: runners::Inflight::default(),
+            inflight: inflight::Inflight::default(),
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
@@ -302,7 +307,10 @@ impl Broker {
         match std::mem::replace(&mut client.bound, Bound::Closing) {
             Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
             Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
-            Bound::Runner(no) => self.with_runners(now, |runners, cx| runners.gone(cx, no, session)),
+            Bound::Runner(no) => {
+                let parting = client.parting;
+                self.with_runners(now, |runners, cx| runners.gone(cx, no, session, parting));
+            }
             Bound::Seating(runner) => self.runners.abandoned(&runner, session),
             Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
         }
@@ -356,6 +364,7 @@ impl Broker {
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
                 }
                 Timer::Drain => self.drain_timeout(now, todo),
+                Timer::Forwards => self.runners.give_up_forwards(),
             }
         }
     }
@@ -400,7 +409,7 @@ impl Broker {
                 Timer::Hooks => Cause::Hook,
                 Timer::Runners => Cause::Runner,
                 Timer::Stats | Timer::Depth | Timer::RunnerDepth => Cause::Stats,
-                Timer::Drain => Cause::Drain,
+                Timer::Drain | Timer::Forwards => Cause::Drain,
             };
             Deadline { at, cause }
         });

@@ -12,6 +12,7 @@ pub mod json;
 pub(crate) mod mesh;
 pub(crate) mod plain;
 pub(crate) mod runner;
+pub(crate) mod trace;
 pub(crate) mod upgrade;
 
 /// Appends a part of something that will be `total` bytes long, and lets the buffer grow with what has
