@@ -15,6 +15,7 @@ use crate::story::act::{Act, Fate, Peer, Sharing};
 use crate::story::names::{Names, Place};
 use crate::story::{Said, Step, Story, Told};
 
+mod asks;
 mod deeds;
 mod hello;
 mod line;
@@ -59,6 +60,7 @@ pub fn play(story: &Story, stage: Box<dyn Stage>) -> Result<(), Failure> {
         names: Names::default(),
         lines: BTreeMap::new(),
         hellos: BTreeMap::new(),
+        asked: Vec::new(),
         heard: BTreeMap::new(),
         notes: Vec::new(),
         pardoned: story.terms.errors.clone(),
@@ -88,6 +90,8 @@ struct Player {
     lines: BTreeMap<Peer, Line>,
     /// The last hello of each peer, as sent.
     hellos: BTreeMap<Peer, String>,
+    /// The bytes of the last request that anybody signed.
+    asked: Vec<u8>,
     /// The message that each peer heard last.
     heard: BTreeMap<Peer, String>,
     /// All log records.
@@ -144,9 +148,12 @@ impl Player {
             Sharing::Takes(name) => Sharing::Takes(id(name)?),
             Sharing::Robs(name) => Sharing::Robs(id(name)?),
             Sharing::Dies
+            | Sharing::TakesRunner(_)
+            | Sharing::RobsRunner(_)
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }
+            | Sharing::Mislays
             | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)
@@ -166,12 +173,17 @@ impl Player {
                 self.stage.drain();
                 return Ok(());
             }
-            Fate::Restart => self.stage.drain(),
+            Fate::Restart | Fate::Copy | Fate::Restore => self.stage.drain(),
             Fate::Crash => self.stage.cut(),
         }
         let over = self.until(3 * PATIENCE_MS, |player| player.stage.is_over().then_some(Ok(())))?;
         over.ok_or("the broker does not end")?;
         self.lines.values_mut().for_each(|line| line.past = true);
+        match fate {
+            Fate::Copy => self.stage.copy_store()?,
+            Fate::Restore => self.stage.restore_store()?,
+            Fate::Restart | Fate::Crash | Fate::Drain => {}
+        }
         self.stage.start()
     }
 

@@ -140,6 +140,12 @@ limits! {
     handshakes_max = 256, 4, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
+    /// Entries of `mentions` in one send.
+    mentions_max = 16, 0, 256;
+    /// Members that the mentions of one send may name.
+    mentioned_members_max = 32, 1, 4_096;
+    /// Rows of one page of mentions, and recipients listed in one answer about a message.
+    page_rows_max = 200, 1, 200;
     /// Groups of one peer.
     groups_per_peer_max = 64, 1, 4_096;
     /// Length of a display name, a group name, a session id, a host name and the like, in bytes.
@@ -218,6 +224,8 @@ limits! {
     /// Bytes of sends of one mesh that are kept while the store is asked whether they were accepted before;
     /// beyond them a send that was not is refused, though it might have been accepted by then.
     looks_bytes_max = 8 * MIB, 0, 1_024 * MIB;
+    /// Messages of one mesh that were lost with a store's history and have their ids again.
+    renamed_per_mesh_max = 100_000, 0, 10_000_000;
     /// From a send to its answer, in milliseconds: when its commit is not decided by then, its sender is told
     /// to send it again, and the commit goes on.
     ack_deadline_ms = 30 * SECOND, 10, 10 * MINUTE;
@@ -237,6 +245,9 @@ limits! {
     health_answer_ms = 500, 10, 10 * SECOND;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two checks whether keys, messages and deliveries agree, in milliseconds; rounds of removing
+    /// old rows start them.
+    orphan_check_ms = DAY, 20, 90 * DAY;
     /// Between two counts of the deliveries that wait in the store, in milliseconds.
     depth_ms = 30 * SECOND, 10, DAY;
     /// Between two publications of counters, in milliseconds.
@@ -247,7 +258,8 @@ limits! {
     mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
     /// Length of a runner's message, of a command and of its request, in bytes.
     runner_message_bytes_max = 10 * MIB, 64 * KIB, 64 * MIB;
-    /// Bytes of runners' messages and commands that are arriving or wait to be written, in the whole broker.
+    /// Bytes of runners' messages and commands in the whole broker, at each of three places: arriving,
+    /// waiting to be stored, waiting to be written. Every shard has an equal share, of one message at least.
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
@@ -267,8 +279,13 @@ limits! {
     runner_lane_events_max = 64, 1, 65_536;
     /// Bytes of waiting events kept in memory for one runner, one event at least.
     runner_lane_bytes_max = MIB, 1_024, 64 * MIB;
-    /// Events of one shard that are on their way to the target at once, each of another runner.
+    /// Events that are on their way to the target at once, each of another runner, in the whole broker. Every
+    /// shard has an equal share, of one at least.
     runner_forwards_max = 16, 1, 4_096;
+    /// From the first byte of a request to the target to the last of its answer, in milliseconds.
+    runner_forward_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Bytes of the target's answer that are read.
+    runner_answer_bytes_max = 64 * KIB, 0, 64 * MIB;
     /// From a failed try of an event to the next, in milliseconds; doubles with every further one.
     runner_retry_ms_min = SECOND, 1, 10 * MINUTE;
     /// The longest such wait, in milliseconds.
@@ -293,6 +310,9 @@ limits! {
     runner_callers_max = 1_024, 1, 1_048_576;
     /// How long ids of events, keys of idempotency and dead events are kept, in milliseconds.
     runner_retention_ms = 7 * DAY, 100, 3_650 * DAY;
+    /// From the order to drain until requests to the target are given up, in milliseconds: their events go
+    /// again with the next broker.
+    runner_goodbye_ms = SECOND, 0, 10 * MINUTE;
     /// Between two looks for runners that nobody owns and for which something waits, in milliseconds.
     runner_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
     /// Between two pings to a watcher, in milliseconds.
@@ -392,20 +412,14 @@ impl Limits {
         limits
     }
 
-    /// The limits of a watcher's connection: it counts as gone when a pong is overdue, and what waits for it
-    /// waits with its topics, so that its connection needs room for answers only.
-    #[must_use]
-    pub fn of_live(&self) -> Limits {
-        let mut limits = self.clone();
-        limits.message_bytes_max = self.live_message_bytes_max;
-        limits.hello_bytes_max = self.hello_bytes_max.max(self.head_bytes_max + self.live_message_bytes_max);
-        let longest = self.live_history_bytes_max.max(self.live_entity_bytes_max);
-        limits.outbox_bytes_max =
-            self.outbox_bytes_max.max(limits.outbox_bytes_least()).max(longest.saturating_mul(4));
-        limits.ping_ms = self.live_ping_ms;
-        limits.pong_ms = self.live_ping_ms.saturating_add(self.live_pong_ms);
-        limits.close_ms = self.live_drain_ms;
-        limits
+    /// A shard's share of `runner_inflight_bytes_max`, in bytes.
+    pub const fn runner_inflight_share_bytes(&self, shards: u16) -> u64 {
+        share(self.runner_inflight_bytes_max, shards, self.runner_message_bytes_max)
+    }
+
+    /// A shard's share of `runner_forwards_max`.
+    pub const fn runner_forwards_share(&self, shards: u16) -> u64 {
+        share(self.runner_forwards_max, shards, 1)
     }
 
     /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
@@ -437,6 +451,15 @@ pub struct LimitRow {
     pub max: u64,
     /// What it bounds.
     pub help: &'static str,
+}
+
+/// An equal part of the whole for each shard, but no less than `least`.
+const fn share(whole: u64, shards: u16, least: u64) -> u64 {
+    let part = match shards {
+        0 => whole,
+        _ => whole / shards as u64,
+    };
+    if part > least { part } else { least }
 }
 
 /// A limit's value as a count or a length in memory.

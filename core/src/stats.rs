@@ -104,6 +104,18 @@ series! {
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
             BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
             UrlToken = "url_token";
+        "peermesh_member_requests_total", "outcome"; "What members asked over HTTP, by how it was answered":
+            EnquiryAnswered = "answered", EnquiryNotFound = "not_found", EnquiryBad = "bad_request",
+            EnquiryUnauthorized = "unauthorized", EnquiryUnavailable = "unavailable";
+        "peermesh_rows_removed_total", "kind"; "Rows that were kept long enough and are removed, by kind":
+            RemovedMessages = "message", RemovedTombstones = "tombstone", RemovedPresences = "presence",
+            RemovedProofs = "hello";
+        "peermesh_tombstones_made_total", ""; "Removed messages whose keys are still known": Buried;
+        "cm_broker_dedupe_orphan_check_total", "";
+            "Checks whether keys, messages and deliveries agree that came to their end": KeyChecks;
+        "cm_broker_atomicity_violation_found", "";
+            "Rows of one message that no commit can have left so, counted by every check that sees them":
+            AtomicityViolations;
         "cm_broker_rate_limit_rejection_total", ""; "Sends refused because their member's budget was spent":
             RateLimitRejection;
         "cm_broker_rate_limit_consumed_then_b2_rejected_total", "";
@@ -114,10 +126,11 @@ series! {
             RunnerEventsKnown;
         "peermesh_runner_commands_total", ""; "Commands written to runners": RunnerCommands;
         "peermesh_runner_commands_refused_total", "reason"; "Commands that were not handed over, or whose end nobody knows":
-            CommandAbsent = "not_connected", CommandBusy = "busy", CommandQueueFull = "queue_full",
-            CommandExpired = "expired", CommandUnanswered = "no_ack", CommandConflict = "key_conflict",
-            CommandStore = "store";
-        "peermesh_runner_errors_total", ""; "Messages of runners that were none, and events that did not reach the target":
+            CommandAbsent = "not_connected", CommandElsewhere = "not_owner", CommandBusy = "busy",
+            CommandQueueFull = "queue_full", CommandExpired = "expired", CommandUnanswered = "no_ack",
+            CommandConflict = "key_conflict", CommandStore = "store";
+        "peermesh_runner_errors_total", "";
+            "Messages of runners that were none, connections that broke the protocol, events without an answer":
             RunnerErrors;
         "peermesh_runner_replaced_total", ""; "Connections of runners that a newer one replaced": RunnerReplaced;
         "peermesh_runner_stale_total", ""; "Connections of runners ended because no heartbeat came": RunnerStale;
@@ -155,6 +168,8 @@ series! {
     MeshCounter {
         "cm_broker_dedupe_fingerprint_mismatch_total", ""; "Sends whose key was used for another request":
             FingerprintMismatch;
+        "cm_broker_dedupe_orphan_found", "";
+            "Keys of which no message is left, counted by every check that sees them; `other` also where no row says whose": Orphans;
     }
 }
 

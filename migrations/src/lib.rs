@@ -27,6 +27,12 @@ pub mod sqlite {
         super::names(&runner())
     }
 
+    /// How many of them have this version or a lower one. Versions grow, but not each number has a step here:
+    /// one that only the shared store needs leaves a gap.
+    pub fn count_to(version: i64) -> usize {
+        runner().get_migrations().iter().filter(|step| i64::from(step.version()) <= version).count()
+    }
+
     mod embedded {
         refinery::embed_migrations!("sqlite");
     }

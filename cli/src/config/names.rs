@@ -18,6 +18,7 @@ const fn setting(name: &'static str, protocol: Option<&'static str>, flag: Optio
 pub(super) const PORT: Setting = setting("port", Some("BROKER_PORT"), Some("--port"));
 pub(super) const HOST: Setting = setting("host", None, Some("--host"));
 pub(super) const SHARDS: Setting = setting("shards", None, Some("--shards"));
+pub(super) const RUNTIME: Setting = setting("runtime", None, Some("--runtime"));
 pub(super) const PUBLIC_URL: Setting = setting("public_url", None, Some("--public-url"));
 pub(super) const LOG: Setting = setting("log", None, None);
 pub(super) const ALLOWED_ORIGINS: Setting = setting("allowed_origins", None, None);
@@ -61,14 +62,19 @@ pub(super) const LIVE_KEYS: &[(&str, &str)] = &[
     ("ping_interval_ms", "limits.live_ping_ms"),
     ("drain_timeout_ms", "limits.live_drain_ms"),
 ];
-/// Taken and shown because deployments set it; it changes nothing.
+/// What reports call the place where this runs.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
+pub(super) const SENTRY_DSN: Setting = setting("sentry_dsn", Some("SENTRY_DSN"), None);
+pub(super) const SENTRY_RELEASE: Setting = setting("sentry_release", Some("SENTRY_RELEASE"), None);
+pub(super) const SENTRY_TRACES_SAMPLE_RATE: Setting =
+    setting("sentry_traces_sample_rate", Some("SENTRY_TRACES_SAMPLE_RATE"), None);
 
 /// All of them, to tell a known key of the file from an unknown one.
 pub(super) const SETTINGS: &[&Setting] = &[
     &PORT,
     &HOST,
     &SHARDS,
+    &RUNTIME,
     &PUBLIC_URL,
     &LOG,
     &ALLOWED_ORIGINS,
@@ -95,6 +101,9 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &LIVE_TOPICS,
     &LIVE_FEED,
     &NODE_ENV,
+    &SENTRY_DSN,
+    &SENTRY_RELEASE,
+    &SENTRY_TRACES_SAMPLE_RATE,
 ];
 
 /// A limit that the mesh protocol names: its variable, and how many of the limit's units one of its units is.

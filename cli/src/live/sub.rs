@@ -128,7 +128,8 @@ impl Reader<'_> {
             }
             "position" => self.show_one(topic, message, true, terminal)?,
             "gap" => {
-                terminal.remark(&format!("{topic}: {} to {} were dropped", message["from"], message["to"]))
+                let (from, to) = (&message["from"], &message["to"]);
+                terminal.remark(&format!("{topic}: {from} to {to} were dropped"));
             }
             "unsubscribed" => {
                 let code = message["code"].as_str().unwrap_or_default().to_owned();

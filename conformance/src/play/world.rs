@@ -62,7 +62,12 @@ impl Player {
         let body = self.body(&exchange.body)?;
         let target = names.fill(&exchange.target, Place::Plain)?;
         let bytes = request(&exchange.method, &target, &headers, body.as_deref());
-        let response = self.ask(&bytes)?;
+        self.must_answer(exchange, &bytes)
+    }
+
+    /// Makes a request whose answer must be the one that is told.
+    pub(crate) fn must_answer(&mut self, exchange: &Exchange, bytes: &[u8]) -> Told<()> {
+        let response = self.ask(bytes)?;
         check(exchange, &response, &mut self.names)
             .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
     }

@@ -176,6 +176,11 @@ impl Broker {
                     self.learn_failure(&ended, todo);
                     self.proven(now, &ended);
                 }
+                After::RunnerProof(no) => {
+                    self.learn_failure(&ended, todo);
+                    self.proven(now, &ended);
+                    self.with_runners(now, |runners, cx| runners.judged(cx, no, &ended));
+                }
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);
                     self.hook_stored(now, step, ended, todo);

@@ -12,6 +12,7 @@ use crate::ids::{ConnId, MeshId, RunnerId, RunnerNo};
 use crate::kit::bucket::Bucket;
 use crate::machine::{Listener, Outputs};
 use crate::note::{Level, Note};
+use crate::runner::Parting;
 use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
 use crate::time::Now;
@@ -40,6 +41,8 @@ pub(super) struct Client {
     pub reserved: usize,
     /// Code and reason of the close frame that ended it, whoever said it first.
     pub farewell: Option<(u16, Box<str>)>,
+    /// How it ended, as far as that is known.
+    pub parting: Parting,
 }
 
 /// What a connection is for.
@@ -79,6 +82,7 @@ impl Client {
             openmetrics: false,
             reserved: 0,
             farewell: None,
+            parting: Parting::Silent,
         }
     }
 }
@@ -128,10 +132,14 @@ impl Broker {
                 _ => {}
             },
             Event::Goodbye { code, reason } => {
-                client.farewell.get_or_insert_with(|| (code.unwrap_or(NO_CODE), reason.into()));
+                const NO_CODE: u16 = 1005;
+                let code = code.unwrap_or(NO_CODE);
+                client.farewell.get_or_insert_with(|| (code, reason.into()));
+                client.parting = Parting::Closed(code);
                 self.depart(now, id, client);
             }
             Event::Broken(fault) => {
+                client.parting = Parting::Broken(fault);
                 self.stats.count(match fault {
                     Fault::TooLarge => Counter::TooLarge,
                     Fault::ControlFlood => Counter::Flood,
@@ -223,6 +231,9 @@ impl Broker {
         todo: &mut Outputs,
     ) {
         client.farewell.get_or_insert_with(|| (fault.row().code, reason.into()));
+        if client.parting == Parting::Silent {
+            client.parting = Parting::Closed(fault.row().code);
+        }
         self.depart(now, id, client);
         client.connection.close_saying(now.mono, fault, reason, id, todo);
     }
@@ -288,9 +299,6 @@ impl Broker {
         self.timers.disarm(Timer::Hello(id));
     }
 }
-
-/// The code of a close frame that had none.
-const NO_CODE: u16 = 1005;
 
 /// Sends one message.
 pub(super) fn say(now: Now, id: ConnId, client: &mut Client, message: &impl Encode, todo: &mut Outputs) {

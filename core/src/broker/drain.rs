@@ -1,5 +1,9 @@
-//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, give the meshes up,
+//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, give up what is ours,
 //! end.
+//!
+//! There is one drain for all surfaces. Within a shard, goodbyes are said surface by surface (`GOODBYES`);
+//! what is written last gives meshes and runners up; sockets that listen stay to the end of the process, and
+//! whoever comes meanwhile is hung up on.
 
 use super::{Broker, Timer};
 use crate::fault::Fault;
@@ -34,6 +38,14 @@ impl Drain {
     }
 }
 
+/// Whose goodbyes come first, and which. Live watchers, who lose nothing, belong before runners, whose work
+/// goes on without us; peers, who may still be told something, come last.
+const GOODBYES: [(Listener, Fault); 3] = [
+    (Listener::Live, Fault::LiveShuttingDown),
+    (Listener::Runner, Fault::ServerShuttingDown),
+    (Listener::Mesh, Fault::ShuttingDown),
+];
+
 impl Broker {
     pub(super) fn begin_drain(&mut self, now: Now) {
         if self.drain.is_on() {
@@ -46,6 +58,7 @@ impl Broker {
         let patience = now.mono.after_millis(self.config.drain_ms());
         self.drain.until = patience.after_millis(self.limits.close_ms());
         self.timers.arm(Timer::Drain, patience);
+        self.timers.arm(Timer::Forwards, now.mono.after_millis(self.limits.runner_goodbye_ms()));
         self.with_meshes(now, super::super::mesh::Meshes::drain);
         self.with_runners(now, super::super::runner::Runners::drain);
     }
@@ -72,22 +85,26 @@ impl Broker {
     fn say_goodbye(&mut self, now: Now, todo: &mut Outputs) {
         self.drain.stage = Stage::Closing;
         let all: Vec<ConnId> = self.open.iter().copied().collect();
-        for id in all {
-            self.with_client(now, id, todo, |broker, client, todo| {
-                if client.connection.is_open() {
-                    let fault = match client.listener {
-                        Listener::Mesh => Fault::ShuttingDown,
-                        Listener::Runner => Fault::ServerShuttingDown,
-                        Listener::Live => Fault::LiveShuttingDown,
-                    };
-                    broker.end(now, id, client, fault, todo);
-                } else if matches!(client.bound, super::Bound::Lobby) {
-                    broker.depart(now, id, client);
-                    client.connection.abort(id, todo);
-                }
-            });
+        for (listener, fault) in GOODBYES {
+            let came_in =
+                |id: &ConnId| matches!(self.clients.find(id), Some(Some(c)) if c.listener == listener);
+            let theirs: Vec<ConnId> = all.iter().copied().filter(came_in).collect();
+            for id in theirs {
+                self.dismiss(now, id, fault, todo);
+            }
         }
         self.apply(now, todo);
+    }
+
+    fn dismiss(&mut self, now: Now, id: ConnId, fault: Fault, todo: &mut Outputs) {
+        self.with_client(now, id, todo, |broker, client, todo| {
+            if client.connection.is_open() {
+                broker.end(now, id, client, fault, todo);
+            } else if matches!(client.bound, super::Bound::Lobby) {
+                broker.depart(now, id, client);
+                client.connection.abort(id, todo);
+            }
+        });
     }
 
     /// It has lasted long enough: whoever is left is dropped.

@@ -11,6 +11,7 @@ mod client;
 mod drain;
 mod health;
 mod hooks;
+mod inflight;
 mod live;
 mod lobby;
 mod relay;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::live::{self as topics, Lives};
@@ -78,7 +79,7 @@ pub struct Broker {
     lives: Lives,
     /// Connections to the listener of live topics.
     live_open: BTreeSet<ConnId>,
-    inflight: runners::Inflight,
+    inflight: inflight::Inflight,
     censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
@@ -101,6 +102,8 @@ enum After {
     Health,
     /// Whether a mesh is ours.
     Proof,
+    /// Whether a runner is.
+    RunnerProof(RunnerNo),
     Hook(hooks::Step),
 }
 
@@ -122,6 +125,8 @@ enum Timer {
     Depth,
     Stats,
     Drain,
+    /// Requests to the event target have had their time.
+    Forwards,
 }
 
 impl Broker {
@@ -149,7 +154,7 @@ impl Broker {
             runners: Runners::new(&mut rng, shards),
             lives: Lives::new(&mut rng),
             live_open: BTreeSet::new(),
-            inflight: runners::Inflight::default(),
+            inflight: inflight::Inflight::default(),
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
@@ -320,7 +325,10 @@ impl Broker {
         match std::mem::replace(&mut client.bound, Bound::Closing) {
             Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
             Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
-            Bound::Runner(no) => self.with_runners(now, |runners, cx| runners.gone(cx, no, session)),
+            Bound::Runner(no) => {
+                let parting = client.parting;
+                self.with_runners(now, |runners, cx| runners.gone(cx, no, session, parting));
+            }
             Bound::Seating(runner) => self.runners.abandoned(&runner, session),
             Bound::Watcher => self.watcher_gone(now, id, client),
             Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
@@ -378,6 +386,7 @@ impl Broker {
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
                 }
                 Timer::Drain => self.drain_timeout(now, todo),
+                Timer::Forwards => self.runners.give_up_forwards(),
             }
         }
     }
@@ -423,7 +432,7 @@ impl Broker {
                 Timer::Runners => Cause::Runner,
                 Timer::Lives => Cause::Live,
                 Timer::Stats | Timer::Depth | Timer::RunnerDepth => Cause::Stats,
-                Timer::Drain => Cause::Drain,
+                Timer::Drain | Timer::Forwards => Cause::Drain,
             };
             Deadline { at, cause }
         });

@@ -13,6 +13,7 @@ use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::{Now, Wall};
 use crate::wire::admin::AdminCall;
+use crate::wire::enquiry::Enquiry;
 use crate::wire::live::LiveCall;
 use crate::wire::runner::RunnerCall;
 
@@ -46,6 +47,7 @@ pub(super) enum Errand {
     Hello(Box<Greeting>),
     Join(Box<JoinCall>),
     Admin(MeshId, AdminCall),
+    Enquiry(Box<Enquiry>),
     Runner(RunnerId, RunnerErrand),
     Live(LiveErrand),
 }
@@ -80,6 +82,7 @@ impl Errand {
             Errand::Hello(greeting) => greeting.mesh_id(),
             Errand::Join(call) => call.payload.mesh_id.as_str(),
             Errand::Admin(mesh, _) => mesh.as_str(),
+            Errand::Enquiry(enquiry) => enquiry.credential.mesh_id.as_str(),
             Errand::Runner(runner, _) => runner.as_str(),
             Errand::Live(_) => LIVE,
         }
@@ -106,6 +109,10 @@ impl Broker {
             Errand::Admin(mesh, call) => {
                 client.bound = Bound::Answering;
                 self.with_meshes(now, |meshes, cx| meshes.admin_in(cx, session, mesh, call));
+            }
+            Errand::Enquiry(enquiry) => {
+                client.bound = Bound::Answering;
+                self.with_meshes(now, |meshes, cx| meshes.enquire(cx, session, enquiry));
             }
             Errand::Runner(runner, errand) => self.run_for_runner(now, id, client, runner, errand),
             Errand::Live(errand) => self.run_for_live(now, id, client, errand),

@@ -23,9 +23,9 @@ use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
 use crate::time::{Mono, Now};
-use crate::wire::admin;
 use crate::wire::http::{Request, Response};
 use crate::wire::runner::RunnerCall;
+use crate::wire::{admin, enquiry};
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
 
@@ -60,6 +60,9 @@ impl Broker {
             ("GET", "/metrics") => return self.scrape(id, client, request, todo),
             ("POST", "/hook/set-status") => return self.hook(now, id, client, request, todo),
             ("POST", "/join") => return self.join(now, id, client, request, todo),
+            ("GET", _) if enquiry::is_route(plain_path) => {
+                return self.enquire(now, id, client, request, todo);
+            }
             _ if path == "/admin" || path.starts_with("/admin/") => {
                 return self.admin(now, id, client, request, todo);
             }
@@ -177,6 +180,19 @@ impl Broker {
                 let note = Note::new(Level::Info, "join").with("route", "/join").with("ok", false);
                 self.notes.push(note.with("error", error));
                 let response = json(400, &json!({ "ok": false, "error": error }));
+                self.respond(now, id, client, response, todo);
+            }
+        }
+    }
+
+    fn enquire(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
+        match enquiry::parse(request, &self.limits) {
+            Ok(enquiry) => self.run_errand(now, id, client, Errand::Enquiry(Box::new(enquiry))),
+            Err(no) => {
+                let is_asker = no.status == 401;
+                let counter = if is_asker { Counter::EnquiryUnauthorized } else { Counter::EnquiryBad };
+                self.stats.count(counter);
+                let response = json(no.status, &json!({ "error": no.code, "message": no.message }));
                 self.respond(now, id, client, response, todo);
             }
         }

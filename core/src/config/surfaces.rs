@@ -1,6 +1,6 @@
 //! What runners and live topics need besides limits.
 
-use super::Secret;
+use super::{Limits, Secret};
 use crate::ids::RunnerId;
 
 /// What serving runners needs besides limits.
@@ -85,6 +85,24 @@ impl Slow {
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Slow> {
         Slow::ALL.into_iter().find(|slow| slow.word() == word)
+    }
+}
+
+impl Limits {
+    /// The limits of a watcher's connection: it counts as gone when a pong is overdue, and what waits for it
+    /// waits with its topics, so that its connection needs room for answers only.
+    #[must_use]
+    pub fn of_live(&self) -> Limits {
+        let mut limits = self.clone();
+        limits.message_bytes_max = self.live_message_bytes_max;
+        limits.hello_bytes_max = self.hello_bytes_max.max(self.head_bytes_max + self.live_message_bytes_max);
+        let longest = self.live_history_bytes_max.max(self.live_entity_bytes_max);
+        limits.outbox_bytes_max =
+            self.outbox_bytes_max.max(limits.outbox_bytes_least()).max(longest.saturating_mul(4));
+        limits.ping_ms = self.live_ping_ms;
+        limits.pong_ms = self.live_ping_ms.saturating_add(self.live_pong_ms);
+        limits.close_ms = self.live_drain_ms;
+        limits
     }
 }
 

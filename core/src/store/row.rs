@@ -367,20 +367,22 @@ pub enum Outcome {
     Delivered,
     /// Nobody took it in time.
     Expired,
-    /// It was pushed too often without an acknowledgement, or its recipient was removed.
+    /// It was pushed too often without an acknowledgement.
     Dead,
+    /// Its recipient was removed.
+    Removed,
 }
 
 impl Outcome {
     /// All of them; the place in this list is the number in the store.
-    pub const ALL: [Outcome; 3] = [Outcome::Delivered, Outcome::Expired, Outcome::Dead];
+    pub const ALL: [Outcome; 4] = [Outcome::Delivered, Outcome::Expired, Outcome::Dead, Outcome::Removed];
 
-    /// The word on the wire.
+    /// The word on the wire, the same for both ways to be dead.
     pub const fn word(self) -> &'static str {
         match self {
             Outcome::Delivered => "delivered",
             Outcome::Expired => "expired",
-            Outcome::Dead => "dead",
+            Outcome::Dead | Outcome::Removed => "dead",
         }
     }
 
@@ -390,6 +392,7 @@ impl Outcome {
             Outcome::Delivered => 0,
             Outcome::Expired => 1,
             Outcome::Dead => 2,
+            Outcome::Removed => 3,
         }
     }
 }

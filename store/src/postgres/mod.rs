@@ -9,7 +9,9 @@
 //! session keeps advisory locks, so a pool in front of the server that hands sessions around between
 //! transactions cannot work.
 
+mod adopt;
 mod call;
+mod check;
 mod feed;
 mod fitness;
 mod gate;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 
 use peermesh_core::store::Driver;
 
+pub use adopt::{AdoptError, adopt, adopt_look};
 pub use feed::{CHANNEL, listen};
 pub use inspect::{Server, Unfitness, inspect};
 pub use migrate::{MigrateError, Report, migrate};

@@ -4,6 +4,8 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod check;
+mod history;
 mod live;
 mod owner;
 mod people;
@@ -11,14 +13,16 @@ mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
-    PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
+    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
 };
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{
+    HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use crate::time::Wall;
 
 /// A store that lives as long as the value.
@@ -26,6 +30,8 @@ use crate::time::Wall;
 pub struct Model {
     secret: [u8; 32],
     next: u64,
+    /// Numbers of meshes, mailboxes and runners are drawn above this.
+    numbers: i64,
     commits: u64,
     meshes: BTreeMap<MeshNo, NewMesh>,
     mesh_ids: BTreeMap<MeshId, MeshNo>,
@@ -48,8 +54,11 @@ pub struct Model {
     messages: BTreeMap<Position, Kept>,
     tombstones: BTreeMap<Position, Tombstone>,
     accepted: BTreeMap<ClientKey, Position>,
+    /// Messages that are known by the ids of lost ones, with where those stood.
+    renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -98,6 +107,14 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
+}
+
+/// Where a lost message stood, whose id another one has.
+#[derive(Clone, Copy, Debug)]
+struct Renamed {
+    mesh: MeshNo,
+    old: Position,
 }
 
 /// What is left of a message whose key is still to be known.
@@ -113,6 +130,7 @@ impl Model {
         Model {
             secret,
             next: 1,
+            numbers: 0,
             commits: 0,
             meshes: BTreeMap::new(),
             mesh_ids: BTreeMap::new(),
@@ -132,19 +150,29 @@ impl Model {
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new([
-                    "V0001__mesh".to_owned(),
-                    "V0002__runner".to_owned(),
-                    "V0008__live".to_owned(),
-                ]),
+                history: History {
+                    epoch: HistoryEpoch([1; 16]),
+                    since: Wall::from_millis(0),
+                    floor: Position(1),
+                },
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0008__live"]
+                    .map(str::to_owned)
+                    .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
+    }
+
+    /// Which history it tells.
+    pub fn history(&self) -> History {
+        self.alive.history
     }
 
     /// Commits so far: calls of `write` that wrote at least one batch.
@@ -172,6 +200,11 @@ impl Model {
         self.settled.len()
     }
 
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
+    }
+
     /// Presences that have not ended.
     pub fn open_presences(&self) -> usize {
         self.presences.values().filter(|presence| presence.ended.is_none()).count()
@@ -180,6 +213,11 @@ impl Model {
     /// What a ping is answered from here on.
     pub fn says(&mut self, alive: Alive) {
         self.alive = alive;
+    }
+
+    /// Loses a message and nothing else, as no store may: what a check must find.
+    pub fn lose(&mut self, position: Position) {
+        self.messages.remove(&position);
     }
 
     /// Every kept message with the mailboxes it was accepted for, in order of positions.
