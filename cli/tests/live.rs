@@ -106,7 +106,8 @@ fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_k
 #[ignore = "starts a browser"]
 fn web_02_the_page_shows_topics_in_a_browser_and_runs_nothing_that_came_with_them() {
     let Some(program) = browser::find() else {
-        eprintln!("skipped: no chromium on the path; PEERMESH_CHROMIUM can name one");
+        let why = "skipped: no chromium on the path; PEERMESH_CHROMIUM can name one";
+        writeln!(std::io::stderr(), "{why}").unwrap();
         return;
     };
     let town = Town::new();
