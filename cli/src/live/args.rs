@@ -23,7 +23,7 @@ pub(crate) enum Live {
         /// Go on behind this position, as `peermesh live sub` shows it; for one topic
         #[arg(long, value_name = "EPOCH:OFFSET")]
         from: Option<String>,
-        /// End after so many publications
+        /// End after so many publications; 0 shows the latest of every entity and ends
         #[arg(long, value_name = "N")]
         count: Option<u64>,
         /// End after this time; with --count, it is a failure when fewer came
