@@ -96,6 +96,7 @@ const NO_LIMIT: &[&str] = &[
     "last_pong_ago_ms",
     "jump_ms",
     "latency_ms",
+    "peermesh_live_queue_bytes",
     "retry_after_ms",
     "max_message_bytes",
     "ping_interval_ms",
