@@ -73,6 +73,7 @@ pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fa
     fanout.copied_bytes = stage.count.copied_bytes;
     fanout.frame_bytes = stage.count.frame_bytes;
     fanout.broker = stage.count.broker;
+    assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
     let frame = vec![b'x'; usize::try_from(fanout.frame_bytes).unwrap_or(0)];
     for _ in 0..publications {
         let began = Instant::now();
@@ -166,8 +167,14 @@ impl Stage {
 
     /// One masked text frame of a connection; the mask is zero.
     fn hears(&mut self, conn: ConnId, text: &[u8]) {
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend(u16::try_from(text.len()).expect("a short message").to_be_bytes());
+        let mut frame = vec![0x81];
+        match u8::try_from(text.len()) {
+            Ok(short) if short < 126 => frame.push(0x80 | short),
+            _ => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(text.len()).expect("a short message").to_be_bytes());
+            }
+        }
         frame.extend([0; 4]);
         frame.extend_from_slice(text);
         self.tell(Input::Received { conn, bytes: &mut frame });
