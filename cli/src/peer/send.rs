@@ -58,8 +58,10 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     let message = message(send, &id, &spec, &body)?;
     let (Accepted { message_id, duplicate }, session) =
         accept(profile, send, Some(session), &message, &id, until)?;
-    let mut value = json!({ "message_id": message_id, "client_message_id": id, "to": spec, "duplicate": duplicate,
-        "status": "accepted" });
+    let mut value = json!({
+        "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
+        "duplicate": duplicate,
+    });
     if !send.until_delivered {
         session.close();
         let again = if duplicate { " (sent before, and not again)" } else { "" };
