@@ -93,6 +93,7 @@ const NO_LIMIT: &[&str] = &[
     "last_heartbeat_age_ms",
     "last_pong_ago_ms",
     "jump_ms",
+    "stack_bytes",
     "latency_ms",
     "retry_after_ms",
     "max_message_bytes",

@@ -11,7 +11,7 @@ use super::hello::{Proof, verifies};
 use super::residence::{Shut, Waiting};
 use super::{Cx, Mesh, Meshes, Then};
 use crate::ids::{MailboxNo, MeshId, Position};
-use crate::message_id::MessageIds;
+use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{Ended, Found, History, Op, Query, Reply, StoreError};
@@ -67,6 +67,12 @@ impl Meshes {
         }
         if cx.store.down.is_some() {
             return turn_away(cx, session, &Shut::down());
+        }
+        if let Question::Message(id) = &enquiry.question
+            && !is_id(id)
+        {
+            let message = "a message id has 8 to 32 of 0-9, A-Z and a-z";
+            return refuse(cx, session, &Refused { status: 400, code: "bad_request", message });
         }
         let credential = &enquiry.credential;
         let skew_ms = cx.now.wall.distance_millis(Wall::from_millis(credential.timestamp));
@@ -203,6 +209,12 @@ impl Mesh {
             (Question::Message(_) | Question::Mentions { .. }, _) => not_found(cx, one.session),
         }
     }
+}
+
+/// True for what can be the id of a message, or a prefix that is long enough.
+pub(super) fn is_id(text: &str) -> bool {
+    (PREFIX_CHARS_MIN..=ID_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn answer(cx: &mut Cx<'_>, session: SessionId, body: &Value) {
