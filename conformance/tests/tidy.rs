@@ -11,7 +11,7 @@ const FOLDERS: [&str; 9] =
     ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
+    ("digest", &["ids", "machine", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (

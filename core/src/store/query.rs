@@ -10,7 +10,7 @@ use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
 
 /// A question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Query {
     /// Concerns runners. Finds `Runner`.
     Runner(RunnerQuery),
@@ -69,7 +69,7 @@ pub enum Query {
 }
 
 /// What a query found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Found {
     /// What was found of runners.
     Runner(RunnerFound),
@@ -96,7 +96,7 @@ pub enum Found {
 }
 
 /// What a store that works says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alive {
     /// How long our meshes surely stay ours without another ping, in milliseconds from the moment this one
     /// was asked; none where nobody else could take them.
@@ -108,7 +108,7 @@ pub struct Alive {
 }
 
 /// A place in the order (mailbox, priority, position).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// The mailbox.
     pub mailbox: MailboxNo,
@@ -119,7 +119,7 @@ pub struct Cursor {
 }
 
 /// A delivery that waits, with its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingRow {
     /// How often it was pushed, as far as that was remembered.
     pub tries: u32,
@@ -128,7 +128,7 @@ pub struct PendingRow {
 }
 
 /// A delivery that waited too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OverdueRow {
     /// Where it waits.
     pub cursor: Cursor,
@@ -139,7 +139,7 @@ pub struct OverdueRow {
 }
 
 /// A message and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageView {
     /// The message.
     pub message: Arc<Message>,
@@ -150,7 +150,7 @@ pub struct MessageView {
 }
 
 /// Everything a shard needs to decide for a mesh from memory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MeshLoad {
     /// The mesh itself.
     pub mesh: MeshRow,
@@ -163,7 +163,7 @@ pub struct MeshLoad {
 }
 
 /// How much waits in one lane of one mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneCount {
     /// The mailbox.
     pub mailbox: MailboxNo,
