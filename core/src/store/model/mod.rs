@@ -4,6 +4,7 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod look;
 mod owner;
 mod people;
 mod read;
@@ -12,6 +13,8 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
