@@ -125,6 +125,10 @@ pub(crate) enum Command {
         /// The key of this message: sending it again with the same key sends it once
         #[arg(long, value_name = "KEY")]
         id: Option<String>,
+        /// The id the message had, when it is sent again because the broker's store was restored from an
+        /// older copy
+        #[arg(long, value_name = "ID", requires = "id")]
+        message_id: Option<String>,
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\
@@ -156,6 +160,25 @@ pub(crate) enum Command {
         /// Change nothing; exit code 0 only if nothing is missing
         #[arg(long)]
         check: bool,
+        /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Serve from a store that was restored from an older copy: run this once, before any broker
+    #[command(
+        after_help = "Everything that was accepted after the copy was made is given up, and the store \n\
+        begins another history, so that nothing it told before is told again for something else. No broker\n\
+        may use the store meanwhile.\n\n\
+        Examples:\n  peermesh adopt --check\n  peermesh adopt --data ./mesh\n  \
+        DATABASE_URL=postgres://mesh@db.example/mesh peermesh adopt --yes"
+    )]
+    Adopt {
+        /// Change nothing; tell what would be changed
+        #[arg(long)]
+        check: bool,
+        /// Ask nobody
+        #[arg(long)]
+        yes: bool,
         /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -201,6 +224,9 @@ pub(crate) struct Settings {
     /// How many threads share the meshes out among themselves [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     shards: Option<String>,
+    /// What carries the broker: smol (a thread a shard) or threads (a thread a connection) [default: smol]
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
     /// The address that invites carry [default: ws://127.0.0.1:PORT/ws]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -215,9 +241,9 @@ pub(crate) struct Settings {
 impl Settings {
     /// As the settings' reader takes them.
     pub(crate) fn flags(self, common: &Common) -> Flags {
-        let Settings { port, host, shards, public_url, config, allow_relaxed_durability } = self;
+        let Settings { port, host, shards, runtime, public_url, config, allow_relaxed_durability } = self;
         let data = common.data.is_some();
-        Flags { data, port, host, shards, public_url, config, allow_relaxed_durability }
+        Flags { data, port, host, shards, runtime, public_url, config, allow_relaxed_durability }
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::address::AddressError;
 use crate::admin::AdminError;
+use crate::adopt::AdoptError;
 use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
 use crate::home::HomeError;
@@ -21,6 +22,8 @@ pub(crate) enum Failure {
     Address(#[from] AddressError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
     #[error(transparent)]
@@ -49,6 +52,7 @@ impl Failure {
         match self {
             Failure::Address(_) | Failure::Config(_) => Exit::Usage,
             Failure::Admin(error) => error.exit(),
+            Failure::Adopt(error) => error.exit(),
             Failure::Canonical(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),

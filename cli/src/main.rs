@@ -5,6 +5,7 @@
 
 mod address;
 mod admin;
+mod adopt;
 mod args;
 mod canonical;
 mod config;
@@ -31,6 +32,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use admin::{Api, Offer, Place, Sending};
+use adopt::Adopt;
 use args::{Args, Command, Common, Member, Mesh, Runners, Until};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
@@ -40,8 +42,8 @@ use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
 
-#[cfg(not(all(feature = "smol", any(feature = "sqlite", feature = "postgres"))))]
-compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite or postgres");
+#[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
+compile_error!("a broker needs a runtime (feature smol or threads) and a store (feature sqlite or postgres)");
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -119,7 +121,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -128,6 +130,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
+                message_id: message_id.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
@@ -144,6 +147,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Migrate { check, config } => {
             migrate::run(home().ok().as_ref(), check, config, &variable, terminal)
+        }
+        Command::Adopt { check, yes, config } => {
+            adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),

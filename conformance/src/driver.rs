@@ -1,7 +1,7 @@
 //! What a story is played on: a broker with its store, and byte streams to it.
 //!
-//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`]
-//! starts the runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
+//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`sockets`]
+//! starts a runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -19,10 +19,12 @@ use crate::driver::target::SharedTarget;
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
+pub mod attic;
 pub mod core;
 pub mod moody;
 pub mod rival;
-pub mod smol;
+pub mod runtime;
+pub mod sockets;
 pub mod target;
 
 /// What the admin API of every story's broker accepts.
@@ -110,6 +112,18 @@ pub trait Stage {
     fn share(&mut self, _: &Sharing) -> Told<()> {
         Err("the store of this stage has one broker".into())
     }
+
+    /// Copies the store. No broker runs.
+    ///
+    /// # Errors
+    /// When that does not work.
+    fn copy_store(&mut self) -> Told<()>;
+
+    /// Puts the copy into the store's place and adopts it. No broker runs.
+    ///
+    /// # Errors
+    /// When that does not work, or there is no copy.
+    fn restore_store(&mut self) -> Told<()>;
 
     /// Takes the log records since the last call.
     fn notes(&mut self) -> Vec<Note>;

@@ -143,6 +143,7 @@ impl Player {
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }
+            | Sharing::Mislays
             | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)
@@ -162,12 +163,17 @@ impl Player {
                 self.stage.drain();
                 return Ok(());
             }
-            Fate::Restart => self.stage.drain(),
+            Fate::Restart | Fate::Copy | Fate::Restore => self.stage.drain(),
             Fate::Crash => self.stage.cut(),
         }
         let over = self.until(3 * PATIENCE_MS, |player| player.stage.is_over().then_some(Ok(())))?;
         over.ok_or("the broker does not end")?;
         self.lines.values_mut().for_each(|line| line.past = true);
+        match fate {
+            Fate::Copy => self.stage.copy_store()?,
+            Fate::Restore => self.stage.restore_store()?,
+            Fate::Restart | Fate::Crash | Fate::Drain => {}
+        }
         self.stage.start()
     }
 

@@ -215,6 +215,8 @@ limits! {
     /// Bytes of sends of one mesh that are kept while the store is asked whether they were accepted before;
     /// beyond them a send that was not is refused, though it might have been accepted by then.
     looks_bytes_max = 8 * MIB, 0, 1_024 * MIB;
+    /// Messages of one mesh that were lost with a store's history and have their ids again.
+    renamed_per_mesh_max = 100_000, 0, 10_000_000;
     /// From a send to its answer, in milliseconds: when its commit is not decided by then, its sender is told
     /// to send it again, and the commit goes on.
     ack_deadline_ms = 30 * SECOND, 10, 10 * MINUTE;
@@ -234,6 +236,9 @@ limits! {
     health_answer_ms = 500, 10, 10 * SECOND;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two checks whether keys, messages and deliveries agree, in milliseconds; rounds of removing
+    /// old rows start them.
+    orphan_check_ms = DAY, 20, 90 * DAY;
     /// Between two counts of the deliveries that wait in the store, in milliseconds.
     depth_ms = 30 * SECOND, 10, DAY;
     /// Between two publications of counters, in milliseconds.

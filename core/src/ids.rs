@@ -111,6 +111,40 @@ impl Position {
     pub const ZERO: Position = Position(0);
 }
 
+/// Names one history of a store. It changes when an operator adopts an older copy, whose later history is
+/// lost.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HistoryEpoch(pub [u8; 16]);
+
+impl HistoryEpoch {
+    /// Reads exactly 32 lower-case hex digits.
+    pub fn from_hex(text: &str) -> Option<HistoryEpoch> {
+        let mut epoch = [0; 16];
+        if text.len() != epoch.len() * 2 {
+            return None;
+        }
+        HEXLOWER.decode_mut(text.as_bytes(), &mut epoch).ok()?;
+        Some(HistoryEpoch(epoch))
+    }
+
+    /// 32 lower-case hex digits.
+    pub fn hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+}
+
+impl fmt::Debug for HistoryEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HistoryEpoch({})", self.hex())
+    }
+}
+
+impl fmt::Display for HistoryEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hex())
+    }
+}
+
 /// An Ed25519 public key, as 64 lower-case hex digits on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 32]);

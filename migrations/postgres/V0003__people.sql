@@ -18,6 +18,7 @@ BEGIN
     CASE op ->> 'do'
         WHEN 'claim' THEN RETURN mesh.claim(me, op);
         WHEN 'release' THEN RETURN mesh.release(me, op);
+        WHEN 'rename' THEN RETURN mesh.rename(op);
         WHEN 'lease_positions' THEN RETURN mesh.lease_positions((op ->> 'count')::bigint);
         WHEN 'create_mesh' THEN RETURN mesh.create_mesh(op);
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
@@ -30,8 +31,8 @@ BEGIN
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
         WHEN 'prune' THEN
-            RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
-                (op ->> 'keys_before')::bigint, (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
+            RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
+                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);
     END CASE;
 END $$;
 
@@ -106,7 +107,7 @@ END $$;
 CREATE FUNCTION mesh.create_mesh(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO mesh.mesh (id, n, name, slug, owner_pubkey, owner_secret_key, root_key, created_at)
-    SELECT op ->> 'id', coalesce(max(n), 0) + 1, op ->> 'name', op ->> 'slug', op ->> 'owner_key',
+    SELECT op ->> 'id', mesh.next_number(max(n)), op ->> 'name', op ->> 'slug', op ->> 'owner_key',
         op ->> 'owner_secret', op ->> 'root_key', mesh.stamp((op ->> 'created_at')::bigint)
     FROM mesh.mesh
     ON CONFLICT DO NOTHING;
@@ -154,7 +155,7 @@ END $$;
 CREATE FUNCTION mesh.open_mailbox(of_mesh bigint, of_key bytea, of_member bigint, of_name text)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    drawn bigint := coalesce((SELECT max(n) FROM mesh.mailbox), 0) + 1;
+    drawn bigint := mesh.next_number((SELECT max(n) FROM mesh.mailbox));
 BEGIN
     INSERT INTO mesh.mailbox (n, mesh, key, member, name)
     VALUES (drawn, of_mesh, of_key, coalesce(of_member, drawn), of_name);

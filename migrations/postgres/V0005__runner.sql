@@ -134,7 +134,7 @@ DECLARE
     held record;
 BEGIN
     INSERT INTO mesh.runner (n, id, epoch)
-    VALUES ((SELECT coalesce(max(n), 0) + 1 FROM mesh.runner), of_id, 0) ON CONFLICT (id) DO NOTHING;
+    VALUES (mesh.next_number((SELECT max(n) FROM mesh.runner)), of_id, 0) ON CONFLICT (id) DO NOTHING;
     -- The row is locked from here on, so of several that claim, one comes after the other.
     SELECT t.n, t.owner, t.epoch, b.ended_at IS NULL AND b.alive_until > clock_timestamp() AS is_alive INTO held
     FROM mesh.runner t LEFT JOIN mesh.broker b ON b.n = t.owner WHERE t.id = of_id FOR UPDATE OF t;

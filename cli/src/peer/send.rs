@@ -39,6 +39,8 @@ pub(crate) struct Send<'a> {
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
     pub(crate) id: Option<&'a str>,
+    /// The id the message had before its broker's store was lost.
+    pub(crate) message_id: Option<&'a str>,
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -54,12 +56,14 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
     let message = message(send, &id, &spec, &body)?;
-    let (message_id, session) = accept(profile, send, Some(session), &message, &id, until)?;
-    let mut value =
-        json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
+    let (Accepted { message_id, duplicate }, session) =
+        accept(profile, send, Some(session), &message, &id, until)?;
+    let mut value = json!({ "message_id": message_id, "client_message_id": id, "to": spec, "duplicate": duplicate,
+        "status": "accepted" });
     if !send.until_delivered {
         session.close();
-        return Ok(terminal.result(&value, [format!("accepted {message_id}").as_str()])?);
+        let again = if duplicate { " (sent before, and not again)" } else { "" };
+        return Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?);
     }
     if deliver(profile, send, session, &message_id, until)? {
         value["status"] = "delivered".into();
@@ -83,7 +87,7 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         meta: None,
         body: send.text.as_bytes(),
     };
-    Ok(json!({
+    let mut message = json!({
         "type": "send",
         "id": id,
         "client_message_id": id,
@@ -92,7 +96,11 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         "priority": send.priority.word(),
         "nonce": body.nonce,
         "ciphertext": body.ciphertext,
-    }))
+    });
+    if let Some(before) = send.message_id {
+        message["message_id"] = before.into();
+    }
+    Ok(message)
 }
 
 /// Where the message goes on the wire, and its body for that.
@@ -122,23 +130,24 @@ fn accept(
     message: &Value,
     id: &str,
     until: Instant,
-) -> Result<(String, Session), PeerError> {
+) -> Result<(Accepted, Session), PeerError> {
     let mut wait = RETRY.0;
     loop {
-        let trouble = match attempt(profile, send, session.take(), message, id, until) {
-            Ok((Verdict::Accepted(message_id), session)) => return Ok((message_id, session)),
+        let (trouble, told) = match attempt(profile, send, session.take(), message, id, until) {
+            Ok((Verdict::Accepted(accepted), session)) => return Ok((accepted, session)),
             Ok((Verdict::Refused(text), _)) => return Err(PeerError::SendRefused { text }),
-            Ok((Verdict::Later(text), live)) => {
+            Ok((Verdict::Later(text, told), live)) => {
                 session = Some(live);
-                text
+                (text, told)
             }
-            Err(PeerError::Link(error)) if error.may_pass() => error.to_string(),
+            Err(PeerError::Link(error)) if error.may_pass() => (error.to_string(), Duration::ZERO),
             Err(error) => return Err(error),
         };
-        if Instant::now() + wait >= until {
+        let pause = wait.max(told);
+        if Instant::now() + pause >= until {
             return Err(PeerError::SendRetry { text: trouble, id: id.to_owned() });
         }
-        thread::sleep(wait);
+        thread::sleep(pause);
         wait = (wait * 2).min(RETRY.1);
     }
 }
@@ -146,9 +155,18 @@ fn accept(
 /// What one ack says.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Accepted(String),
+    Accepted(Accepted),
     Refused(String),
-    Later(String),
+    /// A refusal that may pass, and how long it surely lasts.
+    Later(String, Duration),
+}
+
+/// A message that the broker has.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    message_id: String,
+    /// It had it before.
+    duplicate: bool,
 }
 
 fn attempt(
@@ -165,7 +183,7 @@ fn attempt(
     };
     match session.submit(message, id, until.min(Instant::now() + ACK)) {
         Ok(ack) => Ok((read_ack(&ack), session)),
-        Err(LinkError::Refused { message, .. }) => Ok((sort_refusal(message), session)),
+        Err(LinkError::Refused { message, .. }) => Ok((sort_refusal(message, Duration::ZERO), session)),
         Err(error) => Err(error.into()),
     }
 }
@@ -173,14 +191,20 @@ fn attempt(
 fn read_ack(ack: &Value) -> Verdict {
     let text = |field: &str| ack.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     match text("error") {
-        error if error.is_empty() => Verdict::Accepted(text("messageId")),
-        error => sort_refusal(error),
+        error if error.is_empty() => {
+            let duplicate = ack.get("duplicate") == Some(&Value::Bool(true));
+            Verdict::Accepted(Accepted { message_id: text("messageId"), duplicate })
+        }
+        error => {
+            let told_ms = ack.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0);
+            sort_refusal(error, Duration::from_millis(told_ms))
+        }
     }
 }
 
 /// The first word of a refusal says whether it passes (mesh protocol, section 3.2).
-fn sort_refusal(error: String) -> Verdict {
-    if error.starts_with("retry:") { Verdict::Later(error) } else { Verdict::Refused(error) }
+fn sort_refusal(error: String, told: Duration) -> Verdict {
+    if error.starts_with("retry:") { Verdict::Later(error, told) } else { Verdict::Refused(error) }
 }
 
 /// Looks until every recipient has the message; false when time is up.
@@ -222,10 +246,13 @@ mod tests {
 
     #[test]
     fn an_ack_without_an_error_is_an_acceptance() {
-        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
-        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        let accepted = |duplicate| Verdict::Accepted(Accepted { message_id: "m1".into(), duplicate });
+        let mut ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
+        assert_eq!(read_ack(&ack), accepted(false));
+        ack["error"] = "".into();
+        assert_eq!(read_ack(&ack), accepted(false));
+        ack["duplicate"] = true.into();
+        assert_eq!(read_ack(&ack), accepted(true));
     }
 
     #[test]
@@ -237,6 +264,7 @@ mod tests {
             until_delivered: false,
             timeout: ACK,
             id: None,
+            message_id: None,
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]
@@ -252,7 +280,9 @@ mod tests {
     #[test]
     fn only_a_refusal_that_says_retry_is_tried_again() {
         let refused = |error: &str| read_ack(&json!({ "type": "ack", "queued": false, "error": error }));
-        assert!(matches!(refused("retry: store_down"), Verdict::Later(_)));
+        assert_eq!(refused("retry: x"), Verdict::Later("retry: x".into(), Duration::ZERO));
+        let told = json!({ "type": "ack", "error": "retry: rate_limit", "retry_after_ms": 1_500 });
+        assert!(matches!(read_ack(&told), Verdict::Later(_, told) if told == Duration::from_millis(1_500)));
         assert!(matches!(refused("invalid: payload_too_large (70000 bytes)"), Verdict::Refused(_)));
         assert!(matches!(refused("forbidden"), Verdict::Refused(_)));
     }

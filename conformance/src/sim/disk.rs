@@ -109,12 +109,14 @@ impl Disk {
         let mut dice = Dice::of(seed, "disk", 0);
         let secret = dice.key();
         let mut model = Model::new(secret);
-        model.says(Alive {
+        let alive = Alive {
             // What a broker is told ends before the store's own patience does.
             lease_ms: lease_ms.map(|lease_ms| lease_ms - lease_ms / 6),
             durability: Durability::Synced,
+            history: model.history(),
             migrations: Arc::new(["V0001__mesh".to_owned()]),
-        });
+        };
+        model.says(alive);
         Disk {
             model,
             secret,

@@ -51,6 +51,11 @@ pub enum Fate {
     Crash,
     /// It is told to drain.
     Drain,
+    /// `store is copied`: it drains and ends, its store is copied, and it starts again.
+    Copy,
+    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it starts
+    /// again.
+    Restore,
 }
 
 /// What the event target does, or must have seen.
@@ -146,6 +151,8 @@ pub enum Sharing {
         /// From 1.
         nth: u32,
     },
+    /// `store mislays the last message`: its row is gone, and nothing else of it
+    Mislays,
     /// `store says [lease_ms=N] [durability=WORD]`
     Says {
         /// How long what is ours stays ours after a ping.

@@ -1,7 +1,9 @@
 //! The drivers against the model: the same random work, the same replies and answers.
 
 mod beside;
+mod check;
 mod desk;
+mod history;
 mod keys;
 mod meaning;
 mod runner;
@@ -150,6 +152,9 @@ impl Pair {
         for query in self.traffic.inventory() {
             self.compare(&query);
         }
+        let checked = check::check(self.store.reader(), 40);
+        assert_eq!(checked, check::check(&mut self.model, 7), "seed {}", self.seed);
+        assert_eq!(checked.1, [], "seed {}", self.seed);
         let finds = [Arc::new(Batch::from(self.traffic.all_keys()))];
         assert_eq!(
             replies(self.store.writer(), &finds),
@@ -171,7 +176,7 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
         Reply::Done => "done",
-        Reply::Inserted => "accepted",
+        Reply::Inserted | Reply::Accepted(_) => "accepted",
         Reply::Existing => "known slug",
         Reply::Known(seen) if seen.history_available => "known message",
         Reply::Known(_) => "known tombstone",
@@ -188,8 +193,8 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Welcome { hooked: Some(_), .. } => "welcome and hooked",
         Reply::Replayed => "replayed",
         Reply::KeyTaken => "session key taken",
-        Reply::Pruned { rows: 0 } => "nothing to prune",
-        Reply::Pruned { .. } => "pruned",
+        Reply::Pruned(pruned) if pruned.most() == 0 => "nothing to prune",
+        Reply::Pruned(_) => "pruned",
     }
 }
 

@@ -124,7 +124,7 @@ impl Traffic {
                 }
                 (Op::KeepHook { hook, .. }, _) => self.hooks.push(hook.id.clone()),
                 (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
-                (_, Reply::Pruned { .. }) => self.sent_before_prune = self.sent.len(),
+                (_, Reply::Pruned(_)) => self.sent_before_prune = self.sent.len(),
                 _ => {}
             }
         }
@@ -315,7 +315,7 @@ impl Traffic {
             request_fingerprint: self.maybe(|traffic| traffic.word().into()),
             reply_to: self.maybe(|traffic| traffic.word().into()),
         };
-        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into() })
+        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None })
     }
 
     fn find(&mut self, shard: usize) -> Op {

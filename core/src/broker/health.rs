@@ -14,12 +14,17 @@ use crate::store::{Alive, Ended, Found, Op, Query, StoreError};
 use crate::surface::{Down, StoreView};
 use crate::time::{Mono, Now};
 
+/// Reasons that are told while the store is down.
+const REASONS_MAX: usize = 16;
+
 #[derive(Debug, Default)]
 pub(super) struct Health {
     standing: Standing,
     /// When the open ping was asked.
     asked: Option<Mono>,
     failures: u64,
+    /// Why the store was down since it was up last, each reason once.
+    told: Vec<Box<str>>,
     /// What the store said of itself last.
     alive: Option<Alive>,
     /// Until when our meshes are surely ours; none means for ever.
@@ -63,8 +68,10 @@ impl Health {
                 Standing::Down(why) => Some(why),
                 Standing::Unknown | Standing::Up => None,
             },
-            sure: self.has_lease(now) && self.proof == Proof::Held,
+            // Peers are told which history they meet, so nobody comes in before that is known.
+            sure: self.alive.is_some() && self.has_lease(now) && self.proof == Proof::Held,
             durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
+            history: self.alive.as_ref().map(|alive| alive.history),
         }
     }
 
@@ -145,12 +152,13 @@ impl Broker {
         let had_lease = self.health.has_lease(now.mono);
         self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
         self.health.slept = self.health.slept.filter(|since| asked < *since);
-        self.health.alive = Some(alive);
+        let was_met = self.health.alive.replace(alive).is_some();
         let was_up = self.health.is_up();
         self.health.standing = Standing::Up;
         self.stats.set(Gauge::DbHealthy, 1);
         if !was_up {
             let failures = std::mem::take(&mut self.health.failures);
+            self.health.told.clear();
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
         }
@@ -159,6 +167,7 @@ impl Broker {
                 Proof::Open { again, .. } => *again |= !had_lease,
                 Proof::Wanted => self.prove(now),
                 Proof::Held if !had_lease => self.prove(now),
+                Proof::Held if !was_met => self.prove_done(now),
                 Proof::Held => {}
             }
         }
@@ -200,9 +209,12 @@ impl Broker {
         self.health.standing = Standing::Down(why);
         self.stats.set(Gauge::DbHealthy, 0);
         self.health.failures += 1;
-        if self.health.failures == 1 {
-            // Those of a streak that follow are not told again.
-            let note = Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1);
+        // What was told of a streak is not told again.
+        let is_known = self.health.told.iter().any(|told| &**told == text);
+        if !is_known && self.health.told.len() < REASONS_MAX {
+            self.health.told.push(text.into());
+            let note = Note::new(Level::Error, "db ping failed");
+            let note = note.with("consecutive_failures", self.health.failures);
             self.notes.push(note.with("error", text));
         }
     }

@@ -119,7 +119,7 @@ impl Mesh {
         (waiter, likeness): (&Waiter, &Likeness),
         reach: Option<(usize, usize)>,
     ) {
-        let message_id = ids.encode(seen.position);
+        let message_id = self.names.encode(ids, seen.position);
         if likeness.is_same_request(&seen.likeness) {
             cx.count(Counter::Duplicate);
             let (at, history_available) = (seen.at, seen.history_available);

@@ -92,7 +92,7 @@ impl Mesh {
             return refuse(cx, asker.1, request, "invalid_argument", &text);
         }
         // An id that was made up costs the same question as one of another mesh.
-        let position = ids.resolve(&message_id).unwrap_or(Position::ZERO);
+        let position = self.names.resolve(ids, &message_id).unwrap_or(Position::ZERO);
         let asked = StatusAsked { asker, message_id, request: request.map(str::to_owned) };
         self.expect_answer(asker.0);
         self.ask(cx, Query::Message(position), Then::Status(Box::new(asked)));

@@ -7,7 +7,9 @@
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
+//! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
+//! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
@@ -18,6 +20,7 @@ mod accept;
 mod acks;
 mod admin;
 mod answers;
+mod check;
 mod deliver;
 mod enrol;
 mod events;
@@ -29,6 +32,7 @@ mod hook;
 mod key_age;
 mod known;
 mod mailbox;
+mod names;
 mod presence;
 mod profile;
 mod quota;
@@ -54,7 +58,7 @@ use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
 use crate::rng::Rng;
-use crate::store::{Fence, MeshLoad, MeshRow, Op, Priority, Settled};
+use crate::store::{CheckPlace, Fence, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Now;
 
@@ -82,6 +86,8 @@ pub(crate) enum After {
     Overdue,
     /// Old rows were removed.
     Pruned,
+    /// A page of the check of keys was read, from there.
+    Checked(CheckPlace),
     /// How much waits in the whole store.
     Depth,
     /// An admin request that needs no mesh in memory.
@@ -132,6 +138,7 @@ pub(crate) struct Meshes {
     doubted: Vec<residence::Visit>,
     positions: Positions,
     retention: retention::Round,
+    check: check::Check,
     /// When this process began, by both clocks.
     began: Option<Now>,
     draining: bool,
@@ -162,6 +169,7 @@ struct Mesh {
     row: MeshRow,
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
+    names: names::Names,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
     /// Sends that wait for their commit, in order of their positions.
@@ -223,6 +231,7 @@ impl Meshes {
             doubted: Vec::new(),
             positions: Positions::default(),
             retention: retention::Round::default(),
+            check: check::Check::default(),
             began: None,
             draining: false,
             shards,
@@ -403,6 +412,7 @@ impl Mesh {
             row: load.mesh,
             roster,
             mailboxes: BTreeMap::new(),
+            names: names::Names::new(&load.renamed),
             joining: BTreeSet::new(),
             accepting: VecDeque::new(),
             looks: VecDeque::new(),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::acks::No;
 use super::key_age;
 use crate::config::Limits;
+use crate::message_id::ID_CHARS;
 use crate::stats::Counter;
 use crate::store::Priority;
 use crate::time::Wall;
@@ -21,6 +22,8 @@ pub(super) struct Wish<'a> {
     pub key: Option<Cow<'a, str>>,
     pub fingerprint: Option<Cow<'a, str>>,
     pub reply_to: Option<Cow<'a, str>>,
+    /// The id that its message had in a history that is lost, as its sender says.
+    pub message_id: Option<Cow<'a, str>>,
     /// When its sender took it on, as far as it says.
     enqueued_at: Option<Wall>,
 }
@@ -47,6 +50,7 @@ impl<'a> Wish<'a> {
             key: some(send.client_message_id.as_deref()),
             fingerprint: some(send.request_fingerprint.as_deref()),
             reply_to: some(send.reply_to_id.as_deref()),
+            message_id: some(send.message_id.as_deref()).filter(|id| id.len() == ID_CHARS),
             enqueued_at: send.enqueued_at.map(Wall::from_millis),
         })
     }
@@ -62,6 +66,7 @@ impl<'a> Wish<'a> {
             key: self.key.map(own),
             fingerprint: self.fingerprint.map(own),
             reply_to: self.reply_to.map(own),
+            message_id: self.message_id.map(own),
             enqueued_at: self.enqueued_at,
         }
     }

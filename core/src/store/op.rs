@@ -83,7 +83,7 @@ pub enum Op {
     },
     /// Accepts a message unless (mesh, sender, client message id) is known. Replies `Inserted`, or `Known`
     /// with what came first under that id. A message of the same position is the same write again:
-    /// `Inserted`.
+    /// `Inserted`. One that asks for more is told what became of that by `Accepted` instead of `Inserted`.
     Accept(Accept),
     /// Looks for what was accepted under (mesh, sender, client message id) by everything that was written
     /// before. Changes nothing. Replies `Known` or `Free`.
@@ -137,6 +137,8 @@ pub enum Reply {
     Done,
     /// It was not there before.
     Inserted,
+    /// The message was not there before, and asked for more than to be kept.
+    Accepted(Accepted),
     /// It was there before.
     Existing,
     /// The client message id was used before.
@@ -183,11 +185,30 @@ pub enum Reply {
     Replayed,
     /// The session key is another member's, or a member's own; nothing was written.
     KeyTaken,
-    /// So many rows went, over all kinds; fewer than asked for means that none are left.
-    Pruned {
-        /// The largest number removed of one kind.
-        rows: u32,
-    },
+    /// So many rows went.
+    Pruned(Pruned),
+}
+
+/// What one removal of old rows removed, of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pruned {
+    /// Messages, with their settled rows.
+    pub messages: u32,
+    /// Of these, those of which a tombstone is left.
+    pub buried: u32,
+    /// Tombstones; their keys are known no more.
+    pub tombstones: u32,
+    /// Ended presences.
+    pub presences: u32,
+    /// Outlived proofs.
+    pub proofs: u32,
+}
+
+impl Pruned {
+    /// The largest number removed of one kind; less than the limit means that none are left.
+    pub fn most(&self) -> u32 {
+        self.messages.max(self.tombstones).max(self.presences).max(self.proofs)
+    }
 }
 
 /// Why an enrolment was not written.
@@ -278,6 +299,16 @@ pub struct Accept {
     pub message: Arc<Message>,
     /// One delivery row each; fixed here.
     pub mailboxes: Arc<[MailboxNo]>,
+    /// The message was lost with its history, where it stood here. It is known by the id it had from there
+    /// on, if that place lies below the floor of this history and nothing else has it.
+    pub old: Option<Position>,
+}
+
+/// What became of what a message asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Accepted {
+    /// It is known by the id it had.
+    pub renamed: bool,
 }
 
 /// A delivery that ends.

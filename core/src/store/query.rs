@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery,
-    SessionRow,
+    CheckPage, CheckPlace, Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority,
+    RunnerFound, RunnerQuery, SessionRow,
 };
-use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
+use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
+use crate::message_id::POSITIONS_END;
 use crate::time::Wall;
 
 /// A question.
@@ -59,6 +60,13 @@ pub enum Query {
     Message(Position),
     /// How many deliveries are pending in the whole store: `Found::Depth`.
     Depth,
+    /// A page of the check whether keys, messages and deliveries agree: `Found::Checked`.
+    Check {
+        /// Where it goes on.
+        at: CheckPlace,
+        /// At about this many rows, recipients of messages included, the page ends.
+        limit: u32,
+    },
     /// Hooks that wait for a presence and came at or after this time, oldest first: `Found::Hooks`.
     Hooks {
         /// Since when.
@@ -91,6 +99,8 @@ pub enum Found {
     Message(Option<MessageView>),
     /// How many.
     Depth(u64),
+    /// A page of the check.
+    Checked(CheckPage),
     /// Hooks that wait.
     Hooks(Vec<HookRow>),
 }
@@ -103,8 +113,56 @@ pub struct Alive {
     pub lease_ms: Option<u64>,
     /// What an answer that says "stored" is worth.
     pub durability: Durability,
+    /// Which history it tells.
+    pub history: History,
     /// The names of the migrations that were applied, oldest first.
     pub migrations: Arc<[String]>,
+}
+
+/// Which history a store tells. An operator who restores an older copy adopts it: what came after that copy
+/// is lost, and another history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct History {
+    /// Its name.
+    pub epoch: HistoryEpoch,
+    /// When it began, by the clock of whoever made or adopted the store.
+    pub since: Wall,
+    /// Earlier histories gave out only positions below this. The first one has nothing below.
+    pub floor: Position,
+}
+
+/// What adopting an older copy changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Adopted {
+    /// The history that was lost in part.
+    pub lost: HistoryEpoch,
+    /// The first position that the copy had not leased.
+    pub next: Position,
+    /// The first one that is given out from here on.
+    pub floor: Position,
+}
+
+impl Adopted {
+    /// Positions that are passed over, because the lost history may have given them out: more than a broker
+    /// accepts in ten years of ten thousand messages a second.
+    pub const POSITIONS: u64 = 1 << 40;
+    /// Numbers of meshes, mailboxes and runners that are passed over.
+    pub const NUMBERS: i64 = 1 << 32;
+    /// Changes of a mesh's or a runner's owner that are passed over, and lives of brokers.
+    pub const EPOCHS: u64 = 1 << 20;
+
+    /// What adopting a copy changes that had leased all positions below `next`, and whose runners have had at
+    /// most this many owners. `None` when another history would not find room: for its positions in the ids
+    /// of messages, or for its owners in the places of runners' events.
+    pub fn after(lost: HistoryEpoch, next: u64, runner_epochs: u64) -> Option<Adopted> {
+        // As many as are passed over must be left for this history.
+        const LIVES: u64 = POSITIONS_END - Adopted::POSITIONS;
+        // Places of runners are 31 bits of epoch and 32 of number, and signed.
+        const RUNNER_EPOCHS_END: u64 = 1 << 30;
+        let floor = next.checked_add(Adopted::POSITIONS).filter(|floor| *floor <= LIVES)?;
+        runner_epochs.checked_add(Adopted::EPOCHS).filter(|epochs| *epochs <= RUNNER_EPOCHS_END)?;
+        Some(Adopted { lost, next: Position(next), floor: Position(floor) })
+    }
 }
 
 /// A place in the order (mailbox, priority, position).
@@ -160,6 +218,17 @@ pub struct MeshLoad {
     pub sessions: Vec<SessionRow>,
     /// What waits.
     pub queued: Vec<LaneCount>,
+    /// Messages that are known by the ids of lost ones, in order of their positions.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A message that was lost with its history and sent again: it is known by the id it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Renamed {
+    /// Where it is.
+    pub position: Position,
+    /// Where it was: its public id is made of this.
+    pub old: Position,
 }
 
 /// How much waits in one lane of one mailbox.

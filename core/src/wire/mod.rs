@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod assemble;
+pub(crate) mod bookmark;
 pub(crate) mod cursor;
 pub(crate) mod frame;
 pub(crate) mod head;

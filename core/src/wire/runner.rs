@@ -11,7 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::mesh::Encode;
-use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
+use crate::ids::{RunnerId, RunnerSeq};
+use crate::wire::bookmark::Bookmark;
 
 /// Types of messages that go to runners. One that comes from a runner is ignored.
 const COMMANDS: [&str; 11] = [
@@ -265,11 +266,11 @@ pub(crate) enum RunnerCall {
     /// Who is connected.
     Connected,
     /// Every runner ever heard of, behind this one.
-    List { after: RunnerNo },
+    List { after: Bookmark },
     /// Events of one runner that wait, behind this place.
-    Events { runner: RunnerId, after: RunnerSeq },
+    Events { runner: RunnerId, after: Bookmark },
     /// Dead events of one runner, behind this place.
-    Dead { runner: RunnerId, after: RunnerSeq },
+    Dead { runner: RunnerId, after: Bookmark },
     /// Puts a dead event back.
     Requeue { runner: RunnerId, seq: RunnerSeq },
     /// Sends a command, which is the body.
@@ -288,11 +289,9 @@ impl RunnerCall {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
         let runner = |id: &str| RunnerId::new(id);
-        let place = || after.map_or(Some(RunnerSeq::ZERO), |after| after.parse().ok().map(RunnerSeq));
+        let place = || after.map_or(Some(Bookmark::START), Bookmark::parse);
         Some(match (method, segments.as_slice()) {
-            ("GET", [""]) => RunnerCall::List {
-                after: after.map_or(Some(RunnerNo(0)), |no| no.parse().ok().map(RunnerNo))?,
-            },
+            ("GET", [""]) => RunnerCall::List { after: place()? },
             ("GET", ["", "connections"]) => RunnerCall::Connected,
             ("GET", ["", id, "events"]) => RunnerCall::Events { runner: runner(id), after: place()? },
             ("GET", ["", id, "dead"]) => RunnerCall::Dead { runner: runner(id), after: place()? },
@@ -432,7 +431,8 @@ mod tests {
     #[test]
     fn an_admin_asks_by_path() {
         let parse = |method: &str, rest: &str| RunnerCall::parse(method, &format!("/admin/runners{rest}"));
-        assert_eq!(parse("GET", "?after=7"), Some(RunnerCall::List { after: RunnerNo(7) }));
+        let after = Bookmark::new(None, 7);
+        assert_eq!(parse("GET", "?after=7"), Some(RunnerCall::List { after }));
         assert_eq!(parse("GET", "/connections"), Some(RunnerCall::Connected));
         let runner = RunnerId::new("a/b+c");
         let seq = RunnerSeq(9);

@@ -83,7 +83,10 @@ impl<'a> Call<'a> {
 
     fn take(&mut self, place: Place, op: &'a Op) {
         match op {
-            Op::Accept(accept) => self.accepts.push((place, accept)),
+            Op::Accept(accept) => {
+                self.accepts.push((place, accept));
+                self.rare.extend(rare::asked(accept).map(|json| (place, json)));
+            }
             Op::Find { mesh, sender, client_message_id: id } => {
                 self.sought.push((place, Name { mesh: *mesh, sender: *sender, id }));
             }
@@ -208,8 +211,16 @@ impl<'a> Call<'a> {
         if said.len() != self.rare.len() {
             return Err(BadRow("not as many replies as operations"));
         }
+        // Of a message that was not accepted there is no more to say. Of another one the last word counts.
+        let is_over = |(_, reply): &&(Place, Reply)| !matches!(reply, Reply::Inserted);
+        let over: HashSet<Place> = match self.rare.is_empty() {
+            true => HashSet::new(),
+            false => replies.iter().filter(is_over).map(|(place, _)| *place).collect(),
+        };
         for ((place, _), said) in self.rare.iter().zip(said) {
-            replies.push((*place, said.reply()?));
+            if !over.contains(place) {
+                replies.push((*place, said.reply()?));
+            }
         }
         Ok(Written::Replies(replies))
     }
@@ -309,7 +320,7 @@ impl<'a> Columns<'a> {
 /// Where these messages wait, in the order of the table's key, with their bytes.
 fn deliveries(accepts: &[&Accept]) -> Vec<(Cursor, u64)> {
     let mut deliveries = Vec::with_capacity(accepts.len());
-    for Accept { message, mailboxes } in accepts {
+    for Accept { message, mailboxes, .. } in accepts {
         let bytes = message.queued_bytes();
         let (priority, position) = (message.priority, message.position);
         let place = |mailbox: &MailboxNo| (Cursor { mailbox: *mailbox, priority, position }, bytes);
@@ -323,7 +334,7 @@ fn deliveries(accepts: &[&Accept]) -> Vec<(Cursor, u64)> {
 impl<'a> Messages<'a> {
     fn of(accepts: &[&'a Accept], key: impl Fn(&Message) -> Option<i64>) -> Messages<'a> {
         let mut columns = Messages::default();
-        for Accept { message, mailboxes } in accepts.iter().copied() {
+        for Accept { message, mailboxes, .. } in accepts.iter().copied() {
             let (recip, target) = match &message.target {
                 Target::Mailbox(mailbox) => (Some(mailbox.0), None),
                 Target::Spec(text) => (None, Some(text.as_bytes())),

@@ -9,7 +9,9 @@
 //! session keeps advisory locks, so a pool in front of the server that hands sessions around between
 //! transactions cannot work.
 
+mod adopt;
 mod call;
+mod check;
 mod fitness;
 mod gate;
 mod health;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use peermesh_core::store::Driver;
 
+pub use adopt::{AdoptError, adopt, adopt_look};
 pub use inspect::{Server, Unfitness, inspect};
 pub use migrate::{MigrateError, Report, migrate};
 pub use options::{Options, OptionsError, Waits};

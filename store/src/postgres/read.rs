@@ -9,7 +9,7 @@ use std::time::Duration;
 use peermesh_core::ids::{HookId, InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
     Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MeshLoad, Message, MessageView,
-    OverdueRow, PendingRow, Priority, Query, StoreError, StoreResult,
+    OverdueRow, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -20,7 +20,7 @@ use super::link::Link;
 use super::pool::Pool;
 use super::rare::{unhex, without_nul};
 use super::trouble::Trouble;
-use super::{people, sql};
+use super::{check, people, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -90,6 +90,7 @@ impl Desk<'_> {
                 let depth = depth.first().ok_or(BadRow("no count"))?;
                 Found::Depth(rows::count(column(depth, 0)?)?)
             }
+            Query::Check { at, limit } => Found::Checked(check::page(self, *at, *limit)?),
             Query::Hooks { since, limit } => Found::Hooks(self.hooks(*since, *limit)?),
         })
     }
@@ -124,7 +125,9 @@ impl Desk<'_> {
         let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
         let queued = self.ask(sql::LANES, &[&mesh.no.0])?;
         let queued = queued.iter().map(lane_count).collect::<Result<_, _>>()?;
-        Ok(Some(MeshLoad { mesh, members, sessions, queued }))
+        let renamed = self.ask(sql::RENAMED, &[&mesh.no.0])?;
+        let renamed = renamed.iter().map(renamed_row).collect::<Result<_, _>>()?;
+        Ok(Some(MeshLoad { mesh, members, sessions, queued, renamed }))
     }
 
     fn find_mesh(&mut self, name: &str) -> Result<Option<MeshId>, Trouble> {
@@ -231,6 +234,11 @@ fn rank(priority: Priority) -> i16 {
 
 fn priority(row: &Row, at: usize) -> Result<Priority, BadRow> {
     rows::priority(i64::from(column::<i16>(row, at)?))
+}
+
+fn renamed_row(row: &Row) -> Result<Renamed, Trouble> {
+    let (position, old) = (rows::position(column(row, 0)?)?, rows::position(column(row, 1)?)?);
+    Ok(Renamed { position, old })
 }
 
 fn lane_count(row: &Row) -> Result<LaneCount, Trouble> {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
     Alive, Answer, Batch, Driver, Durability, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message,
-    MessageView, PendingRow, Priority, Query, StoreError, StoreResult,
+    MessageView, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
-use super::write::{roll_back, run, store_row};
-use super::{hooks, overdue, roster, runner, sql};
+use super::write::{history, roll_back, run};
+use super::{check, hooks, overdue, roster, runner, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -62,9 +62,9 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
     Ok(match query {
         Query::Runner(query) => Found::Runner(runner::find(conn, query)?),
         Query::Ping { .. } => {
-            store_row(conn)?;
+            let history = history(conn)?;
             let migrations = peermesh_migrations::sqlite::names().into();
-            Found::Alive(Alive { lease_ms: None, durability: Durability::Synced, migrations })
+            Found::Alive(Alive { lease_ms: None, durability: Durability::Synced, history, migrations })
         }
         Query::Mesh(id) => Found::Mesh(load(conn, id)?),
         Query::FindMesh(name) => Found::MeshId(find_mesh(conn, name)?),
@@ -81,6 +81,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
             Found::Depth(rows::count(depth)?)
         }
+        Query::Check { at, limit } => Found::Checked(check::page(conn, *at, *limit)?),
         Query::Hooks { since, limit } => Found::Hooks(hooks::waiting(conn, *since, *limit)?),
     })
 }
@@ -97,7 +98,19 @@ fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
         count_lanes(conn, mailbox.no, &mut queued)?;
     }
     let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
-    Ok(Some(MeshLoad { mesh, members, sessions, queued }))
+    let renamed = renamed(conn, mesh.no)?;
+    Ok(Some(MeshLoad { mesh, members, sessions, queued, renamed }))
+}
+
+fn renamed(conn: &Connection, mesh: MeshNo) -> Result<Vec<Renamed>, Trouble> {
+    let mut read = conn.prepare_cached(sql::RENAMED)?;
+    let mut found = read.query([mesh.0])?;
+    let mut renamed = Vec::new();
+    while let Some(row) = found.next()? {
+        let (position, old) = (rows::position(row.get(0)?)?, rows::position(row.get(1)?)?);
+        renamed.push(Renamed { position, old });
+    }
+    Ok(renamed)
 }
 
 fn mesh(row: &Row<'_>) -> Result<MeshRow, Trouble> {

@@ -51,6 +51,17 @@ macro_rules! mesh_columns {
     };
 }
 
+/// A number that no row of this table has, nor had in a history that is lost.
+macro_rules! next_number {
+    ($table:literal) => {
+        concat!(
+            "(SELECT max(coalesce((SELECT max(n) FROM ",
+            $table,
+            "), 0), numbers) + 1 FROM store WHERE one = 1)"
+        )
+    };
+}
+
 statements! {
     BEGIN = "BEGIN IMMEDIATE";
     BEGIN_READ = "BEGIN";
@@ -58,6 +69,7 @@ statements! {
     ROLLBACK = "ROLLBACK";
 
     STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
+    HISTORY_READ = "SELECT history, since, floor FROM store WHERE one = 1";
     STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
     BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
     BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
@@ -66,9 +78,10 @@ statements! {
         coalesce((SELECT min(pos) FROM message), 9223372036854775807), \
         coalesce((SELECT min(pos) FROM tombstone), 9223372036854775807)), 9223372036854775807))";
 
-    MESH_INSERT = "INSERT INTO mesh \
-        (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    MESH_INSERT = concat!(
+        "INSERT INTO mesh (n, id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
+        VALUES (", next_number!("mesh"), ", ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"
+    );
     MESH_HAS_ID = "SELECT id FROM mesh WHERE id = ?1";
     MESH_HAS_SLUG = "SELECT id FROM mesh WHERE slug = ?1";
     MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh WHERE id = ?1");
@@ -82,7 +95,7 @@ statements! {
     INVITE_READ = "SELECT id, mesh, token_hash, uses_max, uses, role, expires_at, created_at, revoked_at \
         FROM invite WHERE token_hash = ?1";
 
-    MAILBOX_NEXT = "SELECT coalesce(max(n), 0) + 1 FROM mailbox";
+    MAILBOX_NEXT = concat!("SELECT ", next_number!("mailbox"));
     MAILBOX_INSERT = "INSERT INTO mailbox (n, mesh, key, member, name) VALUES (?1, ?2, ?3, ?4, ?5)";
     MAILBOX_OF_KEY = "SELECT n, member FROM mailbox WHERE mesh = ?1 AND key = ?2";
     MAILBOX_RENAME = "UPDATE mailbox SET name = ?2 WHERE n = ?1";
@@ -169,6 +182,24 @@ statements! {
     TOMBSTONE_SCAN = "SELECT pos, at, mesh, sender, cmid FROM tombstone WHERE pos > ?1 ORDER BY pos";
     TOMBSTONE_DELETE = "DELETE FROM tombstone WHERE pos = ?1";
 
+    /// A message that is kept gets the id that it had in a lost history, if that is free.
+    RENAME = "INSERT INTO renamed (pos, old, mesh) SELECT ?1, ?2, ?3 \
+        WHERE ?2 < (SELECT floor FROM store WHERE one = 1) \
+        AND EXISTS (SELECT 1 FROM message WHERE pos = ?1) \
+        AND NOT EXISTS (SELECT 1 FROM message WHERE pos = ?2) \
+        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = ?2) ON CONFLICT DO NOTHING";
+    RENAMED_AS = "SELECT 1 FROM renamed WHERE pos = ?1 AND old = ?2";
+    RENAMED = "SELECT pos, old FROM renamed WHERE mesh = ?1 ORDER BY pos";
+    RENAMED_PRUNE = "DELETE FROM renamed WHERE NOT EXISTS (SELECT 1 FROM message WHERE pos = renamed.pos) \
+        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = renamed.pos)";
+
+    ADOPT_LOOK = "SELECT history, next, (SELECT coalesce(max(epoch), 0) FROM runner) FROM store WHERE one = 1";
+    ADOPT_STORE = "UPDATE store SET history = ?1, since = ?2, next = ?3, floor = ?3, numbers = ?4 + max(numbers, \
+        coalesce((SELECT max(n) FROM mesh), 0), coalesce((SELECT max(n) FROM mailbox), 0), \
+        coalesce((SELECT max(n) FROM runner), 0)) WHERE one = 1";
+    ADOPT_SCOPES = "UPDATE scope SET life = NULL, epoch = epoch + ?1";
+    ADOPT_RUNNERS = "UPDATE runner SET life = NULL, epoch = epoch + ?1";
+
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     PENDING_DELETE = "DELETE FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
@@ -188,10 +219,31 @@ statements! {
     SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
+    SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
 
-    RUNNER_CLAIM = "INSERT INTO runner (id, life, epoch) VALUES (?1, ?2, 1) \
-        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch";
+    CHECK_KEYS = "SELECT d.key, d.pos, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
+            OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \
+        FROM dedupe d WHERE d.key >= ?1 ORDER BY d.key LIMIT ?2";
+    CHECK_MESSAGES = "SELECT pos, mesh, sender, prio, recip, mailboxes, cmid FROM message \
+        WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_TOMBSTONES = "SELECT pos, mesh, sender, cmid FROM tombstone WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, p.pos, p.recip, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = p.pos) FROM pending p \
+        WHERE (p.recip, p.prio, p.pos) >= (?1, ?2, ?3) ORDER BY p.recip, p.prio, p.pos LIMIT ?4";
+    CHECK_SETTLED = "SELECT 0, e.pos, e.mailbox, e.pos, e.mailbox, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = e.pos) FROM settled e \
+        WHERE (e.pos, e.mailbox) >= (?1, ?2) ORDER BY e.pos, e.mailbox LIMIT ?3";
+    MESH_ID = "SELECT id FROM mesh WHERE n = ?1";
+    MESH_OF_MAILBOX = "SELECT g.id FROM mailbox b CROSS JOIN mesh g WHERE b.n = ?1 AND g.n = b.mesh";
+    MESH_OF_SETTLED = "SELECT g.id FROM settled e CROSS JOIN mailbox b CROSS JOIN mesh g \
+        WHERE e.pos = ?1 AND b.n = e.mailbox AND g.n = b.mesh LIMIT 1";
+
+    RUNNER_CLAIM = concat!(
+        "INSERT INTO runner (n, id, life, epoch) VALUES (", next_number!("runner"), ", ?1, ?2, 1) \
+        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch"
+    );
     RUNNER_RELEASE = "UPDATE runner SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     RUNNER_IS_OURS = "SELECT 1 FROM runner WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     RUNNER_COUNT = "SELECT (SELECT count(*) FROM runner_event WHERE runner = ?1), \
@@ -256,6 +308,9 @@ mod tests {
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
+        "RENAMED_PRUNE", // has rows only after a history was lost
+        "ADOPT_SCOPES",  // an operator's, once after a disaster
+        "ADOPT_RUNNERS", // the same
         "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 

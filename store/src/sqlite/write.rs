@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use peermesh_core::store::{Answer, Batch, Driver, Op, Query, Reply, StoreError, StoreResult};
+use peermesh_core::store::{Answer, Batch, Driver, History, Op, Query, Reply, StoreError, StoreResult};
+use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
 use super::hooks;
@@ -69,6 +70,11 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn conn(&self) -> &Connection {
         &self.conn
+    }
+
+    /// The connection, for whoever has the store to himself.
+    pub(super) fn conn_mut(&mut self) -> &mut Connection {
+        &mut self.conn
     }
 
     /// Other dedupe keys, for tests that want collisions.
@@ -163,6 +169,15 @@ pub(super) fn store_row(conn: &Connection) -> Result<(i64, [u8; 32]), Trouble> {
     let mut read = conn.prepare_cached(sql::STORE_READ)?;
     let (next, secret): (i64, Vec<u8>) = read.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((next, rows::bytes_32(&secret)?))
+}
+
+/// Which history the store tells.
+pub(super) fn history(conn: &Connection) -> Result<History, Trouble> {
+    let mut read = conn.prepare_cached(sql::HISTORY_READ)?;
+    let (epoch, since, floor): (Vec<u8>, i64, i64) =
+        read.query_row((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (epoch, since) = (rows::history_epoch(&epoch)?, Wall::from_millis(since));
+    Ok(History { epoch, since, floor: rows::position(floor)? })
 }
 
 /// Ends a transaction that is still open.

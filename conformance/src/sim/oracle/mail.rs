@@ -30,9 +30,9 @@ impl Oracle {
         tally: &mut Tally,
     ) -> Judged {
         match (op, reply) {
-            (Op::Accept(accept), Reply::Inserted) => self.accepted(wall_ms, accept, cast, model, tally),
+            (Op::Accept(accept), Reply::Inserted | Reply::Accepted(_)) => self.accepted(wall_ms, accept, cast, model, tally),
             (Op::Settle(settled), _) => self.settled(wall_ms, settled, model, tally),
-            (Op::Prune { .. }, Reply::Pruned { rows }) if *rows > 0 => {
+            (Op::Prune { .. }, Reply::Pruned(pruned)) if pruned.most() > 0 => {
                 tally.mark(Mark::Pruned);
                 self.pruned(wall_ms, model)
             }

@@ -4,6 +4,8 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod check;
+mod history;
 mod look;
 mod owner;
 mod people;
@@ -17,10 +19,12 @@ use std::sync::Arc;
 pub use look::Fate;
 
 use super::{
-    Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
-    PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
+    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
 };
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{
+    HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use crate::time::Wall;
 
 /// A store that lives as long as the value.
@@ -28,6 +32,8 @@ use crate::time::Wall;
 pub struct Model {
     secret: [u8; 32],
     next: u64,
+    /// Numbers of meshes, mailboxes and runners are drawn above this.
+    numbers: i64,
     commits: u64,
     meshes: BTreeMap<MeshNo, NewMesh>,
     mesh_ids: BTreeMap<MeshId, MeshNo>,
@@ -49,6 +55,8 @@ pub struct Model {
     messages: BTreeMap<Position, Kept>,
     tombstones: BTreeMap<Position, Tombstone>,
     accepted: BTreeMap<ClientKey, Position>,
+    /// Messages that are known by the ids of lost ones, with where those stood.
+    renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
 }
@@ -101,6 +109,13 @@ struct Kept {
     mailboxes: Arc<[MailboxNo]>,
 }
 
+/// Where a lost message stood, whose id another one has.
+#[derive(Clone, Copy, Debug)]
+struct Renamed {
+    mesh: MeshNo,
+    old: Position,
+}
+
 /// What is left of a message whose key is still to be known.
 #[derive(Clone, Debug)]
 struct Tombstone {
@@ -114,6 +129,7 @@ impl Model {
         Model {
             secret,
             next: 1,
+            numbers: 0,
             commits: 0,
             meshes: BTreeMap::new(),
             mesh_ids: BTreeMap::new(),
@@ -132,15 +148,26 @@ impl Model {
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
+                history: History {
+                    epoch: HistoryEpoch([1; 16]),
+                    since: Wall::from_millis(0),
+                    floor: Position(1),
+                },
                 migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
         }
+    }
+
+    /// Which history it tells.
+    pub fn history(&self) -> History {
+        self.alive.history
     }
 
     /// Commits so far: calls of `write` that wrote at least one batch.
@@ -176,6 +203,11 @@ impl Model {
     /// What a ping is answered from here on.
     pub fn says(&mut self, alive: Alive) {
         self.alive = alive;
+    }
+
+    /// Loses a message and nothing else, as no store may: what a check must find.
+    pub fn lose(&mut self, position: Position) {
+        self.messages.remove(&position);
     }
 
     /// Every kept message with the mailboxes it was accepted for, in order of positions.

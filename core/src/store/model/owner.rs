@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Model;
 use crate::ids::{Epoch, MeshId, MeshNo, Position};
-use crate::store::{Claimant, Fence, Reply};
+use crate::store::{Adopted, Claimant, Fence, Reply};
 use crate::time::Wall;
 
 /// Brokers that share the store, and what each of them owns.
@@ -78,6 +78,13 @@ impl Model {
         self.leave(self.owners.me);
         let again = self.join();
         self.act_as(again);
+    }
+
+    /// Nobody owns anything, and no word of an owner of a lost history will ever hold.
+    pub(super) fn void_owners(&mut self) {
+        for scope in self.owners.scopes.values_mut() {
+            *scope = Scope { owner: None, epoch: Epoch(scope.epoch.0 + Adopted::EPOCHS) };
+        }
     }
 
     pub(super) fn claim(&mut self, id: &MeshId, by: Claimant, at: Wall) -> Reply {

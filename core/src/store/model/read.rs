@@ -7,7 +7,7 @@ use super::{Member, Model};
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::store::{
     Cursor, Found, LaneCount, MemberRow, MeshLoad, MeshRow, MessageView, NewMesh, OverdueRow, PendingRow,
-    Priority, Query, SessionRow,
+    Priority, Query, Renamed, SessionRow,
 };
 use crate::time::Wall;
 
@@ -34,6 +34,7 @@ impl Model {
             }
             Query::Message(position) => Found::Message(self.view(*position)),
             Query::Depth => Found::Depth(self.pending.len() as u64),
+            Query::Check { at, limit } => Found::Checked(self.check(*at, size(*limit))),
             Query::Hooks { since, limit } => {
                 let waiting = self.hooks.iter().filter(|hook| hook.applied_to.is_none());
                 let fresh = waiting.map(|hook| &hook.row).filter(|row| row.at >= *since);
@@ -55,6 +56,7 @@ impl Model {
             members: Vec::new(),
             sessions: Vec::new(),
             queued: Vec::new(),
+            renamed: Vec::new(),
         };
         for (&at, mailbox) in self.mailboxes.iter().filter(|(_, mailbox)| mailbox.mesh == no) {
             match self.members.get(&at) {
@@ -68,6 +70,8 @@ impl Model {
             }
             load.queued.extend(Priority::ALL.into_iter().filter_map(|priority| self.count(at, priority)));
         }
+        let renamed = self.renamed.iter().filter(|(_, renamed)| renamed.mesh == no);
+        load.renamed = renamed.map(|(&position, renamed)| Renamed { position, old: renamed.old }).collect();
         load
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Model;
 use crate::ids::{Epoch, RunnerId, RunnerNo, RunnerSeq};
 use crate::store::{
-    CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound, RunnerLoad,
-    RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
+    Adopted, CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound,
+    RunnerLoad, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };
 use crate::time::Wall;
 
@@ -68,8 +68,23 @@ impl Model {
         }
     }
 
+    pub(super) fn void_runners(&mut self) {
+        for kept in self.runners.all.values_mut() {
+            kept.owner = None;
+            kept.epoch = Epoch(kept.epoch.0 + Adopted::EPOCHS);
+        }
+    }
+
+    pub(super) fn highest_runner_epoch(&self) -> u64 {
+        self.runners.all.values().map(|kept| kept.epoch.0).max().unwrap_or(0)
+    }
+
+    pub(super) fn highest_runner(&self) -> i64 {
+        self.runners.all.last_key_value().map_or(0, |(no, _)| no.0)
+    }
+
     fn claim_runner(&mut self, id: &RunnerId) -> RunnerReply {
-        let next = RunnerNo(i64::try_from(self.runners.all.len()).unwrap_or(i64::MAX) + 1);
+        let next = RunnerNo(self.number_after(self.runners.all.last_key_value().map(|(no, _)| no.0)));
         let no = *self.runners.ids.entry(id.clone()).or_insert(next);
         let me = self.owners.me();
         let kept = self.runners.all.entry(no).or_insert_with(|| Kept {

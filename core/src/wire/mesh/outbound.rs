@@ -140,6 +140,9 @@ pub(crate) struct HelloAck<'a> {
     /// Additive: what is stored may not survive everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<&'a str>,
+    /// Additive: which history the store tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_epoch: Option<String>,
 }
 
 /// What the mesh knows of the member (2.4).
