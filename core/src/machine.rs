@@ -115,7 +115,7 @@ pub enum Listener {
 }
 
 /// How a stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The peer sends no more. Our side can still be written until `Output::Close`, which the machine owes.
     Finished,
@@ -124,7 +124,7 @@ pub enum Ending {
 }
 
 /// What a program takes, in bytes. What the allocator does not tell counts as all that is resident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Memory {
     /// Resident, as the system says.
     pub rss: u64,
@@ -135,7 +135,7 @@ pub struct Memory {
 }
 
 /// What the operator can ask of a running machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Stop taking work, finish what is in flight, say goodbye, then `Output::Finished`.
     Drain,
@@ -209,7 +209,7 @@ pub enum Output {
 }
 
 /// How to end our side of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// No more bytes will be sent; the peer's are still read (as granted), so that it sees our last ones.
     Write,
@@ -327,7 +327,7 @@ impl Outputs {
 }
 
 /// When to wake the machine, and why, so that a spinning timer is diagnosed by one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline {
     /// No later than this; earlier does no harm.
     pub at: Mono,

@@ -11,7 +11,7 @@ use crate::message_id::POSITIONS_END;
 use crate::time::Wall;
 
 /// A question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Query {
     /// Concerns runners. Finds `Runner`.
     Runner(RunnerQuery),
@@ -86,7 +86,7 @@ pub enum Query {
 }
 
 /// What a query found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Found {
     /// What was found of runners.
     Runner(RunnerFound),
@@ -117,7 +117,7 @@ pub enum Found {
 }
 
 /// What a store that works says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alive {
     /// How long our meshes surely stay ours without another ping, in milliseconds from the moment this one
     /// was asked; none where nobody else could take them.
@@ -132,7 +132,7 @@ pub struct Alive {
 
 /// Which history a store tells. An operator who restores an older copy adopts it: what came after that copy
 /// is lost, and another history begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct History {
     /// Its name.
     pub epoch: HistoryEpoch,
@@ -143,7 +143,7 @@ pub struct History {
 }
 
 /// What adopting an older copy changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Adopted {
     /// The history that was lost in part.
     pub lost: HistoryEpoch,
@@ -177,7 +177,7 @@ impl Adopted {
 }
 
 /// A place in the order (mailbox, priority, position).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// The mailbox.
     pub mailbox: MailboxNo,
@@ -188,7 +188,7 @@ pub struct Cursor {
 }
 
 /// A delivery that waits, with its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingRow {
     /// How often it was pushed, as far as that was remembered.
     pub tries: u32,
@@ -197,7 +197,7 @@ pub struct PendingRow {
 }
 
 /// A delivery that waited too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OverdueRow {
     /// Where it waits.
     pub cursor: Cursor,
@@ -227,7 +227,7 @@ pub struct MentionRow {
 }
 
 /// A message and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageView {
     /// The message.
     pub message: Arc<Message>,
@@ -238,7 +238,7 @@ pub struct MessageView {
 }
 
 /// Everything a shard needs to decide for a mesh from memory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MeshLoad {
     /// The mesh itself.
     pub mesh: MeshRow,
@@ -253,7 +253,7 @@ pub struct MeshLoad {
 }
 
 /// A message that was lost with its history and sent again: it is known by the id it had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Renamed {
     /// Where it is.
     pub position: Position,
@@ -262,7 +262,7 @@ pub struct Renamed {
 }
 
 /// How much waits in one lane of one mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneCount {
     /// The mailbox.
     pub mailbox: MailboxNo,

@@ -6,6 +6,7 @@
 
 mod check;
 mod history;
+mod look;
 mod owner;
 mod people;
 mod read;
@@ -14,6 +15,8 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
