@@ -9,6 +9,7 @@ use peermesh_core::store;
 
 use crate::canonical::Outline;
 use crate::config::Flags;
+use crate::live::Live;
 use crate::span;
 
 const EXIT_CODES: &str = "\
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     /// Look at runners, send them commands, see to their dead events
     #[command(subcommand)]
     Runners(Runners),
+    /// Watch live topics, publish to them, see which there are
+    #[command(subcommand)]
+    Live(Live),
     /// Join a mesh with an invite and keep the profile
     #[command(after_help = "Examples:\n  peermesh join peermesh:join:... --as ann\n  \
         peermesh invite demo | peermesh join - --as bob")]

@@ -14,6 +14,7 @@ mod failure;
 mod health;
 mod home;
 mod http;
+mod live;
 mod local;
 mod logs;
 mod metrics;
@@ -38,6 +39,7 @@ use args::{Args, Command, Common, Member, Mesh, Runners, Until};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
+use live::Live;
 use peer::join::Join;
 use peer::mentions::Span;
 use peer::profile::{self, Profile};
@@ -116,6 +118,15 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Runners(Runners::Events { runner }) => admin::list_events(&api()?, &runner, terminal),
         Command::Runners(Runners::Dead { runner }) => admin::list_dead(&api()?, &runner, terminal),
         Command::Runners(Runners::Requeue { runner, seq }) => admin::requeue(&api()?, &runner, seq, terminal),
+        Command::Live(Live::Sub { topics, from, count, timeout }) => {
+            let wish = live::Wish { topics: &topics, from: from.as_deref(), count, timeout };
+            live::sub(&live::Port::find(broker, &variable)?, &wish, terminal)
+        }
+        Command::Live(Live::Pub { topic, value, key, version, id }) => {
+            let with = live::With { key: key.as_deref(), version, id: id.as_deref() };
+            live::publish(&live::Port::find(broker, &variable)?, &topic, &argument(value)?, &with, terminal)
+        }
+        Command::Live(Live::Info) => live::info(&live::Port::find(broker, &variable)?, terminal),
         Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),
         Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
         Command::Join { invite } => {

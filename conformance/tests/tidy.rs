@@ -60,11 +60,12 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "wire",
         ],
     ),
+    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
-            "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
+            "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

@@ -72,6 +72,7 @@ pub mod forward;
 pub mod ids;
 pub mod jcs;
 mod kit;
+mod live;
 pub mod machine;
 mod mesh;
 pub mod message_id;

@@ -112,6 +112,8 @@ pub enum Listener {
     Mesh,
     /// Runners, and whoever sends them commands.
     Runner,
+    /// Watchers of live topics, and whoever publishes to them.
+    Live,
 }
 
 /// How a stream ended.
@@ -139,6 +141,8 @@ pub struct Memory {
 pub enum Order {
     /// Stop taking work, finish what is in flight, say goodbye, then `Output::Finished`.
     Drain,
+    /// Something may stand in the feed of live topics: look at it.
+    Feed,
 }
 
 /// A wish of the machine. The performer obeys in list order.
@@ -362,6 +366,8 @@ pub enum Cause {
     Hook,
     /// A runner is due its word: it went stale, an event its next try, a command its end.
     Runner,
+    /// A watcher's rights end, or a topic is due to be looked at.
+    Live,
     /// Counters are due to be published.
     Stats,
     /// Draining has lasted long enough.

@@ -31,6 +31,7 @@ BEGIN
         WHEN 'keep_hook' THEN RETURN mesh.keep_hook(op);
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
+        WHEN 'live' THEN RETURN mesh.perform_for_live(me, op);
         WHEN 'prune' THEN
             RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
                 (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);

@@ -4,7 +4,7 @@ mod enquiry;
 pub(crate) mod inbox;
 pub(crate) mod invite;
 pub(crate) mod join;
-mod link;
+pub(crate) mod link;
 pub(crate) mod mentions;
 pub(crate) mod peers;
 pub(crate) mod profile;

@@ -32,6 +32,10 @@ pub enum Act {
     Raw(Data, Data),
     /// `runners METHOD TARGET …`: as `http`, on the runners' port, with their secret
     Runners(Exchange),
+    /// `live METHOD TARGET …`: as `http`, on the port of live topics, with the operator's token
+    Live(Exchange),
+    /// `token NAME for USER [lasting LENGTH] {RIGHTS}`, in milliseconds
+    Token(String, String, u64, String),
     /// `target …`
     Target(TargetAct),
     /// `metric SERIES VALUE`
@@ -214,6 +218,10 @@ pub enum Deed {
     Answers(bool),
     /// `runs as ID [with HEADER=…] [-> STATUS]`: connects as that runner
     Runs(String, Vec<(String, Given)>, u16),
+    /// `PEER watches [PATH] [with HEADER=…] [-> STATUS]`
+    Watches(String, Vec<(String, Given)>, u16),
+    /// `PEER streams TARGET [with HEADER=…]`
+    Streams(String, Vec<(String, Given)>),
     /// `posts TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
     Posts(String, Vec<(String, Given)>, Body),
     /// `gets STATUS [PATTERN]`: the answer to what was posted

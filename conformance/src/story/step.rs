@@ -65,6 +65,8 @@ impl Act {
             "rival" => Act::Share(rival(&mut scan)?),
             "http" => Act::Http(exchange(&mut scan)?),
             "runners" => Act::Runners(exchange(&mut scan)?),
+            "live" => Act::Live(exchange(&mut scan)?),
+            "token" => token(&mut scan)?,
             "target" => Act::Target(target(&mut scan)?),
             "raw" => {
                 let sent = scan.data()?;
@@ -110,6 +112,15 @@ impl Deed {
                 let id = scan.word().to_owned();
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
                 Deed::Runs(id, headers, if scan.takes("->") { scan.number()? } else { 101 })
+            }
+            "watches" => {
+                let path = if scan.peek().starts_with('/') { scan.word() } else { "/" }.to_owned();
+                let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+                Deed::Watches(path, headers, if scan.takes("->") { scan.number()? } else { 101 })
+            }
+            "streams" => {
+                let target = scan.word().to_owned();
+                Deed::Streams(target, if scan.takes("with") { scan.pairs()? } else { Vec::new() })
             }
             "posts" => {
                 let target = scan.word().to_owned();
@@ -258,6 +269,19 @@ fn body(scan: &mut Scan<'_>) -> Told<Body> {
         _ => Body::None,
     })
 }
+
+fn token(scan: &mut Scan<'_>) -> Told<Act> {
+    let name = scan.word().to_owned();
+    if !scan.takes("for") {
+        return Err("wanted: token NAME for USER [lasting LENGTH] {RIGHTS}".into());
+    }
+    let user = scan.word().to_owned();
+    let lasting = if scan.takes("lasting") { scan.millis()? } else { TOKEN_MS };
+    Ok(Act::Token(name, user, lasting, scan.json()?.to_owned()))
+}
+
+/// How long a token lasts when the story does not say, in milliseconds.
+const TOKEN_MS: u64 = 3_600_000;
 
 fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
     let manner = match scan.word() {

@@ -282,7 +282,7 @@ impl Tokens {
 }
 
 /// True when a parameter is named like a token (AUT-02).
-fn shows_token(query: &str) -> bool {
+pub(super) fn shows_token(query: &str) -> bool {
     query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).any(|name| {
         let name = name.to_ascii_lowercase();
         name == "authorization" || name == "token" || name.ends_with("_token")

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, Role, RunnerOp,
-    RunnerReply, Seen, Status,
+    Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority, Role,
+    RunnerOp, RunnerReply, Seen, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -119,6 +119,8 @@ pub enum Op {
     },
     /// Concerns runners. Replies `Runner`.
     Runner(RunnerOp),
+    /// Concerns live topics. Replies `Live`.
+    Live(LiveOp),
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
     /// with their settled rows, and as many ended presences and outlived proofs. The client message id of a
     /// message goes with it if it was accepted before `keys_before`; else it stays known, and what is left of
@@ -142,6 +144,8 @@ pub enum Op {
 pub enum Reply {
     /// To an operation on runners.
     Runner(RunnerReply),
+    /// To an operation on live topics.
+    Live(LiveReply),
     /// It is so.
     Done,
     /// It was not there before.

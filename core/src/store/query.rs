@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CheckPage, CheckPlace, Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority,
-    RunnerFound, RunnerQuery, SessionRow, Target,
+    CheckPage, CheckPlace, Durability, HookRow, InviteRow, LiveFound, LiveQuery, MemberRow, MeshRow, Message,
+    Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::message_id::POSITIONS_END;
@@ -15,6 +15,8 @@ use crate::time::Wall;
 pub enum Query {
     /// Concerns runners. Finds `Runner`.
     Runner(RunnerQuery),
+    /// Concerns live topics. Finds `Live`.
+    Live(LiveQuery),
     /// Answers `Found::Alive` when the store works. What is ours stays ours for a while from here on.
     Ping {
         /// A store that can tell its own end without being asked may answer this much later, in milliseconds,
@@ -90,6 +92,8 @@ pub enum Query {
 pub enum Found {
     /// What was found of runners.
     Runner(RunnerFound),
+    /// What was found of live topics.
+    Live(LiveFound),
     /// The store works.
     Alive(Alive),
     /// The mesh, if there is one.

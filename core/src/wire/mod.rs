@@ -9,6 +9,7 @@ pub(crate) mod frame;
 pub(crate) mod head;
 pub mod http;
 pub mod json;
+pub(crate) mod live;
 pub(crate) mod mesh;
 pub(crate) mod plain;
 pub(crate) mod runner;

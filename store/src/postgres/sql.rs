@@ -27,6 +27,18 @@ macro_rules! mesh_columns {
 }
 
 statements! {
+    PUBLICATION_LAST = "SELECT at_offset, key, version, at, gone, body, late FROM mesh.live_publication \
+        WHERE topic = $1 ORDER BY at_offset DESC LIMIT $2";
+    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM mesh.live_entity WHERE topic = $1 \
+        ORDER BY key";
+    LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM mesh.live_key WHERE topic = $1 AND at >= $2 \
+        ORDER BY at DESC, at_offset DESC LIMIT $3";
+    REVOKED = "SELECT name, at FROM mesh.live_revoked ORDER BY at DESC, name LIMIT $1";
+    FEED = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE id > $1 \
+        ORDER BY id LIMIT $2";
+    FEED_OF = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE topic = $1 AND id > $2 \
+        ORDER BY id LIMIT $3";
+    FEED_TOP = "SELECT coalesce(max(id), 0) FROM mesh.live_feed";
     RUNNER_WAITING = "SELECT r.n, r.id FROM mesh.runner r WHERE r.n > $1 \
         AND (EXISTS (SELECT FROM mesh.runner_event e WHERE e.runner = r.n) \
             OR EXISTS (SELECT FROM mesh.runner_command c WHERE c.runner = r.n)) ORDER BY r.n LIMIT $2";

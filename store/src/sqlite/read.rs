@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{history, roll_back, run};
-use super::{check, hooks, overdue, roster, runner, sql};
+use super::{check, hooks, live, overdue, roster, runner, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -61,6 +61,7 @@ fn in_one_state(conn: &Connection, find: impl FnOnce() -> Result<Found, Trouble>
 fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
     Ok(match query {
         Query::Runner(query) => Found::Runner(runner::find(conn, query)?),
+        Query::Live(query) => Found::Live(live::find(conn, query)?),
         Query::Ping { .. } => {
             let history = history(conn)?;
             let migrations = peermesh_migrations::sqlite::names().into();

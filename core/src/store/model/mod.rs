@@ -6,6 +6,7 @@
 
 mod check;
 mod history;
+mod live;
 mod look;
 mod owner;
 mod people;
@@ -50,6 +51,7 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -147,6 +149,7 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
@@ -155,7 +158,9 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions"].map(str::to_owned).into(),
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0008__live"]
+                    .map(str::to_owned)
+                    .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),

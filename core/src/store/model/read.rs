@@ -16,6 +16,7 @@ impl Model {
     pub(super) fn find(&self, query: &Query) -> Found {
         match query {
             Query::Runner(query) => Found::Runner(self.find_runner(query)),
+            Query::Live(query) => Found::Live(self.find_live(query)),
             Query::Ping { .. } => Found::Alive(self.alive.clone()),
             Query::Mesh(id) => Found::Mesh(self.mesh_ids.get(id).map(|no| self.load(*no))),
             Query::FindMesh(name) => Found::MeshId(self.find_mesh(name)),

@@ -9,6 +9,7 @@ impl Model {
     pub(super) fn apply(&mut self, op: &Op) -> Reply {
         match op {
             Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
+            Op::Live(op) => Reply::Live(self.apply_live(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
             Op::Release(scopes) => self.release(scopes),
             Op::LeasePositions { count } => self.lease(*count),
