@@ -39,6 +39,8 @@ pub(crate) struct Send<'a> {
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
     pub(crate) id: Option<&'a str>,
+    /// Names and keys of those who are mentioned.
+    pub(crate) mentions: &'a [String],
     /// The id the message had before its broker's store was lost.
     pub(crate) message_id: Option<&'a str>,
     pub(crate) broker: Option<&'a str>,
@@ -55,9 +57,15 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
-    let message = message(send, &id, &spec, &body)?;
-    let (Accepted { message_id, duplicate }, session) =
-        accept(profile, send, Some(session), &message, &id, until)?;
+    let mut message = message(send, &id, &spec, &body)?;
+    if !send.mentions.is_empty() {
+        message["mentions"] = mentioned(&mut session, send.mentions)?.into();
+    }
+    let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let Accepted { message_id, duplicate, unknown_mentions } = accepted;
+    if !unknown_mentions.is_empty() {
+        terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
+    }
     let mut value = json!({
         "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
         "duplicate": duplicate,
@@ -103,6 +111,27 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         message["message_id"] = before.into();
     }
     Ok(message)
+}
+
+/// The keys of those who are mentioned, so that a name means one member or is refused.
+fn mentioned(session: &mut Session, mentions: &[String]) -> Result<Vec<String>, PeerError> {
+    let mut known = None;
+    let mut key_of = |text: &String| {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let key = match Target::parse(name) {
+            Ok(Target::Key(key)) => key,
+            Ok(Target::Name(name)) => {
+                let peers = match &mut known {
+                    Some(peers) => peers,
+                    place @ None => place.insert(peers::list(session)?),
+                };
+                target::resolve(&name, peers)?
+            }
+            Ok(Target::Many(_)) | Err(_) => return Err(PeerError::BadMention { text: text.clone() }),
+        };
+        Ok(key.hex())
+    };
+    mentions.iter().map(&mut key_of).collect()
 }
 
 /// Where the message goes on the wire, and its body for that.
@@ -154,6 +183,16 @@ fn accept(
     }
 }
 
+/// A message that the broker has.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    message_id: String,
+    /// It had it before.
+    duplicate: bool,
+    /// Mentions that mean nobody.
+    unknown_mentions: Vec<String>,
+}
+
 /// What one ack says.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -161,14 +200,6 @@ enum Verdict {
     Refused(String),
     /// A refusal that may pass, and how long it surely lasts.
     Later(String, Duration),
-}
-
-/// A message that the broker has.
-#[derive(Debug, PartialEq, Eq)]
-struct Accepted {
-    message_id: String,
-    /// It had it before.
-    duplicate: bool,
 }
 
 fn attempt(
@@ -195,7 +226,9 @@ fn read_ack(ack: &Value) -> Verdict {
     match text("error") {
         error if error.is_empty() => {
             let duplicate = ack.get("duplicate") == Some(&Value::Bool(true));
-            Verdict::Accepted(Accepted { message_id: text("messageId"), duplicate })
+            let unknown = ack.get("unknown_mentions").and_then(Value::as_array).into_iter().flatten();
+            let unknown_mentions = unknown.filter_map(Value::as_str).map(str::to_owned).collect();
+            Verdict::Accepted(Accepted { message_id: text("messageId"), duplicate, unknown_mentions })
         }
         error => {
             let told_ms = ack.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0);
@@ -248,13 +281,18 @@ mod tests {
 
     #[test]
     fn an_ack_without_an_error_is_an_acceptance() {
-        let accepted = |duplicate| Verdict::Accepted(Accepted { message_id: "m1".into(), duplicate });
+        let accepted = |duplicate, unknown: &[&str]| {
+            let unknown_mentions = unknown.iter().map(ToString::to_string).collect();
+            Verdict::Accepted(Accepted { message_id: "m1".into(), duplicate, unknown_mentions })
+        };
         let mut ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
-        assert_eq!(read_ack(&ack), accepted(false));
+        assert_eq!(read_ack(&ack), accepted(false, &[]));
         ack["error"] = "".into();
-        assert_eq!(read_ack(&ack), accepted(false));
+        assert_eq!(read_ack(&ack), accepted(false, &[]));
         ack["duplicate"] = true.into();
-        assert_eq!(read_ack(&ack), accepted(true));
+        assert_eq!(read_ack(&ack), accepted(true, &[]));
+        ack["unknown_mentions"] = json!(["x"]);
+        assert_eq!(read_ack(&ack), accepted(true, &["x"]));
     }
 
     #[test]
@@ -266,6 +304,7 @@ mod tests {
             until_delivered: false,
             timeout: ACK,
             id: None,
+            mentions: &[],
             message_id: None,
             broker: None,
         };

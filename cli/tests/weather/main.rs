@@ -6,12 +6,15 @@
 
 mod cost;
 mod deaths;
+#[path = "../field/mod.rs"]
+mod field;
 mod ground;
 mod health;
 mod owners;
 mod peer;
 mod post;
 mod retries;
+mod runners;
 mod storms;
 #[path = "../town/mod.rs"]
 mod town;
