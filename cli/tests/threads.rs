@@ -79,8 +79,8 @@ fn the_setting_can_be_given_in_every_way_and_a_runtime_that_is_none_is_refused()
     assert!(ran.code == 2 && ran.err.contains("--runtime: fibres") && ran.err.contains("threads"), "{ran:?}");
 }
 
-/// Goes the deepest ways there are, with connections that stay, and then looks how much of each stack was ever
-/// touched. The frames of a build for tests are larger than those of a shipped one.
+/// Goes the deepest ways there are, with connections that stay, and then looks how much of each stack was
+/// ever touched. The frames of a build for tests are larger than those of a shipped one.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_connection_uses_more_than_half_of_its_stack() {
