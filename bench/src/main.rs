@@ -1,6 +1,7 @@
 //! The bench's command line: one subcommand for each idea.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec};
+use peermesh_bench::{accept, codec, runners};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -85,6 +86,37 @@ enum Bench {
         #[command(flatten)]
         place: Place,
     },
+    /// Sends commands to runners and events from them, by the broker and by a bare relay
+    Runners {
+        /// Runners, each with one connection
+        #[arg(long, default_value_t = 16)]
+        runners: usize,
+        /// Callers, each with one command on its way
+        #[arg(long, default_value_t = 16)]
+        callers: usize,
+        /// Events of each runner on their way
+        #[arg(long, default_value_t = 8)]
+        window: usize,
+        /// Seconds that are measured for each load, after a third of that as warm-up
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// How often all of it is done; the table shows every run
+        #[arg(long, default_value_t = 1)]
+        runs: u32,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Is the bare relay that `runners` measures beside the broker
+    #[command(hide = true)]
+    Relay {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        target: SocketAddr,
+    },
     /// Starts a Postgres server and the broker on it, and counts what a message asks of the server
     Postgres {
         /// Senders that each have one message on its way
@@ -156,6 +188,12 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
             let dir = place.dir()?;
             carry(&Plan { program, dir, pairs, window, idle, time, runtime, shared: None }, runs)?;
         }
+        Bench::Runners { runners, callers, window, seconds, runs, program, place } => {
+            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
+            let time = Duration::from_secs_f64(seconds);
+            relay(&runners::Plan { program, dir: place.dir()?, runners, callers, window, time }, runs)?;
+        }
+        Bench::Relay { listen, target } => runners::relay(listen, target)?,
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             ask_postgres(&program, &place.dir()?, &senders, Duration::from_secs_f64(seconds))?;
@@ -271,6 +309,43 @@ fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
         load.print()?;
     }
     rest.print()?;
+    Ok(())
+}
+
+fn relay(plan: &runners::Plan, runs: u32) -> Result<(), Box<dyn Error>> {
+    let mut table = Table::new(&[
+        "carrier, load",
+        "a second",
+        "CPU us each",
+        "kernel",
+        "shard",
+        "store",
+        "couriers",
+        "p50 us",
+        "p99 us",
+        "refused",
+        "disordered",
+        "RSS MiB",
+    ]);
+    for _ in 0..runs {
+        for run in runners::run(plan)? {
+            table.row([
+                run.name.to_owned(),
+                rate(run.count, run.elapsed),
+                micros_per(run.cpu.whole, run.count),
+                micros_per(run.cpu.kernel, run.count),
+                micros_per(run.cpu.shards, run.count),
+                micros_per(run.cpu.store, run.count),
+                micros_per(run.cpu.couriers, run.count),
+                run.wait_us(500).to_string(),
+                run.wait_us(990).to_string(),
+                run.refused.to_string(),
+                run.disordered.to_string(),
+                per(run.rss_bytes, 1 << 20, 1),
+            ]);
+        }
+    }
+    table.print()?;
     Ok(())
 }
 

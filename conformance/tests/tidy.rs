@@ -23,7 +23,7 @@ const FOLDERS: [&str; 10] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
+    ("digest", &["ids", "machine", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (
@@ -59,11 +60,12 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "wire",
         ],
     ),
+    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
-            "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
+            "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

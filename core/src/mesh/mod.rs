@@ -6,12 +6,14 @@
 //! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | whom a send mentions | `mention.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
-//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
+//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
+//! | what became of a message, and why it waits | `fate.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
@@ -22,8 +24,10 @@ mod admin;
 mod answers;
 mod check;
 mod deliver;
+mod enquiry;
 mod enrol;
 mod events;
+mod fate;
 mod features;
 mod grace;
 mod hear;
@@ -32,6 +36,7 @@ mod hook;
 mod key_age;
 mod known;
 mod mailbox;
+mod mention;
 mod names;
 mod presence;
 mod profile;
@@ -121,6 +126,8 @@ pub(crate) enum Then {
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
     Admin(Box<admin::AdminStep>),
+    /// A member asks over HTTP.
+    Enquiry(Box<enquiry::EnquiryStep>),
 }
 
 /// All meshes of this shard.
