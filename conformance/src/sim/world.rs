@@ -334,5 +334,6 @@ fn config(mix: &Mix) -> Config {
         expected_migration: None,
         log_level: Level::Info,
         runners: mix.has(Class::Runners).then_some(runners),
+        live: None,
     }
 }

@@ -98,6 +98,9 @@ impl Mesh {
             Ok(member) => member,
             Err(refused) => return refuse_asker(cx, one.session, credential, &refused),
         };
+        if self.outstanding >= cx.config.limits.staged_max() {
+            return turn_away(cx, one.session, &Shut::Store(StoreError::Busy(String::new())));
+        }
         let query = match self.question(cx, ids, member, &one.enquiry.question) {
             Ok(query) => query,
             Err(refused) => return refuse(cx, one.session, &refused),

@@ -212,7 +212,7 @@ pub struct OverdueRow {
 }
 
 /// A message that mentions somebody, without what was sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MentionRow {
     /// Its place in the store's order.
     pub position: Position,

@@ -30,7 +30,9 @@ impl Oracle {
         tally: &mut Tally,
     ) -> Judged {
         match (op, reply) {
-            (Op::Accept(accept), Reply::Inserted | Reply::Accepted(_)) => self.accepted(wall_ms, accept, cast, model, tally),
+            (Op::Accept(accept), Reply::Inserted | Reply::Accepted(_)) => {
+                self.accepted(wall_ms, accept, cast, model, tally)
+            }
             (Op::Settle(settled), _) => self.settled(wall_ms, settled, model, tally),
             (Op::Prune { .. }, Reply::Pruned(pruned)) if pruned.most() > 0 => {
                 tally.mark(Mark::Pruned);
@@ -179,13 +181,20 @@ impl Oracle {
                 }
             }
             Outcome::Dead => {
-                let removed = model.member_of(mailbox).is_none_or(|(_, removed)| removed);
                 // With a small window a push may have waited in the broker until its connection ended, unseen.
                 let is_roomy = self.limits.send_window_bytes() >= 32 * 1_024;
-                if !removed && pushes == 0 && is_roomy {
+                if pushes == 0 && is_roomy {
                     return broken(Rule::I1, format!("{position} died in mailbox {mailbox} without a push"));
                 }
-                tally.mark(if removed { Mark::Buried } else { Mark::DeadDelivery });
+                tally.mark(Mark::DeadDelivery);
+            }
+            Outcome::Removed => {
+                let is_member = model.member_of(mailbox).is_some_and(|(_, removed)| !removed);
+                if is_member {
+                    let text = format!("{position} was buried in mailbox {mailbox}, whose owner is a member");
+                    return broken(Rule::I1, text);
+                }
+                tally.mark(Mark::Buried);
             }
             Outcome::Expired => {
                 let ttl = i64::try_from(self.limits.message_ttl_ms()).unwrap_or(i64::MAX);
