@@ -263,6 +263,11 @@ limits! {
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
+    /// From the answer to a caller of commands to the beginning of its next request on the same connection, in
+    /// milliseconds.
+    runner_idle_ms = MINUTE, 10, 60 * MINUTE;
+    /// Connections of callers of one shard that were answered and are kept for their next request.
+    runner_idle_max = 1_024, 0, 1_048_576;
     /// Between two pings to a runner, in milliseconds.
     runner_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
     /// Without a heartbeat, in milliseconds, before a runner counts as gone.

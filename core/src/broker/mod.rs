@@ -253,6 +253,7 @@ impl Broker {
     /// True while nothing more of a peer should be read.
     fn is_paused(&mut self, id: ConnId, client: &Client) -> bool {
         match &client.bound {
+            _ if client.resumes => true,
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => true,
             Bound::Runner(no) => {
                 client.connection.is_full() || self.runners.is_paused(&self.limits, *no, SessionId(id))

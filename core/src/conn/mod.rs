@@ -191,7 +191,7 @@ impl Connection {
         match self.phase {
             Phase::Http | Phase::Asked => {
                 let mut answer = Vec::new();
-                write_response(&mut answer, response, !self.bodiless);
+                write_response(&mut answer, response, !self.bodiless, None);
                 self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
                 self.turn(Turn::Answered, &mut line);
             }
@@ -202,6 +202,27 @@ impl Connection {
             | Phase::Lingering
             | Phase::Closed => (),
         }
+    }
+
+    /// Server that shows heads: answers the request just read and listens for the next one, which the peer is
+    /// told to begin within `idle_ms`. Where the peer sends no more it is answered for the last time.
+    pub(crate) fn respond_and_listen(
+        &mut self,
+        now: Mono,
+        response: &Response,
+        idle_ms: u64,
+        id: ConnId,
+        todo: &mut Outputs,
+    ) {
+        if self.phase != Phase::Asked || self.peer_ended {
+            return self.respond(now, response, id, todo);
+        }
+        let mut line = Line { now, conn: id, todo };
+        let mut answer = Vec::new();
+        write_response(&mut answer, response, !self.bodiless, Some(idle_ms / 1_000));
+        self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
+        self.reading = Some(Box::new(Reading::Request(RequestReader::announcing())));
+        self.turn(Turn::Kept, &mut line);
     }
 
     /// Sends one text message. Without effect unless the connection is open.
@@ -300,7 +321,12 @@ impl Connection {
         if self.is_streaming() {
             return self.abort(id, todo);
         }
-        self.settle(&mut Line { now, conn: id, todo });
+        let mut line = Line { now, conn: id, todo };
+        // Nothing is asked any more, but the answer to what was asked before is on its way.
+        if self.phase == Phase::Http && !self.outbox.is_idle() {
+            self.shift(Turn::Answered, &mut line);
+        }
+        self.settle(&mut line);
     }
 
     /// The deadline passed: pings if due, and says what lapsed.
