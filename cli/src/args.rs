@@ -224,6 +224,9 @@ pub(crate) struct Settings {
     /// How many threads share the meshes out among themselves [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     shards: Option<String>,
+    /// What carries the broker: smol (a thread a shard) or threads (a thread a connection) [default: smol]
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
     /// The address that invites carry [default: ws://127.0.0.1:PORT/ws]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -238,9 +241,9 @@ pub(crate) struct Settings {
 impl Settings {
     /// As the settings' reader takes them.
     pub(crate) fn flags(self, common: &Common) -> Flags {
-        let Settings { port, host, shards, public_url, config, allow_relaxed_durability } = self;
+        let Settings { port, host, shards, runtime, public_url, config, allow_relaxed_durability } = self;
         let data = common.data.is_some();
-        Flags { data, port, host, shards, public_url, config, allow_relaxed_durability }
+        Flags { data, port, host, shards, runtime, public_url, config, allow_relaxed_durability }
     }
 }
 

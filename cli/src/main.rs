@@ -42,8 +42,8 @@ use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
 
-#[cfg(not(all(feature = "smol", any(feature = "sqlite", feature = "postgres"))))]
-compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite or postgres");
+#[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
+compile_error!("a broker needs a runtime (feature smol or threads) and a store (feature sqlite or postgres)");
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

@@ -70,12 +70,13 @@ impl Snapshot {
             let sum = counts.entry(mesh).or_default();
             *sum = sum.saturating_add(count);
         }
-        let mut metric = describe_counter(encoder, counter.series())?;
+        let series = counter.series();
+        let mut metric = describe_counter(encoder, series)?;
         if counts.is_empty() {
-            return ConstCounter::new(0_u64).encode(metric);
+            return encode_count(series, 0, metric);
         }
         counts.into_iter().try_for_each(|(mesh, count)| {
-            ConstCounter::new(count).encode(metric.encode_family(&[(MESH_LABEL, mesh)])?)
+            encode_count(series, count, metric.encode_family(&[(MESH_LABEL, mesh)])?)
         })
     }
 
@@ -102,11 +103,11 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]
     let mut counted = family.iter().filter(|(_, count)| *count > 0).peekable();
     match counted.peek() {
         // Nothing counted, or nothing to tell apart: one sample without labels.
-        None => ConstCounter::new(0_u64).encode(metric),
-        Some((Series { label: None, .. }, count)) => ConstCounter::new(*count).encode(metric),
+        None => encode_count(*series, 0, metric),
+        Some((Series { label: None, .. }, count)) => encode_count(*series, *count, metric),
         Some((Series { label: Some(_), .. }, _)) => counted.try_for_each(|(series, count)| {
             let labels: Vec<(&str, &str)> = series.label.into_iter().collect();
-            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
+            encode_count(*series, *count, metric.encode_family(&labels)?)
         }),
     }
 }
@@ -115,9 +116,20 @@ fn describe_counter<'a>(
     encoder: &'a mut DescriptorEncoder<'_>,
     Series { name, help, .. }: Series,
 ) -> Result<MetricEncoder<'a>, fmt::Error> {
-    // The encoder adds the ending itself.
-    let stem = name.strip_suffix("_total").unwrap_or(name);
-    encoder.encode_descriptor(stem, help, None, MetricType::Counter)
+    // The encoder adds the ending of counters itself; `OpenMetrics` knows no counters without it.
+    match name.strip_suffix(TOTAL) {
+        Some(stem) => encoder.encode_descriptor(stem, help, None, MetricType::Counter),
+        None => encoder.encode_descriptor(name, help, None, MetricType::Unknown),
+    }
+}
+
+const TOTAL: &str = "_total";
+
+fn encode_count(series: Series, count: u64, metric: MetricEncoder<'_>) -> fmt::Result {
+    if series.name.ends_with(TOTAL) {
+        return ConstCounter::new(count).encode(metric);
+    }
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)).encode(metric)
 }
 
 /// `OpenMetrics` text in the older format: counters are described under their full name, and no end is
@@ -131,7 +143,10 @@ fn plain(openmetrics: &str) -> String {
     for line in openmetrics.lines().filter(|line| *line != "# EOF") {
         match described(line).filter(|(_, name, _)| counters.contains(name)) {
             Some((keyword, name, rest)) => text.push_str(&format!("{keyword}{name}_total {rest}")),
-            None => text.push_str(line),
+            None => match line.strip_suffix(" unknown").filter(|line| line.starts_with("# TYPE ")) {
+                Some(described) => text.push_str(&format!("{described} counter")),
+                None => text.push_str(line),
+            },
         }
         text.push('\n');
     }
@@ -210,6 +225,18 @@ mod tests {
                       cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m1\"} 2\n\
                       cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m2\"} 1\n";
         assert!(page.contains(wanted), "{page}");
+    }
+
+    #[test]
+    fn counters_without_the_usual_ending_keep_their_name_in_both_formats() {
+        let mut shards = two_shards();
+        shards[1].count_of(MeshCounter::Orphans, "m1");
+        let sample = "cm_broker_dedupe_orphan_found{mesh_id=\"m1\"} 1\n";
+        let page = shown(&shards, false);
+        assert!(page.contains(&format!("# TYPE cm_broker_dedupe_orphan_found counter\n{sample}")), "{page}");
+        let page = shown(&shards, true);
+        assert!(page.contains(&format!("# TYPE cm_broker_dedupe_orphan_found unknown\n{sample}")), "{page}");
+        assert!(page.contains("\ncm_broker_atomicity_violation_found 0\n"), "{page}");
     }
 
     #[test]

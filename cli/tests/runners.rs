@@ -92,7 +92,9 @@ fn a_runner_is_commanded_from_the_command_line_and_its_dead_event_is_sent_again(
 fn the_runners_section_of_the_readme_works_as_it_stands() {
     let (town, port) = (Town::new(), free_port());
     let _broker = serve(&town, port, "http://127.0.0.1:9");
-    let _runner = Runner::connect(port, "test").unwrap();
+    let mut runner = None;
+    // Once its event is acknowledged, the store knows the runner.
+    sends_one(port, "test", "test-1", &mut runner).unwrap();
     let built = Path::new(env!("CARGO_BIN_EXE_peermesh")).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", built.display());
     let mut shell = Command::new("bash");

@@ -1,7 +1,7 @@
 //! What a story is played on: a broker with its store, and byte streams to it.
 //!
-//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`smol`]
-//! starts the runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
+//! [`core`] holds the machines in memory and lets virtual time jump from one event to the next; [`sockets`]
+//! starts a runtime on a loopback port over a store on disk. A story cannot tell which one it is on.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -23,7 +23,8 @@ pub mod attic;
 pub mod core;
 pub mod moody;
 pub mod rival;
-pub mod smol;
+pub mod runtime;
+pub mod sockets;
 pub mod target;
 
 /// What the admin API of every story's broker accepts.

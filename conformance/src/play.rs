@@ -143,6 +143,7 @@ impl Player {
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }
+            | Sharing::Mislays
             | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::runtime::Runtime;
+use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::play::play;
 use peermesh_conformance::story::{Said, Story};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -40,8 +41,14 @@ metric broker_connections_active 2
 #[test]
 fn f_hsk_01_five_thousand_silent_sockets_do_not_keep_a_real_client_out() {
     allow_files(FILES);
+    for runtime in [Runtime::Smol, Runtime::Threads] {
+        hold_out(runtime);
+    }
+}
+
+fn hold_out(runtime: Runtime) {
     let story = Story::parse(Path::new("crowd"), STORY).unwrap_or_else(|bad| panic!("{bad}"));
-    let stage = Sockets::new(&story.terms).unwrap_or_else(|Said(said)| panic!("{said}"));
+    let stage = Sockets::new(runtime, &story.terms).unwrap_or_else(|Said(said)| panic!("{said}"));
     let mut crowd = Vec::with_capacity(CROWD);
     while crowd.len() < CROWD {
         crowd.push(stranger(stage.address(), crowd.len()));

@@ -88,12 +88,13 @@ fn every_limit_that_a_page_names_exists() {
     }
 }
 
-/// Fields of log records and parameters of features that are named like limits.
+/// Fields of messages and log records, and parameters of features, that are named like limits.
 const NO_LIMIT: &[&str] = &[
     "last_heartbeat_age_ms",
     "last_pong_ago_ms",
     "jump_ms",
     "latency_ms",
+    "retry_after_ms",
     "max_message_bytes",
     "inline_bytes",
     "blob_bytes",
@@ -112,7 +113,7 @@ fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .collect();
     let mut sources = Vec::new();
-    for folder in ["core/src", "cli/src", "runtime-smol/src"] {
+    for folder in ["core/src", "cli/src", "runtime-smol/src", "runtime-threads/src"] {
         collect(&root().join(folder), "rs", &mut sources);
     }
     let code: Vec<String> = sources

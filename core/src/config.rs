@@ -236,6 +236,9 @@ limits! {
     health_answer_ms = 500, 10, 10 * SECOND;
     /// Between two rounds of removing old rows, in milliseconds.
     retention_sweep_ms = 60 * MINUTE, 20, 7 * DAY;
+    /// Between two checks whether keys, messages and deliveries agree, in milliseconds; rounds of removing
+    /// old rows start them.
+    orphan_check_ms = DAY, 20, 90 * DAY;
     /// Between two counts of the deliveries that wait in the store, in milliseconds.
     depth_ms = 30 * SECOND, 10, DAY;
     /// Between two publications of counters, in milliseconds.

@@ -94,6 +94,15 @@ series! {
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
             BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
             UrlToken = "url_token";
+        "peermesh_rows_removed_total", "kind"; "Rows that were kept long enough and are removed, by kind":
+            RemovedMessages = "message", RemovedTombstones = "tombstone", RemovedPresences = "presence",
+            RemovedProofs = "hello";
+        "peermesh_tombstones_made_total", ""; "Removed messages whose keys are still known": Buried;
+        "cm_broker_dedupe_orphan_check_total", "";
+            "Checks whether keys, messages and deliveries agree that came to their end": KeyChecks;
+        "cm_broker_atomicity_violation_found", "";
+            "Rows of one message that no commit can have left so, counted by every check that sees them":
+            AtomicityViolations;
         "cm_broker_rate_limit_rejection_total", ""; "Sends refused because their member's budget was spent":
             RateLimitRejection;
         "cm_broker_rate_limit_consumed_then_b2_rejected_total", "";
@@ -125,6 +134,8 @@ series! {
     MeshCounter {
         "cm_broker_dedupe_fingerprint_mismatch_total", ""; "Sends whose key was used for another request":
             FingerprintMismatch;
+        "cm_broker_dedupe_orphan_found", "";
+            "Keys of which no message is left, counted by every check that sees them; `other` also where no row says whose": Orphans;
     }
 }
 

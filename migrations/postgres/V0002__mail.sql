@@ -322,15 +322,15 @@ END $$;
 
 -- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and
 -- as many ended presences and outlived proofs. The client ids of messages accepted before `keys_before` go
--- with them; of the others tombstones are left, which go by a later call, `size` of them at most. Gives the
--- largest number removed of one kind.
+-- with them; of the others tombstones are left, which go by a later call, `size` of them at most. Says how many
+-- went of each kind, and for how many messages there is a tombstone.
 --
 -- Within a block of positions messages are in the order of their age, so the first one that is too young ends
 -- its block, however many follow; the walk goes on with the next block, which may be another shard's and
 -- older. Of messages that are old and waited for it passes 8192 in one call: they are few, for what nobody
 -- takes expires long before it is removed.
 CREATE FUNCTION mesh.prune(messages_before bigint, keys_before bigint, proofs_before bigint, size bigint)
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     m record;
     after bigint := 0;
@@ -409,5 +409,6 @@ BEGIN
     DELETE FROM mesh.proof WHERE proof = ANY (ARRAY(
         SELECT proof FROM mesh.proof WHERE until < proofs_before ORDER BY until, proof LIMIT size));
     GET DIAGNOSTICS proofs = ROW_COUNT;
-    RETURN greatest(cardinality(over), cardinality(outlived), presences, proofs);
+    RETURN jsonb_build_object('is', 'pruned', 'messages', cardinality(over), 'buried', cardinality(tombs),
+        'tombstones', cardinality(outlived), 'presences', presences, 'proofs', proofs);
 END $$;

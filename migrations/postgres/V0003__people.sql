@@ -31,8 +31,8 @@ BEGIN
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
         WHEN 'prune' THEN
-            RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
-                (op ->> 'keys_before')::bigint, (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
+            RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
+                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);
     END CASE;
 END $$;
 

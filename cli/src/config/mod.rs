@@ -11,6 +11,7 @@ mod names;
 mod parse;
 mod reader;
 pub(crate) mod runners;
+mod runtime;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,6 +29,7 @@ use reader::{Reader, Row};
 use runners::Runners;
 
 pub(crate) use database::Store;
+pub(crate) use runtime::Runtime;
 
 /// What the command line says about settings.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,7 @@ pub(crate) struct Flags {
     pub(crate) port: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) shards: Option<String>,
+    pub(crate) runtime: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) config: Option<PathBuf>,
     pub(crate) allow_relaxed_durability: bool,
@@ -49,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How many shards the process has.
     pub(crate) shards: u16,
+    /// What carries them.
+    pub(crate) runtime: Runtime,
     /// The address invites carry.
     pub(crate) public_url: String,
     /// Log records below this are not made.
@@ -101,6 +106,8 @@ impl Settings {
         let port = reader.take(&names::PORT, flags.port.as_deref(), parse::port, 7900);
         let host = reader.take(&names::HOST, flags.host.as_deref(), parse::host, IpAddr::from([0, 0, 0, 0]));
         let shards = reader.take(&names::SHARDS, flags.shards.as_deref(), parse::shards, 1);
+        let runtime =
+            reader.take(&names::RUNTIME, flags.runtime.as_deref(), runtime::runtime, Runtime::DEFAULT);
         let local = format!("ws://127.0.0.1:{port}/ws");
         let public_url =
             reader.take(&names::PUBLIC_URL, flags.public_url.as_deref(), parse::public_url, local);
@@ -122,6 +129,7 @@ impl Settings {
         Ok(Settings {
             listen: SocketAddr::new(host, port),
             shards,
+            runtime,
             public_url,
             log,
             store,

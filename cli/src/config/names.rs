@@ -18,6 +18,7 @@ const fn setting(name: &'static str, protocol: Option<&'static str>, flag: Optio
 pub(super) const PORT: Setting = setting("port", Some("BROKER_PORT"), Some("--port"));
 pub(super) const HOST: Setting = setting("host", None, Some("--host"));
 pub(super) const SHARDS: Setting = setting("shards", None, Some("--shards"));
+pub(super) const RUNTIME: Setting = setting("runtime", None, Some("--runtime"));
 pub(super) const PUBLIC_URL: Setting = setting("public_url", None, Some("--public-url"));
 pub(super) const LOG: Setting = setting("log", None, None);
 pub(super) const ALLOWED_ORIGINS: Setting = setting("allowed_origins", None, None);
@@ -53,6 +54,7 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &PORT,
     &HOST,
     &SHARDS,
+    &RUNTIME,
     &PUBLIC_URL,
     &LOG,
     &ALLOWED_ORIGINS,

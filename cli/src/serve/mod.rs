@@ -3,6 +3,9 @@
 mod courier;
 mod ground;
 mod lanes;
+#[cfg(feature = "threads")]
+mod room;
+mod runtime;
 mod weight;
 
 use std::io::{self, IsTerminal};
@@ -16,7 +19,6 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Listener, Machine, Order};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
-use peermesh_runtime_smol::{Lanes, Plan};
 use rustix::process::{Resource, Rlimit};
 
 use crate::config::{Flags, Settings, Store};
@@ -26,6 +28,7 @@ use crate::logs::Logs;
 use crate::terminal::Terminal;
 use crate::{metrics, signals};
 use ground::Ground;
+use runtime::{Lanes, Plan};
 
 /// From the first signal to the end of the process, beyond the time that draining may take.
 const AFTER_DRAIN: Duration = Duration::from_millis(900);
@@ -97,7 +100,7 @@ pub(crate) fn run(
         logs.note(note.with("target", runners.target.events()));
     }
     notes.into_iter().for_each(|note| logs.note(note));
-    let running = peermesh_runtime_smol::start(plan).map_err(start("the runtime"))?;
+    let running = runtime::start(settings.runtime, plan).map_err(start("the runtime"))?;
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -212,6 +215,7 @@ fn listening(settings: &Settings, config: &Config) -> Note {
         .with("hook_rate_limit_per_min", limits.hook_rate_per_minute())
         .with("shards", settings.shards)
         .with("store", settings.store.word())
+        .with("runtime", settings.runtime.word())
 }
 
 fn greet(home: Option<&Home>, settings: &Settings, terminal: &Terminal) {

@@ -9,6 +9,7 @@ bob connects
 store delays 200ms
 ann tells bob "soup?" as c1 with id=x1
 ann tells bob "fish?" as c1 with id=x2
+ann sees nothing for 20ms
 ann.s1 tells bob "soup?" as c1 with id=x3
 ann sees nothing
 ann sees ack {id: x1, queued: true, messageId: $m, duplicate: false}

@@ -90,6 +90,12 @@ impl Shared {
                 model.says(alive);
                 return Ok(());
             }
+            Sharing::Mislays => {
+                let last = model.accepted().last().ok_or("nobody has accepted anything")?;
+                let position = last.0.position;
+                model.lose(position);
+                return Ok(());
+            }
             Sharing::Dies => {
                 model.leave(rival);
                 sides.rival = None;

@@ -9,24 +9,28 @@ use serde_json::Value;
 
 use crate::driver::Stage;
 use crate::driver::core::Memory;
-use crate::play::{Player, forget, shown};
+use crate::play::{Player, forget, record, shown};
 use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
 
-/// A broker in memory, and peers that do what they are told.
+/// A broker on a stage, and peers that do what they are told.
 #[allow(missing_debug_implementations, reason = "its stage holds machines")]
 pub struct Town {
     player: Player,
 }
 
 impl Town {
-    /// A broker as these terms want it.
+    /// A broker in memory, as these terms want it.
     ///
     /// # Errors
     /// When the terms are no configuration.
     pub fn new(terms: &Terms) -> Told<Town> {
-        let stage: Box<dyn Stage> = Box::new(Memory::new(terms)?);
+        Ok(Town::on(Box::new(Memory::new(terms)?), terms))
+    }
+
+    /// The same on a stage that was made by these terms.
+    pub fn on(stage: Box<dyn Stage>, terms: &Terms) -> Town {
         let player = Player {
             stage,
             names: Names::default(),
@@ -39,7 +43,7 @@ impl Town {
             stamp: 0,
             ids: 0,
         };
-        Ok(Town { player })
+        Town { player }
     }
 
     /// Makes a mesh and enrols its members.
@@ -129,6 +133,25 @@ impl Town {
     /// When it cannot.
     pub fn share(&mut self, sharing: &Sharing) -> Told<()> {
         self.player.share(sharing)
+    }
+
+    /// What the last log record of that name says in a field.
+    pub fn noted(&self, message: &str, field: &str) -> Option<Value> {
+        let note = self.player.notes.iter().rfind(|note| note.msg == message)?;
+        Some(record(note)[field].clone())
+    }
+
+    /// How many log records of that name there are.
+    pub fn count_notes(&self, message: &str) -> usize {
+        self.player.notes.iter().filter(|note| note.msg == message).count()
+    }
+
+    /// Ends the broker and its stage.
+    ///
+    /// # Errors
+    /// When it does not end in good order.
+    pub fn end(self) -> Told<()> {
+        self.player.stage.end()
     }
 
     /// The last log records, for a person.

@@ -151,6 +151,8 @@ pub enum Sharing {
         /// From 1.
         nth: u32,
     },
+    /// `store mislays the last message`: its row is gone, and nothing else of it
+    Mislays,
     /// `store says [lease_ms=N] [durability=WORD]`
     Says {
         /// How long what is ours stays ours after a ping.

@@ -53,6 +53,14 @@ impl Act {
                 other => return Err(format!("a store is copied or restored, not: {other}").into()),
             }),
             "store" if scan.takes("says") => Act::Share(says(&mut scan)?),
+            "store"
+                if scan.takes("mislays")
+                    && scan.takes("the")
+                    && scan.takes("last")
+                    && scan.takes("message") =>
+            {
+                Act::Share(Sharing::Mislays)
+            }
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
             "http" => Act::Http(exchange(&mut scan)?),

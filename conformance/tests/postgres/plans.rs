@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use peermesh_conformance::server::{Database, Server};
 use peermesh_core::ids::{HookId, InviteId, MeshId, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
-    Claimant, Cursor, HookRow, Op, PeerState, Priority, Profile, Query, SavedStats, Status,
+    CheckPart, CheckPlace, Claimant, Cursor, HookRow, Op, PeerState, Priority, Profile, Query, SavedStats,
+    Status,
 };
 use peermesh_core::time::Wall;
 
@@ -183,6 +184,11 @@ fn lives(broker: &mut Broker) {
         Query::Message(position),
         Query::Depth,
         Query::Hooks { since: Wall::from_millis(0), limit: 50 },
+        Query::Check { at: CheckPlace::START, limit: 500 },
+        Query::Check { at: CheckPlace::of(CheckPart::Messages), limit: 500 },
+        Query::Check { at: CheckPlace::of(CheckPart::Tombstones), limit: 500 },
+        Query::Check { at: CheckPlace::of(CheckPart::Waiting), limit: 500 },
+        Query::Check { at: CheckPlace::of(CheckPart::Ended), limit: 500 },
     ] {
         broker.asks(&query).unwrap();
     }

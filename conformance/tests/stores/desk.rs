@@ -50,6 +50,10 @@ impl Desk {
         desk
     }
 
+    pub(crate) fn driver(&mut self) -> &mut dyn Driver {
+        &mut *self.driver
+    }
+
     /// Goes on with another driver of the same store.
     pub(crate) fn moves_to(&mut self, driver: Box<dyn Driver>) -> Box<dyn Driver> {
         std::mem::replace(&mut self.driver, driver)
@@ -128,7 +132,7 @@ impl Desk {
     pub(crate) fn prunes_keys(&mut self, before: Wall, keys_before: Wall, limit: u32) -> u32 {
         let prune = Op::Prune { messages_before: before, keys_before, proofs_before: before, limit };
         match self.writes([prune]).remove(0) {
-            Reply::Pruned { rows } => rows,
+            Reply::Pruned(pruned) => pruned.most(),
             other => panic!("{other:?}"),
         }
     }

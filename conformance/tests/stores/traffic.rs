@@ -124,7 +124,7 @@ impl Traffic {
                 }
                 (Op::KeepHook { hook, .. }, _) => self.hooks.push(hook.id.clone()),
                 (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
-                (_, Reply::Pruned { .. }) => self.sent_before_prune = self.sent.len(),
+                (_, Reply::Pruned(_)) => self.sent_before_prune = self.sent.len(),
                 _ => {}
             }
         }

@@ -7,6 +7,7 @@
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
+//! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
@@ -19,6 +20,7 @@ mod accept;
 mod acks;
 mod admin;
 mod answers;
+mod check;
 mod deliver;
 mod enrol;
 mod events;
@@ -56,7 +58,7 @@ use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
 use crate::rng::Rng;
-use crate::store::{Fence, MeshLoad, MeshRow, Op, Priority, Settled};
+use crate::store::{CheckPlace, Fence, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Now;
 
@@ -84,6 +86,8 @@ pub(crate) enum After {
     Overdue,
     /// Old rows were removed.
     Pruned,
+    /// A page of the check of keys was read, from there.
+    Checked(CheckPlace),
     /// How much waits in the whole store.
     Depth,
     /// An admin request that needs no mesh in memory.
@@ -134,6 +138,7 @@ pub(crate) struct Meshes {
     doubted: Vec<residence::Visit>,
     positions: Positions,
     retention: retention::Round,
+    check: check::Check,
     /// When this process began, by both clocks.
     began: Option<Now>,
     draining: bool,
@@ -226,6 +231,7 @@ impl Meshes {
             doubted: Vec::new(),
             positions: Positions::default(),
             retention: retention::Round::default(),
+            check: check::Check::default(),
             began: None,
             draining: false,
             shards,

@@ -120,17 +120,18 @@ impl Meshes {
 
     fn visit_resident(&mut self, cx: &mut Cx<'_>, no: MeshNo, waiting: Waiting) {
         let expires = matches!(waiting, Waiting::Expiry(_));
-        self.with(no, |mesh, ids| {
+        let expired = self.with(no, |mesh, ids| {
             mesh.brief &= expires;
             match waiting {
                 Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
                 Waiting::Join { session, call } => mesh.join(cx, session, call),
                 Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
-                Waiting::Expiry(rows) => mesh.expire(cx, &rows),
+                Waiting::Expiry(rows) => return mesh.expire(cx, &rows),
             }
+            0
         });
         if expires {
-            self.expiry_ended(cx);
+            self.expiry_ended(cx, expired.unwrap_or(0));
         }
     }
 
@@ -342,7 +343,7 @@ impl Meshes {
             Waiting::Join { session, call } => enrol::turn_away(cx, call.asker(session), why),
             Waiting::Admin { session, .. } => admin::turn_away(cx, session, why),
             // Its owner sees to it, or a later round does.
-            Waiting::Expiry(_) => self.expiry_ended(cx),
+            Waiting::Expiry(_) => self.expiry_ended(cx, 0),
         }
     }
 
@@ -355,6 +356,7 @@ impl Meshes {
             After::Loaded(id, epoch) => self.loaded(cx, &id, epoch, ended),
             After::Overdue => self.overdue_read(cx, ended),
             After::Pruned => self.pruned(cx, &ended),
+            After::Checked(at) => self.checked(cx, at, ended),
             After::Depth => retention::depth_read(cx, &ended),
             After::Admin(step) => self.admin_stored(cx, *step, ended),
             After::Mesh { fence, then } => {

@@ -1,10 +1,12 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one.
+//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one, `check.rs`
+//! what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
+mod check;
 pub(crate) mod committer;
 mod likeness;
 #[cfg(feature = "model")]
@@ -17,8 +19,9 @@ mod runner;
 
 pub(crate) use committer::Ended;
 
+pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
-pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Reply, Settled};
+pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{
     Adopted, Alive, Cursor, Found, History, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query,

@@ -185,11 +185,30 @@ pub enum Reply {
     Replayed,
     /// The session key is another member's, or a member's own; nothing was written.
     KeyTaken,
-    /// So many rows went, over all kinds; fewer than asked for means that none are left.
-    Pruned {
-        /// The largest number removed of one kind.
-        rows: u32,
-    },
+    /// So many rows went.
+    Pruned(Pruned),
+}
+
+/// What one removal of old rows removed, of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Messages, with their settled rows.
+    pub messages: u32,
+    /// Of these, those of which a tombstone is left.
+    pub buried: u32,
+    /// Tombstones; their keys are known no more.
+    pub tombstones: u32,
+    /// Ended presences.
+    pub presences: u32,
+    /// Outlived proofs.
+    pub proofs: u32,
+}
+
+impl Pruned {
+    /// The largest number removed of one kind; less than the limit means that none are left.
+    pub fn most(&self) -> u32 {
+        self.messages.max(self.tombstones).max(self.presences).max(self.proofs)
+    }
 }
 
 /// Why an enrolment was not written.

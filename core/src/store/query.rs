@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery,
-    SessionRow,
+    CheckPage, CheckPlace, Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority,
+    RunnerFound, RunnerQuery, SessionRow,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
@@ -59,6 +59,13 @@ pub enum Query {
     Message(Position),
     /// How many deliveries are pending in the whole store: `Found::Depth`.
     Depth,
+    /// A page of the check whether keys, messages and deliveries agree: `Found::Checked`.
+    Check {
+        /// Where it goes on.
+        at: CheckPlace,
+        /// At about this many rows, recipients of messages included, the page ends.
+        limit: u32,
+    },
     /// Hooks that wait for a presence and came at or after this time, oldest first: `Found::Hooks`.
     Hooks {
         /// Since when.
@@ -91,6 +98,8 @@ pub enum Found {
     Message(Option<MessageView>),
     /// How many.
     Depth(u64),
+    /// A page of the check.
+    Checked(CheckPage),
     /// Hooks that wait.
     Hooks(Vec<HookRow>),
 }

@@ -11,6 +11,7 @@
 
 mod adopt;
 mod call;
+mod check;
 mod fitness;
 mod gate;
 mod health;

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo};
 use peermesh_core::store::{
     Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op,
-    PeerState, PresenceRow, Reply, RunnerLoad, RunnerOp, RunnerReply,
+    PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
@@ -187,7 +187,7 @@ pub(super) enum Said {
     Welcome { mailbox: i64, hooked: Option<String> },
     Replayed,
     KeyTaken,
-    Pruned { rows: i64 },
+    Pruned { messages: i64, buried: i64, tombstones: i64, presences: i64, proofs: i64 },
     RunnerDone,
     RunnerInserted,
     RunnerKnown,
@@ -228,7 +228,13 @@ impl Said {
             },
             Said::Replayed => Reply::Replayed,
             Said::KeyTaken => Reply::KeyTaken,
-            Said::Pruned { rows } => Reply::Pruned { rows: rows::small_count(rows)? },
+            Said::Pruned { messages, buried, tombstones, presences, proofs } => Reply::Pruned(Pruned {
+                messages: rows::small_count(messages)?,
+                buried: rows::small_count(buried)?,
+                tombstones: rows::small_count(tombstones)?,
+                presences: rows::small_count(presences)?,
+                proofs: rows::small_count(proofs)?,
+            }),
             Said::RunnerDone => Reply::Runner(RunnerReply::Done),
             Said::RunnerInserted => Reply::Runner(RunnerReply::Inserted),
             Said::RunnerKnown => Reply::Runner(RunnerReply::Known),
@@ -286,7 +292,10 @@ mod tests {
     #[test]
     fn a_reply_that_makes_no_sense_is_refused() {
         let said = |text: &str| serde_json::from_str::<Said>(text).map(Said::reply);
-        assert_eq!(said(r#"{"is": "pruned", "rows": 3}"#).unwrap().unwrap(), Reply::Pruned { rows: 3 });
+        let pruned =
+            r#"{"is": "pruned", "messages": 3, "buried": 2, "tombstones": 1, "presences": 0, "proofs": 0}"#;
+        let wanted = Pruned { messages: 3, buried: 2, tombstones: 1, ..Pruned::default() };
+        assert_eq!(said(pruned).unwrap().unwrap(), Reply::Pruned(wanted));
         assert!(said(r#"{"is": "owned", "epoch": -1, "free": 1}"#).unwrap().is_err());
         assert!(said(r#"{"is": "welcome", "mailbox": 1, "hooked": "asleep"}"#).unwrap().is_err());
         assert!(said(r#"{"is": "maybe"}"#).is_err());

@@ -20,7 +20,7 @@ use super::link::Link;
 use super::pool::Pool;
 use super::rare::{unhex, without_nul};
 use super::trouble::Trouble;
-use super::{people, sql};
+use super::{check, people, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -90,6 +90,7 @@ impl Desk<'_> {
                 let depth = depth.first().ok_or(BadRow("no count"))?;
                 Found::Depth(rows::count(column(depth, 0)?)?)
             }
+            Query::Check { at, limit } => Found::Checked(check::page(self, *at, *limit)?),
             Query::Hooks { since, limit } => Found::Hooks(self.hooks(*since, *limit)?),
         })
     }

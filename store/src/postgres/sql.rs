@@ -141,6 +141,52 @@ statements! {
     MESSAGE_SETTLED = "SELECT e.mailbox, e.at, e.outcome FROM mesh.settled e WHERE e.pos = $1 \
         ORDER BY e.mailbox";
     DEPTH = "SELECT count(*) FROM mesh.pending";
+
+    /// Columns of every statement of the check: by what the row is ordered (three), for how many rows it
+    /// counts in its page, its message, whose it is if something is wrong, whether it stands alone, and how
+    /// many recipients are without a fate. What is asked for each row are scalar subqueries: nothing else is
+    /// sure to go by a key.
+    CHECK_KEYS = "SELECT 0::bigint, 0::bigint, k.key, 1::bigint, k.pos, CASE WHEN NOT k.is_kept THEN (\
+            SELECT g.id FROM mesh.settled e JOIN mesh.mailbox b ON b.n = e.mailbox \
+            JOIN mesh.mesh g ON g.n = b.mesh WHERE e.pos = k.pos LIMIT 1) END, NOT k.is_kept, 0::bigint \
+        FROM (SELECT d.key, d.pos, coalesce(\
+                (SELECT m.cmid IS NOT NULL FROM mesh.message m WHERE m.pos = d.pos), \
+                (SELECT true FROM mesh.tombstone t WHERE t.pos = d.pos), false) AS is_kept \
+            FROM mesh.dedupe d WHERE d.key >= $1 ORDER BY d.key LIMIT $2) AS k ORDER BY k.key";
+    CHECK_MESSAGES = "SELECT 0::bigint, 0::bigint, m.pos, m.size, m.pos, \
+            CASE WHEN m.is_lost OR m.fateless > 0 THEN \
+                (SELECT g.id FROM mesh.mesh g WHERE g.n = m.mesh) END, m.is_lost, m.fateless \
+        FROM (SELECT m.pos, m.mesh, m.size, \
+                m.key IS NOT NULL AND NOT mesh.is_known(m.key, m.pos) AS is_lost, \
+                (SELECT count(*) FROM unnest(m.boxes) AS box (n) WHERE \
+                    (SELECT count(*) FROM mesh.pending p \
+                        WHERE p.recip = box.n AND p.prio = m.prio AND p.pos = m.pos) \
+                    + (SELECT count(*) FROM mesh.settled e WHERE e.pos = m.pos AND e.mailbox = box.n) \
+                    <> 1) AS fateless \
+            FROM (SELECT *, sum(size) OVER (ORDER BY pos) - size AS before FROM (\
+                SELECT pos, mesh, prio, key, coalesce(mailboxes, ARRAY[recip]) AS boxes, \
+                    1 + cardinality(coalesce(mailboxes, ARRAY[recip]))::bigint AS size \
+                FROM mesh.message WHERE pos >= $1 ORDER BY pos LIMIT $2) AS page) AS m \
+            WHERE m.before < $2 OFFSET 0) AS m ORDER BY m.pos";
+    CHECK_TOMBSTONES = "SELECT 0::bigint, 0::bigint, t.pos, 1::bigint, t.pos, \
+            CASE WHEN t.is_lost THEN (SELECT g.id FROM mesh.mesh g WHERE g.n = t.mesh) END, \
+            t.is_lost, 0::bigint \
+        FROM (SELECT t.pos, t.mesh, NOT mesh.is_known(t.key, t.pos) AS is_lost FROM mesh.tombstone t \
+            WHERE t.pos >= $1 ORDER BY t.pos LIMIT $2) AS t ORDER BY t.pos";
+    CHECK_PENDING = "SELECT p.recip, p.prio::bigint, p.pos, 1::bigint, p.pos, CASE WHEN NOT p.is_kept THEN (\
+            SELECT g.id FROM mesh.mailbox b JOIN mesh.mesh g ON g.n = b.mesh WHERE b.n = p.recip) END, \
+            NOT p.is_kept, 0::bigint \
+        FROM (SELECT p.recip, p.prio, p.pos, \
+                coalesce((SELECT true FROM mesh.message m WHERE m.pos = p.pos), false) AS is_kept \
+            FROM mesh.pending p WHERE (p.recip, p.prio, p.pos) >= ($1, $2, $3) \
+            ORDER BY p.recip, p.prio, p.pos LIMIT $4) AS p ORDER BY p.recip, p.prio, p.pos";
+    CHECK_SETTLED = "SELECT 0::bigint, e.pos, e.mailbox, 1::bigint, e.pos, CASE WHEN NOT e.is_kept THEN (\
+            SELECT g.id FROM mesh.mailbox b JOIN mesh.mesh g ON g.n = b.mesh WHERE b.n = e.mailbox) END, \
+            NOT e.is_kept, 0::bigint \
+        FROM (SELECT e.pos, e.mailbox, \
+                coalesce((SELECT true FROM mesh.message m WHERE m.pos = e.pos), false) AS is_kept \
+            FROM mesh.settled e WHERE (e.pos, e.mailbox) >= ($1, $2) \
+            ORDER BY e.pos, e.mailbox LIMIT $3) AS e ORDER BY e.pos, e.mailbox";
     HOOKS = "SELECT h.id, h.pid, h.cwd, h.status::text, mesh.unix_ms(h.created_at) \
         FROM mesh.pending_status h \
         WHERE h.presence_id IS NULL AND h.created_at >= mesh.stamp($1) ORDER BY h.n LIMIT $2";

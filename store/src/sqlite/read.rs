@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{history, roll_back, run};
-use super::{hooks, overdue, roster, runner, sql};
+use super::{check, hooks, overdue, roster, runner, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -81,6 +81,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
             Found::Depth(rows::count(depth)?)
         }
+        Query::Check { at, limit } => Found::Checked(check::page(conn, *at, *limit)?),
         Query::Hooks { since, limit } => Found::Hooks(hooks::waiting(conn, *since, *limit)?),
     })
 }

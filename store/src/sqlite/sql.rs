@@ -221,7 +221,26 @@ statements! {
     SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
+    SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
+
+    CHECK_KEYS = "SELECT d.key, d.pos, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
+            OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \
+        FROM dedupe d WHERE d.key >= ?1 ORDER BY d.key LIMIT ?2";
+    CHECK_MESSAGES = "SELECT pos, mesh, sender, prio, recip, mailboxes, cmid FROM message \
+        WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_TOMBSTONES = "SELECT pos, mesh, sender, cmid FROM tombstone WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, p.pos, p.recip, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = p.pos) FROM pending p \
+        WHERE (p.recip, p.prio, p.pos) >= (?1, ?2, ?3) ORDER BY p.recip, p.prio, p.pos LIMIT ?4";
+    CHECK_SETTLED = "SELECT 0, e.pos, e.mailbox, e.pos, e.mailbox, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = e.pos) FROM settled e \
+        WHERE (e.pos, e.mailbox) >= (?1, ?2) ORDER BY e.pos, e.mailbox LIMIT ?3";
+    MESH_ID = "SELECT id FROM mesh WHERE n = ?1";
+    MESH_OF_MAILBOX = "SELECT g.id FROM mailbox b CROSS JOIN mesh g WHERE b.n = ?1 AND g.n = b.mesh";
+    MESH_OF_SETTLED = "SELECT g.id FROM settled e CROSS JOIN mailbox b CROSS JOIN mesh g \
+        WHERE e.pos = ?1 AND b.n = e.mailbox AND g.n = b.mesh LIMIT 1";
 
     RUNNER_CLAIM = concat!(
         "INSERT INTO runner (n, id, life, epoch) VALUES (", next_number!("runner"), ", ?1, ?2, 1) \

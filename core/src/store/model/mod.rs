@@ -4,6 +4,7 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod check;
 mod history;
 mod owner;
 mod people;
@@ -199,6 +200,11 @@ impl Model {
     /// What a ping is answered from here on.
     pub fn says(&mut self, alive: Alive) {
         self.alive = alive;
+    }
+
+    /// Loses a message and nothing else, as no store may: what a check must find.
+    pub fn lose(&mut self, position: Position) {
+        self.messages.remove(&position);
     }
 
     /// Every kept message with the mailboxes it was accepted for, in order of positions.

@@ -118,8 +118,9 @@ impl Model {
     /// Opens the presence. One that is made here takes all waiting hooks of its process and directory; one
     /// that was there keeps what it took. The newest counts, unless it is too old.
     fn begin_presence(&mut self, hello: &Hello, row: &PresenceRow) -> Option<Status> {
-        let open = Presence { mesh: hello.mesh, ended: None };
-        if self.presences.insert(row.id.clone(), open).is_none() {
+        // It stays of the mesh it began in.
+        let mesh = self.presences.get(&row.id).map_or(hello.mesh, |known| known.mesh);
+        if self.presences.insert(row.id.clone(), Presence { mesh, ended: None }).is_none() {
             for hook in self.hooks.iter_mut().filter(|hook| hook.waits_for(row.pid, &row.cwd)) {
                 hook.applied_to = Some(row.id.clone());
             }

@@ -34,6 +34,7 @@ impl Model {
             }
             Query::Message(position) => Found::Message(self.view(*position)),
             Query::Depth => Found::Depth(self.pending.len() as u64),
+            Query::Check { at, limit } => Found::Checked(self.check(*at, size(*limit))),
             Query::Hooks { since, limit } => {
                 let waiting = self.hooks.iter().filter(|hook| hook.applied_to.is_none());
                 let fresh = waiting.map(|hook| &hook.row).filter(|row| row.at >= *since);

@@ -2,7 +2,7 @@
 
 use super::{Kept, Model, Tombstone};
 use crate::ids::{MailboxNo, Position};
-use crate::store::{Accept, Cursor, Message, Op, Reply, Seen, Settled};
+use crate::store::{Accept, Cursor, Message, Op, Pruned, Reply, Seen, Settled};
 use crate::time::Wall;
 
 impl Model {
@@ -94,13 +94,15 @@ impl Model {
             tomb.into_iter().for_each(|tomb| _ = self.accepted.remove(&tomb.key));
             self.renamed.remove(position);
         }
-        let keys = outlived.len();
+        let tombstones = outlived.len();
         let over = self.messages.values().filter(|kept| kept.message.at < messages_before);
         let over = over.filter(|kept| !kept.mailboxes.iter().any(|&to| self.waits(&kept.message, to)));
         let over: Vec<Position> = over.map(|kept| kept.message.position).take(limit).collect();
+        let tombs = self.tombstones.len();
         for position in &over {
             self.forget(*position, keys_before);
         }
+        let buried = self.tombstones.len() - tombs;
         let ended = self.presences.iter().filter_map(|(id, presence)| Some((presence.ended?, id.clone())));
         let mut ended: Vec<_> = ended.filter(|(at, _)| *at < messages_before).collect();
         ended.sort();
@@ -115,8 +117,10 @@ impl Model {
         for (_, proof) in &outlived {
             self.proofs.remove(proof);
         }
-        let rows = keys.max(over.len()).max(ended.len()).max(outlived.len());
-        Reply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) }
+        let [messages, buried, tombstones, presences, proofs] =
+            [over.len(), buried, tombstones, ended.len(), outlived.len()]
+                .map(|rows| u32::try_from(rows).unwrap_or(u32::MAX));
+        Reply::Pruned(Pruned { messages, buried, tombstones, presences, proofs })
     }
 
     fn waits(&self, message: &Message, mailbox: MailboxNo) -> bool {
@@ -142,7 +146,7 @@ impl Model {
     }
 }
 
-fn client_key(message: &Message) -> Option<super::ClientKey> {
+pub(super) fn client_key(message: &Message) -> Option<super::ClientKey> {
     let id = message.client_message_id.clone()?;
     Some((message.mesh, message.sender, id))
 }

@@ -1,5 +1,5 @@
-//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its
-//! own.
+//! The stage of real sockets: a runtime on a loopback port, over an embedded store in a folder of its own or
+//! over a Postgres database of its own.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -13,19 +13,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::forward::Courier;
 use peermesh_core::ids::HistoryEpoch;
-use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
+use peermesh_core::machine::{Deadline, Input, Listener, Machine, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{Driver, Query};
 use peermesh_core::time::{Now, Wall};
-use peermesh_runtime_smol::{Lanes, Plan, Running};
 use peermesh_store::postgres::{self, Options};
 use peermesh_store::sqlite;
 use tempfile::TempDir;
 
 use crate::driver::attic::{Attic, Databases, Folder};
 use crate::driver::moody::{Moody, SharedMood};
+use crate::driver::runtime::{Lanes, Plan, Running, Runtime};
 use crate::driver::target::SharedTarget;
-use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
+use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config};
 use crate::server::Database;
 use crate::story::act::Mood;
 use crate::story::{Said, Terms, Told};
@@ -40,6 +40,7 @@ pub type Opens = Box<dyn FnMut(&SharedMood) -> Told<Lanes>>;
 
 /// See the module's own words.
 pub struct Sockets {
+    runtime: Runtime,
     make: Makes,
     open: Opens,
     life: u8,
@@ -87,11 +88,12 @@ impl Sockets {
     ///
     /// # Errors
     /// When its terms are no configuration, or it does not start.
-    pub fn new(terms: &Terms) -> Told<Sockets> {
+    pub fn new(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
         let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
         let dir = Arc::new(dir);
         let attic = Folder::of(&dir);
-        let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))?;
+        let open = Box::new(move |mood: &SharedMood| open_sqlite(&dir, mood));
+        let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
         sockets.attic = Some(Box::new(attic));
         Ok(sockets)
     }
@@ -100,10 +102,11 @@ impl Sockets {
     ///
     /// # Errors
     /// When its terms are no configuration, or it does not start.
-    pub fn on_postgres(terms: &Terms) -> Told<Sockets> {
+    pub fn on_postgres(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
         let database = Arc::new(Database::migrated());
         let attic = Databases::of(&database);
-        let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))?;
+        let open = Box::new(move |mood: &SharedMood| open_postgres(&database, mood));
+        let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
         sockets.attic = Some(Box::new(attic));
         sockets.hears_from_its_store(terms.shards)?;
         Ok(sockets)
@@ -124,9 +127,10 @@ impl Sockets {
     ///
     /// # Errors
     /// When they do not start.
-    pub fn of(make: Makes, open: Opens) -> Told<Sockets> {
+    pub fn of(runtime: Runtime, make: Makes, open: Opens) -> Told<Sockets> {
         let (tell, told) = channel();
         let mut sockets = Sockets {
+            runtime,
             make,
             open,
             life: 0,
@@ -317,17 +321,15 @@ impl Stage for Sockets {
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
             couriers: (0..4).map(|_| Box::new(self.target.clone()) as Box<dyn Courier>).collect(),
-            weigh: Arc::new(|| Memory { rss: 3_000, heap_total: 2_000, heap_used: 1_000 }),
             note: Arc::new(move |note| {
                 // Nobody listens once the story is over.
                 let _ = tell.send(Event::Noted(note));
             }),
-            scrape: Arc::new(|snapshots, _| page(snapshots)),
             fail: Arc::new(move |why| {
                 let _ = failed.send(Event::Noted(Note::new(Level::Error, "failed").with("why", why)));
             }),
         };
-        let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
+        let running = self.runtime.start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);
         Ok(())
     }
