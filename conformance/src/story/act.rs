@@ -57,8 +57,8 @@ pub enum Fate {
     Drain,
     /// `store is copied`: it drains and ends, its store is copied, and it starts again.
     Copy,
-    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it starts
-    /// again.
+    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it
+    /// starts again.
     Restore,
 }
 
