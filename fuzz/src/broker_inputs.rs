@@ -32,7 +32,7 @@ static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(|| {
         ("outbox_bytes_max", 65_536),
         ("outbox_frames_max", 64),
         ("handshakes_max", 4),
-        ("connections_per_mesh_max", 4),
+        ("connections_per_mesh_max", 7),
         ("deliveries_max", 1_000),
         ("replacements_max", 1_000),
         ("send_rate_per_minute", 600),

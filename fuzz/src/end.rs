@@ -19,7 +19,7 @@ pub const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r
 
 /// The answer that a [`End::client`] takes for an agreement.
 pub const AGREEMENT: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Accept: jaUGbRPGUJ/V5RWsFKHgcIS8ZYI=\r\n\r\n";
+    Connection: Upgrade\r\nSec-WebSocket-Accept: E4Z3d/Pq/dsB8LrK4CfBwtP7xSA=\r\n\r\n";
 
 /// What a connection found in its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

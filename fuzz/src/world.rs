@@ -231,12 +231,11 @@ impl World {
         let until = self.millis.saturating_add(millis);
         self.settle();
         while let Some(deadline) = self.deadline.filter(|deadline| deadline.at <= moment(until)) {
-            // A deadline between two milliseconds is met at the next.
-            let next = deadline.at.as_nanos().div_ceil(1_000_000);
-            self.millis = self.millis.max(next.min(until));
-            if deadline.at > self.mono() {
+            if self.finished {
                 break;
             }
+            // A deadline between two milliseconds is met at the next, which may be the last one.
+            self.millis = self.millis.max(deadline.at.as_nanos().div_ceil(1_000_000));
             self.settle();
         }
         self.millis = until;
