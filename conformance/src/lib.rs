@@ -8,6 +8,7 @@
 //! and [`proxy`] stands in front of it and does what networks do.
 
 pub mod driver;
+pub mod echo;
 pub mod keys;
 pub mod play;
 pub mod proxy;

@@ -94,7 +94,7 @@ limits! {
     /// Length of nonce, ciphertext and target of one send together, in bytes.
     payload_bytes_max = 64 * KIB, 16, 64 * MIB;
     /// Fragments of one message.
-    fragments_max = 32, 1, 4_096;
+    fragments_max = 32, 1, 1_048_576;
     /// From the first to the last fragment of a message, in milliseconds.
     fragments_ms = 10 * SECOND, 10, 10 * MINUTE;
     /// Nesting of a JSON message.

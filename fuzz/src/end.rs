@@ -145,6 +145,7 @@ fn seen(event: Event<'_>) -> Seen {
     match event {
         Event::Request(request) => Seen::Request(*request),
         Event::Announced(_) => panic!("nobody asked to be shown heads"),
+        Event::Binary(_) => panic!("nobody asked to tell binary messages apart"),
         Event::Refused(response) => Seen::Refused(response.status),
         Event::Upgraded => Seen::Upgraded,
         Event::Declined { status } => Seen::Declined(status),

@@ -79,7 +79,7 @@ impl Rule {
 pub fn read(stream: &[u8], from_client: bool, limits: &Limits) -> Reading {
     let mut reader = Reader { reading: Reading::default(), message: None, controls: 0, from_client, limits };
     let mut rest = stream;
-    while let Some(frame) = Frame::read(rest, from_client) {
+    while let Some(frame) = Frame::read(rest) {
         match reader.take(&frame) {
             Ok(true) => rest = &rest[frame.bytes..],
             Ok(false) => break,
@@ -112,20 +112,21 @@ struct Frame {
 
 impl Frame {
     /// The frame at the front; none without its first two bytes.
-    fn read(stream: &[u8], from_client: bool) -> Option<Frame> {
+    fn read(stream: &[u8]) -> Option<Frame> {
         let (first, second) = (*stream.first()?, *stream.get(1)?);
+        let masked = second >= 0x80;
         let short = second & 0x7f;
         let wide: usize = match short {
             126 => 2,
             127 => 8,
             _ => 0,
         };
-        let head = 2 + wide + if from_client { 4 } else { 0 };
+        let head = 2 + wide + if masked { 4 } else { 0 };
         let mut frame = Frame {
             fin: first >= 0x80,
             reserved: first & 0x70,
             opcode: first & 0x0f,
-            masked: second >= 0x80,
+            masked,
             short,
             length: None,
             payload: Vec::new(),
@@ -137,7 +138,7 @@ impl Frame {
         }
         let spelled = stream[2..2 + wide].iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         let length = if wide == 0 { u64::from(short) } else { spelled };
-        let mask: [u8; 4] = if from_client { stream[head - 4..head].try_into().ok()? } else { [0; 4] };
+        let mask: [u8; 4] = if masked { stream[head - 4..head].try_into().ok()? } else { [0; 4] };
         let there = usize::try_from(length).unwrap_or(usize::MAX).min(stream.len() - head);
         let payload = &stream[head..head + there];
         frame.length = Some(length);
