@@ -189,6 +189,7 @@ impl Reader<'_> {
         match frame.opcode {
             0..=2 => {}
             8..=10 if frame.fin && frame.short <= 125 => {}
+            8..=10 if frame.fin && frame.length.is_some_and(|length| length <= 125) => return Err(Rule::Minimal),
             8..=10 => return Err(Rule::Control),
             _ => return Err(Rule::Opcode),
         }

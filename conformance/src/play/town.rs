@@ -9,24 +9,29 @@ use serde_json::Value;
 
 use crate::driver::Stage;
 use crate::driver::core::Memory;
+use crate::play::hello::hello;
 use crate::play::{Player, forget, shown};
 use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
 
-/// A broker in memory, and peers that do what they are told.
+/// A broker, and peers that do what they are told.
 #[allow(missing_debug_implementations, reason = "its stage holds machines")]
 pub struct Town {
     player: Player,
 }
 
 impl Town {
-    /// A broker as these terms want it.
+    /// A broker in memory, as these terms want it.
     ///
     /// # Errors
     /// When the terms are no configuration.
     pub fn new(terms: &Terms) -> Told<Town> {
-        let stage: Box<dyn Stage> = Box::new(Memory::new(terms)?);
+        Ok(Town::on(Box::new(Memory::new(terms)?), terms))
+    }
+
+    /// The broker of a stage that these terms made.
+    pub fn on(stage: Box<dyn Stage>, terms: &Terms) -> Town {
         let player = Player {
             stage,
             names: Names::default(),
@@ -39,7 +44,7 @@ impl Town {
             stamp: 0,
             ids: 0,
         };
-        Ok(Town { player })
+        Town { player }
     }
 
     /// Makes a mesh and enrols its members.
@@ -60,6 +65,22 @@ impl Town {
     pub fn greet(&mut self, peer: &Peer, legacy: bool) -> Told<()> {
         let (with, then) = (Changes::default(), Changes::default());
         self.player.act(peer, &Deed::Greets(Greeting { legacy, awaited: false, with, then }))
+    }
+
+    /// A hello that a peer could say right now, on a connection that is not of this town.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn hello(&mut self, peer: &Peer) -> Told<String> {
+        let player = &mut self.player;
+        let greeting = Greeting {
+            legacy: false,
+            awaited: false,
+            with: Changes::default(),
+            then: Changes::default(),
+        };
+        player.stamp = player.stage.wall().max(player.stamp + 1);
+        hello(peer, &greeting, &player.names, player.stamp, player.stamp)
     }
 
     /// Sends one message. One without a connection says nothing.
