@@ -39,6 +39,11 @@ static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(|| {
         ("negotiated_features_max", 4),
         ("runner_commands_max", 2),
         ("runner_callers_max", 4),
+        // What only repeats itself is to cost little.
+        ("stats_ms", 600_000),
+        ("health_ms", 2_000),
+        ("hook_sweep_ms", 60_000),
+        ("depth_ms", 600_000),
     ])
 });
 
@@ -235,12 +240,9 @@ impl Life {
     /// The world heals, everybody comes and takes what there is: nothing may be left over.
     fn judge(&mut self) {
         self.world.set_mood(Mood::Well);
-        self.world.settle();
-        // The store counts as well again, holds are over, budgets are full.
-        self.world.wait(300_000);
-        if self.world.is_over() {
-            self.world.restart();
-        }
+        // What is on its way arrives, and then nobody is held down and no budget is spent: that is all memory.
+        self.world.wait(3_000);
+        self.look();
         self.talks.clear();
         self.world.restart();
         self.world.settle();
