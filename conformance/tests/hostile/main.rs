@@ -4,3 +4,4 @@ mod crowd;
 mod drips;
 mod floods;
 mod ground;
+mod storm;
