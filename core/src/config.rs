@@ -292,6 +292,9 @@ limits! {
     runner_retention_ms = 7 * DAY, 100, 3_650 * DAY;
     /// Between two looks for runners that nobody owns and for which something waits, in milliseconds.
     runner_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
+    /// Log records of one message and reason that strangers can cause, per minute; the next one says how many
+    /// were left out.
+    stranger_logs_per_minute_max = 60, 1, 1_000_000;
     /// Failed admin or hook tokens per address and minute before the address waits.
     token_failures_per_minute_max = 5, 1, 10_000;
 }
