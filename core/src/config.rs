@@ -135,6 +135,10 @@ limits! {
     unauthenticated_per_address_max = 32, 1, 1_000_000;
     /// Connections without a hello yet.
     handshakes_max = 256, 4, 1_000_000;
+    /// Hellos of one member per minute, after the burst; further ones wait for their turn.
+    hellos_per_minute_max = 600, 1, 1_000_000;
+    /// Hellos of one member at once.
+    hellos_burst = 120, 1, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
     /// Groups of one peer.

@@ -38,7 +38,7 @@ pub(crate) fn stage(story: &Story) -> Sockets {
     Sockets::new(&story.terms).unwrap_or_else(|Said(said)| panic!("{said}"))
 }
 
-/// A town on real sockets, with a mesh and a pair of peers that are served whatever happens.
+/// A town on real sockets, with a mesh, and a pair of its members that are served whatever happens.
 pub(crate) struct Served {
     pub(crate) town: Town,
     pub(crate) broker: SocketAddr,
@@ -61,10 +61,6 @@ impl Served {
         let mut served = Served { town, broker, ann: peer("ann", None), bob: peer("bob", Some("s1")), said: 0 };
         let members = [&["ann", "bob"], others].concat();
         served.town.make_mesh("garden", &members).unwrap_or_else(|Said(said)| panic!("{said}"));
-        for peer in [served.ann.clone(), served.bob.clone()] {
-            served.town.greet(&peer, false).unwrap_or_else(|Said(said)| panic!("{said}"));
-            served.sees(&peer, |frame| frame["type"] == "hello_ack");
-        }
         served
     }
 
@@ -84,6 +80,10 @@ impl Served {
     /// Lets an attack run its course on a thread of its own, while ann and bob talk: before, all the time,
     /// and afterwards.
     pub(crate) fn during(&mut self, attack: impl FnOnce(SocketAddr) + Send + 'static) {
+        for peer in [self.ann.clone(), self.bob.clone()] {
+            self.town.greet(&peer, false).unwrap_or_else(|Said(said)| panic!("{said}"));
+            self.sees(&peer, |frame| frame["type"] == "hello_ack");
+        }
         self.talk();
         let broker = self.broker;
         let attack = thread::spawn(move || attack(broker));

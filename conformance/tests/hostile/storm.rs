@@ -11,7 +11,7 @@ const SESSIONS: usize = 40;
 /// Times the whole crowd comes.
 const STORMS: usize = 2;
 /// Hellos that a client may need until it is in, for each storm.
-const TRIES: usize = 12;
+const TRIES: usize = 8;
 
 #[test]
 fn f_net_04_hundreds_that_come_back_at_once_are_all_back_and_others_talk() {
