@@ -12,7 +12,7 @@ use super::{accept, depth, memory_dir, parts, write};
 const MESSAGES: u64 = 5;
 /// Commits of one life, and pages of log after which they are carried over to the file.
 const COMMITS: u64 = 60;
-const CHECKPOINT_PAGES: i64 = 40;
+const CHECKPOINT_PAGES: i64 = 12;
 /// What a disk writes as a whole, or not.
 const SECTOR_BYTES: usize = 512;
 const PAGE_BYTES: usize = 4_096;
