@@ -57,12 +57,7 @@ impl Echo {
         Echo { limits: Arc::new(limits), conns: BTreeMap::new() }
     }
 
-    fn with(
-        &mut self,
-        id: ConnId,
-        todo: &mut Outputs,
-        act: impl FnOnce(&mut Listener, &mut Outputs),
-    ) {
+    fn with(&mut self, id: ConnId, todo: &mut Outputs, act: impl FnOnce(&mut Listener, &mut Outputs)) {
         let Some(listener) = self.conns.get_mut(&id) else { return };
         act(listener, todo);
         if listener.connection.is_over() {

@@ -33,7 +33,8 @@ fn f_sup_01_every_dependency_comes_from_the_registry_under_a_licence_that_we_all
 fn f_sup_01_no_member_has_unsafe_code_or_lints_of_its_own() {
     let members = packages().into_iter().filter(|package| package["source"].is_null());
     for manifest in members.map(|package| text(&package, "manifest_path")) {
-        let manifest = std::fs::read_to_string(&manifest).unwrap_or_else(|error| panic!("{manifest}: {error}"));
+        let manifest =
+            std::fs::read_to_string(&manifest).unwrap_or_else(|error| panic!("{manifest}: {error}"));
         assert!(manifest.contains("[lints]\nworkspace = true\n"), "{manifest}");
     }
     let workspace = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
@@ -82,7 +83,14 @@ fn is_allowed(expression: &str) -> bool {
 /// Everything that may be built here, as cargo resolves it from the versions that are written down.
 fn packages() -> Vec<Value> {
     let run = Command::new(env!("CARGO"))
-        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args([
+            "metadata",
+            "--locked",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs");

@@ -7,8 +7,8 @@ const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 110;
 
 /// Top-level folders, and no other without need.
-const FOLDERS: [&str; 9] =
-    ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
+const FOLDERS: [&str; 10] =
+    ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "fuzz", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
 const LAYERS: [(&str, &[&str]); 12] = [
@@ -205,7 +205,7 @@ fn root() -> PathBuf {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let members = ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench"];
+    let members = ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "fuzz", "bench"];
     let files = members.into_iter().flat_map(|member| files_below(&root().join(member)));
     let sources = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
     let mut sources: Vec<PathBuf> = sources.collect();

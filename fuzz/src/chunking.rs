@@ -31,8 +31,7 @@ struct Plan {
 pub fn run(bytes: &[u8]) {
     let &[switches, count, ref rest @ ..] = bytes else { return };
     let bit = |place: u8| switches & 1 << place != 0;
-    let plan =
-        Plan { client: bit(0), upgraded: bit(1), stranger: bit(2), pauses: bit(3), small: bit(4) };
+    let plan = Plan { client: bit(0), upgraded: bit(1), stranger: bit(2), pauses: bit(3), small: bit(4) };
     let (cuts, stream) = rest.split_at(rest.len().min(usize::from(count % 32)));
     let limits = match plan.small {
         true => limits(&[("message_bytes_max", 256), ("fragments_max", 3), ("hello_bytes_max", 1_024)]),

@@ -142,7 +142,8 @@ impl Frame {
         let there = usize::try_from(length).unwrap_or(usize::MAX).min(stream.len() - head);
         let payload = &stream[head..head + there];
         frame.length = Some(length);
-        frame.payload = payload.iter().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        frame.payload =
+            payload.iter().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
         frame.is_whole = u64::try_from(there) == Ok(length);
         frame.bytes = head + there;
         Some(frame)
@@ -189,7 +190,9 @@ impl Reader<'_> {
         match frame.opcode {
             0..=2 => {}
             8..=10 if frame.fin && frame.short <= 125 => {}
-            8..=10 if frame.fin && frame.length.is_some_and(|length| length <= 125) => return Err(Rule::Minimal),
+            8..=10 if frame.fin && frame.length.is_some_and(|length| length <= 125) => {
+                return Err(Rule::Minimal);
+            }
             8..=10 => return Err(Rule::Control),
             _ => return Err(Rule::Opcode),
         }
@@ -247,7 +250,11 @@ impl Reader<'_> {
 
     fn close(&self, payload: &[u8]) -> Result<Seen, Rule> {
         let [high, low, reason @ ..] = payload else {
-            return if payload.is_empty() { Ok(Seen::Goodbye(None, String::new())) } else { Err(Rule::Close) };
+            return if payload.is_empty() {
+                Ok(Seen::Goodbye(None, String::new()))
+            } else {
+                Err(Rule::Close)
+            };
         };
         let code = u16::from_be_bytes([*high, *low]);
         // Those that RFC 6455 and its registry give out, and those for libraries and applications.

@@ -70,7 +70,10 @@ impl Asked {
 
     /// One of the comma-separated lists of that name has the word.
     fn lists(&self, name: &str, word: &str) -> bool {
-        self.all(name).iter().flat_map(|list| list.split(',')).any(|item| item.trim().eq_ignore_ascii_case(word))
+        self.all(name)
+            .iter()
+            .flat_map(|list| list.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(word))
     }
 }
 
@@ -195,7 +198,11 @@ fn measure(asked: &Asked, is_1_1: bool, limits: &Limits) -> Result<usize, u16> {
             return Err(400);
         }
     }
-    if body > u128::from(limits.message_bytes_max()) { Err(413) } else { usize::try_from(body).map_err(|_| 413) }
+    if body > u128::from(limits.message_bytes_max()) {
+        Err(413)
+    } else {
+        usize::try_from(body).map_err(|_| 413)
+    }
 }
 
 fn size(limit: u64) -> usize {

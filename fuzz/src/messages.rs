@@ -52,7 +52,10 @@ pub fn run(bytes: &[u8]) {
     let mut talk = Talk::greet(&mut world, Who { member: 0, session: false });
     world.settle();
     let welcome = talk.hears(&mut world);
-    assert!(matches!(&welcome[..], [Heard::Message(hello, _)] if hello["type"] == "hello_ack"), "{welcome:?}");
+    assert!(
+        matches!(&welcome[..], [Heard::Message(hello, _)] if hello["type"] == "hello_ack"),
+        "{welcome:?}"
+    );
     for line in text.lines().take(64) {
         let is_sound = judge(line);
         talk.says(&mut world, line);
@@ -63,7 +66,10 @@ pub fn run(bytes: &[u8]) {
         }
         assert!(world.is_open(talk.conn));
         if !is_sound {
-            assert!(matches!(&heard[..], [Heard::Message(error, _)] if error["code"] == "bad_request"), "{heard:?}");
+            assert!(
+                matches!(&heard[..], [Heard::Message(error, _)] if error["code"] == "bad_request"),
+                "{heard:?}"
+            );
         }
         heard.iter().for_each(|heard| judge_answer(line, heard));
     }

@@ -58,7 +58,9 @@ impl Talk {
     pub fn hears(&mut self, world: &mut World) -> Vec<Heard> {
         self.partial.extend(world.read(self.conn));
         if !self.upgraded {
-            let Some(end) = self.partial.windows(4).position(|four| four == b"\r\n\r\n") else { return Vec::new() };
+            let Some(end) = self.partial.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return Vec::new();
+            };
             if !self.partial.starts_with(b"HTTP/1.1 101 ") {
                 return Vec::new();
             }

@@ -262,7 +262,10 @@ impl World {
             match fact {
                 Fact::Scraped(conn) => self.tell(Input::Scraped { conn, page: "page\n".into() }),
                 Fact::Weighed(conn) => {
-                    self.tell(Input::Weighed { conn, memory: Memory { rss: 3, heap_total: 2, heap_used: 1 } });
+                    self.tell(Input::Weighed {
+                        conn,
+                        memory: Memory { rss: 3, heap_total: 2, heap_used: 1 },
+                    });
                 }
                 Fact::Forwarded(ticket) => {
                     let result = Forwarded::Answered { status: 200, retry_after: None };

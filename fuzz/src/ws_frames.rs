@@ -129,9 +129,9 @@ fn oracle(stream: &[u8], from_client: bool, limits: &Limits) -> Vec<Said> {
                 None => Seen::Goodbye(None, String::new()),
             }),
             Err(Error::Io(_) | Error::ConnectionClosed) => return said,
-            Err(Error::Utf8(_) | Error::Protocol(_) | Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                Said::Broken
-            }
+            Err(
+                Error::Utf8(_) | Error::Protocol(_) | Error::Capacity(CapacityError::MessageTooLong { .. }),
+            ) => Said::Broken,
             Err(other) => panic!("unexpected: {other:?}"),
         };
         let is_last = matches!(next, Said::Broken | Said::Seen(Seen::Goodbye(..)));

@@ -73,12 +73,8 @@ impl Town {
     /// When it cannot be made.
     pub fn hello(&mut self, peer: &Peer) -> Told<String> {
         let player = &mut self.player;
-        let greeting = Greeting {
-            legacy: false,
-            awaited: false,
-            with: Changes::default(),
-            then: Changes::default(),
-        };
+        let greeting =
+            Greeting { legacy: false, awaited: false, with: Changes::default(), then: Changes::default() };
         player.stamp = player.stage.wall().max(player.stamp + 1);
         hello(peer, &greeting, &player.names, player.stamp, player.stamp)
     }

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 /// The longest wait for one thing that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Taken by every test: an attack is to be met by a broker that has the machine to itself, and what one test
 /// leaves in memory is not to be another's.
@@ -58,7 +58,8 @@ impl Served {
         let stage = Sockets::new(&terms).unwrap_or_else(|Said(said)| panic!("{said}"));
         let broker = stage.address();
         let town = Town::on(Box::new(stage), &terms);
-        let mut served = Served { town, broker, ann: peer("ann", None), bob: peer("bob", Some("s1")), said: 0 };
+        let mut served =
+            Served { town, broker, ann: peer("ann", None), bob: peer("bob", Some("s1")), said: 0 };
         let members = [&["ann", "bob"], others].concat();
         served.town.make_mesh("garden", &members).unwrap_or_else(|Said(said)| panic!("{said}"));
         served

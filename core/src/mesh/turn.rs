@@ -1,8 +1,8 @@
 //! Hellos that wait for their turn, because their member connects again and again (NET-07).
 //!
-//! *Decides* how often one member may come in. *Does not* refuse anybody: who waits too long is sent away like
-//! anybody whose hello is not answered in time. *Always holds:* only verified hellos wait, each with its
-//! connection.
+//! *Decides* how often one member may come in. *Does not* refuse anybody: who waits too long is sent away
+//! like anybody whose hello is not answered in time. *Always holds:* only verified hellos wait, each with
+//! its connection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -348,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_binary_message_is_a_text_unless_it_is_told_apart() {
-        let stream = [frame(0x82, b"\xff"), frame(0x02, b"\xc3"), frame(0x80, b"("), frame(0x81, b"a")].concat();
+        let stream =
+            [frame(0x82, b"\xff"), frame(0x02, b"\xc3"), frame(0x80, b"("), frame(0x81, b"a")].concat();
         let mut rest = stream.clone();
         let mut assembler = Assembler::new(Side::Server, None);
         let found = assembler.read(Mono::START, &mut rest.as_mut_slice(), &Limits::default());
