@@ -69,7 +69,9 @@ impl Broker {
             }
         }
         for note in self.notes.drain(..) {
-            todo.push(Output::Note(note));
+            if let Some(note) = self.sampler.pass(now.mono, note, &self.limits) {
+                todo.push(Output::Note(note));
+            }
         }
     }
 

@@ -156,8 +156,8 @@ impl Broker {
                 });
                 self.end(now, id, client, fault, todo);
             }
-            // Only a dialling side upgrades or is declined.
-            Event::Upgraded | Event::Declined { .. } => {}
+            // Only a dialling side upgrades or is declined, and nobody here tells binary messages apart.
+            Event::Upgraded | Event::Declined { .. } | Event::Binary(_) => {}
         }
     }
 

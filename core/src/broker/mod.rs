@@ -17,6 +17,7 @@ mod lobby;
 mod relay;
 mod routes;
 mod runners;
+mod sample;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -86,6 +87,7 @@ pub struct Broker {
     hooks: hooks::Hooks,
     health: health::Health,
     tokens: routes::Tokens,
+    sampler: sample::Sampler,
     /// Connections whose reading may go on.
     resumed: Vec<SessionId>,
     last: Option<Now>,
@@ -161,6 +163,7 @@ impl Broker {
             hooks: hooks::Hooks::new(&mut rng, &limits),
             health: health::Health::default(),
             tokens: routes::Tokens::new(&mut rng),
+            sampler: sample::Sampler::default(),
             resumed: Vec::new(),
             last: None,
             started: Mono::START,

@@ -27,7 +27,7 @@ use crate::rng::Rng;
 use crate::time::Mono;
 use crate::wire::assemble::Assembler;
 use crate::wire::frame::{
-    CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, text_frame, write_frame,
+    BINARY, CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, text_frame, write_frame,
 };
 use crate::wire::head::HeadReader;
 use crate::wire::http::{RequestReader, Response, write_response};
@@ -230,6 +230,11 @@ impl Connection {
         self.send_frame(TEXT, text, &mut Line { now, conn: id, todo });
     }
 
+    /// Sends one binary message. Without effect unless the connection is open.
+    pub fn send_binary(&mut self, now: Mono, bytes: &[u8], id: ConnId, todo: &mut Outputs) {
+        self.send_frame(BINARY, bytes, &mut Line { now, conn: id, todo });
+    }
+
     /// Server: answers the request just read with a stream that goes on: what is shared with
     /// [`Connection::send_shared`] is written as it is. Nothing more is read of the peer.
     pub(crate) fn begin_stream(&mut self, now: Mono, head: &[u8], id: ConnId, todo: &mut Outputs) {
@@ -259,6 +264,12 @@ impl Connection {
     pub fn start_keepalive(&mut self, now: Mono) {
         self.keepalive.start(now, &self.limits);
         self.frames.trust();
+    }
+
+    /// Binary messages are [`Event::Binary`] from here on. No surface asks for it, to which they are text in
+    /// other clothes; for what is to behave as any WebSocket does. To be called once the connection is open.
+    pub fn tell_binary(&mut self) {
+        self.frames.tell_binary();
     }
 
     /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too
