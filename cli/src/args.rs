@@ -155,8 +155,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
         /// How many at most
-        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u64).range(1..))]
-        limit: u64,
+        #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
+        limit: u32,
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\

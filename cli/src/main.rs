@@ -151,7 +151,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Why { message } => peer::why::run(&acting()?, broker, &message, terminal),
         Command::Mentions { after, limit } => {
-            let span = Span { after: after.as_deref(), limit };
+            let span = Span { after: after.as_deref(), limit: limit.into() };
             peer::mentions::run(&acting()?, broker, &span, terminal)
         }
         Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),

@@ -79,8 +79,8 @@ fn the_setting_can_be_given_in_every_way_and_a_runtime_that_is_none_is_refused()
     assert!(ran.code == 2 && ran.err.contains("--runtime: fibres") && ran.err.contains("threads"), "{ran:?}");
 }
 
-/// Goes the deepest ways there are, with connections that stay, and then looks how much of each stack was ever
-/// touched. The frames of a build for tests are larger than those of a shipped one.
+/// Goes the deepest ways there are, with connections that stay, and then looks how much of each stack was
+/// ever touched. The frames of a build for tests are larger than those of a shipped one.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_connection_uses_more_than_half_of_its_stack() {
@@ -113,19 +113,21 @@ fn no_connection_uses_more_than_half_of_its_stack() {
     assert!(most > 0 && most <= stack / 2, "{most} of {stack} bytes: {touched:?}");
 }
 
-/// How many bytes of each stack of that size are resident, in a process.
+/// How many bytes of each stack of that size are resident, in a process. A stack is known by the page below it
+/// that nobody may touch.
 fn touched_stacks(pid: u32, stack_bytes: u64) -> Vec<u64> {
     let maps = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("smaps")).unwrap();
-    let number = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
     let mut touched = Vec::new();
-    let mut is_stack = false;
+    let (mut guarded_from, mut is_stack) = (None, false);
     for line in maps.lines() {
-        if let Some((range, rest)) = line.split_once(' ').filter(|(range, _)| range.contains('-')) {
-            let bounds: Vec<u64> =
-                range.split('-').filter_map(|at| u64::from_str_radix(at, 16).ok()).collect();
-            is_stack = rest.starts_with("rw-p") && bounds.len() == 2 && bounds[1] - bounds[0] == stack_bytes;
-        } else if is_stack && line.starts_with("Rss:") {
-            touched.extend(number(line).map(|kibibytes| kibibytes * 1_024));
+        let mut words = line.split_whitespace();
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let bounds = first.split_once('-').map(|(from, to)| [from, to].map(|at| u64::from_str_radix(at, 16)));
+        if let Some([Ok(from), Ok(to)]) = bounds {
+            is_stack = guarded_from == Some(from) && second == "rw-p" && to - from == stack_bytes;
+            guarded_from = (second == "---p").then_some(to);
+        } else if is_stack && first == "Rss:" {
+            touched.extend(second.parse::<u64>().map(|kibibytes| kibibytes * 1_024));
         }
     }
     touched

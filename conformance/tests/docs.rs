@@ -95,6 +95,7 @@ const NO_LIMIT: &[&str] = &[
     "last_heartbeat_age_ms",
     "last_pong_ago_ms",
     "jump_ms",
+    "stack_bytes",
     "latency_ms",
     "peermesh_live_queue_bytes",
     "retry_after_ms",

@@ -9,7 +9,7 @@ const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 110;
 
 /// Top-level folders, and no other without need.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "core",
     "store",
     "migrations",
@@ -17,13 +17,14 @@ const FOLDERS: [&str; 10] = [
     "runtime-threads",
     "cli",
     "conformance",
+    "fuzz",
     "bench",
     "docs",
     "target",
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
+    ("digest", &["ids", "machine", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (
@@ -246,8 +248,17 @@ fn root() -> PathBuf {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let members =
-        ["core", "store", "migrations", "runtime-smol", "runtime-threads", "cli", "conformance", "bench"];
+    let members = [
+        "core",
+        "store",
+        "migrations",
+        "runtime-smol",
+        "runtime-threads",
+        "cli",
+        "conformance",
+        "fuzz",
+        "bench",
+    ];
     let files = members.into_iter().flat_map(|member| files_below(&root().join(member)));
     let sources = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
     let mut sources: Vec<PathBuf> = sources.collect();

@@ -97,7 +97,7 @@ limits! {
     /// Length of nonce, ciphertext and target of one send together, in bytes.
     payload_bytes_max = 64 * KIB, 16, 64 * MIB;
     /// Fragments of one message.
-    fragments_max = 32, 1, 4_096;
+    fragments_max = 32, 1, 1_048_576;
     /// From the first to the last fragment of a message, in milliseconds.
     fragments_ms = 10 * SECOND, 10, 10 * MINUTE;
     /// Nesting of a JSON message.
@@ -138,6 +138,10 @@ limits! {
     unauthenticated_per_address_max = 32, 1, 1_000_000;
     /// Connections without a hello yet.
     handshakes_max = 256, 4, 1_000_000;
+    /// Hellos of one member per minute, after the burst; further ones wait for their turn.
+    hellos_per_minute_max = 600, 1, 1_000_000;
+    /// Hellos of one member at once.
+    hellos_burst = 120, 1, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
     /// Entries of `mentions` in one send.
@@ -263,6 +267,11 @@ limits! {
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
+    /// From the answer to a caller of commands to the beginning of its next request on the same connection, in
+    /// milliseconds.
+    runner_idle_ms = MINUTE, 10, 60 * MINUTE;
+    /// Connections of callers of one shard that were answered and are kept for their next request.
+    runner_idle_max = 1_024, 0, 1_048_576;
     /// Between two pings to a runner, in milliseconds.
     runner_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
     /// Without a heartbeat, in milliseconds, before a runner counts as gone.
@@ -368,6 +377,9 @@ limits! {
     /// The least and the most that watchers are told to wait after a shutdown, spread among them, is half of
     /// this and this, in milliseconds.
     live_retry_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Log records of one message and reason that strangers can cause, per minute; the next one says how many
+    /// were left out.
+    stranger_logs_per_minute_max = 60, 1, 1_000_000;
     /// Failed admin or hook tokens per address and minute before the address waits.
     token_failures_per_minute_max = 5, 1, 10_000;
 }

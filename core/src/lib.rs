@@ -65,6 +65,7 @@
 pub mod broker;
 pub mod config;
 pub mod conn;
+pub mod digest;
 pub mod fault;
 pub mod fingerprint;
 pub mod forward;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// One line of the metrics page: its name, its label if it has one, and what it means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
     /// The name as the page shows it, `_total` included.
     pub name: &'static str,
@@ -202,7 +202,7 @@ series! {
 }
 
 /// A shard's numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stats {
     counters: Vec<u64>,
     gauges: Vec<i64>,

@@ -375,8 +375,8 @@ impl Shard {
         }
         let now = self.moment();
         let (machine, todo) = (&mut self.machine, &mut self.todo);
-        // The thread of a connection or of a store lane would keep a panic to itself, and the shard would go on
-        // with a machine that is suspect.
+        // The thread of a connection would keep a panic to itself, and the shard would go on with a machine that
+        // is suspect.
         match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
             Ok(deadline) => self.deadline = deadline,
             Err(panic) => (self.panic, self.finished) = (Some(panic), true),

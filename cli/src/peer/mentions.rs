@@ -77,8 +77,9 @@ mod tests {
 
     #[test]
     fn a_mention_names_its_sender_its_message_and_to_whom_it_went() {
-        let mut mention = json!({ "createdAt": "T1", "senderName": "ann", "messageId": "m1", "priority": "now",
-            "targetSpec": "@ops" });
+        let mut mention = json!({
+            "createdAt": "T1", "senderName": "ann", "messageId": "m1", "priority": "now", "targetSpec": "@ops",
+        });
         assert_eq!(line(&mention), "T1  ann mentions you in m1 (now, to @ops)");
         mention["targetSpec"] = "00ff".into();
         assert_eq!(line(&mention), "T1  ann mentions you in m1 (now)");

@@ -66,8 +66,10 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     if !unknown_mentions.is_empty() {
         terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
     }
-    let mut value = json!({ "message_id": message_id, "client_message_id": id, "to": spec, "duplicate": duplicate,
-        "status": "accepted" });
+    let mut value = json!({
+        "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
+        "duplicate": duplicate,
+    });
     if !send.until_delivered {
         session.close();
         let again = if duplicate { " (sent before, and not again)" } else { "" };

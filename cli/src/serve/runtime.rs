@@ -85,8 +85,8 @@ impl Running {
         }
     }
 
-    /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when one
-    /// of them still waits for its store.
+    /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when
+    /// one of them still waits for its store.
     pub(super) fn join_within(self, patience: Duration) -> bool {
         match self {
             #[cfg(feature = "smol")]

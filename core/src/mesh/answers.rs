@@ -1,5 +1,6 @@
 //! What a peer can ask: who is there, and what became of a message.
 
+use super::enquiry::is_id;
 use super::presence::Presence;
 use super::profile::refuse;
 use super::roster::display_name;
@@ -87,8 +88,7 @@ impl Mesh {
         request: Option<&str>,
     ) {
         let chars = message_id.len();
-        let fits = (PREFIX_CHARS_MIN..=ID_CHARS).contains(&chars);
-        if !fits || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_id(&message_id) {
             let text = format!("messageId must be {PREFIX_CHARS_MIN}-{ID_CHARS} base62 chars (got {chars})");
             return refuse(cx, asker.1, request, "invalid_argument", &text);
         }

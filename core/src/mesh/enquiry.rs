@@ -11,7 +11,7 @@ use super::hello::{Proof, verifies};
 use super::residence::{Shut, Waiting};
 use super::{Cx, Mesh, Meshes, Then};
 use crate::ids::{MailboxNo, MeshId, Position};
-use crate::message_id::MessageIds;
+use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{Ended, Found, History, Op, Query, Reply, StoreError};
@@ -68,6 +68,12 @@ impl Meshes {
         if cx.store.down.is_some() {
             return turn_away(cx, session, &Shut::down());
         }
+        if let Question::Message(id) = &enquiry.question
+            && !is_id(id)
+        {
+            let message = "a message id has 8 to 32 of 0-9, A-Z and a-z";
+            return refuse(cx, session, &Refused { status: 400, code: "bad_request", message });
+        }
         let credential = &enquiry.credential;
         let skew_ms = cx.now.wall.distance_millis(Wall::from_millis(credential.timestamp));
         if skew_ms > cx.config.limits.hello_skew_ms() {
@@ -92,6 +98,9 @@ impl Mesh {
             Ok(member) => member,
             Err(refused) => return refuse_asker(cx, one.session, credential, &refused),
         };
+        if self.outstanding >= cx.config.limits.staged_max() {
+            return turn_away(cx, one.session, &Shut::Store(StoreError::Busy(String::new())));
+        }
         let query = match self.question(cx, ids, member, &one.enquiry.question) {
             Ok(query) => query,
             Err(refused) => return refuse(cx, one.session, &refused),
@@ -203,6 +212,12 @@ impl Mesh {
             (Question::Message(_) | Question::Mentions { .. }, _) => not_found(cx, one.session),
         }
     }
+}
+
+/// True for what can be the id of a message, or a prefix that is long enough.
+pub(super) fn is_id(text: &str) -> bool {
+    (PREFIX_CHARS_MIN..=ID_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn answer(cx: &mut Cx<'_>, session: SessionId, body: &Value) {

@@ -1,7 +1,7 @@
 //! What became of a message, and why it waits: the store's word on what ended, and the owner's on the rest.
 //!
-//! *Decides* who may see which part of it, and the one reason that keeps a delivery waiting, by the same rules
-//! by which `deliver.rs` pushes. *Always holds:* nothing is inferred: a fact that nobody kept is left out.
+//! *Decides* who may see which part of it, and the one reason that keeps a delivery waiting, by the rules by
+//! which `deliver.rs` pushes. *Always holds:* nothing is inferred: a fact that nobody kept is left out.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Whom a send mentions: entries of `mentions` to members of the mesh (mesh protocol 3.2).
 //!
 //! *Decides* who is meant by an id, a key or a name, and what is said of entries that mean nobody.
-//! *Always holds:* mentions are written in the accept of their message or never; a send is not refused because
+//! *Always holds:* mentions are written in the accept of their message or never; a send is not refused since
 //! an entry means nobody.
 
 use std::borrow::Cow;

@@ -27,7 +27,7 @@ impl LiveFence {
 }
 
 /// A write that concerns live topics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum LiveOp {
     /// Makes a topic ours under a fresh epoch, unless it is another living broker's. One that was never heard
     /// of is made, and its positions are called `stream`. Replies `Owned` or `OwnedElsewhere`.
@@ -96,7 +96,7 @@ impl LiveOp {
 }
 
 /// The reply to a write that concerns live topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LiveReply {
     /// It is so.
     Done,
@@ -123,7 +123,7 @@ pub enum LiveReply {
 }
 
 /// A question that concerns live topics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum LiveQuery {
     /// What is kept of a topic. Finds `Topic`.
     Topic {
@@ -153,7 +153,7 @@ pub enum LiveQuery {
 }
 
 /// What was found of live topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LiveFound {
     /// What is kept of a topic.
     Topic(Box<LiveTopic>),
@@ -169,7 +169,7 @@ pub enum LiveFound {
 }
 
 /// A topic that is ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LiveLoad {
     /// Its number in this store.
     pub no: TopicNo,
@@ -184,7 +184,7 @@ pub struct LiveLoad {
 }
 
 /// What is kept of a topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LiveTopic {
     /// Its last publications, in order of their offsets.
     pub history: Vec<(u64, LiveRow)>,
@@ -195,7 +195,7 @@ pub struct LiveTopic {
 }
 
 /// A publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LiveRow {
     /// The entity it is about.
     pub key: Option<Box<str>>,
@@ -212,7 +212,7 @@ pub struct LiveRow {
 }
 
 /// A key of idempotency that is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LiveKey {
     /// The hash of the key.
     pub key: [u8; 32],
@@ -223,7 +223,7 @@ pub struct LiveKey {
 }
 
 /// A key of idempotency that was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LiveKnown {
     /// The hash of the key.
     pub key: [u8; 32],
@@ -236,7 +236,7 @@ pub struct LiveKnown {
 }
 
 /// Something that another program wrote for a live topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FedRow {
     /// Its place in the feed.
     pub id: u64,

@@ -12,7 +12,7 @@ use crate::ids::{
 use crate::time::Wall;
 
 /// A write. Each is idempotent by the key its fields name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Op {
     /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What
     /// is ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or `Stranger`.
@@ -140,7 +140,7 @@ pub enum Op {
 }
 
 /// The reply to one operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// To an operation on runners.
     Runner(RunnerReply),
@@ -203,7 +203,7 @@ pub enum Reply {
 }
 
 /// What one removal of old rows removed, of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pruned {
     /// Messages, with their settled rows.
     pub messages: u32,
@@ -225,7 +225,7 @@ impl Pruned {
 }
 
 /// Why an enrolment was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EnrolRefusal {
     /// The invite has no use left.
     Exhausted,
@@ -234,7 +234,7 @@ pub enum EnrolRefusal {
 }
 
 /// A hello that was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
     /// Where.
     pub mesh: MeshNo,
@@ -268,7 +268,7 @@ pub enum Claimant {
 }
 
 /// Somebody enrolling with an invite that was checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Enrol {
     /// The invite that is spent once.
     pub invite: InviteId,
@@ -287,7 +287,7 @@ pub struct Enrol {
 }
 
 /// A mesh to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct NewMesh {
     /// Its id; the key of idempotency.
     pub id: MeshId,
@@ -306,7 +306,7 @@ pub struct NewMesh {
 }
 
 /// A message to be accepted, with the mailboxes it goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Accept {
     /// The message.
     pub message: Arc<Message>,
@@ -321,14 +321,14 @@ pub struct Accept {
 }
 
 /// What became of what a message asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Accepted {
     /// It is known by the id it had.
     pub renamed: bool,
 }
 
 /// A delivery that ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settled {
     /// Which message.
     pub position: Position,

@@ -7,11 +7,10 @@ use super::{
     Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
-use crate::message_id::POSITIONS_END;
 use crate::time::Wall;
 
 /// A question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Query {
     /// Concerns runners. Finds `Runner`.
     Runner(RunnerQuery),
@@ -88,7 +87,7 @@ pub enum Query {
 }
 
 /// What a query found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Found {
     /// What was found of runners.
     Runner(RunnerFound),
@@ -121,7 +120,7 @@ pub enum Found {
 }
 
 /// What a store that works says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alive {
     /// How long our meshes surely stay ours without another ping, in milliseconds from the moment this one
     /// was asked; none where nobody else could take them.
@@ -136,7 +135,7 @@ pub struct Alive {
 
 /// Which history a store tells. An operator who restores an older copy adopts it: what came after that copy
 /// is lost, and another history begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct History {
     /// Its name.
     pub epoch: HistoryEpoch,
@@ -147,7 +146,7 @@ pub struct History {
 }
 
 /// What adopting an older copy changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Adopted {
     /// The history that was lost in part.
     pub lost: HistoryEpoch,
@@ -171,7 +170,7 @@ impl Adopted {
     /// of messages, or for its owners in the places of runners' events.
     pub fn after(lost: HistoryEpoch, next: u64, runner_epochs: u64) -> Option<Adopted> {
         // As many as are passed over must be left for this history.
-        const LIVES: u64 = POSITIONS_END - Adopted::POSITIONS;
+        const LIVES: u64 = Position::END.0 - Adopted::POSITIONS;
         // Places of runners are 31 bits of epoch and 32 of number, and signed.
         const RUNNER_EPOCHS_END: u64 = 1 << 30;
         let floor = next.checked_add(Adopted::POSITIONS).filter(|floor| *floor <= LIVES)?;
@@ -181,7 +180,7 @@ impl Adopted {
 }
 
 /// A place in the order (mailbox, priority, position).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// The mailbox.
     pub mailbox: MailboxNo,
@@ -192,7 +191,7 @@ pub struct Cursor {
 }
 
 /// A delivery that waits, with its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingRow {
     /// How often it was pushed, as far as that was remembered.
     pub tries: u32,
@@ -201,7 +200,7 @@ pub struct PendingRow {
 }
 
 /// A delivery that waited too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OverdueRow {
     /// Where it waits.
     pub cursor: Cursor,
@@ -212,7 +211,7 @@ pub struct OverdueRow {
 }
 
 /// A message that mentions somebody, without what was sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MentionRow {
     /// Its place in the store's order.
     pub position: Position,
@@ -231,7 +230,7 @@ pub struct MentionRow {
 }
 
 /// A message and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageView {
     /// The message.
     pub message: Arc<Message>,
@@ -242,7 +241,7 @@ pub struct MessageView {
 }
 
 /// Everything a shard needs to decide for a mesh from memory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MeshLoad {
     /// The mesh itself.
     pub mesh: MeshRow,
@@ -257,7 +256,7 @@ pub struct MeshLoad {
 }
 
 /// A message that was lost with its history and sent again: it is known by the id it had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Renamed {
     /// Where it is.
     pub position: Position,
@@ -266,7 +265,7 @@ pub struct Renamed {
 }
 
 /// How much waits in one lane of one mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneCount {
     /// The mailbox.
     pub mailbox: MailboxNo,

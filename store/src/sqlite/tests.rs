@@ -1,5 +1,7 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
+mod power;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;

@@ -7,6 +7,7 @@
 mod check;
 mod history;
 mod live;
+mod look;
 mod owner;
 mod people;
 mod read;
@@ -15,6 +16,8 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
