@@ -8,6 +8,7 @@ COPY core core
 COPY store store
 COPY migrations migrations
 COPY runtime-smol runtime-smol
+COPY runtime-threads runtime-threads
 COPY cli cli
 COPY conformance conformance
 COPY bench bench

@@ -55,7 +55,9 @@ fn messages_that_come_together_share_their_commits() {
 fn what_is_sent_is_copied_once_into_the_arena_and_never_into_a_buffer_of_its_own() {
     let Exchange { messages, carried, .. } = exchange(8);
     assert_eq!(carried.shared_bytes, 0);
-    assert!(carried.arena_bytes <= 1_120 * messages, "{} bytes", carried.arena_bytes);
+    // Of these, about 100 are what an ack says of the accept: whether it is the first, when it was, and what
+    // it survives.
+    assert!(carried.arena_bytes <= 1_220 * messages, "{} bytes", carried.arena_bytes);
 }
 
 #[test]

@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use crate::address::AddressError;
 use crate::admin::AdminError;
+use crate::adopt::AdoptError;
 use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
 use crate::home::HomeError;
 use crate::http::HttpError;
+use crate::live::LiveError;
 use crate::peer::PeerError;
 use crate::serve::ServeError;
 
@@ -22,6 +24,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    #[error(transparent)]
     Canonical(#[from] CanonicalError),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
@@ -29,6 +33,8 @@ pub(crate) enum Failure {
     Home(#[from] HomeError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error(transparent)]
@@ -49,9 +55,11 @@ impl Failure {
         match self {
             Failure::Address(_) | Failure::Config(_) => Exit::Usage,
             Failure::Admin(error) => error.exit(),
+            Failure::Adopt(error) => error.exit(),
             Failure::Canonical(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
+            Failure::Live(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)

@@ -5,6 +5,7 @@
 
 mod address;
 mod admin;
+mod adopt;
 mod args;
 mod canonical;
 mod config;
@@ -13,11 +14,13 @@ mod failure;
 mod health;
 mod home;
 mod http;
+mod live;
 mod local;
 mod logs;
 mod metrics;
 mod migrate;
 mod peer;
+mod report;
 mod serve;
 mod signals;
 mod span;
@@ -31,17 +34,20 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use admin::{Api, Offer, Place, Sending};
+use adopt::Adopt;
 use args::{Args, Command, Common, Member, Mesh, Runners, Until};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
+use live::Live;
 use peer::join::Join;
+use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
 
-#[cfg(not(all(feature = "smol", any(feature = "sqlite", feature = "postgres"))))]
-compile_error!("a broker needs a runtime and a store: build with the features smol and sqlite or postgres");
+#[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
+compile_error!("a broker needs a runtime (feature smol or threads) and a store (feature sqlite or postgres)");
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -112,6 +118,15 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Runners(Runners::Events { runner }) => admin::list_events(&api()?, &runner, terminal),
         Command::Runners(Runners::Dead { runner }) => admin::list_dead(&api()?, &runner, terminal),
         Command::Runners(Runners::Requeue { runner, seq }) => admin::requeue(&api()?, &runner, seq, terminal),
+        Command::Live(Live::Sub { topics, from, count, timeout }) => {
+            let wish = live::Wish { topics: &topics, from: from.as_deref(), count, timeout };
+            live::sub(&live::Port::find(broker, &variable)?, &wish, terminal)
+        }
+        Command::Live(Live::Pub { topic, value, key, version, id }) => {
+            let with = live::With { key: key.as_deref(), version, id: id.as_deref() };
+            live::publish(&live::Port::find(broker, &variable)?, &topic, &argument(value)?, &with, terminal)
+        }
+        Command::Live(Live::Info) => live::info(&live::Port::find(broker, &variable)?, terminal),
         Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),
         Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
         Command::Join { invite } => {
@@ -119,7 +134,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, mentions } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -128,9 +143,16 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
+                mentions: &mentions,
+                message_id: message_id.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
+        }
+        Command::Why { message } => peer::why::run(&acting()?, broker, &message, terminal),
+        Command::Mentions { after, limit } => {
+            let span = Span { after: after.as_deref(), limit: limit.into() };
+            peer::mentions::run(&acting()?, broker, &span, terminal)
         }
         Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
         Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),
@@ -144,6 +166,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Migrate { check, config } => {
             migrate::run(home().ok().as_ref(), check, config, &variable, terminal)
+        }
+        Command::Adopt { check, yes, config } => {
+            adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),

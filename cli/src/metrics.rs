@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Stats};
+use peermesh_core::stats::{Counter, Gauge, INSTANCE_LABEL, MESH_LABEL, MeshCounter, Series, Stats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -16,9 +16,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 /// Renders the page: `OpenMetrics` when asked, else the plain text format 0.0.4.
-pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, openmetrics: bool) -> Bytes {
+pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, instance: &str, openmetrics: bool) -> Bytes {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { shards: shards.to_vec(), log_records_dropped }));
+    let (shards, instance) = (shards.to_vec(), instance.to_owned());
+    registry.register_collector(Box::new(Snapshot { shards, log_records_dropped, instance }));
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = text::encode(&mut text, &registry);
@@ -30,6 +31,8 @@ pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, openmetrics: bool
 struct Snapshot {
     shards: Vec<Stats>,
     log_records_dropped: u64,
+    /// What tells this broker from others.
+    instance: String,
 }
 
 /// The one counter that the edge itself keeps.
@@ -45,15 +48,25 @@ impl Collector for Snapshot {
             Counter::ALL.iter().map(|&counter| (counter.series(), self.counted(counter))).collect();
         rows.push((LOG_DROPPED, self.log_records_dropped));
         for family in rows.chunk_by(|(one, _), (other, _)| one.name == other.name) {
-            encode_counters(&mut encoder, family)?;
+            if family.iter().any(|(series, _)| series.is_of_instance()) {
+                self.encode_of_instance(&mut encoder, family)?;
+            } else {
+                encode_counters(&mut encoder, family)?;
+            }
         }
         for &counter in MeshCounter::ALL {
             self.encode_by_mesh(&mut encoder, counter)?;
         }
         for &gauge in Gauge::ALL {
-            let Series { name, help, .. } = gauge.series();
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(self.measured(gauge)).encode(metric)?;
+            let series = gauge.series();
+            let mut metric = encoder.encode_descriptor(series.name, series.help, None, MetricType::Gauge)?;
+            let value = ConstGauge::new(self.measured(gauge));
+            if series.is_of_instance() {
+                let labels = [(INSTANCE_LABEL, self.instance.as_str())];
+                value.encode(metric.encode_family(&labels)?)?;
+            } else {
+                value.encode(metric)?;
+            }
         }
         Ok(())
     }
@@ -64,18 +77,34 @@ impl Snapshot {
         self.shards.iter().fold(0, |sum, stats| stats.counter(counter).saturating_add(sum))
     }
 
+    /// All samples of a family, zeros included, each with the label of this broker.
+    fn encode_of_instance(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        family: &[(Series, u64)],
+    ) -> fmt::Result {
+        let Some((series, _)) = family.first() else { return Ok(()) };
+        let mut metric = describe_counter(encoder, *series)?;
+        family.iter().try_for_each(|(series, count)| {
+            let own = (INSTANCE_LABEL, self.instance.as_str());
+            let labels: Vec<(&str, &str)> = std::iter::once(own).chain(series.label).collect();
+            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
+        })
+    }
+
     fn encode_by_mesh(&self, encoder: &mut DescriptorEncoder<'_>, counter: MeshCounter) -> fmt::Result {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for (mesh, count) in self.shards.iter().flat_map(|stats| stats.by_mesh(counter)) {
             let sum = counts.entry(mesh).or_default();
             *sum = sum.saturating_add(count);
         }
-        let mut metric = describe_counter(encoder, counter.series())?;
+        let series = counter.series();
+        let mut metric = describe_counter(encoder, series)?;
         if counts.is_empty() {
-            return ConstCounter::new(0_u64).encode(metric);
+            return encode_count(series, 0, metric);
         }
         counts.into_iter().try_for_each(|(mesh, count)| {
-            ConstCounter::new(count).encode(metric.encode_family(&[(MESH_LABEL, mesh)])?)
+            encode_count(series, count, metric.encode_family(&[(MESH_LABEL, mesh)])?)
         })
     }
 
@@ -90,6 +119,10 @@ impl Snapshot {
             | Gauge::RunnerEventsWaiting
             | Gauge::RunnerEventsDead
             | Gauge::RunnerCommandsWaiting
+            | Gauge::LiveConnections
+            | Gauge::LiveSubscriptions
+            | Gauge::LiveTopics
+            | Gauge::LiveQueueBytes
             | Gauge::Sockets
             | Gauge::MeshesResident => values.fold(0, i64::saturating_add),
         }
@@ -102,11 +135,11 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, family: &[(Series, u64)]
     let mut counted = family.iter().filter(|(_, count)| *count > 0).peekable();
     match counted.peek() {
         // Nothing counted, or nothing to tell apart: one sample without labels.
-        None => ConstCounter::new(0_u64).encode(metric),
-        Some((Series { label: None, .. }, count)) => ConstCounter::new(*count).encode(metric),
+        None => encode_count(*series, 0, metric),
+        Some((Series { label: None, .. }, count)) => encode_count(*series, *count, metric),
         Some((Series { label: Some(_), .. }, _)) => counted.try_for_each(|(series, count)| {
             let labels: Vec<(&str, &str)> = series.label.into_iter().collect();
-            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
+            encode_count(*series, *count, metric.encode_family(&labels)?)
         }),
     }
 }
@@ -115,9 +148,20 @@ fn describe_counter<'a>(
     encoder: &'a mut DescriptorEncoder<'_>,
     Series { name, help, .. }: Series,
 ) -> Result<MetricEncoder<'a>, fmt::Error> {
-    // The encoder adds the ending itself.
-    let stem = name.strip_suffix("_total").unwrap_or(name);
-    encoder.encode_descriptor(stem, help, None, MetricType::Counter)
+    // The encoder adds the ending of counters itself; `OpenMetrics` knows no counters without it.
+    match name.strip_suffix(TOTAL) {
+        Some(stem) => encoder.encode_descriptor(stem, help, None, MetricType::Counter),
+        None => encoder.encode_descriptor(name, help, None, MetricType::Unknown),
+    }
+}
+
+const TOTAL: &str = "_total";
+
+fn encode_count(series: Series, count: u64, metric: MetricEncoder<'_>) -> fmt::Result {
+    if series.name.ends_with(TOTAL) {
+        return ConstCounter::new(count).encode(metric);
+    }
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)).encode(metric)
 }
 
 /// `OpenMetrics` text in the older format: counters are described under their full name, and no end is
@@ -131,7 +175,10 @@ fn plain(openmetrics: &str) -> String {
     for line in openmetrics.lines().filter(|line| *line != "# EOF") {
         match described(line).filter(|(_, name, _)| counters.contains(name)) {
             Some((keyword, name, rest)) => text.push_str(&format!("{keyword}{name}_total {rest}")),
-            None => text.push_str(line),
+            None => match line.strip_suffix(" unknown").filter(|line| line.starts_with("# TYPE ")) {
+                Some(described) => text.push_str(&format!("{described} counter")),
+                None => text.push_str(line),
+            },
         }
         text.push('\n');
     }
@@ -149,7 +196,7 @@ mod tests {
     use super::*;
 
     fn shown(shards: &[Stats], openmetrics: bool) -> String {
-        String::from_utf8(page(shards, 3, openmetrics).to_vec()).unwrap()
+        String::from_utf8(page(shards, 3, "here", openmetrics).to_vec()).unwrap()
     }
 
     fn two_shards() -> [Stats; 2] {
@@ -177,7 +224,7 @@ mod tests {
     #[test]
     fn every_series_without_samples_shows_a_zero() {
         let page = shown(&[], false);
-        for counter in Counter::ALL {
+        for counter in Counter::ALL.iter().filter(|counter| !counter.series().is_of_instance()) {
             let name = counter.series().name;
             assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
         }
@@ -185,11 +232,29 @@ mod tests {
             let name = counter.series().name;
             assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
         }
-        for gauge in Gauge::ALL {
+        for gauge in Gauge::ALL.iter().filter(|gauge| !gauge.series().is_of_instance()) {
             let name = gauge.series().name;
             assert!(page.contains(&format!("# TYPE {name} gauge\n{name} 0\n")), "{name}\n{page}");
         }
         assert!(page.contains("peermesh_log_records_dropped_total 3\n"));
+    }
+
+    #[test]
+    fn the_series_of_live_topics_say_whose_they_are_and_show_every_type() {
+        let mut shards = two_shards();
+        shards[1].add(Counter::LiveSubscribe, 7);
+        shards[0].set(Gauge::LiveConnections, 3);
+        let page = shown(&shards, false);
+        for line in [
+            "# TYPE processor_live_messages_inbound_total counter",
+            "processor_live_messages_inbound_total{instance_id=\"here\",type=\"subscribe\"} 7",
+            "processor_live_messages_inbound_total{instance_id=\"here\",type=\"invalid\"} 0",
+            "processor_live_messages_outbound_total{instance_id=\"here\",type=\"error\"} 0",
+            "processor_live_connections{instance_id=\"here\"} 3",
+            "processor_live_subscriptions{instance_id=\"here\"} 0",
+        ] {
+            assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+        }
     }
 
     #[test]
@@ -210,6 +275,18 @@ mod tests {
                       cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m1\"} 2\n\
                       cm_broker_dedupe_fingerprint_mismatch_total{mesh_id=\"m2\"} 1\n";
         assert!(page.contains(wanted), "{page}");
+    }
+
+    #[test]
+    fn counters_without_the_usual_ending_keep_their_name_in_both_formats() {
+        let mut shards = two_shards();
+        shards[1].count_of(MeshCounter::Orphans, "m1");
+        let sample = "cm_broker_dedupe_orphan_found{mesh_id=\"m1\"} 1\n";
+        let page = shown(&shards, false);
+        assert!(page.contains(&format!("# TYPE cm_broker_dedupe_orphan_found counter\n{sample}")), "{page}");
+        let page = shown(&shards, true);
+        assert!(page.contains(&format!("# TYPE cm_broker_dedupe_orphan_found unknown\n{sample}")), "{page}");
+        assert!(page.contains("\ncm_broker_atomicity_violation_found 0\n"), "{page}");
     }
 
     #[test]

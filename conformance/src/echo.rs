@@ -119,7 +119,8 @@ impl Machine for Echo {
             | Input::Adopted { .. }
             | Input::Scraped { .. }
             | Input::Weighed { .. }
-            | Input::Forwarded { .. } => {}
+            | Input::Forwarded { .. }
+            | Input::Order(Order::Feed) => {}
         }
         let deadline = self.conns.values().filter_map(|listener| listener.connection.deadline()).min();
         deadline.map(|at| Deadline { at, cause: Cause::Silence })

@@ -5,14 +5,14 @@ use std::path::Path;
 use peermesh_conformance::driver::Stage;
 use peermesh_conformance::driver::core::Memory;
 use peermesh_conformance::driver::moody::SharedMood;
-use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::runtime::{Lanes, Runtime};
+use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::play::play;
 use peermesh_conformance::story::{Story, Told};
 use peermesh_core::machine::{Deadline, Input, Machine, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::model::Model;
 use peermesh_core::time::Now;
-use peermesh_runtime_smol::Lanes;
 
 /// Says a few words to whoever connects, whatever they say; panics when told so.
 struct Parrot;
@@ -40,12 +40,15 @@ fn in_memory() -> Box<dyn Stage> {
     Box::new(Memory::of(Box::new(make), Box::new(Model::new([0; 32]))))
 }
 
-fn on_smol() -> Box<dyn Stage> {
+fn on(runtime: Runtime) -> Box<dyn Stage> {
     let make = |_| vec![Box::new(Parrot) as Box<dyn Machine + Send>];
-    let open = |_: &SharedMood| -> Told<Lanes> {
-        Ok(Lanes { writers: Vec::new(), readers: Vec::new(), health: None })
-    };
-    Box::new(Sockets::of(Box::new(make), Box::new(open)).unwrap_or_else(|said| panic!("{}", said.0)))
+    let open = |_: &SharedMood| -> Told<Lanes> { Ok(Lanes::default()) };
+    let stage = Sockets::of(runtime, Box::new(make), Box::new(open));
+    Box::new(stage.unwrap_or_else(|said| panic!("{}", said.0)))
+}
+
+fn everywhere() -> [Box<dyn Stage>; 3] {
+    [in_memory(), on(Runtime::Smol), on(Runtime::Threads)]
 }
 
 /// Plays the steps; the text of the failure, or nothing.
@@ -60,8 +63,9 @@ fn what_comes_out_as_told_is_no_failure() {
     let steps = "x dials\nx sends bytes \"hello\"\nx sees bytes \"words\"\n\
                  log \"heard something\" {bytes: 5}\nx sees nothing\nno log \"anything else\"\n\
                  broker restarts\nx sees end\nx dials\nx sees nothing\n";
-    assert_eq!(outcome(steps, in_memory()), "");
-    assert_eq!(outcome(steps, on_smol()), "");
+    for stage in everywhere() {
+        assert_eq!(outcome(steps, stage), "");
+    }
 }
 
 #[test]
@@ -69,14 +73,15 @@ fn a_failure_names_the_place_the_step_what_was_seen_and_what_was_logged_last() {
     let steps = "x dials\nx sends bytes \"hello\"\nx sees bytes \"silence\"\n";
     let wanted = "parrot.story:5: x sees bytes \"silence\"\n    saw bytes \"words\"\n      \
                   | info heard something bytes=5";
-    assert_eq!(outcome(steps, in_memory()), wanted);
-    assert_eq!(outcome(steps, on_smol()), wanted);
+    for stage in everywhere() {
+        assert_eq!(outcome(steps, stage), wanted);
+    }
 }
 
 #[test]
 fn an_error_record_fails_the_step_it_came_with_unless_the_story_expects_it() {
     let steps = "x dials\nx sends bytes \"error\"\nx sees bytes \"words\"\n";
-    for stage in [in_memory(), on_smol()] {
+    for stage in everywhere() {
         let failure = outcome(steps, stage);
         assert!(failure.contains("the broker logged: error heard something bytes=5"), "{failure}");
     }
@@ -86,8 +91,10 @@ fn an_error_record_fails_the_step_it_came_with_unless_the_story_expects_it() {
 
 #[test]
 fn a_broker_that_panics_on_its_own_thread_is_named_as_the_cause() {
-    let failure = outcome("x dials\nx sends bytes \"panic\"\nx sees bytes \"words\"\n", on_smol());
-    assert!(failure.contains("the broker panicked: as the story wished"), "{failure}");
+    for runtime in [Runtime::Smol, Runtime::Threads] {
+        let failure = outcome("x dials\nx sends bytes \"panic\"\nx sees bytes \"words\"\n", on(runtime));
+        assert!(failure.contains("the broker panicked: as the story wished"), "{failure}");
+    }
 }
 
 #[test]

@@ -10,15 +10,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use peermesh_conformance::driver::core::Memory;
-use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::runtime::Runtime;
+use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::driver::{self, Stage};
 use peermesh_conformance::play::play;
-use peermesh_conformance::story::{Story, Told};
+use peermesh_conformance::story::{Story, Terms, Told};
 
 /// Stories on real sockets spend their time waiting, so many can be under way on few processors.
 const AT_ONCE: usize = 8;
 
-/// Held by the one test that plays on real sockets: two at once would take each other's time.
+/// Held by each test that plays on real sockets: two at once would take each other's time.
 static SOCKETS: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -29,30 +30,34 @@ fn every_story_holds_in_memory() {
 
 #[test]
 fn every_story_holds_on_smol() {
-    let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut stories = stories();
-    stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
-    let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::new(&story.terms)?)));
-    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+    assert_all_hold(&short_stories(), |terms| Sockets::new(Runtime::Smol, terms));
+}
+
+#[test]
+fn every_story_holds_on_threads() {
+    assert_all_hold(&short_stories(), |terms| Sockets::new(Runtime::Threads, terms));
 }
 
 #[test]
 fn every_story_holds_on_smol_over_postgres() {
-    let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut stories = stories();
-    stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
-    let failures = outcomes(&stories, AT_ONCE, |story| Ok(Box::new(Sockets::on_postgres(&story.terms)?)));
-    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+    assert_all_hold(&short_stories(), |terms| Sockets::on_postgres(Runtime::Smol, terms));
+}
+
+#[test]
+#[ignore = "both halves of it are tested without, for ./check --long"]
+fn every_story_holds_on_threads_over_postgres() {
+    assert_all_hold(&short_stories(), |terms| Sockets::on_postgres(Runtime::Threads, terms));
 }
 
 #[test]
 #[ignore = "minutes of real time, for ./check --long"]
-fn every_long_story_holds_on_smol_too() {
+fn every_long_story_holds_on_both_runtimes_too() {
     let mut stories = stories();
     stories.retain(|story| story.terms.long.is_some());
     assert!(!stories.is_empty());
-    let failures = outcomes(&stories, stories.len(), |story| Ok(Box::new(Sockets::new(&story.terms)?)));
-    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+    for runtime in [Runtime::Smol, Runtime::Threads] {
+        assert_all_hold(&stories, |terms| Sockets::new(runtime, terms));
+    }
 }
 
 #[test]
@@ -62,6 +67,20 @@ fn every_story_asks_for_a_broker_that_can_be() {
             panic!("{}: {}", story.path.display(), said.0);
         }
     }
+}
+
+/// Plays stories on real sockets.
+fn assert_all_hold(stories: &[Story], stage: impl Fn(&Terms) -> Told<Sockets> + Sync) {
+    let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
+    let failures = outcomes(stories, AT_ONCE, |story| Ok(Box::new(stage(&story.terms)?)));
+    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+}
+
+/// Those that can be played in real time, and shortly.
+fn short_stories() -> Vec<Story> {
+    let mut stories = stories();
+    stories.retain(|story| story.terms.memory_only.is_none() && story.terms.long.is_none());
+    stories
 }
 
 /// All stories, in order of their paths.

@@ -17,7 +17,7 @@ use crate::ids::{ConnId, MeshId, RunnerNo, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::{Counter, Stats};
-use crate::store::{Durability, Fence, Op, Query};
+use crate::store::{Durability, Fence, History, Op, Query};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
 use crate::wire::mesh::Encode;
@@ -48,6 +48,8 @@ pub(crate) struct StoreView {
     pub sure: bool,
     /// What an answer that says "stored" is worth.
     pub durability: Durability,
+    /// Which history it tells; none before its first answer.
+    pub history: Option<History>,
 }
 
 /// Why the store refuses.
@@ -85,6 +87,10 @@ pub(crate) enum Effect {
     Tell { session: SessionId, text: Range<usize> },
     /// Send one text to many.
     TellMany { sessions: Vec<SessionId>, text: Range<usize> },
+    /// Send one frame, or piece of a stream of events, to many: all share its bytes.
+    Share { sessions: Vec<SessionId>, frame: Bytes },
+    /// Answer an HTTP request with a stream of events, which is a watcher from here on.
+    Stream { session: SessionId },
     /// Answer an HTTP request with JSON.
     Answer { session: SessionId, status: u16, body: Vec<u8> },
     /// The hello was accepted: this connection is a peer of that mesh from here on.
@@ -165,6 +171,11 @@ impl<A> Cx<'_, A> {
 
     pub(crate) fn count(&mut self, counter: Counter) {
         self.stats.count(counter);
+    }
+
+    /// Which history peers meet.
+    pub(crate) fn history_epoch(&self) -> Option<String> {
+        self.store.history.map(|history| history.epoch.hex())
     }
 
     /// What answers say of the durability of what is stored, where it is less than all.

@@ -108,7 +108,7 @@ impl Wall {
 }
 
 /// A time as the wire shows it; lends itself as a text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct IsoText([u8; 24]);
 
 impl std::ops::Deref for IsoText {
@@ -149,7 +149,7 @@ fn put_digits(place: &mut [u8], mut number: u64) {
 }
 
 /// Both clocks, read once per turn by the runtime and handed in together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
     /// For durations and deadlines.
     pub mono: Mono,

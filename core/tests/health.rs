@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits};
-use peermesh_core::ids::{Position, ShardId, Ticket};
+use peermesh_core::ids::{HistoryEpoch, Position, ShardId, Ticket};
 use peermesh_core::machine::{Input, Machine, Order, Output, Outputs};
 use peermesh_core::note::Level;
 use peermesh_core::store::{
-    Alive, Answer, Durability, Found, Query, Reply, Request, StoreError, StoreResult, Work,
+    Alive, Answer, Durability, Found, History, Query, Reply, Request, StoreError, StoreResult, Work,
 };
 use peermesh_core::time::{Mono, Now, Wall};
 
@@ -114,6 +114,7 @@ impl Watch {
             expected_migration: None,
             log_level: Level::Info,
             runners: None,
+            live: None,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [5; 32] };
         let mut watch = Watch {
@@ -209,7 +210,9 @@ impl Watch {
 
 fn alive() -> StoreResult {
     let (lease_ms, durability) = (None, Durability::Synced);
-    let alive = Alive { lease_ms, durability, migrations: Arc::new([]) };
+    let (epoch, since, floor) = (HistoryEpoch([1; 16]), Wall::from_millis(0), Position(1));
+    let history = History { epoch, since, floor };
+    let alive = Alive { lease_ms, durability, history, migrations: Arc::new([]) };
     Ok(Answer::Found(Box::new(Found::Alive(alive))))
 }
 

@@ -80,6 +80,7 @@ pub fn config(limits: &Arc<Limits>) -> Arc<Config> {
             tokens: Vec::new(),
             forwards_heartbeats: true,
         }),
+        live: None,
     })
 }
 

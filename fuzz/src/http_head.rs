@@ -56,12 +56,13 @@ struct Asked {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     upgrades: bool,
+    keeps: bool,
 }
 
 impl Asked {
     fn of(request: &Request) -> Asked {
-        let Request { method, target, headers, body, upgrade } = request.clone();
-        Asked { method, target, headers, body, upgrades: upgrade.is_some() }
+        let Request { method, target, headers, body, upgrade, keeps } = request.clone();
+        Asked { method, target, headers, body, upgrades: upgrade.is_some(), keeps }
     }
 
     fn all(&self, name: &str) -> Vec<&str> {
@@ -90,6 +91,7 @@ fn judge(bytes: &[u8], limits: &Limits) -> Verdict {
         Ok(body) => {
             asked.body = rest[..body].to_vec();
             asked.upgrades = asked.lists("upgrade", "websocket");
+            asked.keeps = is_1_1 && !asked.lists("connection", "close");
             Verdict::Request(asked)
         }
         Err(status) => Verdict::Refused(status),
@@ -159,7 +161,7 @@ fn read_head(head: &[u8]) -> Option<(Asked, bool)> {
         headers.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
     }
     let (method, target) = (method.to_owned(), target.to_owned());
-    Some((Asked { method, target, headers, body: Vec::new(), upgrades: false }, is_1_1))
+    Some((Asked { method, target, headers, body: Vec::new(), upgrades: false, keeps: false }, is_1_1))
 }
 
 fn is_token(word: &str) -> bool {

@@ -30,14 +30,24 @@ END;
 
 -- The store itself: one row.
 CREATE TABLE mesh.store (
-    one    boolean PRIMARY KEY CHECK (one),
-    next   bigint NOT NULL, -- the first message position that nobody has leased
-    secret bytea NOT NULL   -- 32 bytes that key public message ids and the dedupe hash; never changes
+    one     boolean PRIMARY KEY CHECK (one),
+    next    bigint NOT NULL, -- the first message position that nobody has leased
+    secret  bytea NOT NULL,  -- 32 bytes that key public message ids and the dedupe hash; never changes
+    history bytea NOT NULL,  -- 16 bytes: which history this is; another one when an older copy is adopted
+    since   bigint NOT NULL, -- when that was
+    floor   bigint NOT NULL, -- earlier histories gave out only positions below this
+    numbers bigint NOT NULL  -- and numbers of meshes, mailboxes and runners up to this
 );
 
-INSERT INTO mesh.store (one, next, secret)
-SELECT true, 1, sha256(string_agg(uuid_send(gen_random_uuid()), ''))
+INSERT INTO mesh.store (one, next, secret, history, since, floor, numbers)
+SELECT true, 1, sha256(string_agg(uuid_send(gen_random_uuid()), '')),
+    substr(sha256(string_agg(uuid_send(gen_random_uuid()), '')), 1, 16),
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 1, 0
 FROM generate_series(1, 3);
+
+-- A number that no row of a table has whose largest one is given, nor had in a history that is lost.
+CREATE FUNCTION mesh.next_number(largest bigint) RETURNS bigint LANGUAGE sql STABLE
+RETURN greatest(largest, (SELECT numbers FROM mesh.store)) + 1;
 
 -- Brokers that share this database, alive or not long gone. A number is drawn once for each life of a
 -- process.
@@ -253,6 +263,16 @@ CREATE TABLE mesh.dedupe (
     pos bigint NOT NULL
 );
 
+-- Messages that were lost with an earlier history and sent again: each is known by the id it had, which was
+-- made of its position then.
+CREATE TABLE mesh.renamed (
+    pos  bigint PRIMARY KEY,
+    old  bigint NOT NULL UNIQUE,
+    mesh bigint NOT NULL
+);
+
+CREATE INDEX renamed_of_mesh ON mesh.renamed (mesh, pos);
+
 -- Deliveries that wait: one mailbox's lane is one range of the key.
 CREATE TABLE mesh.pending (
     recip bigint NOT NULL,
@@ -268,6 +288,6 @@ CREATE TABLE mesh.settled (
     pos     bigint NOT NULL,
     mailbox bigint NOT NULL,
     at      bigint NOT NULL,
-    outcome smallint NOT NULL, -- 0 delivered, 1 expired, 2 dead
+    outcome smallint NOT NULL, -- 0 delivered, 1 expired, 2 dead, 3 dead since its recipient was removed
     PRIMARY KEY (pos, mailbox)
 );

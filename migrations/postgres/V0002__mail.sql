@@ -25,6 +25,7 @@ CREATE FUNCTION mesh.write(
     m_recip bigint[], m_prio smallint[], m_target bytea[], m_mailboxes text[], m_cmid bytea[], m_fp bytea[],
     m_reply_to bytea[], m_nonce bytea[], m_cipher bytea[],
     p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[],
+    n_member bigint[], n_pos bigint[],
     s_recip bigint[], s_prio smallint[], s_pos bigint[], s_at bigint[], s_outcome smallint[],
     t_recip bigint[], t_prio smallint[], t_pos bigint[], t_tries integer[],
     f_key bigint[], f_mesh bigint[], f_sender bigint[], f_cmid bytea[],
@@ -80,6 +81,12 @@ BEGIN
                 m_target, m_mailboxes, m_cmid, m_fp, m_reply_to, m_nonce, m_cipher, p_recip, p_prio, p_pos,
                 p_bytes, again);
         END IF;
+        IF cardinality(n_pos) > 0 THEN
+            INSERT INTO mesh.mention (member, pos)
+            SELECT n.member, n.pos FROM unnest(n_member, n_pos) AS n (member, pos)
+            WHERE n.pos <> ALL (again)
+            ON CONFLICT DO NOTHING;
+        END IF;
     END IF;
     IF cardinality(f_key) > 0 THEN
         owners := mesh.find(f_key, f_mesh, f_sender, f_cmid);
@@ -133,6 +140,22 @@ BEGIN
     WHERE p.pos <> ALL (again)
         AND NOT EXISTS (SELECT FROM mesh.settled s WHERE s.pos = p.pos AND s.mailbox = p.recip)
     ON CONFLICT DO NOTHING;
+END $$;
+
+-- Lets a message that is kept have the id that it had in a lost history, if that is free.
+CREATE FUNCTION mesh.rename(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    of_pos bigint := op ->> 'pos';
+    of_old bigint := op ->> 'old';
+BEGIN
+    INSERT INTO mesh.renamed (pos, old, mesh) SELECT of_pos, of_old, (op ->> 'mesh')::bigint
+    WHERE of_old < (SELECT floor FROM mesh.store)
+        AND EXISTS (SELECT FROM mesh.message m WHERE m.pos = of_pos)
+        AND NOT EXISTS (SELECT FROM mesh.message m WHERE m.pos = of_old)
+        AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = of_old)
+    ON CONFLICT DO NOTHING;
+    RETURN jsonb_build_object('is', 'accepted', 'renamed',
+        EXISTS (SELECT FROM mesh.renamed r WHERE r.pos = of_pos AND r.old = of_old));
 END $$;
 
 -- SHA-256 of what was sealed, as brokers make it: of each text but the last its length, then the text.
@@ -306,15 +329,15 @@ END $$;
 
 -- Removes at most `size` messages accepted before `messages_before` that nobody waits for, oldest first, and
 -- as many ended presences and outlived proofs. The client ids of messages accepted before `keys_before` go
--- with them; of the others tombstones are left, which go by a later call, `size` of them at most. Gives the
--- largest number removed of one kind.
+-- with them; of the others tombstones are left, which go by a later call, `size` of them at most. Says how many
+-- went of each kind, and for how many messages there is a tombstone.
 --
 -- Within a block of positions messages are in the order of their age, so the first one that is too young ends
 -- its block, however many follow; the walk goes on with the next block, which may be another shard's and
 -- older. Of messages that are old and waited for it passes 8192 in one call: they are few, for what nobody
 -- takes expires long before it is removed.
 CREATE FUNCTION mesh.prune(messages_before bigint, keys_before bigint, proofs_before bigint, size bigint)
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     m record;
     after bigint := 0;
@@ -380,6 +403,9 @@ BEGIN
         DELETE FROM mesh.tombstone WHERE pos = ANY (outlived);
         DELETE FROM mesh.message WHERE pos = ANY (over);
         DELETE FROM mesh.settled WHERE pos = ANY (over);
+        DELETE FROM mesh.mention WHERE pos = ANY (over);
+        DELETE FROM mesh.renamed r WHERE r.pos = ANY (over || outlived)
+            AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = r.pos);
         DELETE FROM mesh.block WHERE block.first < (
             SELECT max(b.first) FROM mesh.block b WHERE b.first <= least(
                 (SELECT min(pos) FROM mesh.message), (SELECT min(pos) FROM mesh.tombstone)));
@@ -391,5 +417,6 @@ BEGIN
     DELETE FROM mesh.proof WHERE proof = ANY (ARRAY(
         SELECT proof FROM mesh.proof WHERE until < proofs_before ORDER BY until, proof LIMIT size));
     GET DIAGNOSTICS proofs = ROW_COUNT;
-    RETURN greatest(cardinality(over), cardinality(outlived), presences, proofs);
+    RETURN jsonb_build_object('is', 'pruned', 'messages', cardinality(over), 'buried', cardinality(tombs),
+        'tombstones', cardinality(outlived), 'presences', presences, 'proofs', proofs);
 END $$;

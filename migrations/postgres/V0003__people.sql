@@ -18,20 +18,23 @@ BEGIN
     CASE op ->> 'do'
         WHEN 'claim' THEN RETURN mesh.claim(me, op);
         WHEN 'release' THEN RETURN mesh.release(me, op);
+        WHEN 'rename' THEN RETURN mesh.rename(op);
         WHEN 'lease_positions' THEN RETURN mesh.lease_positions((op ->> 'count')::bigint);
         WHEN 'create_mesh' THEN RETURN mesh.create_mesh(op);
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
         WHEN 'enrol' THEN RETURN mesh.enrol(op);
         WHEN 'set_revoked' THEN RETURN mesh.set_revoked(op);
+        WHEN 'prove' THEN RETURN mesh.prove(op);
         WHEN 'hello' THEN RETURN mesh.hello(op);
         WHEN 'end_presences' THEN RETURN mesh.end_presences(op);
         WHEN 'save_peer' THEN RETURN mesh.save_peer(op);
         WHEN 'keep_hook' THEN RETURN mesh.keep_hook(op);
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
+        WHEN 'live' THEN RETURN mesh.perform_for_live(me, op);
         WHEN 'prune' THEN
-            RETURN jsonb_build_object('is', 'pruned', 'rows', mesh.prune((op ->> 'messages_before')::bigint,
-                (op ->> 'keys_before')::bigint, (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint));
+            RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
+                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);
     END CASE;
 END $$;
 
@@ -106,7 +109,7 @@ END $$;
 CREATE FUNCTION mesh.create_mesh(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO mesh.mesh (id, n, name, slug, owner_pubkey, owner_secret_key, root_key, created_at)
-    SELECT op ->> 'id', coalesce(max(n), 0) + 1, op ->> 'name', op ->> 'slug', op ->> 'owner_key',
+    SELECT op ->> 'id', mesh.next_number(max(n)), op ->> 'name', op ->> 'slug', op ->> 'owner_key',
         op ->> 'owner_secret', op ->> 'root_key', mesh.stamp((op ->> 'created_at')::bigint)
     FROM mesh.mesh
     ON CONFLICT DO NOTHING;
@@ -154,7 +157,7 @@ END $$;
 CREATE FUNCTION mesh.open_mailbox(of_mesh bigint, of_key bytea, of_member bigint, of_name text)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    drawn bigint := coalesce((SELECT max(n) FROM mesh.mailbox), 0) + 1;
+    drawn bigint := mesh.next_number((SELECT max(n) FROM mesh.mailbox));
 BEGIN
     INSERT INTO mesh.mailbox (n, mesh, key, member, name)
     VALUES (drawn, of_mesh, of_key, coalesce(of_member, drawn), of_name);
@@ -165,6 +168,20 @@ CREATE FUNCTION mesh.set_revoked(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE mesh.member SET revoked_at = mesh.stamp((op ->> 'at')::bigint) WHERE n = (op ->> 'member')::bigint;
     RETURN '{"is": "done"}';
+END $$;
+
+-- Uses up a proof. Of two brokers that are shown the same, the second waits for the first.
+CREATE FUNCTION mesh.prove(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO mesh.proof (proof, proof_by, until)
+    VALUES (decode(op ->> 'proof', 'hex'), (op ->> 'by')::bigint, (op ->> 'until')::bigint)
+    ON CONFLICT DO NOTHING;
+    IF EXISTS (SELECT FROM mesh.proof p
+        WHERE p.proof = decode(op ->> 'proof', 'hex') AND p.proof_by = (op ->> 'by')::bigint)
+    THEN
+        RETURN '{"is": "done"}';
+    END IF;
+    RETURN '{"is": "replayed"}';
 END $$;
 
 CREATE FUNCTION mesh.hello(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -210,12 +227,12 @@ BEGIN
 END $$;
 
 -- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
--- was there keeps what it took. Gives what the newest of them says, unless that is too old.
+-- was there keeps what it took, and its mesh. Gives what the newest of them says, unless that is too old.
 CREATE FUNCTION mesh.begin_presence(of_mailbox bigint, op jsonb, p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     of_id text := p ->> 'id';
 BEGIN
-    UPDATE mesh.presence SET mesh = (op ->> 'mesh')::bigint, mailbox = of_mailbox, role = p ->> 'kind',
+    UPDATE mesh.presence SET mailbox = of_mailbox, role = p ->> 'kind',
         session_id = p ->> 'session_id', session_pubkey = op ->> 'session_key', pid = (p ->> 'pid')::bigint,
         cwd = p ->> 'cwd', connected_at = mesh.stamp((p ->> 'connected_at')::bigint), disconnected_at = NULL
     WHERE id = of_id;

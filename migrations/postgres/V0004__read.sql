@@ -40,6 +40,20 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Whether the client id that would like to stand at `home` is known for the message at `of_pos`.
+CREATE FUNCTION mesh.is_known(home bigint, of_pos bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    at bigint := home;
+    holder bigint;
+BEGIN
+    LOOP
+        SELECT d.pos INTO holder FROM mesh.dedupe d WHERE d.key = at;
+        IF NOT FOUND THEN RETURN false; END IF;
+        IF holder = of_pos THEN RETURN true; END IF;
+        at := mesh.next_key(at);
+    END LOOP;
+END $$;
+
 -- Text from bytes, for people: what is no text is shown in escapes instead of failing.
 CREATE FUNCTION mesh.shown(bytes bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
@@ -85,7 +99,7 @@ FROM (
     SELECT p.pos, p.recip AS mailbox, 'queued' AS state, p.tries AS attempts, NULL::timestamp AS settled_at
     FROM mesh.pending p
     UNION ALL
-    SELECT e.pos, e.mailbox, (ARRAY['delivered', 'expired', 'dead'])[e.outcome + 1], NULL, mesh.stamp(e.at)
+    SELECT e.pos, e.mailbox, (ARRAY['delivered', 'expired', 'dead', 'dead'])[e.outcome + 1], NULL, mesh.stamp(e.at)
     FROM mesh.settled e
 ) AS d
 JOIN mesh.message m ON m.pos = d.pos

@@ -134,11 +134,18 @@ DECLARE
     held record;
 BEGIN
     INSERT INTO mesh.runner (n, id, epoch)
-    VALUES ((SELECT coalesce(max(n), 0) + 1 FROM mesh.runner), of_id, 0) ON CONFLICT (id) DO NOTHING;
+    VALUES (mesh.next_number((SELECT max(n) FROM mesh.runner)), of_id, 0) ON CONFLICT (id) DO NOTHING;
     -- The row is locked from here on, so of several that claim, one comes after the other.
     SELECT t.n, t.owner, t.epoch, b.ended_at IS NULL AND b.alive_until > clock_timestamp() AS is_alive INTO held
     FROM mesh.runner t LEFT JOIN mesh.broker b ON b.n = t.owner WHERE t.id = of_id FOR UPDATE OF t;
     IF held.owner IS DISTINCT FROM me AND (held.is_alive OR NOT mesh.stop_writes_of(held.owner)) THEN
+        RETURN '{"is": "runner_elsewhere"}';
+    END IF;
+    -- It may have come back while its last batch was awaited. Once it lives it asks whether its runners are its
+    -- own, and what it was told must stay true.
+    IF held.owner IS DISTINCT FROM me AND EXISTS (SELECT FROM mesh.broker b
+        WHERE b.n = held.owner AND b.ended_at IS NULL AND b.alive_until > clock_timestamp())
+    THEN
         RETURN '{"is": "runner_elsewhere"}';
     END IF;
     UPDATE mesh.runner SET owner = me, epoch = held.epoch + 1 WHERE n = held.n;

@@ -4,12 +4,17 @@
 
 -- The store itself: one row.
 CREATE TABLE store (
-    one    INTEGER PRIMARY KEY CHECK (one = 1),
-    next   INTEGER NOT NULL, -- the first message position that nobody has leased
-    secret BLOB NOT NULL     -- keys public message ids and the dedupe hash; never changes
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    next    INTEGER NOT NULL, -- the first message position that nobody has leased
+    secret  BLOB NOT NULL,    -- keys public message ids and the dedupe hash; never changes
+    history BLOB NOT NULL,    -- which history this is; another one when an older copy is adopted
+    since   INTEGER NOT NULL, -- when that was
+    floor   INTEGER NOT NULL, -- earlier histories gave out only positions below this
+    numbers INTEGER NOT NULL  -- and numbers of meshes, mailboxes and runners up to this
 ) STRICT;
 
-INSERT INTO store (one, next, secret) VALUES (1, 1, randomblob(32));
+INSERT INTO store (one, next, secret, history, since, floor, numbers)
+VALUES (1, 1, randomblob(32), randomblob(16), CAST(unixepoch('subsec') * 1000 AS INTEGER), 1, 0);
 
 -- Where each leased block of positions begins. A block is one shard's, so within it messages get older
 -- downwards.
@@ -166,6 +171,16 @@ CREATE TABLE dedupe (
     key INTEGER PRIMARY KEY,
     pos INTEGER NOT NULL
 ) STRICT;
+
+-- Messages that were lost with an earlier history and sent again: each is known by the id it had, which was made of
+-- its position then.
+CREATE TABLE renamed (
+    pos  INTEGER PRIMARY KEY,
+    old  INTEGER NOT NULL UNIQUE,
+    mesh INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX renamed_of_mesh ON renamed (mesh, pos);
 
 -- Deliveries that wait: one mailbox's lane is one range of this table.
 CREATE TABLE pending (

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use peermesh_core::ids::{Epoch, MailboxNo, MeshNo, Position};
+use peermesh_core::ids::{Epoch, HistoryEpoch, MailboxNo, MeshNo, Position};
 use peermesh_core::store::{Message, Outcome, Priority, Role, Status, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,6 +61,10 @@ pub(crate) fn status(column: &str) -> Result<Status, BadRow> {
 /// 32 bytes: a key or a hash.
 pub(crate) fn bytes_32(column: &[u8]) -> Result<[u8; 32], BadRow> {
     column.try_into().map_err(|_| BadRow("a key or hash that is not 32 bytes"))
+}
+
+pub(crate) fn history_epoch(column: &[u8]) -> Result<HistoryEpoch, BadRow> {
+    column.try_into().map(HistoryEpoch).map_err(|_| BadRow("a history whose name is not 16 bytes"))
 }
 
 /// A value as JSON text. Our own types have nothing that JSON cannot say, so there is no failure to report.

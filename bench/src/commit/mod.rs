@@ -203,7 +203,12 @@ impl Ledger {
             let message = Arc::new(letter(self.next));
             self.next += 1;
             let Target::Mailbox(to) = message.target else { continue };
-            ops.push(Op::Accept(Accept { message: Arc::clone(&message), mailboxes: Arc::new([to]) }));
+            ops.push(Op::Accept(Accept {
+                message: Arc::clone(&message),
+                mailboxes: Arc::new([to]),
+                mentions: Arc::default(),
+                old: None,
+            }));
             self.unsettled.push(message);
         }
         ops

@@ -33,7 +33,7 @@ pub(crate) fn list(api: &Api, terminal: &mut Terminal) -> Result<(), Failure> {
         let page = api.ask("GET", &target, None)?;
         let rows = api::rows(&page, "meshes")?;
         meshes.extend_from_slice(rows);
-        match page.get("next").and_then(Value::as_i64) {
+        match page.get("next").and_then(Value::as_str) {
             // A page without rows ends the list even if it names another, so that the loop always ends.
             Some(next) if !rows.is_empty() => target = format!("/admin/meshes?after={next}"),
             _ => break,

@@ -101,16 +101,16 @@ pub(crate) fn requeue(api: &Api, runner: &str, seq: u64, terminal: &mut Terminal
 /// All rows of a list that comes in pages.
 fn pages(api: &Api, target: &str, field: &'static str) -> Result<Vec<Value>, AdminError> {
     let mut all = Vec::new();
-    let mut next = None;
+    let mut next: Option<String> = None;
     loop {
-        let page = match next {
+        let page = match &next {
             None => api.ask("GET", target, None)?,
             Some(after) => api.ask("GET", &format!("{target}?after={after}"), None)?,
         };
         let rows = api::rows(&page, field)?;
         all.extend_from_slice(rows);
-        match page["next"].as_u64() {
-            Some(after) if !rows.is_empty() => next = Some(after),
+        match page["next"].as_str() {
+            Some(after) if !rows.is_empty() => next = Some(after.to_owned()),
             _ => return Ok(all),
         }
     }

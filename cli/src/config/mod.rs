@@ -7,10 +7,13 @@
 mod database;
 pub(crate) mod dotenv;
 mod file;
+pub(crate) mod live;
 mod names;
 mod parse;
 mod reader;
+pub(crate) mod reporting;
 pub(crate) mod runners;
+mod runtime;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,10 +27,12 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::terminal::{Terminal, table};
+use live::Live;
 use reader::{Reader, Row};
 use runners::Runners;
 
 pub(crate) use database::Store;
+pub(crate) use runtime::Runtime;
 
 /// What the command line says about settings.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,7 @@ pub(crate) struct Flags {
     pub(crate) port: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) shards: Option<String>,
+    pub(crate) runtime: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) config: Option<PathBuf>,
     pub(crate) allow_relaxed_durability: bool,
@@ -49,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How many shards the process has.
     pub(crate) shards: u16,
+    /// What carries them.
+    pub(crate) runtime: Runtime,
     /// The address invites carry.
     pub(crate) public_url: String,
     /// Log records below this are not made.
@@ -67,6 +75,12 @@ pub(crate) struct Settings {
     pub(crate) git_sha: String,
     /// None where runners are not served.
     pub(crate) runners: Option<Runners>,
+    /// None where live topics are not served.
+    pub(crate) live: Option<Live>,
+    /// What tells this broker from others in the series of live topics.
+    pub(crate) instance: String,
+    /// None where nothing is reported.
+    pub(crate) reporting: Option<reporting::Reporting>,
     pub(crate) limits: Limits,
     /// Every setting as it is shown to the operator.
     pub(crate) rows: Vec<Row>,
@@ -101,6 +115,8 @@ impl Settings {
         let port = reader.take(&names::PORT, flags.port.as_deref(), parse::port, 7900);
         let host = reader.take(&names::HOST, flags.host.as_deref(), parse::host, IpAddr::from([0, 0, 0, 0]));
         let shards = reader.take(&names::SHARDS, flags.shards.as_deref(), parse::shards, 1);
+        let runtime =
+            reader.take(&names::RUNTIME, flags.runtime.as_deref(), runtime::runtime, Runtime::DEFAULT);
         let local = format!("ws://127.0.0.1:{port}/ws");
         let public_url =
             reader.take(&names::PUBLIC_URL, flags.public_url.as_deref(), parse::public_url, local);
@@ -116,12 +132,15 @@ impl Settings {
         let store = database::take(&mut reader, flags, port);
         let expected_migration = reader.take_optional(&names::EXPECTED_MIGRATION, parse::word);
         let runners = runners::take(&mut reader, host);
-        reader.take_optional(&names::NODE_ENV, parse::word);
+        let live = live::take(&mut reader);
+        let instance = database::instance_of(&reader);
+        let reporting = reporting::take(&mut reader);
         let limits = reader.take_limits();
         let (rows, store) = reader.finish(store)?;
         Ok(Settings {
             listen: SocketAddr::new(host, port),
             shards,
+            runtime,
             public_url,
             log,
             store,
@@ -133,6 +152,9 @@ impl Settings {
             trusted_proxies,
             git_sha,
             runners,
+            live,
+            instance,
+            reporting,
             limits,
             rows,
         })

@@ -15,7 +15,10 @@ pub(super) fn look(options: &Options) -> Vec<Check> {
         }
         Ok(server) => {
             let reached = format!("version {} at {}", server.version, options.place());
-            vec![Check::ok(name, reached), settings(&server), tables(options), rights(&server)]
+            let mut checks =
+                vec![Check::ok(name, reached), settings(&server), tables(options), rights(&server)];
+            checks.extend(server.history.map(super::history));
+            checks
         }
     }
 }

@@ -38,6 +38,8 @@ fn on_home(home: &Home, settings: Option<&Settings>) -> Vec<Check> {
     // Only the embedded store locks it.
     if !settings.is_some_and(|settings| settings.store.is_shared()) {
         checks.push(lock(home));
+        #[cfg(feature = "sqlite")]
+        checks.extend(store(home));
     }
     checks
 }
@@ -130,6 +132,15 @@ fn lock(home: &Home) -> Check {
             "held, but nobody left word where the broker listens",
             "if it does not come up, see its log",
         ),
+    }
+}
+
+/// Which history the embedded store tells, if there is one.
+#[cfg(feature = "sqlite")]
+fn store(home: &Home) -> Option<Check> {
+    match peermesh_store::sqlite::history(home.dir()) {
+        Ok(found) => found.map(super::history),
+        Err(error) => Some(Check::fail("history", error.to_string(), "see the reason in this line")),
     }
 }
 

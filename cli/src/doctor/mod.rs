@@ -6,6 +6,7 @@ mod ground;
 
 use std::path::Path;
 
+use peermesh_core::store::History;
 use peermesh_core::time::Wall;
 use rustix::process::Resource;
 use serde_json::{Value, json};
@@ -151,6 +152,11 @@ fn broker(home: &Home, place: Place<'_>, env: &dyn Fn(&str) -> Option<String>) -
         Err(error) => Check::fail("admin API", error.to_string(), "pass the token of that broker"),
     };
     vec![Check::ok(name, format!("{address} is well")), admin]
+}
+
+/// Which history the store tells, for whoever compares it with what peers were told.
+fn history(history: History) -> Check {
+    Check::ok("history", format!("{} since {}", history.epoch, history.since.iso()))
 }
 
 fn clock(now: Wall) -> Check {

@@ -1,6 +1,6 @@
 //! Opens the store that the settings name, as the lanes that the runtime drives.
 
-use peermesh_runtime_smol::Lanes;
+use super::runtime::Lanes;
 
 /// The embedded store in this directory.
 ///

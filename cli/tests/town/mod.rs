@@ -18,6 +18,9 @@ use tempfile::TempDir;
 /// How long anything that must happen may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Names what carries the brokers of all tests; without it, they have their default.
+const RUNTIME: &str = "PEERMESH_RUNTIME";
+
 /// A data directory and the port its broker uses.
 pub(crate) struct Town {
     dir: TempDir,
@@ -40,7 +43,7 @@ impl Town {
         self.dir.path().join(".local/share/peermesh")
     }
 
-    /// The command with nothing of the tester's environment.
+    /// The command with nothing of the tester's environment but the runtime that brokers are to be tested on.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peermesh"));
         command
@@ -49,6 +52,7 @@ impl Town {
             .env("HOME", self.dir.path())
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.dir.path())
+            .envs(std::env::var_os(RUNTIME).map(|runtime| (RUNTIME, runtime)))
             .stdin(Stdio::null());
         command
     }
@@ -187,6 +191,11 @@ impl Process {
     /// Waits until an `inbox --follow` is connected.
     pub(crate) fn greets_follower(&mut self) {
         while self.says("ws hello")["session_id"] != "peermesh-follow" {}
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal.

@@ -29,12 +29,12 @@ fn settled(ground: &Ground) -> (Process, Identity, Identity, Peer) {
     (broker, ann, bob, sender)
 }
 
-/// Sends again under the same key; the message's id.
-fn resends(ground: &Ground, ann: &Identity, bob: &Identity, key: &str) -> String {
+/// Asks for soup again under the same key; whether the answer calls it known, and the message's id.
+fn resends(ground: &Ground, ann: &Identity, bob: &Identity, is_known: bool) -> String {
     let mut sender = Peer::joins_within(SUCCESSION, ground.town.port, ann);
-    sender.sends(&bob.pubkey, key, key);
-    let ack = sender.hears_ack_of(key);
-    assert!(ack["error"].is_null(), "{ack}");
+    sender.sends(&bob.pubkey, "soup-1", "soup?");
+    let ack = sender.hears_ack_of("soup-1");
+    assert!(ack["error"].is_null() && ack["duplicate"] == is_known, "{ack}");
     ack["messageId"].as_str().unwrap().to_owned()
 }
 
@@ -61,7 +61,7 @@ fn f_acc_02_a_send_that_did_not_reach_the_store_before_a_kill_is_new_when_it_com
     let _broker = ground.serve();
     let mut recipient = Peer::joins_within(SUCCESSION, ground.town.port, &bob);
     assert!(recipient.hears_no_push_for(Duration::from_millis(300)));
-    let id = resends(&ground, &ann, &bob, "soup-1");
+    let id = resends(&ground, &ann, &bob, false);
     assert_eq!(id_of(&recipient.hears_push()), id);
     assert_eq!(ground.stored("soup"), 1);
 }
@@ -82,7 +82,7 @@ fn f_acc_04_a_message_that_was_committed_before_a_kill_arrives_without_being_sen
     let push = recipient.hears_push();
     assert_eq!(push["client_message_id"], "soup-1");
     recipient.acks(&push);
-    assert_eq!(resends(&ground, &ann, &bob, "soup-1"), id_of(&push), "the answer names the first id");
+    assert_eq!(resends(&ground, &ann, &bob, true), id_of(&push), "the answer names the first id");
     assert!(recipient.hears_no_push_for(Duration::from_millis(300)), "and there is no second message");
     assert_eq!(ground.stored("soup"), 1);
 }
@@ -102,7 +102,7 @@ fn f_acc_03_a_call_that_arrives_after_its_broker_has_been_succeeded_writes_nothi
     held.wait_for_answer();
     assert!(recipient.hears_no_push_for(Duration::from_millis(300)));
     assert_eq!(ground.stored("soup"), 0, "the fence of the dead broker does not hold");
-    let id = resends(&ground, &ann, &bob, "soup-1");
+    let id = resends(&ground, &ann, &bob, false);
     assert_eq!(id_of(&recipient.hears_push()), id);
     assert_eq!(ground.stored("soup"), 1);
 }

@@ -1,5 +1,5 @@
 story: a key is known for its own time after its message went, and free after that
-covers: mesh protocol 5.5; mesh protocol 8; f_acc_13; f_acc_12; defect 36
+covers: mesh protocol 5.5; mesh protocol 8.8; mesh protocol 8.4; f_acc_13; f_acc_12; defect 36
 limits message_ttl_ms=1000 retention_ms=1000 retention_sweep_ms=3600000 dedupe_retention_ms=259200000 health_ms=2000
   hook_sweep_ms=60000 stats_ms=60000 status_sweep_ms=3600000 ping_ms=600000 pong_ms=1800000
 memory-only: it takes three days

@@ -1,5 +1,5 @@
 story: a message is forgotten after its retention, and only when nobody waits for it
-covers: mesh protocol 5.5; mesh protocol 3.10; defect 36; f_sto_16
+covers: mesh protocol 5.5; mesh protocol 8.8; mesh protocol 3.10; defect 36; f_sto_16
 limits message_ttl_ms=600 retention_ms=700 retention_sweep_ms=50 lease_ms=60000
 
 mesh garden with ann, bob, carl

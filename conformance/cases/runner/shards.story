@@ -10,13 +10,17 @@ c runs as c
 d runs as d
 e runs as e
 runners POST /commands {"runnerId": "a", "command": {"type": "x"}} -> 200
+runners POST /commands {"runnerId": "b", "command": {"type": "x"}} -> 200
 runners POST /commands {"runnerId": "c", "command": {"type": "x"}} -> 200
+runners POST /commands {"runnerId": "d", "command": {"type": "x"}} -> 200
 runners POST /commands {"runnerId": "e", "command": {"type": "x"}} -> 200
 a sees x
+b sees x
 c sees x
+d sees x
 e sees x
 runners GET /status -> 200 {connections: [{runnerId: a}, {runnerId: b}, {runnerId: c}, {runnerId: d}, {runnerId: e}]}
-runners GET /metrics -> 200 {totalCommands: 3, activeConnections: 5}
+runners GET /metrics -> 200 {totalCommands: 5, activeConnections: 5}
 b sends {"type": "error", "id": "e1"}
 b sees event-ack {eventId: e1}
 target sees with x-runner-id=b

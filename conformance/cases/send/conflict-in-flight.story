@@ -1,5 +1,5 @@
 story: another request under a key that is on its way waits for the outcome, and then is told
-covers: mesh protocol 3.2; mesh protocol 8; f_acc_08; f_acc_09
+covers: mesh protocol 3.2; mesh protocol 8.5; mesh protocol 8.6; f_acc_08; f_acc_09
 error: db ping failed
 
 mesh garden with ann, bob
@@ -9,6 +9,7 @@ bob connects
 store delays 200ms
 ann tells bob "soup?" as c1 with id=x1
 ann tells bob "fish?" as c1 with id=x2
+ann sees nothing for 20ms
 ann.s1 tells bob "soup?" as c1 with id=x3
 ann sees nothing
 ann sees ack {id: x1, queued: true, messageId: $m, duplicate: false}

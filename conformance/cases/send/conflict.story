@@ -1,5 +1,5 @@
 story: a key that comes again with another request is refused for good, and names what it was used for
-covers: mesh protocol 8; mesh protocol 8; f_acc_09; f_aut_09
+covers: mesh protocol 8.6; mesh protocol 8.4; mesh protocol 8.2; f_acc_09; f_aut_09
 
 mesh garden with ann, bob, carl
 ann connects

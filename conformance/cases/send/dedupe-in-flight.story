@@ -1,5 +1,5 @@
 story: a key that is resent while its first commit is under way waits for that one's answer
-covers: mesh protocol 3.2; f_acc_08
+covers: mesh protocol 3.2; mesh protocol 8.5; f_acc_08
 
 mesh garden with ann, bob
 ann connects

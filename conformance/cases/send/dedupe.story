@@ -1,5 +1,5 @@
 story: a resent key is answered with the first message id and stores nothing, even after a restart
-covers: mesh protocol 3.2; mesh protocol 5.6; defect 6; f_acc_08; f_acc_04
+covers: mesh protocol 3.2; mesh protocol 8.6; mesh protocol 5.6; defect 6; f_acc_08; f_acc_04
 
 mesh garden with ann, bob, carl
 ann connects

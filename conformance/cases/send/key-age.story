@@ -1,5 +1,5 @@
 story: a key that says that it is older than keys are known is never taken for a new one
-covers: mesh protocol 8; mesh protocol 8; f_acc_12
+covers: mesh protocol 8.8; f_acc_12
 limits dedupe_retention_ms=259200000
 
 mesh garden with ann, bob

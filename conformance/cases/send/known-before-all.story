@@ -1,5 +1,5 @@
 story: a retry of an accepted message succeeds whatever would refuse it by now
-covers: mesh protocol 8; mesh protocol 8; f_acc_10; f_acc_04
+covers: mesh protocol 8.5; f_acc_10; f_acc_04
 limits queued_per_mailbox_max=1 payload_bytes_max=400
 
 mesh garden with ann, bob, carl

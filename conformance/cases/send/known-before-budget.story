@@ -1,5 +1,5 @@
 story: a resend of an accepted key spends no budget and is answered while the budget is spent
-covers: mesh protocol 8; mesh protocol 8; defect 6; f_acc_10
+covers: mesh protocol 8.5; mesh protocol 8.6; mesh protocol 8.7; defect 6; f_acc_10
 limits send_rate_per_minute=600 send_rate_burst=2
 
 mesh garden with ann, bob

@@ -1,5 +1,5 @@
 story: what a resend took from the budget on its way is there again for the next message
-covers: mesh protocol 8; f_acc_10
+covers: mesh protocol 8.7; f_acc_10
 limits send_rate_per_minute=60 send_rate_burst=2
 
 mesh garden with ann, bob

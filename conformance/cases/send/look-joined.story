@@ -1,5 +1,5 @@
 story: sends of one key that wait for a look are answered together
-covers: mesh protocol 3.2; mesh protocol 8; f_acc_08; f_acc_10
+covers: mesh protocol 3.2; mesh protocol 8.5; f_acc_08; f_acc_10
 limits send_rate_per_minute=60 send_rate_burst=1 queued_per_mailbox_max=1
 
 mesh garden with ann, bob

@@ -1,5 +1,5 @@
 story: a look that takes too long is answered, and the next one tells
-covers: mesh protocol 3.2; f_acc_07; f_acc_10
+covers: mesh protocol 3.2; mesh protocol 8.5; f_acc_07; f_acc_10
 limits send_rate_per_minute=60 send_rate_burst=1 ack_deadline_ms=100
 
 mesh garden with ann, bob

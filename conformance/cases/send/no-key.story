@@ -1,5 +1,5 @@
 story: sends without a client_message_id are never taken for one another
-covers: mesh protocol 3.2; mesh protocol 3.3
+covers: mesh protocol 3.2; mesh protocol 3.3; mesh protocol 8.2
 
 mesh garden with ann, bob
 ann connects

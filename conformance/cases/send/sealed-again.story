@@ -1,5 +1,5 @@
 story: where both sends say what was asked, that decides, and a message may be sealed again
-covers: mesh protocol 8.3; mesh protocol 8; f_acc_09
+covers: mesh protocol 8.4; mesh protocol 8.3; f_acc_09
 limits send_rate_per_minute=0
 
 mesh garden with ann, bob

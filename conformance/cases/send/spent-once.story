@@ -1,5 +1,5 @@
 story: a key that is refused for its target spends once, however often it comes again, and nothing comes back
-covers: mesh protocol 8; f_acc_10
+covers: mesh protocol 8.7; f_acc_10
 limits send_rate_per_minute=10 send_rate_burst=3 queued_per_mailbox_max=1
 
 mesh garden with ann, bob, carl

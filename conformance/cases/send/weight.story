@@ -1,5 +1,5 @@
 story: a send to many costs as much as it has recipients, and never more than a full budget
-covers: mesh protocol 8
+covers: mesh protocol 8.7
 limits send_rate_per_minute=60 send_rate_burst=3
 
 mesh garden with ann, bob, carl, dora, eve, fay

@@ -11,13 +11,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use peermesh_core::forward::Forwarded;
-use peermesh_core::ids::{ConnId, ShardId, Ticket};
+use peermesh_core::ids::{ConnId, HistoryEpoch, ShardId, Ticket};
 use peermesh_core::machine::{
     Closing, Deadline, Ending, Envelope, Input, Listener, Machine, Memory as Figures, Order, Output, Outputs,
     Parcel, Payload,
 };
 use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
+use peermesh_core::store::model::Model;
 use peermesh_core::store::{Driver, Query, Request, StoreError, StoreResult, Work};
 use peermesh_core::time::{Mono, Now, Wall};
 
@@ -49,6 +50,7 @@ pub struct Memory {
     mood: SharedMood,
     /// The store, if another broker may use it too.
     shared: Option<(Shared, Sides)>,
+    copy: Option<Model>,
     lines: Vec<Line>,
     conns: BTreeMap<ConnId, LineId>,
     /// Facts to be told, in order.
@@ -137,6 +139,7 @@ impl Memory {
             store: Moody::timeless(store, mood.clone()),
             mood,
             shared: None,
+            copy: None,
             lines: Vec::new(),
             conns: BTreeMap::new(),
             facts: VecDeque::new(),
@@ -470,6 +473,19 @@ impl Stage for Memory {
         let now = Wall::from_millis(self.wall());
         let (shared, sides) = self.shared.as_mut().ok_or("this store has one broker")?;
         shared.perform(sides, sharing, now)
+    }
+
+    fn copy_store(&mut self) -> Told<()> {
+        let (shared, _) = self.shared.as_ref().ok_or("there is no such store here")?;
+        self.copy = Some(shared.snapshot());
+        Ok(())
+    }
+
+    fn restore_store(&mut self) -> Told<()> {
+        let at = Wall::from_millis(self.wall());
+        let copy = self.copy.clone().ok_or("there is no copy of the store")?;
+        let (shared, sides) = self.shared.as_mut().ok_or("there is no such store here")?;
+        shared.restore(sides, copy, HistoryEpoch([self.life + 1; 16]), at)
     }
 
     fn target(&self) -> SharedTarget {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64;
-use peermesh_core::ids::{HookId, MeshId, Position, PresenceId};
+use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId, RunnerId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, HookRow, Message, Op, Query, Reply,
-    StoreResult,
+    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, History, HookRow, Message, Op, Query, Reply,
+    RunnerOp, RunnerReply, StoreResult,
 };
 use peermesh_core::time::Wall;
 
@@ -61,6 +61,22 @@ impl Shared {
         model.act_as(sides.ours);
     }
 
+    /// The store as it is.
+    pub fn snapshot(&self) -> Model {
+        self.model().clone()
+    }
+
+    /// Puts a copy into the store's place, and adopts it. No broker lives meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be adopted.
+    pub fn restore(&self, sides: &mut Sides, copy: Model, epoch: HistoryEpoch, at: Wall) -> Told<()> {
+        let mut model = self.model();
+        *model = copy;
+        sides.rival = None;
+        model.adopt(epoch, at).map(drop).ok_or_else(|| Said("the store cannot be adopted".to_owned()))
+    }
+
     /// The other broker does something, or the store says something else of itself.
     ///
     /// # Errors
@@ -70,7 +86,14 @@ impl Shared {
         let rival = *sides.rival.get_or_insert_with(|| model.join());
         let ops = match sharing {
             Sharing::Says { lease_ms, durability } => {
-                model.says(alive(*lease_ms, durability.as_deref()));
+                let alive = alive(model.history(), *lease_ms, durability.as_deref());
+                model.says(alive);
+                return Ok(());
+            }
+            Sharing::Mislays => {
+                let last = model.accepted().last().ok_or("nobody has accepted anything")?;
+                let position = last.0.position;
+                model.lose(position);
                 return Ok(());
             }
             Sharing::Dies => {
@@ -83,6 +106,11 @@ impl Shared {
                 model.leave(sides.ours);
                 take(mesh, now)
             }
+            Sharing::TakesRunner(id) => take_runner(id),
+            Sharing::RobsRunner(id) => {
+                model.leave(sides.ours);
+                take_runner(id)
+            }
             Sharing::Repeats { text, id } => {
                 let last = model.accepted().last().ok_or("nobody has accepted anything")?;
                 let message = Message {
@@ -93,7 +121,12 @@ impl Shared {
                     ..Message::clone(last.0)
                 };
                 sides.free.0 += 1;
-                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into() })]
+                vec![Op::Accept(Accept {
+                    message: Arc::new(message),
+                    mailboxes: last.1.into(),
+                    mentions: Arc::default(),
+                    old: None,
+                })]
             }
             Sharing::Keeps { pid, cwd, status } => {
                 sides.hooks += 1;
@@ -121,10 +154,15 @@ fn take(mesh: &str, at: Wall) -> Vec<Op> {
     vec![Op::Claim { mesh: MeshId::new(mesh), by: Claimant::Broker, at }, Op::LeasePositions { count: 1_000 }]
 }
 
+fn take_runner(id: &str) -> Vec<Op> {
+    vec![Op::Runner(RunnerOp::Claim { runner: RunnerId::new(id) })]
+}
+
 fn judge(sides: &mut Sides, replies: &[Reply]) -> Told<()> {
     for reply in replies {
         match reply {
             Reply::Owned { .. } | Reply::Done | Reply::Inserted => {}
+            Reply::Runner(RunnerReply::Owned(_)) => {}
             Reply::Positions { first, .. } => sides.free = *first,
             other => return Err(Said(format!("the other broker cannot: {other:?}"))),
         }
@@ -132,11 +170,12 @@ fn judge(sides: &mut Sides, replies: &[Reply]) -> Told<()> {
     Ok(())
 }
 
-fn alive(lease_ms: Option<u64>, durability: Option<&str>) -> Alive {
+fn alive(history: History, lease_ms: Option<u64>, durability: Option<&str>) -> Alive {
     let relaxed = durability == Some(Durability::Relaxed.word());
     Alive {
         lease_ms,
         durability: if relaxed { Durability::Relaxed } else { Durability::Synced },
+        history,
         migrations: Arc::new(["V0001__mesh".to_owned()]),
     }
 }

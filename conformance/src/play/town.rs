@@ -7,15 +7,16 @@ use std::mem;
 use peermesh_core::note::{Level, Note};
 use serde_json::Value;
 
-use crate::driver::Stage;
 use crate::driver::core::Memory;
+use crate::driver::{LIVE_SECRET, Stage};
 use crate::play::hello::hello;
-use crate::play::{Player, forget, shown};
+use crate::play::{Player, forget, record, shown};
 use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
+use crate::story::given::Given;
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
 
-/// A broker, and peers that do what they are told.
+/// A broker on a stage, and peers that do what they are told.
 #[allow(missing_debug_implementations, reason = "its stage holds machines")]
 pub struct Town {
     player: Player,
@@ -30,13 +31,14 @@ impl Town {
         Ok(Town::on(Box::new(Memory::new(terms)?), terms))
     }
 
-    /// The broker of a stage that these terms made.
+    /// The same on a stage that was made by these terms.
     pub fn on(stage: Box<dyn Stage>, terms: &Terms) -> Town {
         let player = Player {
             stage,
             names: Names::default(),
             lines: BTreeMap::new(),
             hellos: BTreeMap::new(),
+            asked: Vec::new(),
             heard: BTreeMap::new(),
             notes: Vec::new(),
             pardoned: terms.errors.clone(),
@@ -65,6 +67,28 @@ impl Town {
     pub fn greet(&mut self, peer: &Peer, legacy: bool) -> Told<()> {
         let (with, then) = (Changes::default(), Changes::default());
         self.player.act(peer, &Deed::Greets(Greeting { legacy, awaited: false, with, then }))
+    }
+
+    /// Opens a connection to live topics with the operator's token.
+    ///
+    /// # Errors
+    /// When the peer has a connection, or there is no upgrade.
+    pub fn watch(&mut self, peer: &Peer) -> Told<()> {
+        let token = Given::Quoted(format!("Bearer {LIVE_SECRET}"));
+        self.player.watch(peer, "/", &[("Authorization".to_owned(), token)], 101)
+    }
+
+    /// A counter or a gauge of the metrics page; none when there is no such line yet.
+    ///
+    /// # Errors
+    /// When there is no page.
+    pub fn metric(&mut self, series: &str) -> Told<Option<u64>> {
+        self.player.metric(series)
+    }
+
+    /// Code and reason of the close frame that came, if one did.
+    pub fn close_of(&self, peer: &Peer) -> Option<(u16, String)> {
+        self.player.lines.get(peer)?.close.clone()
     }
 
     /// A hello that a peer could say right now, on a connection that is not of this town.
@@ -146,6 +170,25 @@ impl Town {
     /// When it cannot.
     pub fn share(&mut self, sharing: &Sharing) -> Told<()> {
         self.player.share(sharing)
+    }
+
+    /// What the last log record of that name says in a field.
+    pub fn noted(&self, message: &str, field: &str) -> Option<Value> {
+        let note = self.player.notes.iter().rfind(|note| note.msg == message)?;
+        Some(record(note)[field].clone())
+    }
+
+    /// How many log records of that name there are.
+    pub fn count_notes(&self, message: &str) -> usize {
+        self.player.notes.iter().filter(|note| note.msg == message).count()
+    }
+
+    /// Ends the broker and its stage.
+    ///
+    /// # Errors
+    /// When it does not end in good order.
+    pub fn end(self) -> Told<()> {
+        self.player.stage.end()
     }
 
     /// The last log records, for a person.

@@ -85,6 +85,37 @@ impl Database {
         self.client().batch_execute(end).unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
+    /// A copy of it as it is. Every session in it ends.
+    pub fn copied(&self) -> Database {
+        let maker = self.maker();
+        self.hang_up();
+        let copy = Database::on(&self.url, maker, &self.owner(), &self.name);
+        copy.removed_at(maker)
+    }
+
+    /// Puts a copy into its place, as a backup is restored. Every session in either of them ends.
+    pub fn restored_from(&self, copy: &Database) {
+        let (maker, owner) = (self.maker(), self.owner());
+        copy.hang_up();
+        for statement in [
+            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+            format!("CREATE DATABASE {} {owner} TEMPLATE {}", self.name, copy.name),
+        ] {
+            run(maker, &statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+
+    fn owner(&self) -> String {
+        let owner =
+            "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+        let row = self.client().query_one(owner, &[]).unwrap_or_else(|error| panic!("{error}"));
+        format!("OWNER {}", row.get::<_, String>(0))
+    }
+
+    fn maker(&self) -> &str {
+        self.remove_at.as_deref().expect("a database of the shared server")
+    }
+
     /// The same, removed by the user of `maker` when it is dropped.
     fn removed_at(mut self, maker: &str) -> Database {
         self.remove_at = Some(maker.to_owned());

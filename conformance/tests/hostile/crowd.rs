@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use peermesh_conformance::driver::runtime::Runtime;
 use peermesh_conformance::play::play;
 
 use crate::ground::{UPGRADE, allow_files, alone, connect, stage, story};
@@ -36,8 +37,14 @@ metric broker_connections_active 2
 fn f_hsk_01_five_thousand_silent_sockets_do_not_keep_a_real_client_out() {
     let _alone = alone();
     allow_files(FILES);
+    for runtime in [Runtime::Smol, Runtime::Threads] {
+        hold_out(runtime);
+    }
+}
+
+fn hold_out(runtime: Runtime) {
     let story = story(STORY);
-    let stage = stage(&story);
+    let stage = stage(&story, runtime);
     let broker = stage.address();
     let mut crowd = Vec::with_capacity(CROWD);
     while crowd.len() < CROWD {

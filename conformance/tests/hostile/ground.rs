@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use peermesh_conformance::driver::smol::Sockets;
+use peermesh_conformance::driver::runtime::Runtime;
+use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::keys;
 use peermesh_conformance::play::town::Town;
 use peermesh_conformance::story::act::Peer;
@@ -34,8 +35,8 @@ pub(crate) fn story(text: &str) -> Story {
 }
 
 /// The broker of a story.
-pub(crate) fn stage(story: &Story) -> Sockets {
-    Sockets::new(&story.terms).unwrap_or_else(|Said(said)| panic!("{said}"))
+pub(crate) fn stage(story: &Story, runtime: Runtime) -> Sockets {
+    Sockets::new(runtime, &story.terms).unwrap_or_else(|Said(said)| panic!("{said}"))
 }
 
 /// A town on real sockets, with a mesh, and a pair of its members that are served whatever happens.
@@ -55,7 +56,7 @@ impl Served {
         // On a machine that is busy with an attack the store may be late.
         let errors = vec!["db ping failed".to_owned()];
         let terms = Terms { limits, shards: 1, errors, ..Terms::default() };
-        let stage = Sockets::new(&terms).unwrap_or_else(|Said(said)| panic!("{said}"));
+        let stage = Sockets::new(Runtime::Smol, &terms).unwrap_or_else(|Said(said)| panic!("{said}"));
         let broker = stage.address();
         let town = Town::on(Box::new(stage), &terms);
         let mut served =

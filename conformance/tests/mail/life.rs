@@ -10,6 +10,8 @@ use peermesh_conformance::story::{Terms, Told};
 use peermesh_core::rng::Rng;
 use serde_json::{Value, json};
 
+use crate::ground::Ground;
+use crate::kinds::{Kind, Kinds};
 use crate::oracle::{Key, OTHER, Oracle, member_of, text};
 
 /// Tiny, so that every bound is met.
@@ -35,68 +37,77 @@ const LIMITS: &[(&str, u64)] = &[
     ("replacements_max", 1_000),
     ("connections_per_mesh_max", 100),
     ("retention_sweep_ms", 200),
+    ("orphan_check_ms", 300),
     ("send_window_bytes", 1_024),
     ("message_bytes_max", 16_384),
     ("outbox_bytes_max", 65_536),
     ("stall_ms", 700),
 ];
-const LEASE_MS: u64 = 250;
+pub(crate) const LEASE_MS: u64 = 250;
 /// Deeds of one life before faults stop.
 const DEEDS: u64 = 160;
 /// Who there is: members, their sessions, and one that never acknowledges.
-const IDENTITIES: &[&str] = &["ann", "bob", "bob.s1", "carl.s1", "carl", "dora.tty", "dora"];
+pub(crate) const IDENTITIES: &[&str] = &["ann", "bob", "bob.s1", "carl.s1", "carl", "dora.tty", "dora"];
 const MEMBERS: &[&str] = &["ann", "bob", "carl", "dora"];
 const TARGETS: &[&str] = &["ann", "bob", "bob.s1", "carl", "carl.s1", "dora", "*"];
 const PRIORITIES: &[&str] = &["now", "next", "low"];
 
 pub(crate) struct Life {
-    town: Town,
+    pub(crate) town: Town,
+    /// Time and the store are real: what happens next to each other takes its time, in any order.
+    pub(crate) is_real: bool,
     rng: Rng,
     pub(crate) oracle: Oracle,
-    peers: BTreeMap<&'static str, Mind>,
-    by_key: BTreeMap<String, String>,
+    pub(crate) kinds: Kinds,
+    pub(crate) peers: BTreeMap<&'static str, Mind>,
+    pub(crate) by_key: BTreeMap<String, String>,
     count: u64,
+    /// Sends of one member at once, where it has a budget.
+    pub(crate) burst: Option<u64>,
     /// How long a body may be, in pieces.
     body_max: usize,
     ill: bool,
+    /// Nobody knows what becomes of a commit.
+    unknown: bool,
     /// Another broker has the mesh.
     robbed: bool,
     /// This broker may not know yet that it lost the mesh, and what it is told is lost with it.
-    blind: bool,
+    pub(crate) blind: bool,
     /// What was done, for a person.
     diary: Vec<String>,
 }
 
 /// What one identity knows.
 #[derive(Debug, Default)]
-struct Mind {
+pub(crate) struct Mind {
     /// Its connections so far.
     number: u32,
     greeted: bool,
-    welcome: bool,
+    pub(crate) welcome: bool,
     /// It does not read.
     asleep: bool,
     /// Known to be working or not to be disturbed.
     gated: bool,
     /// Pushes that it has not acknowledged: id and sender's key.
-    unacked: Vec<(String, String)>,
+    pub(crate) unacked: Vec<(String, String)>,
 }
 
 impl Life {
-    pub(crate) fn new(seed: u64) -> Life {
+    pub(crate) fn new(seed: u64, ground: Ground) -> Life {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut rng = Rng::from_seed(bytes);
         // In some lives mail grows old, in some a few deliveries without an answer are too many, in some
         // messages are long, in some peers fall asleep, and in some budgets are spent all the time.
         let [ages, dies, long, sleeps, strict] = [(); 5].map(|()| rng.below(4) == 0);
+        let burst = 1 + rng.below(4);
         let drawn = [
             ("lane_messages_max", 1 + rng.below(4)),
             ("unacked_pushes_max", 1 + rng.below(4)),
             ("message_ttl_ms", if ages { 1_500 } else { 3_600_000 }),
             ("deliveries_max", if dies { 2 } else { 12 }),
             ("send_rate_per_minute", if strict { 300 } else { 0 }),
-            ("send_rate_burst", 1 + rng.below(4)),
+            ("send_rate_burst", burst),
         ];
         let terms = Terms {
             limits: LIMITS.iter().chain(&drawn).map(|(name, value)| ((*name).to_owned(), *value)).collect(),
@@ -104,18 +115,22 @@ impl Life {
             errors: vec!["db ping failed".to_owned()],
             ..Terms::default()
         };
-        let mut town = Town::new(&terms).unwrap_or_else(|said| panic!("{}", said.0));
+        let mut town = ground.town(&terms).unwrap_or_else(|said| panic!("{}", said.0));
         town.make_mesh("garden", MEMBERS).unwrap_or_else(|said| panic!("{}", said.0));
         let named = IDENTITIES.iter().chain(MEMBERS);
         Life {
             town,
+            is_real: ground.is_real(),
             rng,
             oracle: Oracle::new(ages, dies, sleeps),
+            kinds: Kinds::default(),
+            burst: strict.then_some(burst),
             peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
             by_key: named.map(|name| (keys::public(name), (*name).to_owned())).collect(),
             count: 0,
             body_max: if long { 3_500 } else { 120 },
             ill: false,
+            unknown: false,
             robbed: false,
             blind: false,
             diary: Vec::new(),
@@ -126,8 +141,7 @@ impl Life {
     pub(crate) fn live(&mut self) -> Told<()> {
         // A session that was never there has no mailbox, so everybody shows up once.
         for name in IDENTITIES {
-            self.greet(name)?;
-            self.town.wait(5)?;
+            self.greet_until_welcome(name)?;
         }
         for _ in 0..DEEDS {
             self.deed()?;
@@ -147,7 +161,11 @@ impl Life {
 
     fn deed(&mut self) -> Told<()> {
         match self.rng.below(100) {
-            0..=37 => self.send(),
+            0..=37 => {
+                // Where there is a budget, it is spent at once now and then.
+                let burst = self.burst.filter(|_| self.rng.below(4) == 0);
+                (0..=burst.map_or(0, |burst| burst + 1)).for_each(|_| self.send());
+            }
             38..=57 => self.ack()?,
             58..=67 => self.connect()?,
             68..=71 => self.drop(),
@@ -159,7 +177,7 @@ impl Life {
             }
             82..=86 => self.trouble(),
             87..=89 => self.heal()?,
-            90 => self.rob()?,
+            90 if !self.is_real => self.rob()?,
             _ => {
                 let millis = [1, 5, 20, 60, 300, 900][self.pick(6)];
                 self.note(format!("wait {millis}"));
@@ -200,22 +218,38 @@ impl Life {
         }
         let key = (member.to_owned(), id);
         self.oracle.begins(&key, target, [frame, other]);
+        self.kinds.count(Kind::First);
         self.say(name, &key, 0);
+        if self.rng.below(4) == 0 {
+            self.repeat(name, &key);
+        }
     }
 
-    /// Uses a key again, for the same or for something else; now and then in a burst, so that they meet.
+    /// Uses a key again, for the same or for something else; now and then in a burst and from several
+    /// connections of the member, so that they meet.
     fn repeat(&mut self, name: &'static str, key: &Key) {
         for _ in 0..1 + self.pick(3) {
             let meaning = usize::from(self.rng.below(4) == 0);
+            let is_kin = |other: &&str| member_of(other) == member_of(name) && self.peers[*other].welcome;
+            let kin: Vec<&'static str> = IDENTITIES.iter().copied().filter(is_kin).collect();
+            let name = kin[self.pick(kin.len())];
             // A session drops what it sent itself, so a member's session may not send for another one to it.
             if self.oracle.sent[key].target != name {
+                self.kinds.count([Kind::Retry, Kind::Mismatch][meaning]);
                 self.say(name, key, meaning);
             }
         }
     }
 
     fn say(&mut self, name: &'static str, key: &Key, meaning: usize) {
-        let Some(frame) = self.oracle.sends(name, key, meaning) else { return };
+        let line = (name.to_owned(), self.peers[name].number);
+        let Some((frame, meets)) = self.oracle.sends(line, key, meaning) else { return };
+        if meets {
+            self.kinds.count(Kind::TwoConnections);
+        }
+        if self.unknown {
+            self.kinds.count(Kind::UnknownCommit);
+        }
         self.note(format!("{name} says {} under {}", ["this", "something else"][meaning], key.1));
         let peer = self.peer(name);
         self.town.send(&peer, &frame);
@@ -237,8 +271,9 @@ impl Life {
         let peer = self.peer(name);
         self.town.send(&peer, &frame);
         if form != 0 && self.was_read(name)? && !self.blind {
-            // While the store fails, the broker has to remember it until it ends.
-            self.oracle.done(&id, !self.ill);
+            // While the store fails, the broker has to remember it until it ends; and a real one takes its
+            // time.
+            self.oracle.done(&id, !self.ill && !self.is_real);
         }
         Ok(())
     }
@@ -251,7 +286,7 @@ impl Life {
         self.count += 1;
         let read = format!("read-{}", self.count);
         self.town.send(&peer, &json!({"type": "list_peers", "_reqId": read}));
-        self.town.wait(10)?;
+        self.town.wait(if self.is_real { 40 } else { 10 })?;
         let frames = self.town.take(&peer);
         for frame in &frames {
             self.hear(name, frame)?;
@@ -279,7 +314,7 @@ impl Life {
         Ok(())
     }
 
-    fn greet(&mut self, name: &'static str) -> Told<()> {
+    pub(crate) fn greet(&mut self, name: &'static str) -> Told<()> {
         self.note(format!("{name} connects"));
         let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
         *mind = Mind { number: mind.number + 1, greeted: true, ..Mind::default() };
@@ -335,6 +370,7 @@ impl Life {
         self.note(format!("broker {}", if crash { "crashes" } else { "restarts" }));
         self.look()?;
         if crash {
+            self.kinds.count(Kind::Crash);
             self.town.restart(true)?;
         } else {
             self.heal()?;
@@ -353,6 +389,7 @@ impl Life {
     fn trouble(&mut self) {
         let ills = [Ill::Unavailable, Ill::Full, Ill::ForgetsReplies, Ill::LosesCommits];
         let ill = ills.get(self.pick(6)).copied();
+        self.unknown = matches!(ill, Some(Ill::ForgetsReplies | Ill::LosesCommits));
         let delay_ms = if ill.is_none() { 1 + self.rng.below(40) } else { 0 };
         self.note(format!("store {ill:?} {delay_ms} ms"));
         self.town.set_mood(Mood { ill, delay_ms });
@@ -373,7 +410,7 @@ impl Life {
         Ok(())
     }
 
-    fn heal(&mut self) -> Told<()> {
+    pub(crate) fn heal(&mut self) -> Told<()> {
         self.note("store heals".to_owned());
         self.town.set_mood(Mood::default());
         if self.robbed {
@@ -384,16 +421,16 @@ impl Life {
             // What was under way before still takes its time.
             self.town.wait(60)?;
         }
-        self.ill = false;
+        (self.ill, self.unknown) = (false, false);
         Ok(())
     }
 
     /// Takes what arrived for everybody.
-    fn look(&mut self) -> Told<()> {
+    pub(crate) fn look(&mut self) -> Told<()> {
         IDENTITIES.iter().try_for_each(|name| self.look_at(name))
     }
 
-    fn look_at(&mut self, name: &'static str) -> Told<()> {
+    pub(crate) fn look_at(&mut self, name: &'static str) -> Told<()> {
         let peer = self.peer(name);
         for frame in self.town.take(&peer) {
             self.hear(name, &frame)?;
@@ -409,7 +446,7 @@ impl Life {
         Ok(())
     }
 
-    fn hear(&mut self, name: &'static str, frame: &Value) -> Told<()> {
+    pub(crate) fn hear(&mut self, name: &'static str, frame: &Value) -> Told<()> {
         let kind = text(frame, "type");
         let Some(mind) = self.peers.get_mut(name) else { return Ok(()) };
         match kind.as_str() {
@@ -418,7 +455,13 @@ impl Life {
                 // Nobody is welcomed but by an owner.
                 self.blind &= self.robbed;
             }
-            "ack" => self.oracle.acked(name, frame)?,
+            "ack" => {
+                let line = (name.to_owned(), mind.number);
+                if text(frame, "error").starts_with("retry: rate_limit") {
+                    self.kinds.count(Kind::Saturated);
+                }
+                self.oracle.acked(&line, frame)?;
+            }
             "push" => {
                 if !mind.welcome {
                     return Err(format!("{name} got mail before its welcome: {frame}").into());
@@ -439,77 +482,12 @@ impl Life {
         Ok(())
     }
 
-    /// Faults stop: everybody is there, idle and answers.
-    fn make_peace(&mut self) -> Told<()> {
-        self.note("peace".to_owned());
-        self.heal()?;
-        self.town.wait(500)?;
-        self.look()?;
-        if self.blind {
-            // The first to come may be the one by whom the broker learns of its loss.
-            self.greet("ann")?;
-            self.town.wait(50)?;
-            self.look()?;
-        }
-        for name in IDENTITIES {
-            let peer = self.peer(name);
-            self.town.cut(&peer);
-            self.greet(name)?;
-            self.town.wait(5)?;
-            self.look_at(name)?;
-            if !self.peers[name].welcome {
-                return Err(format!("{name} is not let in though all is well").into());
-            }
-            let peer = self.peer(name);
-            self.town.send(&peer, &json!({"type": "set_status", "status": "idle"}));
-        }
-        let mut quiet = 0;
-        while quiet < 3 {
-            quiet += 1;
-            self.town.wait(LEASE_MS)?;
-            self.look()?;
-            for name in IDENTITIES {
-                let peer = self.peer(name);
-                let Some(mind) = self.peers.get_mut(name) else { continue };
-                for (id, _) in std::mem::take(&mut mind.unacked) {
-                    quiet = 0;
-                    if !name.ends_with("tty") {
-                        self.town.send(&peer, &json!({"type": "client_ack", "brokerMessageId": id}));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn judge(&mut self) -> Told<()> {
-        let ann = self.peer("ann");
-        for (key, id) in self.oracle.ids() {
-            self.town.send(&ann, &json!({"type": "message_status", "messageId": id, "_reqId": "q"}));
-            self.town.wait(1)?;
-            let frames = self.town.take(&ann);
-            let status = frames.iter().find(|frame| frame["type"] == "message_status_result");
-            let status = status.ok_or_else(|| format!("no status of {key:?} {id}: {frames:?}"))?;
-            self.oracle.judge(&key, status, &self.by_key)?;
-        }
-        // What counts as queued is gone, too.
-        let bob = self.peer("bob");
-        self.town.cut(&bob);
-        self.greet("bob")?;
-        self.town.wait(5)?;
-        let bob = self.peer("bob");
-        match self.town.take(&bob).first() {
-            Some(ack) if ack["type"] == "hello_ack" && ack["queued"] == 0 => Ok(()),
-            other => Err(format!("{} still has mail: {other:?}", member_of("bob")).into()),
-        }
-    }
-
     fn any(&mut self, fits: impl Fn(&Mind) -> bool) -> Option<&'static str> {
         let names: Vec<_> = self.peers.iter().filter(|(_, mind)| fits(mind)).map(|(name, _)| *name).collect();
         if names.is_empty() { None } else { Some(names[self.pick(names.len())]) }
     }
 
-    fn peer(&self, name: &str) -> Peer {
+    pub(crate) fn peer(&self, name: &str) -> Peer {
         let (member, session) = match name.split_once('.') {
             Some((member, session)) => (member, Some(session.to_owned())),
             None => (name, None),
@@ -517,11 +495,11 @@ impl Life {
         Peer { name: member.to_owned(), session, number: self.peers[name].number }
     }
 
-    fn pick(&mut self, bound: usize) -> usize {
+    pub(crate) fn pick(&mut self, bound: usize) -> usize {
         usize::try_from(self.rng.below(bound as u64)).unwrap_or(0)
     }
 
-    fn note(&mut self, line: String) {
+    pub(crate) fn note(&mut self, line: String) {
         self.diary.push(line);
     }
 }

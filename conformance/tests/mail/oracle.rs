@@ -8,6 +8,9 @@ use serde_json::Value;
 /// A message by its sender's member and key.
 pub(crate) type Key = (String, String);
 
+/// A connection: whose, and the how many-th of theirs.
+pub(crate) type Line = (String, u32);
+
 /// How the id of a send begins that means something else under a key that is used.
 pub(crate) const OTHER: &str = "other-";
 
@@ -24,6 +27,8 @@ pub(crate) struct Sent {
     is_contested: bool,
     /// The identities that sent it.
     by: BTreeSet<String>,
+    /// The connections that wait for an answer to it.
+    open: BTreeSet<Line>,
     /// When it was first sent and when first acknowledged, in deeds.
     first_sent: u64,
     accepted: Option<u64>,
@@ -68,6 +73,7 @@ impl Oracle {
             first: None,
             is_contested: false,
             by: BTreeSet::new(),
+            open: BTreeSet::new(),
             first_sent: self.deeds,
             accepted: None,
             is_confirmed: false,
@@ -78,22 +84,25 @@ impl Oracle {
         });
     }
 
-    /// A frame goes out under a key; gives it.
-    pub(crate) fn sends(&mut self, by: &str, key: &Key, meaning: usize) -> Option<Value> {
+    /// A frame goes out under a key; gives it, and whether it meets one that is on its way from elsewhere.
+    pub(crate) fn sends(&mut self, line: Line, key: &Key, meaning: usize) -> Option<(Value, bool)> {
         let sent = self.sent.get_mut(key)?;
-        sent.by.insert(by.to_owned());
+        let meets = sent.open.iter().any(|other| *other != line);
+        sent.by.insert(line.0.clone());
+        sent.open.insert(line);
         sent.is_contested |= meaning == 1;
-        Some(sent.meanings[meaning].clone())
+        Some((sent.meanings[meaning].clone(), meets))
     }
 
     /// Somebody's send is answered.
-    pub(crate) fn acked(&mut self, by: &str, ack: &Value) -> Told<()> {
+    pub(crate) fn acked(&mut self, line: &Line, ack: &Value) -> Told<()> {
         self.deeds += 1;
         let id = text(ack, "id");
         let meaning = usize::from(id.starts_with(OTHER));
-        let key = (member_of(by).to_owned(), id.trim_start_matches(OTHER).to_owned());
+        let key = (member_of(&line.0).to_owned(), id.trim_start_matches(OTHER).to_owned());
         let error = text(ack, "error");
         let sent = self.sent.get_mut(&key).ok_or_else(|| format!("nobody sent {key:?}"))?;
+        sent.open.remove(line);
         if error.starts_with("retry: ") {
             let of_quota = error.starts_with("retry: rate_limit") || error.starts_with("retry: queue_full");
             self.refused += usize::from(of_quota);
@@ -191,7 +200,10 @@ impl Oracle {
 
     /// The broker ended: what was not stored is forgotten.
     pub(crate) fn broker_ended(&mut self) {
-        self.sent.values_mut().for_each(|sent| sent.done = sent.done.filter(|stored| *stored));
+        for sent in self.sent.values_mut() {
+            sent.done = sent.done.filter(|stored| *stored);
+            sent.open.clear();
+        }
     }
 
     /// The ids of everything that was accepted, each with the key it belongs to.
@@ -226,12 +238,23 @@ impl Oracle {
         [self.conflicts, self.duplicates, self.refused]
     }
 
+    /// How many messages there must be in the store: those that anybody has heard of, which are all of them
+    /// where none ended unseen.
+    pub(crate) fn stored(&self) -> Option<usize> {
+        (!self.ages && !self.dies).then_some(self.keys.len())
+    }
+
     pub(crate) fn delivered(&self) -> usize {
         self.sent.values().filter(|sent| sent.accepted.is_some() && !sent.seen_by.is_empty()).count()
     }
 }
 
 impl Sent {
+    /// Which of the meanings was accepted.
+    pub(crate) fn first(&self) -> usize {
+        self.first.unwrap_or(0)
+    }
+
     fn is_direct(&self) -> bool {
         !self.target.starts_with(['*', '@'])
     }

@@ -226,7 +226,12 @@ pub(crate) fn accept(position: u64, client_id: Option<&str>) -> Op {
         request_fingerprint: None,
         reply_to: None,
     };
-    Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([BOB]) })
+    Op::Accept(Accept {
+        message: Arc::new(message),
+        mailboxes: Arc::from([BOB]),
+        mentions: Arc::from([ANN, BOB]),
+        old: None,
+    })
 }
 
 /// The end of Bob's delivery of that message.

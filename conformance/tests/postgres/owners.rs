@@ -25,6 +25,19 @@ fn f_clu_03_two_brokers_cannot_both_own_a_mesh() {
 }
 
 #[test]
+fn f_aut_03_a_proof_that_one_broker_took_is_used_up_for_all() {
+    let (mut one, database) = kitchen();
+    let mut two = Broker::named("two", database.url());
+    let prove = |proof: u8, by| Op::Prove { proof: [proof; 32], by, until: Wall::from_millis(1_000) };
+    assert_eq!(one.write(prove(7, 1)), Ok(Reply::Done));
+    assert_eq!(two.write(prove(7, 2)), Ok(Reply::Replayed));
+    assert_eq!(one.write(prove(7, 1)), Ok(Reply::Done), "its own write again");
+    // Hellos and requests share one record.
+    assert_eq!(two.write(prove(1, 2)), Ok(Reply::Done));
+    assert_eq!(one.write(hello(1, 1)), Ok(Reply::Replayed));
+}
+
+#[test]
 fn f_clu_03_who_lost_a_mesh_writes_nothing_more_to_it_and_goes_on_with_the_others() {
     let (mut one, database) = kitchen();
     let mut two = Broker::named("two", database.url());

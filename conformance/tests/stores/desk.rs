@@ -30,11 +30,7 @@ pub(crate) fn each(story: impl Fn(&mut Desk)) {
     let drivers: [Box<dyn Driver>; 3] =
         [Box::new(Model::new([7; 32])), open_sqlite(dir.path()).writer, writers.remove(0)];
     for driver in drivers {
-        let mut desk = Desk { driver, now: 1_000 };
-        desk.writes([mesh("1", "kitchen")]);
-        desk.invites("all", 2);
-        desk.writes([desk.enrol("all", 1, 1), desk.enrol("all", 2, 2)]);
-        story(&mut desk);
+        story(&mut Desk::furnished(driver));
     }
 }
 
@@ -45,6 +41,24 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// On an empty store: makes the mesh, Ann and Bob.
+    pub(crate) fn furnished(driver: Box<dyn Driver>) -> Desk {
+        let mut desk = Desk { driver, now: 1_000 };
+        desk.writes([mesh("1", "kitchen")]);
+        desk.invites("all", 2);
+        desk.writes([desk.enrol("all", 1, 1), desk.enrol("all", 2, 2)]);
+        desk
+    }
+
+    pub(crate) fn driver(&mut self) -> &mut dyn Driver {
+        &mut *self.driver
+    }
+
+    /// Goes on with another driver of the same store.
+    pub(crate) fn moves_to(&mut self, driver: Box<dyn Driver>) -> Box<dyn Driver> {
+        std::mem::replace(&mut self.driver, driver)
+    }
+
     pub(crate) fn now(&self) -> Wall {
         Wall::from_millis(self.now)
     }
@@ -81,7 +95,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB] }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -118,7 +132,7 @@ impl Desk {
     pub(crate) fn prunes_keys(&mut self, before: Wall, keys_before: Wall, limit: u32) -> u32 {
         let prune = Op::Prune { messages_before: before, keys_before, proofs_before: before, limit };
         match self.writes([prune]).remove(0) {
-            Reply::Pruned { rows } => rows,
+            Reply::Pruned(pruned) => pruned.most(),
             other => panic!("{other:?}"),
         }
     }
@@ -243,9 +257,17 @@ impl Desk {
 pub(crate) struct Draft {
     pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
+    mentions: Vec<MailboxNo>,
+    old: Option<Position>,
 }
 
 impl Draft {
+    /// It stood there before its history was lost.
+    pub(crate) fn once_at(mut self, old: u64) -> Draft {
+        self.old = Some(Position(old));
+        self
+    }
+
     pub(crate) fn client_id(mut self, id: &str) -> Draft {
         self.message.client_message_id = Some(id.into());
         self
@@ -287,8 +309,14 @@ impl Draft {
         self
     }
 
+    pub(crate) fn mentioning(mut self, members: &[MailboxNo]) -> Draft {
+        self.mentions = members.to_vec();
+        self
+    }
+
     pub(crate) fn op(self) -> Op {
-        Op::Accept(Accept { message: Arc::new(self.message), mailboxes: self.mailboxes.into() })
+        let (mailboxes, mentions) = (self.mailboxes.into(), self.mentions.into());
+        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions, old: self.old })
     }
 }
 

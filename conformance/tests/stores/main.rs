@@ -1,9 +1,13 @@
 //! The drivers against the model: the same random work, the same replies and answers.
 
 mod beside;
+mod check;
 mod desk;
+mod history;
 mod keys;
+mod live;
 mod meaning;
+mod mentions;
 mod runner;
 mod traffic;
 
@@ -150,6 +154,9 @@ impl Pair {
         for query in self.traffic.inventory() {
             self.compare(&query);
         }
+        let checked = check::check(self.store.reader(), 40);
+        assert_eq!(checked, check::check(&mut self.model, 7), "seed {}", self.seed);
+        assert_eq!(checked.1, [], "seed {}", self.seed);
         let finds = [Arc::new(Batch::from(self.traffic.all_keys()))];
         assert_eq!(
             replies(self.store.writer(), &finds),
@@ -170,8 +177,9 @@ fn is_same(again: &Reply, first: &Reply) -> bool {
 fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
+        Reply::Live(_) => "live",
         Reply::Done => "done",
-        Reply::Inserted => "accepted",
+        Reply::Inserted | Reply::Accepted(_) => "accepted",
         Reply::Existing => "known slug",
         Reply::Known(seen) if seen.history_available => "known message",
         Reply::Known(_) => "known tombstone",
@@ -188,8 +196,8 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Welcome { hooked: Some(_), .. } => "welcome and hooked",
         Reply::Replayed => "replayed",
         Reply::KeyTaken => "session key taken",
-        Reply::Pruned { rows: 0 } => "nothing to prune",
-        Reply::Pruned { .. } => "pruned",
+        Reply::Pruned(pruned) if pruned.most() == 0 => "nothing to prune",
+        Reply::Pruned(_) => "pruned",
     }
 }
 

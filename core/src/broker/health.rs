@@ -4,15 +4,19 @@
 //! *Decides* when the next ping is due: one is open at a time, the next follows its answer, but not before
 //! `health_ms` after it was asked. *Always holds:* a store that says nothing counts as down `health_ms` plus
 //! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8)
-//! until the store has confirmed, after the lease was renewed, that every mesh in memory is still ours.
+//! until the store has confirmed, after the lease was renewed, that every mesh and every runner in memory is
+//! still ours.
 
 use super::{After, Broker, Timer};
 use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Alive, Ended, Found, Op, Query, StoreError};
+use crate::store::{Alive, Ended, Found, Op, Query, RunnerOp, StoreError};
 use crate::surface::{Down, StoreView};
 use crate::time::{Mono, Now};
+
+/// Reasons that are told while the store is down.
+const REASONS_MAX: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Health {
@@ -20,6 +24,8 @@ pub(super) struct Health {
     /// When the open ping was asked.
     asked: Option<Mono>,
     failures: u64,
+    /// Why the store was down since it was up last, each reason once.
+    told: Vec<Box<str>>,
     /// What the store said of itself last.
     alive: Option<Alive>,
     /// Until when our meshes are surely ours; none means for ever.
@@ -63,8 +69,10 @@ impl Health {
                 Standing::Down(why) => Some(why),
                 Standing::Unknown | Standing::Up => None,
             },
-            sure: self.has_lease(now) && self.proof == Proof::Held,
+            // Peers are told which history they meet, so nobody comes in before that is known.
+            sure: self.alive.is_some() && self.has_lease(now) && self.proof == Proof::Held,
             durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
+            history: self.alive.as_ref().map(|alive| alive.history),
         }
     }
 
@@ -145,32 +153,40 @@ impl Broker {
         let had_lease = self.health.has_lease(now.mono);
         self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
         self.health.slept = self.health.slept.filter(|since| asked < *since);
-        self.health.alive = Some(alive);
+        let was_met = self.health.alive.replace(alive).is_some();
         let was_up = self.health.is_up();
         self.health.standing = Standing::Up;
         self.stats.set(Gauge::DbHealthy, 1);
         if !was_up {
             let failures = std::mem::take(&mut self.health.failures);
+            self.health.told.clear();
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
+            self.with_runners(now, super::super::runner::Runners::store_is_back);
         }
         if self.health.has_lease(now.mono) {
             match &mut self.health.proof {
                 Proof::Open { again, .. } => *again |= !had_lease,
                 Proof::Wanted => self.prove(now),
                 Proof::Held if !had_lease => self.prove(now),
+                Proof::Held if !was_met => self.prove_done(now),
                 Proof::Held => {}
             }
         }
     }
 
-    /// Asks whether the meshes in memory are ours, by writes of nothing that stand under their fences.
+    /// Asks whether what is in memory is ours, by writes of nothing that stand under their fences.
     fn prove(&mut self, now: Now) {
-        let fences = self.meshes.fences();
-        if fences.is_empty() {
+        let (fences, runners) = (self.meshes.fences(), self.runners.fences());
+        let missing = fences.len() + runners.len();
+        if missing == 0 {
             return self.prove_done(now);
         }
-        self.health.proof = Proof::Open { missing: fences.len(), again: false };
+        self.health.proof = Proof::Open { missing, again: false };
+        for fence in runners {
+            let nothing = Op::Runner(RunnerOp::Forget { fence, key: [0; 32] });
+            self.commits.stage(nothing, None, After::RunnerProof(fence.runner));
+        }
         for fence in fences {
             let nothing = Op::EndPresences { ids: Vec::new(), at: now.wall };
             self.commits.stage(nothing, Some(fence), After::Proof);
@@ -193,6 +209,7 @@ impl Broker {
         self.health.proof = Proof::Held;
         if self.health.view(now.mono).sure {
             self.with_meshes(now, super::super::mesh::Meshes::sure_again);
+            self.with_runners(now, super::super::runner::Runners::sure_again);
         }
     }
 
@@ -200,9 +217,12 @@ impl Broker {
         self.health.standing = Standing::Down(why);
         self.stats.set(Gauge::DbHealthy, 0);
         self.health.failures += 1;
-        if self.health.failures == 1 {
-            // Those of a streak that follow are not told again.
-            let note = Note::new(Level::Error, "db ping failed").with("consecutive_failures", 1);
+        // What was told of a streak is not told again.
+        let is_known = self.health.told.iter().any(|told| &**told == text);
+        if !is_known && self.health.told.len() < REASONS_MAX {
+            self.health.told.push(text.into());
+            let note = Note::new(Level::Error, "db ping failed");
+            let note = note.with("consecutive_failures", self.health.failures);
             self.notes.push(note.with("error", text));
         }
     }

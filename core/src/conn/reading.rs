@@ -53,6 +53,10 @@ impl Connection {
                         return Some(event);
                     }
                 }
+                Phase::Asked if self.streaming => {
+                    chunk.0 = &mut [];
+                    return None;
+                }
                 Phase::Asked => {
                     self.kept.take(chunk);
                     return None;

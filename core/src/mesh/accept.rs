@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
+use super::mention::Mentioned;
 use super::retention::age_by;
 use super::wish::Wish;
-use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver};
+use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver, names};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
@@ -28,6 +29,10 @@ const ACCEPTING_KEPT: usize = 256;
 pub(super) struct Accepting {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    /// Whom it mentions.
+    mentioned: Option<Box<Mentioned>>,
+    /// Where it was before its history was lost.
+    old: Option<Position>,
     /// What it took from its sender's budget.
     spent: u64,
     /// Who is to be answered: the sender, and whoever sent the same key again meanwhile.
@@ -41,6 +46,8 @@ pub(super) struct Passed {
     session: MailboxNo,
     target: Target,
     mailboxes: Arc<[MailboxNo]>,
+    mentioned: Option<Box<Mentioned>>,
+    old: Option<Position>,
     spent: u64,
 }
 
@@ -111,10 +118,12 @@ impl Mesh {
                 return Err(No::down(down));
             }
         }
-        match (self.judge(cx, positions, no, &wish, 0), key) {
-            (Ok(passed), key) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
-            (Err(denied), Some(key)) => self.look_up(cx, key, wish, waiter, denied),
-            (Err(denied), None) => return Err(self.deny(cx, None, denied)),
+        match self.judge(cx, positions, no, (&wish, key.as_ref()), 0) {
+            Ok(passed) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
+            Err(denied) if key.is_some() || denied.may_pass() && self.in_flight.len() > 0 => {
+                self.look_up(cx, (member, key), wish, waiter, denied);
+            }
+            Err(denied) => return Err(self.deny(cx, None, denied)),
         }
         Ok(())
     }
@@ -126,7 +135,7 @@ impl Mesh {
         cx: &mut Cx<'_>,
         positions: &mut Positions,
         no: PresenceNo,
-        wish: &Wish<'_>,
+        (wish, key): (&Wish<'_>, Option<&SendKey>),
         paid: u64,
     ) -> Result<Passed, Denied> {
         let denied = |spent| move |no| Denied { no, spent };
@@ -149,21 +158,33 @@ impl Mesh {
         let resolved = self.resolve(sender, &wish.target);
         let count = resolved.as_ref().map_or(1, |(_, mailboxes)| mailboxes.len());
         let spent = match paid {
-            0 => {
-                let key = wish.key.as_deref().map(|key| (member, Box::<str>::from(key)));
-                self.spend(cx, member, key.as_ref(), count).map_err(denied(0))?
-            }
+            0 => self.spend(cx, member, key, count).map_err(denied(0))?,
             paid => paid,
         };
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
+        let mentioned = self.mentioned(member, &wish.mentions, limits).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         match positions.next(cx) {
-            Some(position) => Ok(Passed { position, member, session, target, mailboxes, spent }),
+            Some(position) => {
+                let old = self.place_before(cx, positions, wish);
+                Ok(Passed { position, member, session, target, mailboxes, mentioned, old, spent })
+            }
             None => {
                 self.give_back(member, spent);
                 Err(denied(0)(No::busy()))
             }
         }
+    }
+
+    /// Where a send was before its history was lost, if it says so and can have its id again.
+    fn place_before(&self, cx: &Cx<'_>, positions: &Positions, wish: &Wish<'_>) -> Option<Position> {
+        // Whoever has no key cannot send the same again.
+        let (id, _) = (wish.message_id.as_deref()?, wish.key.as_ref()?);
+        let limits = &cx.config.limits;
+        let has_room = (self.names.len() as u64) < limits.renamed_per_mesh_max();
+        let within_ms = limits.dedupe_retention_ms();
+        let ids = positions.ids.as_ref().filter(|_| has_room)?;
+        names::lost_at(ids, &cx.store, id, cx.now.wall, within_ms)
     }
 
     /// Stages a message, for the store to decide whether its key is known.
@@ -175,7 +196,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, mentioned, old, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -197,16 +218,19 @@ impl Mesh {
         if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
             self.timers.arm_by(Timer::Undecided, until);
         }
-        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes) };
+        let mentions = mentioned.as_ref().map(|them| Arc::clone(&them.members)).unwrap_or_default();
+        let (kept, to) = (Arc::clone(&message), Arc::clone(&mailboxes));
+        let accept = Accept { message: kept, mailboxes: to, mentions, old };
         // Positions grow, so this keeps their order.
-        self.accepting.push_back(Accepting { message, mailboxes, spent, waiters });
+        self.accepting.push_back(Accepting { message, mailboxes, mentioned, old, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
     }
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
         let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
-        let Some(Accepting { message, mailboxes, spent, waiters }) = accepting else { return };
+        let Some(accepting) = accepting else { return };
+        let Accepting { message, mailboxes, mentioned, old, spent, waiters } = accepting;
         if self.accepting.is_empty() {
             // A burst must not hold its memory for ever.
             self.accepting.shrink_to(ACCEPTING_KEPT);
@@ -221,21 +245,25 @@ impl Mesh {
                 self.give_back(message.sender, spent);
                 self.answer_all(cx, ids, &seen, (&message, &waiters), None);
             }
-            Ended::Done(_) | Ended::Found(_) => {
+            ended @ (Ended::Done(_) | Ended::Found(_)) => {
+                if let (Ended::Done(Reply::Accepted(asked)), Some(old)) = (ended, old)
+                    && asked.renamed
+                {
+                    self.names.add(position, old);
+                }
                 cx.count(Counter::Accepted);
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
-                let message_id = ids.encode(position);
+                let message_id = self.names.encode(ids, position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
-                self.welcome_message(cx, ids, (&message, &message_id), waiters, reach);
+                let mentioned = mentioned.as_deref();
+                self.welcome_message(cx, ids, (&message, &message_id), waiters, (reach, mentioned));
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                if let Some(key) = key {
-                    self.remember_spent(cx, key, spent);
-                }
+                self.remember_spent(cx, key, spent);
                 self.refuse_all(cx, &waiters, &No::of_store(&error));
             }
         }
@@ -247,16 +275,16 @@ impl Mesh {
         cx: &mut Cx<'_>,
         ids: &MessageIds,
         (message, message_id): (&Message, &str),
-        waiters: Vec<Waiter>,
-        reach: Option<(usize, usize)>,
+        mut waiters: Vec<Waiter>,
+        (reach, mentioned): (Option<(usize, usize)>, Option<&Mentioned>),
     ) {
-        let (first, joined): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|one| one.likeness.is_none());
-        for waiter in &first {
+        for waiter in waiters.extract_if(.., |waiter| waiter.likeness.is_none()) {
             let (at, duplicate, history_available) = (message.at, false, true);
-            self.confirm(cx, waiter, &Accepted { message_id, at, duplicate, history_available, reach });
+            let accepted = Accepted { message_id, at, duplicate, history_available, reach, mentioned };
+            self.confirm(cx, &waiter, &accepted);
         }
-        if !joined.is_empty() {
-            self.answer_all(cx, ids, &Seen::of(message), (message, &joined), reach);
+        if !waiters.is_empty() {
+            self.answer_all(cx, ids, &Seen::of(message), (message, &waiters), reach);
         }
     }
 

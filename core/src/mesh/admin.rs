@@ -7,13 +7,14 @@ use super::enrol::{InvitePayload, seconds, token_hash};
 use super::residence::Shut;
 use super::roster::NoMember;
 use super::{After, Cx, Mesh, Meshes, Then, vault};
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, PublicKey, mint_text};
+use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, PublicKey, mint_text};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::store::{Ended, Found, InviteRow, MemberRow, MeshRow, NewMesh, Op, Query, Reply, Role};
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
 use crate::wire::admin::AdminCall;
+use crate::wire::bookmark::Bookmark;
 
 /// Where an admin request goes on when the store has answered.
 #[derive(Debug)]
@@ -67,10 +68,17 @@ impl Meshes {
                 cx.ask(Query::FindMesh(mesh), After::Admin(Box::new(step)));
             }
             (None, AdminCall::CreateMesh { name, slug }) => create(cx, session, name, slug),
-            (None, AdminCall::ListMeshes { after }) => {
-                let step = AdminStep::Listed { session };
-                cx.ask(Query::Meshes { after, limit: PAGE }, After::Admin(Box::new(step)));
-            }
+            (None, AdminCall::ListMeshes { after }) => match after.resume(cx.store.history) {
+                Ok(place) => {
+                    let after = Some(MeshNo(i64::try_from(place).unwrap_or(i64::MAX)));
+                    let step = AdminStep::Listed { session };
+                    cx.ask(Query::Meshes { after, limit: PAGE }, After::Admin(Box::new(step)));
+                }
+                Err(stop) => {
+                    let (status, code, message) = stop.answer();
+                    fail(cx, session, status, code, message);
+                }
+            },
             (None, _) => fail(cx, session, 404, "not_found", "no mesh was named"),
         }
     }
@@ -113,6 +121,10 @@ impl Mesh {
                 body["online"] = json!(online);
                 body["queued"] = json!(self.queued);
                 body["owner_pubkey"] = json!(self.row.owner_key.hex());
+                if let Some(history) = cx.store.history {
+                    body["history_epoch"] = json!(history.epoch.hex());
+                    body["history_since"] = json!(history.since.iso());
+                }
                 cx.answer(session, 200, &body);
             }
             AdminCall::Invite { uses, role, expires_at } => self.invite(cx, session, uses, role, expires_at),
@@ -258,7 +270,8 @@ fn create(cx: &mut Cx<'_>, session: SessionId, name: String, slug: String) {
 
 fn list(cx: &mut Cx<'_>, session: SessionId, rows: &[MeshRow]) {
     let full = rows.len() >= PAGE as usize;
-    let next = rows.last().filter(|_| full).map(|row| row.no.0);
+    let next = rows.last().filter(|_| full).and_then(|row| u64::try_from(row.no.0).ok());
+    let next = next.map(|place| Bookmark::new(cx.store.history, place).to_string());
     let meshes: Vec<Value> = rows.iter().map(mesh_body).collect();
     cx.answer(session, 200, &json!({ "meshes": meshes, "next": next }));
 }

@@ -118,7 +118,7 @@ impl Mesh {
             line.legacy.push_back(LegacyPush { mailbox, position, ping_at, pinged: None });
             self.timers.arm_by(Timer::LegacyPing(taker), ping_at);
         }
-        let id = ids.encode(item.position());
+        let id = self.names.encode(ids, item.position());
         self.tell_push(cx, &id, session, taker, &item.message);
         cx.count(match item.message.priority {
             Priority::Now => Counter::RoutedNow,

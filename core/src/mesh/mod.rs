@@ -6,10 +6,14 @@
 //! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | whom a send mentions | `mention.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
+//! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
+//! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
-//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
+//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
+//! | what became of a message, and why it waits | `fate.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
@@ -18,9 +22,12 @@ mod accept;
 mod acks;
 mod admin;
 mod answers;
+mod check;
 mod deliver;
+mod enquiry;
 mod enrol;
 mod events;
+mod fate;
 mod features;
 mod grace;
 mod hear;
@@ -29,6 +36,8 @@ mod hook;
 mod key_age;
 mod known;
 mod mailbox;
+mod mention;
+mod names;
 mod presence;
 mod profile;
 mod quota;
@@ -55,7 +64,7 @@ use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
 use crate::rng::Rng;
-use crate::store::{Fence, MeshLoad, MeshRow, Op, Priority, Settled};
+use crate::store::{CheckPlace, Fence, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Now;
 
@@ -83,6 +92,8 @@ pub(crate) enum After {
     Overdue,
     /// Old rows were removed.
     Pruned,
+    /// A page of the check of keys was read, from there.
+    Checked(CheckPlace),
     /// How much waits in the whole store.
     Depth,
     /// An admin request that needs no mesh in memory.
@@ -116,6 +127,8 @@ pub(crate) enum Then {
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
     Admin(Box<admin::AdminStep>),
+    /// A member asks over HTTP.
+    Enquiry(Box<enquiry::EnquiryStep>),
 }
 
 /// All meshes of this shard.
@@ -133,6 +146,7 @@ pub(crate) struct Meshes {
     doubted: Vec<residence::Visit>,
     positions: Positions,
     retention: retention::Round,
+    check: check::Check,
     /// When this process began, by both clocks.
     began: Option<Now>,
     draining: bool,
@@ -163,6 +177,7 @@ struct Mesh {
     row: MeshRow,
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
+    names: names::Names,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
     /// Hellos that wait for their turn.
@@ -228,6 +243,7 @@ impl Meshes {
             doubted: Vec::new(),
             positions: Positions::default(),
             retention: retention::Round::default(),
+            check: check::Check::default(),
             began: None,
             draining: false,
             shards,
@@ -411,6 +427,7 @@ impl Mesh {
             row: load.mesh,
             roster,
             mailboxes: BTreeMap::new(),
+            names: names::Names::new(&load.renamed),
             joining: BTreeSet::new(),
             turns: turn::Turns::new(rng),
             accepting: VecDeque::new(),

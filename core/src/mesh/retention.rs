@@ -6,8 +6,8 @@ use super::residence::Waiting;
 use super::{After, Cx, Mesh, Meshes};
 use crate::ids::{MailboxNo, MeshId, Position};
 use crate::note::{Level, Note};
-use crate::stats::Gauge;
-use crate::store::{Cursor, Ended, Found, Op, Outcome, OverdueRow, Query, Reply, Settled};
+use crate::stats::{Counter, Gauge};
+use crate::store::{Cursor, Ended, Found, Op, Outcome, OverdueRow, Pruned, Query, Reply, Settled};
 use crate::time::{Now, Wall};
 
 /// Rows of one page.
@@ -25,6 +25,19 @@ pub(super) struct Round {
     meshes: usize,
     /// While a page is read: deliveries that ended meanwhile, which it may show all the same.
     ended: Option<BTreeSet<(MailboxNo, Position)>>,
+    /// Deliveries that this round has ended.
+    expired: u64,
+    /// Old rows that were removed since that was last told.
+    removed: Removed,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Removed {
+    messages: u64,
+    buried: u64,
+    tombstones: u64,
+    presences: u64,
+    proofs: u64,
 }
 
 impl Round {
@@ -36,17 +49,19 @@ impl Round {
 }
 
 impl Meshes {
-    /// Starts a round, unless one is running. Only the first shard removes old rows.
+    /// Starts a round, unless one is running. Only the first shard removes old rows and checks the rest.
     pub(crate) fn tidy(&mut self, cx: &mut Cx<'_>, first_shard: bool) {
         // Before the first positions are leased no mesh is served, so what the store answers would be lost on
         // it.
         if self.retention.running || self.positions.ids.is_none() {
             return;
         }
-        self.retention = Round { running: true, ..Round::default() };
+        let removed = self.retention.removed;
+        self.retention = Round { running: true, removed, ..Round::default() };
         self.ask_overdue(cx);
         if first_shard {
             self.prune(cx);
+            self.check_if_due(cx);
         }
     }
 
@@ -56,8 +71,12 @@ impl Meshes {
 
     fn prune(&self, cx: &mut Cx<'_>) {
         let now = self.age_by(cx.now);
-        let messages_before = now.before_millis(cx.config.limits.retention_ms());
-        let keys_before = now.before_millis(cx.config.limits.dedupe_retention_ms());
+        let limits = &cx.config.limits;
+        let messages_before = now.before_millis(limits.retention_ms());
+        // A key that says when it was made is refused as too old by the clock of its maker, and maybe by
+        // another broker's, which may be behind ours by so much.
+        let keys_before =
+            now.before_millis(limits.dedupe_retention_ms().saturating_add(limits.hello_skew_ms()));
         let prune = Op::Prune { messages_before, keys_before, proofs_before: now, limit: PAGE };
         cx.stage(prune, None, After::Pruned);
     }
@@ -95,8 +114,9 @@ impl Meshes {
         }
     }
 
-    /// One mesh of the page was looked at, or cannot be.
-    pub(super) fn expiry_ended(&mut self, cx: &mut Cx<'_>) {
+    /// One mesh of the page was looked at, or cannot be; so many of its deliveries expired.
+    pub(super) fn expiry_ended(&mut self, cx: &mut Cx<'_>, expired: u64) {
+        self.retention.expired += expired;
         self.retention.meshes = self.retention.meshes.saturating_sub(1);
         if self.retention.meshes == 0 {
             self.page_ended(cx);
@@ -105,22 +125,50 @@ impl Meshes {
 
     fn page_ended(&mut self, cx: &mut Cx<'_>) {
         if self.retention.more {
-            self.ask_overdue(cx);
-        } else {
-            self.retention.running = false;
+            return self.ask_overdue(cx);
+        }
+        self.retention.running = false;
+        let expired = self.retention.expired;
+        if expired > 0 {
+            cx.note(Level::Info, || Note::new(Level::Info, "mail expired").with("deliveries", expired));
         }
     }
 
     pub(super) fn pruned(&mut self, cx: &mut Cx<'_>, ended: &Ended) {
-        if let Ended::Done(Reply::Pruned { rows }) = ended {
-            let rows = *rows;
-            if rows > 0 {
-                cx.note(Level::Info, || Note::new(Level::Info, "old rows removed").with("rows", rows));
-            }
-            if rows >= PAGE {
-                self.prune(cx);
+        if let Ended::Done(Reply::Pruned(pruned)) = ended {
+            self.retention.removed.add(cx, pruned);
+            if pruned.most() >= PAGE {
+                return self.prune(cx);
             }
         }
+        std::mem::take(&mut self.retention.removed).tell(cx);
+    }
+}
+
+impl Removed {
+    fn add(&mut self, cx: &mut Cx<'_>, pruned: &Pruned) {
+        for (sum, rows, counter) in [
+            (&mut self.messages, pruned.messages, Counter::RemovedMessages),
+            (&mut self.buried, pruned.buried, Counter::Buried),
+            (&mut self.tombstones, pruned.tombstones, Counter::RemovedTombstones),
+            (&mut self.presences, pruned.presences, Counter::RemovedPresences),
+            (&mut self.proofs, pruned.proofs, Counter::RemovedProofs),
+        ] {
+            *sum += u64::from(rows);
+            cx.stats.add(counter, u64::from(rows));
+        }
+    }
+
+    fn tell(self, cx: &mut Cx<'_>) {
+        let Removed { messages, buried, tombstones, presences, proofs } = self;
+        if messages + tombstones + presences + proofs == 0 {
+            return;
+        }
+        cx.note(Level::Info, || {
+            let note = Note::new(Level::Info, "old rows removed").with("messages", messages);
+            let note = note.with("buried", buried).with("tombstones", tombstones);
+            note.with("presences", presences).with("proofs", proofs)
+        });
     }
 }
 
@@ -131,14 +179,17 @@ pub(super) fn age_by(began: Now, now: Now) -> Wall {
 }
 
 impl Mesh {
-    /// Deliveries waited too long. One that is leased may still be acknowledged, and is looked at again
-    /// later.
-    pub(super) fn expire(&mut self, cx: &mut Cx<'_>, rows: &[OverdueRow]) {
+    /// Deliveries waited too long; so many of them end. One that is leased may still be acknowledged, and is
+    /// looked at again later.
+    pub(super) fn expire(&mut self, cx: &mut Cx<'_>, rows: &[OverdueRow]) -> u64 {
+        let mut ended = 0;
         for row in rows {
             if self.mailbox(row.cursor.mailbox).expire(row.cursor.position) {
                 self.end_row(cx, expired(cx, row), row.bytes);
+                ended += 1;
             }
         }
+        ended
     }
 }
 

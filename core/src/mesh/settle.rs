@@ -29,8 +29,8 @@ impl Mesh {
         let mailboxes = [presence.mailbox, presence.member];
         let whole = |id: &&str| id.len() == ID_CHARS;
         let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
-        let resolve =
-            |id: Option<&str>| id.filter(whole).and_then(|id| lent_as(id).or_else(|| ids.resolve(id)));
+        let named = |id: &str| lent_as(id).or_else(|| self.names.resolve(ids, id));
+        let resolve = |id: Option<&str>| id.filter(whole).and_then(named);
         // Our id names one message; the sender's may name several senders' messages, so it is the second
         // choice. Where the sender gave none, clients put ours into its place.
         let position = resolve(broker_id).or_else(|| resolve(client_id));
@@ -137,7 +137,7 @@ impl Mesh {
         cx.count(match settled.outcome {
             Outcome::Delivered => Counter::SettledDelivered,
             Outcome::Expired => Counter::SettledExpired,
-            Outcome::Dead => Counter::SettledDead,
+            Outcome::Dead | Outcome::Removed => Counter::SettledDead,
         });
         self.queued = self.queued.saturating_sub(1);
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
@@ -158,7 +158,7 @@ impl Mesh {
         for mailbox in mailboxes {
             let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { continue };
             for item in waiting.empty() {
-                self.settle(cx, mailbox, &item.message, Outcome::Dead);
+                self.settle(cx, mailbox, &item.message, Outcome::Removed);
             }
             self.ask_pages(cx, mailbox, [true; 3]);
         }

@@ -320,6 +320,7 @@ impl Mesh {
             features: features::offered(&cx.config.limits, Dialect::of(peer)),
             queued: self.queued_for(no),
             durability: cx.durability(),
+            history_epoch: cx.history_epoch(),
         };
         cx.tell(session, &ack);
         self.end_presences(cx, stray.into_iter().collect());
@@ -525,6 +526,7 @@ fn ack<'a>(
         features: features::offered(&cx.config.limits, Dialect::of(greeting.peer())),
         queued,
         durability: cx.durability(),
+        history_epoch: cx.history_epoch(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::store::{
     DeadRow, Ended, EventRow, Query, RunnerFound, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };
 use crate::surface::SessionId;
+use crate::wire::bookmark::Bookmark;
 use crate::wire::runner::RunnerCall;
 
 /// Rows of one answer.
@@ -20,19 +21,36 @@ const PAGE_BYTES: u64 = 1_024 * 1_024;
 impl Runners {
     /// An admin asks for something.
     pub(crate) fn admin(&mut self, cx: &mut Cx<'_>, session: SessionId, call: RunnerCall) {
+        let history = cx.store.history;
         let query = match call {
-            RunnerCall::List { after } => RunnerQuery::Runners { after, limit: PAGE },
-            RunnerCall::Events { runner, after } => {
-                RunnerQuery::Events { runner, after, limit: PAGE, bytes_max: PAGE_BYTES }
-            }
-            RunnerCall::Dead { runner, after } => RunnerQuery::Dead { runner, after, limit: PAGE },
+            RunnerCall::List { after } => after.resume(history).map(|place| {
+                let after = RunnerNo(i64::try_from(place).unwrap_or(i64::MAX));
+                RunnerQuery::Runners { after, limit: PAGE }
+            }),
+            RunnerCall::Events { runner, after } => after.resume(history).map(|place| RunnerQuery::Events {
+                runner,
+                after: RunnerSeq(place),
+                limit: PAGE,
+                bytes_max: PAGE_BYTES,
+            }),
+            RunnerCall::Dead { runner, after } => after.resume(history).map(|place| RunnerQuery::Dead {
+                runner,
+                after: RunnerSeq(place),
+                limit: PAGE,
+            }),
             RunnerCall::Requeue { runner, seq } => {
                 return self.visit(cx, runner, Visit::Requeue(session, seq));
             }
             // The broker knows how to answer these.
             RunnerCall::Connected | RunnerCall::Send { .. } => return,
         };
-        cx.ask(Query::Runner(query), After::Listed(session));
+        match query {
+            Ok(query) => cx.ask(Query::Runner(query), After::Listed(session)),
+            Err(stop) => {
+                let (status, code, message) = stop.answer();
+                cx.answer(session, status, &json!({ "error": code, "message": message }));
+            }
+        }
     }
 
     pub(super) fn requeue(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, seq: RunnerSeq) {
@@ -67,15 +85,17 @@ impl Runners {
 pub(super) fn listed(cx: &mut Cx<'_>, session: SessionId, ended: Ended) {
     let body = match found_of(ended) {
         Some(RunnerFound::Runners(rows)) => {
-            let next = next_of(rows.len(), rows.last().map(|row| row.no.0));
+            let last = rows.last().and_then(|row| u64::try_from(row.no.0).ok());
+            let next = next_of(cx, rows.len(), last);
             json!({ "runners": rows.iter().map(runner_json).collect::<Vec<_>>(), "next": next })
         }
         Some(RunnerFound::Events(rows)) => {
-            let next = rows.last().map(|row| row.seq.0);
+            // A page may end before it is full, because its events are long.
+            let next = bookmark(cx, rows.last().map(|row| row.seq.0));
             json!({ "events": rows.iter().map(event_json).collect::<Vec<_>>(), "next": next })
         }
         Some(RunnerFound::Dead(rows)) => {
-            let next = next_of(rows.len(), rows.last().map(|row| row.event.seq.0));
+            let next = next_of(cx, rows.len(), rows.last().map(|row| row.event.seq.0));
             json!({ "events": rows.iter().map(dead_json).collect::<Vec<_>>(), "next": next })
         }
         _ => {
@@ -86,8 +106,13 @@ pub(super) fn listed(cx: &mut Cx<'_>, session: SessionId, ended: Ended) {
     cx.answer(session, 200, &body);
 }
 
-fn next_of<T>(rows: usize, last: Option<T>) -> Option<T> {
-    last.filter(|_| rows as u64 >= u64::from(PAGE))
+/// Where the next page begins, if this one is full.
+fn next_of(cx: &Cx<'_>, rows: usize, last: Option<u64>) -> Option<String> {
+    bookmark(cx, last.filter(|_| rows as u64 >= u64::from(PAGE)))
+}
+
+fn bookmark(cx: &Cx<'_>, place: Option<u64>) -> Option<String> {
+    place.map(|place| Bookmark::new(cx.store.history, place).to_string())
 }
 
 fn runner_json(row: &RunnerRow) -> Value {

@@ -39,7 +39,7 @@ use crate::surface::{self, SessionId, Shards};
 use crate::time::{Mono, Now, Wall};
 
 pub(crate) use command::Order;
-pub(crate) use registry::Connected;
+pub(crate) use registry::{Connected, Parting};
 
 /// The context of a call into this surface.
 pub(crate) type Cx<'a> = surface::Cx<'a, After>;
@@ -242,9 +242,15 @@ impl Runners {
         }
     }
 
-    /// True when no request to the target is on its way.
+    /// True when no request to the target is waited for.
     pub(crate) fn is_idle(&self) -> bool {
         self.flying.is_empty()
+    }
+
+    /// Requests to the target have had their time: what comes of them is not heard, and their events go
+    /// again, under the same ids, with whoever serves their runners next.
+    pub(crate) fn give_up_forwards(&mut self) {
+        self.flying.clear();
     }
 
     /// Gives all runners up: the last thing that is written.

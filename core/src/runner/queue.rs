@@ -70,7 +70,7 @@ impl Runners {
     /// Hands over what waits, as far as it can be, and drops what has waited too long.
     pub(super) fn move_queue(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
         let Some(runner) = self.resident.get_mut(&no) else { return };
-        if runner.queue.count == 0 || self.draining {
+        if runner.queue.count == 0 || self.draining || !cx.store.sure {
             return;
         }
         if runner.queue.reading {

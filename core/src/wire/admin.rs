@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::config::Limits;
-use crate::ids::MeshNo;
 use crate::store::Role;
 use crate::time::Wall;
+use crate::wire::bookmark::Bookmark;
 
 /// Something an admin asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AdminCall {
     CreateMesh { name: String, slug: String },
-    ListMeshes { after: Option<MeshNo> },
+    ListMeshes { after: Bookmark },
     ShowMesh,
     Invite { uses: u32, role: Role, expires_at: Wall },
     ListMembers,
@@ -112,13 +112,11 @@ fn invite(body: &Value, now: Wall) -> Result<AdminCall, BadCall> {
     Ok(AdminCall::Invite { uses, role, expires_at })
 }
 
-fn after(query: &str) -> Result<Option<MeshNo>, BadCall> {
+fn after(query: &str) -> Result<Bookmark, BadCall> {
     match query.split_once('=') {
-        None if query.is_empty() => Ok(None),
-        Some(("after", number)) => number
-            .parse()
-            .map(|number| Some(MeshNo(number)))
-            .map_err(|_| bad(&format!("after: {number:?} is not the \"next\" of an earlier page"))),
+        None if query.is_empty() => Ok(Bookmark::START),
+        Some(("after", text)) => Bookmark::parse(text)
+            .ok_or_else(|| bad(&format!("after: {text:?} is not the \"next\" of an earlier page"))),
         _ => Err(bad("the only parameter is after")),
     }
 }
@@ -131,7 +129,7 @@ fn object(body: &[u8]) -> Result<Value, BadCall> {
 }
 
 /// Undoes percent encoding once.
-fn decode(segment: &str) -> Option<String> {
+pub(crate) fn decode(segment: &str) -> Option<String> {
     let mut bytes = segment.bytes();
     let mut plain = Vec::new();
     while let Some(byte) = bytes.next() {

@@ -3,10 +3,10 @@
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 
+use crate::runtime::{Lanes, Plan, Running, start};
 use peermesh_core::forward::{Courier, Forward, Forwarded};
 use peermesh_core::ids::Ticket;
 use peermesh_core::machine::{Input, Listener, Machine, Memory, Order, Output};
-use peermesh_runtime_smol::{Lanes, Plan, Running, start};
 
 use crate::world::{PATIENCE, machine, rest};
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, mpsc};
 
+use crate::runtime::Lanes;
 use peermesh_core::ids::Ticket;
 use peermesh_core::machine::{Input, Machine, Order, Output};
 use peermesh_core::store::{Answer, Batch, Driver, Found, Query, Request, StoreError, StoreResult, Work};
-use peermesh_runtime_smol::Lanes;
 
 use crate::world::{PATIENCE, World, machine};
 

@@ -251,17 +251,17 @@ fn a_panic_over_the_bytes_of_a_connection_is_not_kept_by_its_task() {
 #[test]
 fn a_run_without_shards_is_refused() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let plan = peermesh_runtime_smol::Plan {
+    let plan = crate::runtime::Plan {
         listeners: vec![(Listener::Mesh, listener)],
         shards: Vec::new(),
-        lanes: peermesh_runtime_smol::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
+        lanes: crate::runtime::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
         couriers: Vec::new(),
         note: Arc::new(|_| ()),
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
         weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
         fail: Arc::new(|_| ()),
     };
-    assert!(peermesh_runtime_smol::start(plan).is_err());
+    assert!(crate::runtime::start(plan).is_err());
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::runtime::{Lanes, Plan, Running, start};
 use bytes::Bytes;
 use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Outputs};
 use peermesh_core::store::Driver;
 use peermesh_core::time::Now;
-use peermesh_runtime_smol::{Lanes, Plan, Running, start};
 
 /// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

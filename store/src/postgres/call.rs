@@ -83,7 +83,10 @@ impl<'a> Call<'a> {
 
     fn take(&mut self, place: Place, op: &'a Op) {
         match op {
-            Op::Accept(accept) => self.accepts.push((place, accept)),
+            Op::Accept(accept) => {
+                self.accepts.push((place, accept));
+                self.rare.extend(rare::asked(accept).map(|json| (place, json)));
+            }
             Op::Find { mesh, sender, client_message_id: id } => {
                 self.sought.push((place, Name { mesh: *mesh, sender: *sender, id }));
             }
@@ -120,7 +123,8 @@ impl<'a> Call<'a> {
         run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T,
     ) -> T {
         let columns = Columns::of(self, fences, keys);
-        let Columns { fences, keys, messages: m, pending: p, settled: s, tried: t, sought: f } = &columns;
+        let Columns { fences, keys, messages: m, pending: p, mentions: n, settled: s, tried: t, sought: f } =
+            &columns;
         let rare: Vec<&Value> = self.rare.iter().map(|(_, json)| json).collect();
         let rare = (!rare.is_empty()).then_some(Json(rare));
         run(&[
@@ -148,6 +152,8 @@ impl<'a> Call<'a> {
             &p.prio,
             &p.pos,
             &p.said.0,
+            &n.0,
+            &n.1,
             &s.recip,
             &s.prio,
             &s.pos,
@@ -208,8 +214,16 @@ impl<'a> Call<'a> {
         if said.len() != self.rare.len() {
             return Err(BadRow("not as many replies as operations"));
         }
+        // Of a message that was not accepted there is no more to say. Of another one the last word counts.
+        let is_over = |(_, reply): &&(Place, Reply)| !matches!(reply, Reply::Inserted);
+        let over: HashSet<Place> = match self.rare.is_empty() {
+            true => HashSet::new(),
+            false => replies.iter().filter(is_over).map(|(place, _)| *place).collect(),
+        };
         for ((place, _), said) in self.rare.iter().zip(said) {
-            replies.push((*place, said.reply()?));
+            if !over.contains(place) {
+                replies.push((*place, said.reply()?));
+            }
         }
         Ok(Written::Replies(replies))
     }
@@ -221,6 +235,8 @@ struct Columns<'a> {
     keys: (Vec<i64>, Vec<i64>),
     messages: Messages<'a>,
     pending: Deliveries<(Vec<i32>,)>,
+    /// Members, and the positions of what mentions them.
+    mentions: (Vec<i64>, Vec<i64>),
     settled: Deliveries<(Vec<i64>, Vec<i16>)>,
     tried: Deliveries<(Vec<i32>,)>,
     sought: Names<'a>,
@@ -287,6 +303,7 @@ impl<'a> Columns<'a> {
             keys: claims.into_iter().unzip(),
             messages: Messages::of(&accepts, |message| key(message).map(|(key, _)| key)),
             pending: Deliveries::default(),
+            mentions: mentions(&accepts).into_iter().unzip(),
             settled: Deliveries::default(),
             tried: Deliveries::default(),
             sought: call.sought.iter().map(sought).collect(),
@@ -306,10 +323,22 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Whom these messages mention, in the order of the table's key.
+fn mentions(accepts: &[&Accept]) -> Vec<(i64, i64)> {
+    let of = |accept: &&Accept| {
+        let position = rows::position_column(accept.message.position);
+        accept.mentions.iter().map(move |member| (member.0, position)).collect::<Vec<_>>()
+    };
+    let mut mentions: Vec<(i64, i64)> = accepts.iter().flat_map(of).collect();
+    mentions.sort_unstable();
+    mentions.dedup();
+    mentions
+}
+
 /// Where these messages wait, in the order of the table's key, with their bytes.
 fn deliveries(accepts: &[&Accept]) -> Vec<(Cursor, u64)> {
     let mut deliveries = Vec::with_capacity(accepts.len());
-    for Accept { message, mailboxes } in accepts {
+    for Accept { message, mailboxes, .. } in accepts {
         let bytes = message.queued_bytes();
         let (priority, position) = (message.priority, message.position);
         let place = |mailbox: &MailboxNo| (Cursor { mailbox: *mailbox, priority, position }, bytes);
@@ -323,7 +352,7 @@ fn deliveries(accepts: &[&Accept]) -> Vec<(Cursor, u64)> {
 impl<'a> Messages<'a> {
     fn of(accepts: &[&'a Accept], key: impl Fn(&Message) -> Option<i64>) -> Messages<'a> {
         let mut columns = Messages::default();
-        for Accept { message, mailboxes } in accepts.iter().copied() {
+        for Accept { message, mailboxes, .. } in accepts.iter().copied() {
             let (recip, target) = match &message.target {
                 Target::Mailbox(mailbox) => (Some(mailbox.0), None),
                 Target::Spec(text) => (None, Some(text.as_bytes())),

@@ -8,7 +8,12 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use peermesh_core::store::{Alive, Answer, Batch, Driver, Durability, Found, Query, StoreError, StoreResult};
+use peermesh_core::store::{
+    Alive, Answer, Batch, Driver, Durability, Found, History, Query, StoreError, StoreResult,
+};
+use peermesh_core::time::Wall;
+use postgres::Row;
+use postgres::types::ToSql;
 
 use super::Unfit;
 use super::fitness::{Fitness, examine};
@@ -48,7 +53,17 @@ struct Session {
 struct Identity {
     broker: i32,
     secret: [u8; 32],
+    history: History,
+    /// The first position that nobody had leased when it was looked at last.
+    next: i64,
     migrations: Arc<[String]>,
+}
+
+/// The row of the store itself.
+struct StoreRow {
+    secret: [u8; 32],
+    history: History,
+    next: i64,
 }
 
 /// Why a ping is not answered.
@@ -188,13 +203,15 @@ impl Health {
                 "the database lacks migrations ({pending}); run `peermesh migrate`, or let the broker do so"
             )));
         }
-        let secret = self.secret(link)?;
         let (name, lease) = (&self.options.instance, self.lease());
         let row = link.query_opt(self.wait(), sql::BROKER_REGISTER, &[name, &lease])?;
         let broker = column(&row.ok_or(BadRow("a broker without a number"))?, 0)?;
         self.succeed(link, broker)?;
         link.query(self.wait(), sql::BROKER_FORGET, &[])?;
-        Ok(Identity { broker, secret, migrations: report.applied.into() })
+        // Whoever adopts an older copy does so while no broker is registered, so what is read from here on
+        // stays true while we live.
+        let StoreRow { secret, history, next } = self.store_row(link)?;
+        Ok(Identity { broker, secret, history, next, migrations: report.applied.into() })
     }
 
     /// Those of our name whose session has ended are known to be gone; what they served may be taken at once.
@@ -221,28 +238,45 @@ impl Health {
         Ok(())
     }
 
-    /// Makes sure that it is the same database as before.
+    /// Makes sure that it is the same database as before, and that nothing of it was lost.
     fn recognise(&self, link: &mut Link) -> Result<(), Sick> {
-        let known = self.identity.as_ref().map(|identity| identity.secret);
-        if Some(self.secret(link)?) != known {
+        let Some(known) = &self.identity else { return Err(BadRow("a broker without a number").into()) };
+        let found = self.store_row(link)?;
+        if found.secret != known.secret {
             return Err(Sick::Lasting("the database is not the one this broker was started with".to_owned()));
+        }
+        if found.history.epoch != known.history.epoch {
+            return Err(Sick::Lasting("the database was adopted: its history is another one".to_owned()));
+        }
+        let row = link.query_opt(self.wait(), sql::BROKER_KNOWN, &[&known.broker, &self.options.instance])?;
+        let is_remembered: bool = column(&row.ok_or(BadRow("no answer about a broker"))?, 0)?;
+        if found.next < known.next || !is_remembered {
+            // What this broker has told would be given out again. It stays, so that nobody serves from it
+            // before an operator has seen to it.
+            let why = "the database has gone back to an older state; adopt it with: peermesh adopt";
+            self.gate.close(why.to_owned());
+            return Err(Sick::Passing(StoreError::Unavailable(why.to_owned())));
         }
         Ok(())
     }
 
-    fn secret(&self, link: &mut Link) -> Result<[u8; 32], Sick> {
-        let row = link.query_opt(self.wait(), sql::STORE_SECRET, &[])?;
-        let row = row.ok_or(BadRow("a store without its secret"))?;
-        Ok(rows::bytes_32(column(&row, 0)?)?)
+    fn store_row(&self, link: &mut Link) -> Result<StoreRow, Sick> {
+        let row = link.query_opt(self.wait(), sql::STORE_ROW, &[])?;
+        let row = row.ok_or(BadRow("a store without its row"))?;
+        let (secret, next) = (rows::bytes_32(column(&row, 0)?)?, column(&row, 4)?);
+        Ok(StoreRow { secret, history: history(&row)?, next })
     }
 
     /// Puts the end of our lease off, and opens the gate.
     fn renew(&mut self, mut session: Session) -> Result<Alive, Sick> {
-        let Some(identity) = self.identity.clone() else {
+        let Some(mut identity) = self.identity.clone() else {
             return Err(BadRow("a broker without a number").into());
         };
         let (name, lease) = (&self.options.instance, self.lease());
-        session.link.query(self.wait(), sql::BROKER_RENEW, &[&identity.broker, name, &lease])?;
+        let renew = &[&identity.broker as &(dyn ToSql + Sync), name, &lease];
+        let row = session.link.query_opt(self.wait(), sql::BROKER_RENEW, renew)?;
+        identity.next = column(&row.ok_or(BadRow("a store without its row"))?, 0)?;
+        self.identity = Some(identity.clone());
         if !session.is_locked {
             // A session of ours that the server has not missed yet may hold it a little longer.
             let locked = session.link.query_opt(self.wait(), sql::LIFE_LOCK, &[&identity.broker])?;
@@ -253,7 +287,8 @@ impl Health {
         self.gate.open(Known { broker: identity.broker, keys: DedupeKeys::new(&identity.secret) });
         // The server may forget the last renewals when it crashes, and with them about a second.
         let lease_ms = self.options.waits.lease_ms;
-        Ok(Alive { lease_ms: Some(lease_ms - lease_ms / 6), durability, migrations: identity.migrations })
+        let Identity { history, migrations, .. } = identity;
+        Ok(Alive { lease_ms: Some(lease_ms - lease_ms / 6), durability, history, migrations })
     }
 
     fn wait(&self) -> Duration {
@@ -275,6 +310,16 @@ impl Drop for Health {
             let _ = session.link.query(limit, sql::BROKER_ENDED, &[&vec![identity.broker]]);
         }
     }
+}
+
+/// Which history a store tells, from the columns of `STORE_ROW`.
+pub(super) fn history(row: &Row) -> Result<History, BadRow> {
+    let unreadable = |_| BadRow("a store whose history cannot be read");
+    Ok(History {
+        epoch: rows::history_epoch(row.try_get(1).map_err(unreadable)?)?,
+        since: Wall::from_millis(row.try_get(2).map_err(unreadable)?),
+        floor: rows::position(row.try_get(3).map_err(unreadable)?)?,
+    })
 }
 
 fn read_only() -> StoreError {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use peermesh_core::store::Durability;
+use peermesh_core::store::{Durability, History};
 
 use super::fitness::{Fitness, examine};
+use super::health::history;
 use super::link::Connector;
 use super::options::Options;
 use super::read::column;
+use super::sql;
 use super::trouble::Trouble;
 
 /// What a server says of itself.
@@ -17,6 +19,8 @@ pub struct Server {
     pub version: String,
     /// Whether a broker would serve from it.
     pub fitness: Result<Durability, Unfitness>,
+    /// Which history its store tells; none where there is no store yet.
+    pub history: Option<History>,
     /// Tables that this role may not both read and write, in order of their names.
     pub forbidden: Vec<String>,
 }
@@ -57,5 +61,8 @@ pub fn inspect(options: &Options) -> Result<Server, String> {
     };
     let forbidden = link.query(limit, FORBIDDEN, &[]).map_err(text)?;
     let forbidden = forbidden.iter().filter_map(|row| column(row, 0).ok()).collect();
-    Ok(Server { version, fitness, forbidden })
+    // A role that may not read it was told of above.
+    let row = link.query_opt(limit, sql::STORE_ROW, &[]).ok().flatten();
+    let history = row.and_then(|row| history(&row).ok());
+    Ok(Server { version, fitness, history, forbidden })
 }

@@ -1,15 +1,16 @@
 //! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo};
+use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo, TopicNo};
 use peermesh_core::store::{
-    Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op, PeerState, PresenceRow,
-    Reply, RunnerLoad, RunnerOp, RunnerReply,
+    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, LiveLoad, LiveOp,
+    LiveReply, NewMesh, Op, PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::live::{self, SaidKnown};
 use super::runner::{self, SaidEvent, SaidKey};
 use crate::rows::{self, BadRow};
 
@@ -18,6 +19,7 @@ pub(super) fn draws(op: &Op) -> bool {
     match op {
         Op::LeasePositions { .. } | Op::CreateMesh(_) | Op::Enrol(_) => true,
         Op::Runner(op) => matches!(op, RunnerOp::Claim { .. }),
+        Op::Live(op) => matches!(op, LiveOp::Claim { .. }),
         Op::Hello(hello) => hello.session.is_some(),
         _ => false,
     }
@@ -28,6 +30,7 @@ pub(super) fn json(op: &Op) -> Option<Value> {
     let mut value = match op {
         Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
         Op::Runner(op) => runner::json(op),
+        Op::Live(op) => live::json(op),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
             json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })
@@ -42,6 +45,9 @@ pub(super) fn json(op: &Op) -> Option<Value> {
             json!({ "do": "set_revoked", "member": member.0, "at": at.map(millis) })
         }
         Op::Hello(row) => hello(row),
+        Op::Prove { proof, by, until } => json!({
+            "do": "prove", "proof": HEXLOWER.encode(proof), "by": by.cast_signed(), "until": millis(*until),
+        }),
         Op::EndPresences { ids, at } => {
             let ids: Vec<&str> = ids.iter().map(PresenceId::as_str).collect();
             json!({ "do": "end_presences", "ids": ids, "at": millis(*at) })
@@ -58,6 +64,13 @@ pub(super) fn json(op: &Op) -> Option<Value> {
     };
     replace_nul(&mut value);
     Some(value)
+}
+
+/// What a message asks for besides being kept; none for nearly all.
+pub(super) fn asked(accept: &Accept) -> Option<Value> {
+    let Accept { message, old, .. } = accept;
+    let (pos, old) = (rows::position_column(message.position), rows::position_column((*old)?));
+    Some(json!({ "do": "rename", "pos": pos, "old": old, "mesh": message.mesh.0 }))
 }
 
 fn claim(mesh: &str, by: Claimant, at: Wall) -> Value {
@@ -167,6 +180,7 @@ pub(super) fn unhex(text: &str) -> Result<Vec<u8>, BadRow> {
 pub(super) enum Said {
     Done,
     Inserted,
+    Accepted { renamed: bool },
     Existing,
     Positions { first: i64, count: i64, secret: String },
     Owned { epoch: i64, free: i64 },
@@ -179,7 +193,7 @@ pub(super) enum Said {
     Welcome { mailbox: i64, hooked: Option<String> },
     Replayed,
     KeyTaken,
-    Pruned { rows: i64 },
+    Pruned { messages: i64, buried: i64, tombstones: i64, presences: i64, proofs: i64 },
     RunnerDone,
     RunnerInserted,
     RunnerKnown,
@@ -190,6 +204,13 @@ pub(super) enum Said {
     RunnerBegun(SaidKey),
     RunnerOwned { runner: i64, epoch: i64, events: i64, bytes: i64, commands: i64 },
     RunnerPruned { rows: i64 },
+    LiveDone,
+    LiveElsewhere,
+    LiveLost,
+    LiveOwned { topic: i64, epoch: i64, stream: Box<str>, top: i64, fed: i64 },
+    LiveAppended { offset: i64, late: bool },
+    LiveRepeated(SaidKnown),
+    LivePruned { rows: i64 },
 }
 
 impl Said {
@@ -198,6 +219,7 @@ impl Said {
         Ok(match self {
             Said::Done => Reply::Done,
             Said::Inserted => Reply::Inserted,
+            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed }),
             Said::Existing => Reply::Existing,
             Said::Positions { first, count, secret } => Reply::Positions {
                 first: rows::position(first)?,
@@ -219,7 +241,13 @@ impl Said {
             },
             Said::Replayed => Reply::Replayed,
             Said::KeyTaken => Reply::KeyTaken,
-            Said::Pruned { rows } => Reply::Pruned { rows: rows::small_count(rows)? },
+            Said::Pruned { messages, buried, tombstones, presences, proofs } => Reply::Pruned(Pruned {
+                messages: rows::small_count(messages)?,
+                buried: rows::small_count(buried)?,
+                tombstones: rows::small_count(tombstones)?,
+                presences: rows::small_count(presences)?,
+                proofs: rows::small_count(proofs)?,
+            }),
             Said::RunnerDone => Reply::Runner(RunnerReply::Done),
             Said::RunnerInserted => Reply::Runner(RunnerReply::Inserted),
             Said::RunnerKnown => Reply::Runner(RunnerReply::Known),
@@ -240,6 +268,23 @@ impl Said {
             Said::RunnerPruned { rows } => {
                 Reply::Runner(RunnerReply::Pruned { rows: rows::small_count(rows)? })
             }
+            Said::LiveDone => Reply::Live(LiveReply::Done),
+            Said::LiveElsewhere => Reply::Live(LiveReply::OwnedElsewhere),
+            Said::LiveLost => Reply::Live(LiveReply::Lost),
+            Said::LiveOwned { topic, epoch, stream, top, fed } => {
+                Reply::Live(LiveReply::Owned(Box::new(LiveLoad {
+                    no: TopicNo(topic),
+                    epoch: Epoch(rows::count(epoch)?),
+                    stream,
+                    top: rows::count(top)?,
+                    fed: rows::count(fed)?,
+                })))
+            }
+            Said::LiveAppended { offset, late } => {
+                Reply::Live(LiveReply::Appended { offset: rows::count(offset)?, late })
+            }
+            Said::LiveRepeated(known) => Reply::Live(LiveReply::Repeated(known.row()?)),
+            Said::LivePruned { rows } => Reply::Live(LiveReply::Pruned { rows: rows::small_count(rows)? }),
         })
     }
 }
@@ -277,7 +322,10 @@ mod tests {
     #[test]
     fn a_reply_that_makes_no_sense_is_refused() {
         let said = |text: &str| serde_json::from_str::<Said>(text).map(Said::reply);
-        assert_eq!(said(r#"{"is": "pruned", "rows": 3}"#).unwrap().unwrap(), Reply::Pruned { rows: 3 });
+        let pruned =
+            r#"{"is": "pruned", "messages": 3, "buried": 2, "tombstones": 1, "presences": 0, "proofs": 0}"#;
+        let wanted = Pruned { messages: 3, buried: 2, tombstones: 1, ..Pruned::default() };
+        assert_eq!(said(pruned).unwrap().unwrap(), Reply::Pruned(wanted));
         assert!(said(r#"{"is": "owned", "epoch": -1, "free": 1}"#).unwrap().is_err());
         assert!(said(r#"{"is": "welcome", "mailbox": 1, "hooked": "asleep"}"#).unwrap().is_err());
         assert!(said(r#"{"is": "maybe"}"#).is_err());

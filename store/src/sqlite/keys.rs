@@ -65,6 +65,17 @@ pub(super) fn find(conn: &Connection, mut key: i64, name: Name<'_>) -> Result<Op
     Ok(None)
 }
 
+/// Whether the name that would like to stand at `key` is this message's.
+pub(super) fn is_at(conn: &Connection, mut key: i64, position: i64) -> Result<bool, Trouble> {
+    while let Some(holder) = position_at(conn, key)? {
+        if holder == position {
+            return Ok(true);
+        }
+        key = key.wrapping_add(1);
+    }
+    Ok(false)
+}
+
 /// No message has this position.
 const NOWHERE: i64 = -1;
 
@@ -167,4 +178,60 @@ fn home_of(conn: &Connection, keys: &DedupeKeys, position: i64) -> Result<i64, T
     let (mesh, sender, id) = stored;
     let id = id.ok_or(BadRow("a client message id whose message has none"))?;
     Ok(Name { mesh: MeshNo(mesh), sender: MailboxNo(sender), id: &id }.home(keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use peermesh_core::store::{Op, Reply};
+    use rusqlite::StatementStatus;
+
+    use super::super::tests::{accept, find, memory_dir, parts, settled, write};
+    use super::super::write::Writer;
+    use super::*;
+
+    /// How often a batch runs which statement; it may change nothing, and look through no table.
+    fn runs(writer: &mut Writer, log: &std::path::Path, ops: Vec<Op>) -> BTreeMap<&'static str, i32> {
+        let counted = |status, writer: &Writer| -> BTreeMap<&'static str, i32> {
+            let count = |(name, sql): &(&'static str, &str)| {
+                Some((*name, writer.conn().prepare_cached(sql).unwrap().reset_status(status)))
+            };
+            sql::ALL.iter().filter_map(count).filter(|(_, count)| *count > 0).collect()
+        };
+        counted(StatementStatus::Run, writer);
+        counted(StatementStatus::FullscanStep, writer);
+        let before = (writer.conn().total_changes(), fs::metadata(log).unwrap().len());
+        let replies = write(writer, ops).unwrap();
+        assert!(replies.iter().all(|reply| matches!(reply, Reply::Known(_))), "{replies:?}");
+        assert_eq!((writer.conn().total_changes(), fs::metadata(log).unwrap().len()), before, "a write");
+        assert_eq!(counted(StatementStatus::FullscanStep, writer), BTreeMap::new());
+        counted(StatementStatus::Run, writer)
+    }
+
+    #[test]
+    fn f_dos_03_a_resend_is_one_read_by_its_key_and_no_write() {
+        let dir = memory_dir();
+        let (mut writer, _) = parts(dir.path());
+        let log = dir.path().join("peermesh.db-wal");
+        write(&mut writer, settled(accept(1, "kept", None))).unwrap();
+        write(&mut writer, settled(accept(2, "buried", None))).unwrap();
+        let (messages_before, keys_before) = (Wall::from_millis(3), Wall::from_millis(0));
+        let prune = Op::Prune { messages_before, keys_before, proofs_before: keys_before, limit: 9 };
+        write(&mut writer, vec![prune]).unwrap();
+        write(&mut writer, vec![accept(3, "kept too", None)]).unwrap();
+        // The claim does not get its key, so it changes nothing; then its holder is read.
+        let resend =
+            |claims| [("BEGIN", 1), ("COMMIT", 1), ("DEDUPE_CLAIM", claims), ("DEDUPE_HOLDER", claims)];
+        let kept = runs(&mut writer, &log, vec![accept(9, "kept too", None)]);
+        assert_eq!(kept, BTreeMap::from(resend(1)));
+        let many = (10..74).map(|position| accept(position, "kept too", None)).collect();
+        assert_eq!(runs(&mut writer, &log, many), BTreeMap::from(resend(64)), "and many in one batch");
+        let buried = runs(&mut writer, &log, vec![accept(80, "buried", None)]);
+        let tombstone = ("TOMBSTONE_READ", 1);
+        assert_eq!(buried, resend(1).into_iter().chain([tombstone]).collect());
+        let look = runs(&mut writer, &log, vec![find("kept too")]);
+        assert_eq!(look, BTreeMap::from([("BEGIN", 1), ("COMMIT", 1), ("DEDUPE_HOLDER", 1)]));
+    }
 }

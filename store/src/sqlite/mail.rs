@@ -8,13 +8,14 @@
 use std::collections::HashSet;
 
 use peermesh_core::ids::{MailboxNo, Position};
-use peermesh_core::store::{Accept, Cursor, Outcome, Priority, Reply, Settled, Target};
+use peermesh_core::store::{Accept, Accepted, Cursor, Outcome, Priority, Reply, Settled, Target};
 use peermesh_core::time::Wall;
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::keys::{self, Claim};
 use super::sql;
 use super::trouble::Trouble;
+use super::write::run;
 use crate::rows::{self, DedupeKeys, Name};
 
 /// Gathers the mail of one batch.
@@ -22,6 +23,8 @@ pub(super) struct Mail<'a> {
     conn: &'a Connection,
     keys: &'a DedupeKeys,
     accepts: Vec<Incoming<'a>>,
+    /// Those that were lost with an earlier history and want their ids back.
+    renames: Vec<(usize, &'a Accept, Position)>,
     sought: Vec<Sought<'a>>,
     changes: Vec<Change>,
     changed: HashSet<Position>,
@@ -56,8 +59,8 @@ enum What {
 
 impl<'a> Mail<'a> {
     pub(super) fn new(conn: &'a Connection, keys: &'a DedupeKeys) -> Mail<'a> {
-        let (accepts, sought, changes) = (Vec::new(), Vec::new(), Vec::new());
-        Mail { conn, keys, accepts, sought, changes, changed: HashSet::new() }
+        let (accepts, renames, sought, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Mail { conn, keys, accepts, renames, sought, changes, changed: HashSet::new() }
     }
 
     /// Takes a message; `at` is the place of its reply.
@@ -73,6 +76,7 @@ impl<'a> Mail<'a> {
             self.write(replies)?;
         }
         replies[at] = Reply::Inserted;
+        self.renames.extend(accept.old.map(|old| (at, accept, old)));
         self.accepts.push(Incoming { at, accept, key, fresh: true });
         Ok(())
     }
@@ -102,6 +106,8 @@ impl<'a> Mail<'a> {
             self.claim_keys(replies)?;
             self.insert_messages()?;
             self.accepts.clear();
+            self.rename(replies)?;
+            self.renames.clear();
         }
         self.look_up(replies)?;
         self.sought.clear();
@@ -149,6 +155,7 @@ impl<'a> Mail<'a> {
         self.accepts.retain(|incoming| incoming.fresh);
         self.accepts.sort_by_key(|incoming| incoming.accept.message.position);
         let mut pending = Vec::with_capacity(self.accepts.len());
+        let mut mentions = Vec::new();
         let mut insert = self.conn.prepare_cached(sql::MESSAGE_INSERT)?;
         for Incoming { accept, .. } in &self.accepts {
             if insert_message(&mut insert, accept)? {
@@ -157,12 +164,32 @@ impl<'a> Mail<'a> {
                 let row =
                     |to: &MailboxNo| (to.0, message.priority.rank(), position, rows::count_column(bytes));
                 pending.extend(accept.mailboxes.iter().map(row));
+                mentions.extend(accept.mentions.iter().map(|member| (member.0, position)));
             }
         }
         pending.sort_unstable();
         let mut insert = self.conn.prepare_cached(sql::PENDING_INSERT)?;
         for row in pending {
             insert.execute(row)?;
+        }
+        mentions.sort_unstable();
+        let mut insert = self.conn.prepare_cached(sql::MENTION_INSERT)?;
+        for row in mentions {
+            insert.execute(row)?;
+        }
+        Ok(())
+    }
+
+    /// Lets messages that are kept have the ids they had in a lost history.
+    fn rename(&self, replies: &mut [Reply]) -> Result<(), Trouble> {
+        for (at, Accept { message, .. }, old) in &self.renames {
+            if replies[*at] != Reply::Inserted {
+                continue;
+            }
+            let (position, old) = (rows::position_column(message.position), rows::position_column(*old));
+            run(self.conn, sql::RENAME, (position, old, message.mesh.0))?;
+            let renamed = self.conn.prepare_cached(sql::RENAMED_AS)?.exists((position, old))?;
+            replies[*at] = Reply::Accepted(Accepted { renamed });
         }
         Ok(())
     }

@@ -3,8 +3,11 @@
 //! The directory holds `peermesh.db` with its log (`-wal`, `-shm`) and `lock`, which the writer keeps locked
 //! for as long as it lives, so that two brokers never write one store.
 
+mod adopt;
+mod check;
 mod hooks;
 mod keys;
+mod live;
 mod mail;
 mod open;
 mod overdue;
@@ -25,6 +28,7 @@ mod tests;
 
 use peermesh_core::store::Driver;
 
+pub use adopt::{AdoptError, adopt, adopt_look, history};
 pub use open::{OpenError, open};
 pub use schema::{Schema, schema};
 

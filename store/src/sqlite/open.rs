@@ -172,7 +172,7 @@ pub(super) fn check_library(found: i32) -> Result<(), OpenError> {
 }
 
 /// Locks the directory until the file is dropped, and leaves our process id in it for whoever comes second.
-fn take_lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn take_lock(path: &Path) -> Result<File, OpenError> {
     let broken = |source| cannot_open(path, source);
     let opened =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);

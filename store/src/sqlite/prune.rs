@@ -1,7 +1,7 @@
 //! Removes what was kept long enough, a bounded page at a time.
 
 use peermesh_core::ids::{MailboxNo, MeshNo, Position};
-use peermesh_core::store::Reply;
+use peermesh_core::store::{Pruned, Reply};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -35,6 +35,7 @@ pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Re
         run(conn, sql::TOMBSTONE_DELETE, [tomb.position])?;
     }
     let over = messages_over(conn, old.messages_before, size)?;
+    let mut buried = 0_usize;
     for message in &over {
         if message.id.is_none() {
             continue;
@@ -45,19 +46,24 @@ pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Re
             let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
             let message = read.query_row([message.position], |row| Ok(read::message(row, 0)))??;
             keys::bury(conn, &message)?;
+            buried += 1;
         }
     }
     for message in &over {
         run(conn, sql::MESSAGE_DELETE, [message.position])?;
         run(conn, sql::SETTLED_DELETE, [message.position])?;
+        run(conn, sql::MENTION_DELETE, [message.position])?;
     }
     if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;
+        run(conn, sql::RENAMED_PRUNE, ())?;
     }
     let presences = run(conn, sql::PRESENCE_PRUNE, (old.messages_before.as_millis(), old.limit))?;
     let proofs = run(conn, sql::PROOF_PRUNE, (old.proofs_before.as_millis(), old.limit))?;
-    let rows = over.len().max(outlived.len()).max(presences).max(proofs);
-    Ok(Reply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) })
+    let [messages, buried, tombstones, presences, proofs] =
+        [over.len(), buried, outlived.len(), presences, proofs]
+            .map(|rows| u32::try_from(rows).unwrap_or(u32::MAX));
+    Ok(Reply::Pruned(Pruned { messages, buried, tombstones, presences, proofs }))
 }
 
 /// A message, or what is left of one, that goes.

@@ -51,6 +51,17 @@ macro_rules! mesh_columns {
     };
 }
 
+/// A number that no row of this table has, nor had in a history that is lost.
+macro_rules! next_number {
+    ($table:literal) => {
+        concat!(
+            "(SELECT max(coalesce((SELECT max(n) FROM ",
+            $table,
+            "), 0), numbers) + 1 FROM store WHERE one = 1)"
+        )
+    };
+}
+
 statements! {
     BEGIN = "BEGIN IMMEDIATE";
     BEGIN_READ = "BEGIN";
@@ -58,6 +69,7 @@ statements! {
     ROLLBACK = "ROLLBACK";
 
     STORE_READ = "SELECT next, secret FROM store WHERE one = 1";
+    HISTORY_READ = "SELECT history, since, floor FROM store WHERE one = 1";
     STORE_NEXT = "UPDATE store SET next = ?1 WHERE one = 1";
     BLOCK_INSERT = "INSERT INTO block (first) VALUES (?1) ON CONFLICT DO NOTHING";
     BLOCK_NEXT = "SELECT first FROM block WHERE first > ?1 ORDER BY first LIMIT 1";
@@ -66,9 +78,10 @@ statements! {
         coalesce((SELECT min(pos) FROM message), 9223372036854775807), \
         coalesce((SELECT min(pos) FROM tombstone), 9223372036854775807)), 9223372036854775807))";
 
-    MESH_INSERT = "INSERT INTO mesh \
-        (id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    MESH_INSERT = concat!(
+        "INSERT INTO mesh (n, id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at) \
+        VALUES (", next_number!("mesh"), ", ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"
+    );
     MESH_HAS_ID = "SELECT id FROM mesh WHERE id = ?1";
     MESH_HAS_SLUG = "SELECT id FROM mesh WHERE slug = ?1";
     MESH_READ = concat!("SELECT ", mesh_columns!(), " FROM mesh WHERE id = ?1");
@@ -82,7 +95,7 @@ statements! {
     INVITE_READ = "SELECT id, mesh, token_hash, uses_max, uses, role, expires_at, created_at, revoked_at \
         FROM invite WHERE token_hash = ?1";
 
-    MAILBOX_NEXT = "SELECT coalesce(max(n), 0) + 1 FROM mailbox";
+    MAILBOX_NEXT = concat!("SELECT ", next_number!("mailbox"));
     MAILBOX_INSERT = "INSERT INTO mailbox (n, mesh, key, member, name) VALUES (?1, ?2, ?3, ?4, ?5)";
     MAILBOX_OF_KEY = "SELECT n, member FROM mailbox WHERE mesh = ?1 AND key = ?2";
     MAILBOX_RENAME = "UPDATE mailbox SET name = ?2 WHERE n = ?1";
@@ -169,6 +182,26 @@ statements! {
     TOMBSTONE_SCAN = "SELECT pos, at, mesh, sender, cmid FROM tombstone WHERE pos > ?1 ORDER BY pos";
     TOMBSTONE_DELETE = "DELETE FROM tombstone WHERE pos = ?1";
 
+    /// A message that is kept gets the id that it had in a lost history, if that is free.
+    RENAME = "INSERT INTO renamed (pos, old, mesh) SELECT ?1, ?2, ?3 \
+        WHERE ?2 < (SELECT floor FROM store WHERE one = 1) \
+        AND EXISTS (SELECT 1 FROM message WHERE pos = ?1) \
+        AND NOT EXISTS (SELECT 1 FROM message WHERE pos = ?2) \
+        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = ?2) ON CONFLICT DO NOTHING";
+    RENAMED_AS = "SELECT 1 FROM renamed WHERE pos = ?1 AND old = ?2";
+    RENAMED = "SELECT pos, old FROM renamed WHERE mesh = ?1 ORDER BY pos";
+    RENAMED_PRUNE = "DELETE FROM renamed WHERE NOT EXISTS (SELECT 1 FROM message WHERE pos = renamed.pos) \
+        AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = renamed.pos)";
+
+    ADOPT_LOOK = "SELECT history, next, (SELECT coalesce(max(epoch), 0) FROM runner) FROM store \
+        WHERE one = 1";
+    ADOPT_STORE = "UPDATE store SET history = ?1, since = ?2, next = ?3, floor = ?3, \
+        numbers = ?4 + max(numbers, coalesce((SELECT max(n) FROM mesh), 0), \
+            coalesce((SELECT max(n) FROM mailbox), 0), coalesce((SELECT max(n) FROM runner), 0)) \
+        WHERE one = 1";
+    ADOPT_SCOPES = "UPDATE scope SET life = NULL, epoch = epoch + ?1";
+    ADOPT_RUNNERS = "UPDATE runner SET life = NULL, epoch = epoch + ?1";
+
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     PENDING_DELETE = "DELETE FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
@@ -188,10 +221,37 @@ statements! {
     SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
+    SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
 
-    RUNNER_CLAIM = "INSERT INTO runner (id, life, epoch) VALUES (?1, ?2, 1) \
-        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch";
+    MENTION_INSERT = "INSERT INTO mention (member, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mention n LEFT JOIN message m ON m.pos = n.pos \
+        WHERE n.member = ?1 AND n.pos > ?2 ORDER BY n.pos LIMIT ?3";
+    MENTION_DELETE = "DELETE FROM mention WHERE pos = ?1";
+
+    CHECK_KEYS = "SELECT d.key, d.pos, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
+            OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \
+        FROM dedupe d WHERE d.key >= ?1 ORDER BY d.key LIMIT ?2";
+    CHECK_MESSAGES = "SELECT pos, mesh, sender, prio, recip, mailboxes, cmid FROM message \
+        WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_TOMBSTONES = "SELECT pos, mesh, sender, cmid FROM tombstone WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
+    CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, p.pos, p.recip, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = p.pos) FROM pending p \
+        WHERE (p.recip, p.prio, p.pos) >= (?1, ?2, ?3) ORDER BY p.recip, p.prio, p.pos LIMIT ?4";
+    CHECK_SETTLED = "SELECT 0, e.pos, e.mailbox, e.pos, e.mailbox, \
+        EXISTS (SELECT 1 FROM message m WHERE m.pos = e.pos) FROM settled e \
+        WHERE (e.pos, e.mailbox) >= (?1, ?2) ORDER BY e.pos, e.mailbox LIMIT ?3";
+    MESH_ID = "SELECT id FROM mesh WHERE n = ?1";
+    MESH_OF_MAILBOX = "SELECT g.id FROM mailbox b CROSS JOIN mesh g WHERE b.n = ?1 AND g.n = b.mesh";
+    MESH_OF_SETTLED = "SELECT g.id FROM settled e CROSS JOIN mailbox b CROSS JOIN mesh g \
+        WHERE e.pos = ?1 AND b.n = e.mailbox AND g.n = b.mesh LIMIT 1";
+
+    RUNNER_CLAIM = concat!(
+        "INSERT INTO runner (n, id, life, epoch) VALUES (", next_number!("runner"), ", ?1, ?2, 1) \
+        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 RETURNING n, epoch"
+    );
     RUNNER_RELEASE = "UPDATE runner SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     RUNNER_IS_OURS = "SELECT 1 FROM runner WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     RUNNER_COUNT = "SELECT (SELECT count(*) FROM runner_event WHERE runner = ?1), \
@@ -246,6 +306,44 @@ statements! {
     KEY_DELETE = "DELETE FROM runner_key WHERE runner = ?1 AND key = ?2";
     KEY_PRUNE = "DELETE FROM runner_key WHERE (runner, key) IN \
         (SELECT runner, key FROM runner_key WHERE at < ?1 ORDER BY at, runner, key LIMIT ?2)";
+
+    TOPIC_CLAIM = "INSERT INTO live_topic (id, life, epoch, stream, top, place, fed) \
+        VALUES (?1, ?2, 1, ?3, 0, 0, 0) \
+        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 \
+        RETURNING n, epoch, stream, top, fed";
+    TOPIC_RELEASE = "UPDATE live_topic SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    TOPIC_IS_OURS = "SELECT 1 FROM live_topic WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
+    TOPIC_NEXT = "UPDATE live_topic SET top = top + 1, place = ?2 WHERE n = ?1 RETURNING top";
+    TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
+    PUBLICATION_OF_PLACE = "SELECT at_offset, late FROM live_publication WHERE topic = ?1 AND place = ?2";
+    PUBLICATION_INSERT = "INSERT INTO live_publication \
+        (topic, at_offset, place, key, version, at, late, gone, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    PUBLICATION_TRIM = "DELETE FROM live_publication WHERE topic = ?1 AND at_offset <= ?2";
+    PUBLICATION_LAST = "SELECT at_offset, key, version, at, gone, body, late FROM live_publication \
+        WHERE topic = ?1 ORDER BY at_offset DESC LIMIT ?2";
+    ENTITY_PUT = "INSERT INTO live_entity (topic, key, at_offset, version, at, gone, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (topic, key) DO UPDATE \
+        SET at_offset = excluded.at_offset, version = excluded.version, at = excluded.at, \
+            gone = excluded.gone, body = excluded.body \
+        WHERE version IS NULL OR excluded.version IS NULL OR excluded.version > version";
+    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM live_entity WHERE topic = ?1 \
+        ORDER BY key";
+    ENTITY_PRUNE = "DELETE FROM live_entity WHERE (topic, key) IN (SELECT topic, key FROM live_entity \
+        WHERE gone = 1 AND at < ?1 ORDER BY at, topic, key LIMIT ?2)";
+    LIVE_KEY_PUT = "INSERT INTO live_key (topic, key, fingerprint, at_offset, at) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (topic, key) DO UPDATE \
+        SET fingerprint = excluded.fingerprint, at_offset = excluded.at_offset, at = excluded.at";
+    LIVE_KEY_READ = "SELECT key, fingerprint, at_offset, at FROM live_key \
+        WHERE topic = ?1 AND key = ?2 AND at >= ?3";
+    LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM live_key WHERE topic = ?1 AND at >= ?2 \
+        ORDER BY at DESC, at_offset DESC LIMIT ?3";
+    LIVE_KEY_PRUNE = "DELETE FROM live_key WHERE (topic, key) IN \
+        (SELECT topic, key FROM live_key WHERE at < ?1 ORDER BY at, topic, key LIMIT ?2)";
+    REVOKE = "INSERT INTO live_revoked (user, at) VALUES (?1, ?2) \
+        ON CONFLICT (user) DO UPDATE SET at = max(at, excluded.at)";
+    REVOKED = "SELECT user, at FROM live_revoked ORDER BY at DESC, user LIMIT ?1";
 }
 
 #[cfg(test)]
@@ -256,6 +354,10 @@ mod tests {
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
+        "REVOKED",       // whoever serves live topics has to know them all
+        "RENAMED_PRUNE", // has rows only after a history was lost
+        "ADOPT_SCOPES",  // an operator's, once after a disaster
+        "ADOPT_RUNNERS", // the same
         "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 

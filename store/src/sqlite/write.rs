@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use peermesh_core::store::{Answer, Batch, Driver, Op, Query, Reply, StoreError, StoreResult};
+use peermesh_core::store::{Answer, Batch, Driver, History, Op, Query, Reply, StoreError, StoreResult};
+use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
 use super::hooks;
@@ -15,10 +16,10 @@ use super::mail::Mail;
 use super::people;
 use super::prune::{self, Old};
 use super::read;
-use super::runner;
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
+use super::{live, runner};
 use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// Writes, and answers questions when asked to.
@@ -69,6 +70,11 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn conn(&self) -> &Connection {
         &self.conn
+    }
+
+    /// The connection, for whoever has the store to himself.
+    pub(super) fn conn_mut(&mut self) -> &mut Connection {
+        &mut self.conn
     }
 
     /// Other dedupe keys, for tests that want collisions.
@@ -124,6 +130,7 @@ impl Writer {
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
                 Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, op)?),
+                Op::Live(op) => replies[at] = Reply::Live(live::write(conn, self.life, op)?),
                 Op::Accept(accept) => mail.accept(at, accept, &mut replies)?,
                 Op::Find { mesh, sender, client_message_id: id } => {
                     mail.find(at, Name { mesh: *mesh, sender: *sender, id });
@@ -147,6 +154,9 @@ impl Writer {
                 Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
                 Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
                 Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
+                Op::Prove { proof, by, until } => {
+                    replies[at] = people::prove(conn, proof, *by, *until)?;
+                }
                 Op::KeepHook { hook, stale_before } => hooks::keep(conn, hook, *stale_before)?,
                 Op::ApplyHook { hook, presence, .. } => replies[at] = hooks::apply(conn, hook, presence)?,
                 Op::EndPresences { ids, at: when } => people::end_presences(conn, ids, *when)?,
@@ -163,6 +173,15 @@ pub(super) fn store_row(conn: &Connection) -> Result<(i64, [u8; 32]), Trouble> {
     let mut read = conn.prepare_cached(sql::STORE_READ)?;
     let (next, secret): (i64, Vec<u8>) = read.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((next, rows::bytes_32(&secret)?))
+}
+
+/// Which history the store tells.
+pub(super) fn history(conn: &Connection) -> Result<History, Trouble> {
+    let mut read = conn.prepare_cached(sql::HISTORY_READ)?;
+    let (epoch, since, floor): (Vec<u8>, i64, i64) =
+        read.query_row((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (epoch, since) = (rows::history_epoch(&epoch)?, Wall::from_millis(since));
+    Ok(History { epoch, since, floor: rows::position(floor)? })
 }
 
 /// Ends a transaction that is still open.

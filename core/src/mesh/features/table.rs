@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn every_parameter_has_values_that_are_met_unmet_and_no_values_of_it() {
-        let days = Limits::default().retention_ms() / 86_400_000;
+        let days = Limits::default().dedupe_retention_ms() / 86_400_000;
         for (feature, param, met, other, invalid) in [
             (DEDUPE, "version", json!(1), json!(3), json!(1.5)),
             (DEDUPE, "mode", json!("retention_scoped"), json!("permanent"), json!(true)),

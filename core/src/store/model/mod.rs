@@ -4,20 +4,28 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod check;
+mod history;
+mod live;
+mod look;
 mod owner;
 mod people;
 mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use look::Fate;
+
 use super::{
-    Alive, Answer, Batch, Cursor, Driver, Durability, Group, HookRow, InviteRow, Message, NewMesh, Outcome,
-    PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
+    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
 };
-use crate::ids::{InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey};
+use crate::ids::{
+    HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+};
 use crate::time::Wall;
 
 /// A store that lives as long as the value.
@@ -25,6 +33,8 @@ use crate::time::Wall;
 pub struct Model {
     secret: [u8; 32],
     next: u64,
+    /// Numbers of meshes, mailboxes and runners are drawn above this.
+    numbers: i64,
     commits: u64,
     meshes: BTreeMap<MeshNo, NewMesh>,
     mesh_ids: BTreeMap<MeshId, MeshNo>,
@@ -41,13 +51,17 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
     tombstones: BTreeMap<Position, Tombstone>,
     accepted: BTreeMap<ClientKey, Position>,
+    /// Messages that are known by the ids of lost ones, with where those stood.
+    renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -96,6 +110,14 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
+}
+
+/// Where a lost message stood, whose id another one has.
+#[derive(Clone, Copy, Debug)]
+struct Renamed {
+    mesh: MeshNo,
+    old: Position,
 }
 
 /// What is left of a message whose key is still to be known.
@@ -111,6 +133,7 @@ impl Model {
         Model {
             secret,
             next: 1,
+            numbers: 0,
             commits: 0,
             meshes: BTreeMap::new(),
             mesh_ids: BTreeMap::new(),
@@ -126,18 +149,33 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                history: History {
+                    epoch: HistoryEpoch([1; 16]),
+                    since: Wall::from_millis(0),
+                    floor: Position(1),
+                },
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0008__live"]
+                    .map(str::to_owned)
+                    .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
+    }
+
+    /// Which history it tells.
+    pub fn history(&self) -> History {
+        self.alive.history
     }
 
     /// Commits so far: calls of `write` that wrote at least one batch.
@@ -165,6 +203,11 @@ impl Model {
         self.settled.len()
     }
 
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
+    }
+
     /// Presences that have not ended.
     pub fn open_presences(&self) -> usize {
         self.presences.values().filter(|presence| presence.ended.is_none()).count()
@@ -173,6 +216,11 @@ impl Model {
     /// What a ping is answered from here on.
     pub fn says(&mut self, alive: Alive) {
         self.alive = alive;
+    }
+
+    /// Loses a message and nothing else, as no store may: what a check must find.
+    pub fn lose(&mut self, position: Position) {
+        self.messages.remove(&position);
     }
 
     /// Every kept message with the mailboxes it was accepted for, in order of positions.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Model;
 use crate::ids::{Epoch, MeshId, MeshNo, Position};
-use crate::store::{Claimant, Fence, Reply};
+use crate::store::{Adopted, Claimant, Fence, Reply};
 use crate::time::Wall;
 
 /// Brokers that share the store, and what each of them owns.
@@ -14,13 +14,13 @@ pub(super) struct Owners {
     me: u64,
     last: u64,
     living: BTreeSet<u64>,
-    scopes: BTreeMap<MeshNo, Scope>,
+    pub(super) scopes: BTreeMap<MeshNo, Scope>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Scope {
-    owner: Option<u64>,
-    epoch: Epoch,
+pub(super) struct Scope {
+    pub(super) owner: Option<u64>,
+    pub(super) epoch: Epoch,
 }
 
 impl Default for Owners {
@@ -68,11 +68,23 @@ impl Model {
         self.owners.living.remove(&broker);
     }
 
+    /// A broker that was given up lives after all. Whatever was taken from it meanwhile is not its own again.
+    pub fn renew(&mut self, broker: u64) {
+        self.owners.living.insert(broker);
+    }
+
     /// The broker that writes dies and is started again.
     pub fn restart(&mut self) {
         self.leave(self.owners.me);
         let again = self.join();
         self.act_as(again);
+    }
+
+    /// Nobody owns anything, and no word of an owner of a lost history will ever hold.
+    pub(super) fn void_owners(&mut self) {
+        for scope in self.owners.scopes.values_mut() {
+            *scope = Scope { owner: None, epoch: Epoch(scope.epoch.0 + Adopted::EPOCHS) };
+        }
     }
 
     pub(super) fn claim(&mut self, id: &MeshId, by: Claimant, at: Wall) -> Reply {

@@ -13,7 +13,7 @@ impl Model {
         if self.slugs.contains_key(&mesh.slug) {
             return Reply::Existing;
         }
-        let no = MeshNo(self.meshes.last_key_value().map_or(1, |(last, _)| last.0 + 1));
+        let no = MeshNo(self.number_after(self.meshes.last_key_value().map(|(last, _)| last.0)));
         self.mesh_ids.insert(mesh.id.clone(), no);
         self.slugs.insert(mesh.slug.clone(), no);
         self.meshes.insert(no, mesh.clone());
@@ -68,7 +68,7 @@ impl Model {
         member: Option<MailboxNo>,
         name: Option<String>,
     ) -> MailboxNo {
-        let no = MailboxNo(self.mailboxes.last_key_value().map_or(1, |(last, _)| last.0 + 1));
+        let no = MailboxNo(self.number_after(self.mailboxes.last_key_value().map(|(last, _)| last.0)));
         self.keys.insert((mesh, key), no);
         self.mailboxes.insert(no, Mailbox { mesh, key, member: member.unwrap_or(no), name });
         no
@@ -106,6 +106,16 @@ impl Model {
         Reply::Welcome { mailbox, hooked }
     }
 
+    pub(super) fn prove(&mut self, proof: [u8; 32], by: u64, until: Wall) -> Reply {
+        match self.proofs.insert(proof, Proof { by, until }) {
+            Some(known) if known.by != by => {
+                self.proofs.insert(proof, known);
+                Reply::Replayed
+            }
+            Some(_) | None => Reply::Done,
+        }
+    }
+
     pub(super) fn end_presences(&mut self, ids: &[PresenceId], at: Wall) -> Reply {
         for id in ids {
             if let Some(presence) = self.presences.get_mut(id) {
@@ -118,8 +128,9 @@ impl Model {
     /// Opens the presence. One that is made here takes all waiting hooks of its process and directory; one
     /// that was there keeps what it took. The newest counts, unless it is too old.
     fn begin_presence(&mut self, hello: &Hello, row: &PresenceRow) -> Option<Status> {
-        let open = Presence { mesh: hello.mesh, ended: None };
-        if self.presences.insert(row.id.clone(), open).is_none() {
+        // It stays of the mesh it began in.
+        let mesh = self.presences.get(&row.id).map_or(hello.mesh, |known| known.mesh);
+        if self.presences.insert(row.id.clone(), Presence { mesh, ended: None }).is_none() {
             for hook in self.hooks.iter_mut().filter(|hook| hook.waits_for(row.pid, &row.cwd)) {
                 hook.applied_to = Some(row.id.clone());
             }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Model;
 use crate::ids::{Epoch, RunnerId, RunnerNo, RunnerSeq};
 use crate::store::{
-    CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound, RunnerLoad,
-    RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
+    Adopted, CommandRow, DeadRow, EventRow, EventTries, KeyRow, RunnerDepth, RunnerFence, RunnerFound,
+    RunnerLoad, RunnerOp, RunnerQuery, RunnerReply, RunnerRow,
 };
 use crate::time::Wall;
 
@@ -20,16 +20,22 @@ pub(super) struct Runners {
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+pub(super) struct Kept {
     id: RunnerId,
     owner: Option<u64>,
     epoch: Epoch,
-    events: BTreeMap<RunnerSeq, EventRow>,
+    pub(super) events: BTreeMap<RunnerSeq, EventRow>,
     /// Every event id, with its first place and time.
-    seen: BTreeMap<Box<str>, (RunnerSeq, Wall)>,
+    pub(super) seen: BTreeMap<Box<str>, (RunnerSeq, Wall)>,
     dead: BTreeMap<RunnerSeq, DeadRow>,
-    commands: BTreeMap<RunnerSeq, CommandRow>,
+    pub(super) commands: BTreeMap<RunnerSeq, CommandRow>,
     keys: BTreeMap<[u8; 32], KeyRow>,
+}
+
+impl Runners {
+    pub(super) fn find(&self, id: &RunnerId) -> Option<&Kept> {
+        self.all.get(self.ids.get(id)?)
+    }
 }
 
 impl Model {
@@ -62,8 +68,23 @@ impl Model {
         }
     }
 
+    pub(super) fn void_runners(&mut self) {
+        for kept in self.runners.all.values_mut() {
+            kept.owner = None;
+            kept.epoch = Epoch(kept.epoch.0 + Adopted::EPOCHS);
+        }
+    }
+
+    pub(super) fn highest_runner_epoch(&self) -> u64 {
+        self.runners.all.values().map(|kept| kept.epoch.0).max().unwrap_or(0)
+    }
+
+    pub(super) fn highest_runner(&self) -> i64 {
+        self.runners.all.last_key_value().map_or(0, |(no, _)| no.0)
+    }
+
     fn claim_runner(&mut self, id: &RunnerId) -> RunnerReply {
-        let next = RunnerNo(i64::try_from(self.runners.all.len()).unwrap_or(i64::MAX) + 1);
+        let next = RunnerNo(self.number_after(self.runners.all.last_key_value().map(|(no, _)| no.0)));
         let no = *self.runners.ids.entry(id.clone()).or_insert(next);
         let me = self.owners.me();
         let kept = self.runners.all.entry(no).or_insert_with(|| Kept {

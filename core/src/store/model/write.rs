@@ -2,13 +2,14 @@
 
 use super::{Kept, Model, Tombstone};
 use crate::ids::{MailboxNo, Position};
-use crate::store::{Accept, Cursor, Message, Op, Reply, Seen, Settled};
+use crate::store::{Accept, Cursor, Message, Op, Pruned, Reply, Seen, Settled};
 use crate::time::Wall;
 
 impl Model {
     pub(super) fn apply(&mut self, op: &Op) -> Reply {
         match op {
             Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
+            Op::Live(op) => Reply::Live(self.apply_live(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
             Op::Release(scopes) => self.release(scopes),
             Op::LeasePositions { count } => self.lease(*count),
@@ -17,6 +18,7 @@ impl Model {
             Op::Enrol(enrol) => self.enrol(enrol),
             Op::SetRevoked { member, at } => self.set_revoked(*member, *at),
             Op::Hello(hello) => self.hello(hello),
+            Op::Prove { proof, by, until } => self.prove(*proof, *by, *until),
             Op::EndPresences { ids, at } => self.end_presences(ids, *at),
             Op::SavePeer { member, state } => {
                 self.states.insert(*member, (**state).clone());
@@ -24,7 +26,10 @@ impl Model {
             }
             Op::KeepHook { hook, stale_before } => self.keep_hook(hook, *stale_before),
             Op::ApplyHook { hook, presence, .. } => self.apply_hook(hook, presence),
-            Op::Accept(accept) => self.accept(accept),
+            Op::Accept(accept) => match (self.accept(accept), accept.old) {
+                (Reply::Inserted, Some(old)) => Reply::Accepted(self.rename(accept, old)),
+                (reply, _) => reply,
+            },
             Op::Find { mesh, sender, client_message_id } => {
                 let key = (*mesh, *sender, client_message_id.clone());
                 self.accepted.get(&key).map_or(Reply::Free, |position| self.known(*position))
@@ -62,8 +67,10 @@ impl Model {
         for mailbox in &*accept.mailboxes {
             self.pending.insert(cursor(message, *mailbox), 0);
         }
-        let kept = Kept { message: message.clone(), mailboxes: accept.mailboxes.clone() };
-        self.messages.insert(message.position, kept);
+        self.mentions.extend(accept.mentions.iter().map(|member| (*member, *position)));
+        let Accept { message, mailboxes, mentions, .. } = accept.clone();
+        let kept = Kept { message, mailboxes, mentions };
+        self.messages.insert(kept.message.position, kept);
         Reply::Inserted
     }
 
@@ -89,14 +96,17 @@ impl Model {
         for position in &outlived {
             let tomb = self.tombstones.remove(position);
             tomb.into_iter().for_each(|tomb| _ = self.accepted.remove(&tomb.key));
+            self.renamed.remove(position);
         }
-        let keys = outlived.len();
+        let tombstones = outlived.len();
         let over = self.messages.values().filter(|kept| kept.message.at < messages_before);
         let over = over.filter(|kept| !kept.mailboxes.iter().any(|&to| self.waits(&kept.message, to)));
         let over: Vec<Position> = over.map(|kept| kept.message.position).take(limit).collect();
+        let tombs = self.tombstones.len();
         for position in &over {
             self.forget(*position, keys_before);
         }
+        let buried = self.tombstones.len() - tombs;
         let ended = self.presences.iter().filter_map(|(id, presence)| Some((presence.ended?, id.clone())));
         let mut ended: Vec<_> = ended.filter(|(at, _)| *at < messages_before).collect();
         ended.sort();
@@ -111,8 +121,10 @@ impl Model {
         for (_, proof) in &outlived {
             self.proofs.remove(proof);
         }
-        let rows = keys.max(over.len()).max(ended.len()).max(outlived.len());
-        Reply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) }
+        let [messages, buried, tombstones, presences, proofs] =
+            [over.len(), buried, tombstones, ended.len(), outlived.len()]
+                .map(|rows| u32::try_from(rows).unwrap_or(u32::MAX));
+        Reply::Pruned(Pruned { messages, buried, tombstones, presences, proofs })
     }
 
     fn waits(&self, message: &Message, mailbox: MailboxNo) -> bool {
@@ -126,16 +138,22 @@ impl Model {
                 let seen = Seen { history_available: false, ..Seen::of(&kept.message) };
                 self.tombstones.insert(position, Tombstone { key, seen });
             }
-            Some(key) => _ = self.accepted.remove(&key),
-            None => {}
+            Some(key) => {
+                self.accepted.remove(&key);
+                self.renamed.remove(&position);
+            }
+            None => _ = self.renamed.remove(&position),
         }
         for mailbox in &*kept.mailboxes {
             self.settled.remove(&(position, *mailbox));
         }
+        for member in &*kept.mentions {
+            self.mentions.remove(&(*member, position));
+        }
     }
 }
 
-fn client_key(message: &Message) -> Option<super::ClientKey> {
+pub(super) fn client_key(message: &Message) -> Option<super::ClientKey> {
     let id = message.client_message_id.clone()?;
     Some((message.mesh, message.sender, id))
 }

@@ -1,5 +1,5 @@
-//! The stage of real sockets: the smol runtime on a loopback port, over an embedded store in a folder of its
-//! own.
+//! The stage of real sockets: a runtime on a loopback port, over an embedded store in a folder of its own or
+//! over a Postgres database of its own.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -12,18 +12,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peermesh_core::forward::Courier;
-use peermesh_core::machine::{Deadline, Input, Listener, Machine, Memory, Order, Output, Outputs};
+use peermesh_core::ids::HistoryEpoch;
+use peermesh_core::machine::{Deadline, Input, Listener, Machine, Order, Output, Outputs};
 use peermesh_core::note::{Level, Note};
 use peermesh_core::store::{Driver, Query};
-use peermesh_core::time::Now;
-use peermesh_runtime_smol::{Lanes, Plan, Running};
+use peermesh_core::time::{Now, Wall};
 use peermesh_store::postgres::{self, Options};
 use peermesh_store::sqlite;
 use tempfile::TempDir;
 
+use crate::driver::attic::{Attic, Databases, Folder};
 use crate::driver::moody::{Moody, SharedMood};
+use crate::driver::runtime::{Lanes, Plan, Running, Runtime};
 use crate::driver::target::SharedTarget;
-use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config, page};
+use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config};
 use crate::server::Database;
 use crate::story::act::Mood;
 use crate::story::{Said, Terms, Told};
@@ -38,12 +40,15 @@ pub type Opens = Box<dyn FnMut(&SharedMood) -> Told<Lanes>>;
 
 /// See the module's own words.
 pub struct Sockets {
+    runtime: Runtime,
     make: Makes,
     open: Opens,
     life: u8,
     addr: SocketAddr,
     /// Where runners come in.
     runner_addr: SocketAddr,
+    /// Where watchers come in.
+    live_addr: SocketAddr,
     target: SharedTarget,
     running: Option<Running>,
     /// Cuts this life short.
@@ -55,6 +60,7 @@ pub struct Sockets {
     tell: Sender<Event>,
     told: Receiver<Event>,
     began: Instant,
+    attic: Option<Box<dyn Attic>>,
 }
 
 /// What the threads of this stage have to say.
@@ -84,18 +90,26 @@ impl Sockets {
     ///
     /// # Errors
     /// When its terms are no configuration, or it does not start.
-    pub fn new(terms: &Terms) -> Told<Sockets> {
+    pub fn new(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
         let dir = TempDir::new().map_err(|error| format!("no folder for the store: {error}"))?;
-        Sockets::of(makes(terms)?, Box::new(move |mood| open_sqlite(&dir, mood)))
+        let dir = Arc::new(dir);
+        let attic = Folder::of(&dir);
+        let open = Box::new(move |mood: &SharedMood| open_sqlite(&dir, mood));
+        let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
+        sockets.attic = Some(Box::new(attic));
+        Ok(sockets)
     }
 
     /// The same over a Postgres database of its own.
     ///
     /// # Errors
     /// When its terms are no configuration, or it does not start.
-    pub fn on_postgres(terms: &Terms) -> Told<Sockets> {
-        let database = Database::migrated();
-        let mut sockets = Sockets::of(makes(terms)?, Box::new(move |mood| open_postgres(&database, mood)))?;
+    pub fn on_postgres(runtime: Runtime, terms: &Terms) -> Told<Sockets> {
+        let database = Arc::new(Database::migrated());
+        let attic = Databases::of(&database);
+        let open = Box::new(move |mood: &SharedMood| open_postgres(&database, mood));
+        let mut sockets = Sockets::of(runtime, makes(terms)?, open)?;
+        sockets.attic = Some(Box::new(attic));
         sockets.hears_from_its_store(terms.shards)?;
         Ok(sockets)
     }
@@ -115,14 +129,16 @@ impl Sockets {
     ///
     /// # Errors
     /// When they do not start.
-    pub fn of(make: Makes, open: Opens) -> Told<Sockets> {
+    pub fn of(runtime: Runtime, make: Makes, open: Opens) -> Told<Sockets> {
         let (tell, told) = channel();
         let mut sockets = Sockets {
+            runtime,
             make,
             open,
             life: 0,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             runner_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            live_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             target: SharedTarget::default(),
             running: None,
             fuse: Arc::default(),
@@ -133,6 +149,7 @@ impl Sockets {
             tell,
             told,
             began: Instant::now(),
+            attic: None,
         };
         sockets.start()?;
         Ok(sockets)
@@ -212,7 +229,11 @@ impl Stage for Sockets {
         }
         let id = LineId(self.lines.len());
         let open = || {
-            let addr = if at == Listener::Runner { self.runner_addr } else { self.addr };
+            let addr = match at {
+                Listener::Mesh => self.addr,
+                Listener::Runner => self.runner_addr,
+                Listener::Live => self.live_addr,
+            };
             let stream = TcpStream::connect(addr)?;
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
@@ -296,30 +317,38 @@ impl Stage for Sockets {
         self.life += 1;
         self.fuse = Arc::default();
         self.over = false;
-        let (mesh, runner);
+        let (mesh, runner, live);
         (mesh, self.addr) = bind()?;
         (runner, self.runner_addr) = bind()?;
+        (live, self.live_addr) = bind()?;
         let fused =
             |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
         let (tell, failed) = (self.tell.clone(), self.tell.clone());
         let plan = Plan {
-            listeners: vec![(Listener::Mesh, mesh), (Listener::Runner, runner)],
+            listeners: vec![(Listener::Mesh, mesh), (Listener::Runner, runner), (Listener::Live, live)],
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
             couriers: (0..4).map(|_| Box::new(self.target.clone()) as Box<dyn Courier>).collect(),
-            weigh: Arc::new(|| Memory { rss: 3_000, heap_total: 2_000, heap_used: 1_000 }),
             note: Arc::new(move |note| {
                 // Nobody listens once the story is over.
                 let _ = tell.send(Event::Noted(note));
             }),
-            scrape: Arc::new(|snapshots, _| page(snapshots)),
             fail: Arc::new(move |why| {
                 let _ = failed.send(Event::Noted(Note::new(Level::Error, "failed").with("why", why)));
             }),
         };
-        let running = peermesh_runtime_smol::start(plan).map_err(|error| format!("start: {error}"))?;
+        let running = self.runtime.start(plan).map_err(|error| format!("start: {error}"))?;
         self.running = Some(running);
         Ok(())
+    }
+
+    fn copy_store(&mut self) -> Told<()> {
+        self.attic.as_mut().ok_or("there is no such store here")?.copy()
+    }
+
+    fn restore_store(&mut self) -> Told<()> {
+        let (epoch, at) = (HistoryEpoch([self.life + 1; 16]), Wall::from_millis(self.wall()));
+        self.attic.as_mut().ok_or("there is no such store here")?.restore(epoch, at)
     }
 
     fn target(&self) -> SharedTarget {

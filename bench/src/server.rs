@@ -19,24 +19,24 @@ const TICKS_A_SECOND: u32 = 100;
 
 /// A running `peermesh serve` on a data directory of its own. Ends with the value.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
-    pub(super) addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     _dir: tempfile::TempDir,
 }
 
 /// What the system says of a process at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Time on a processor.
-    pub(super) cpu: Cpu,
+    pub(crate) cpu: Cpu,
     /// Resident memory, in bytes.
-    pub(super) rss_bytes: u64,
+    pub(crate) rss_bytes: u64,
     /// Bytes handed to the disk.
-    pub(super) disk_bytes: u64,
+    pub(crate) disk_bytes: u64,
     /// Times it gave up a processor by itself, over all threads.
-    pub(super) switches: u64,
+    pub(crate) switches: u64,
 }
 
 /// Time that a process spent on a processor.
@@ -46,30 +46,65 @@ pub struct Cpu {
     pub whole: Duration,
     /// The part of it inside the kernel.
     pub kernel: Duration,
-    /// The part of it on the threads of shards.
+    /// The part of it on the threads of shards and of connections.
     pub shards: Duration,
     /// The part of it on the threads that write to the store.
     pub store: Duration,
+    /// The part of it on the threads that carry events to their target.
+    pub couriers: Duration,
 }
 
 impl Cpu {
     /// What was spent since an earlier look.
-    pub(super) fn since(self, earlier: Cpu) -> Cpu {
+    pub(crate) fn since(self, earlier: Cpu) -> Cpu {
         Cpu {
             whole: self.whole.saturating_sub(earlier.whole),
             kernel: self.kernel.saturating_sub(earlier.kernel),
             shards: self.shards.saturating_sub(earlier.shards),
             store: self.store.saturating_sub(earlier.store),
+            couriers: self.couriers.saturating_sub(earlier.couriers),
         }
     }
 }
 
+impl Usage {
+    /// What the system says of a process.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(crate) fn of(process: u32) -> io::Result<Usage> {
+        let home = format!("/proc/{process}");
+        let [user, kernel] = times(&fs::read_to_string(format!("{home}/stat"))?);
+        let mut cpu = Cpu { whole: user + kernel, kernel, ..Cpu::default() };
+        let mut switches = 0;
+        for task in fs::read_dir(format!("{home}/task"))? {
+            let task = task?.path();
+            let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+            let spent: Duration = times(&stat).iter().sum();
+            let is_shard = stat.contains("(shard-") || stat.contains("(conn)");
+            cpu.shards += if is_shard { spent } else { Duration::ZERO };
+            cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
+            cpu.couriers += if stat.contains("(courier-") { spent } else { Duration::ZERO };
+            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+            switches += number(&status, "voluntary_ctxt_switches:");
+        }
+        let status = fs::read_to_string(format!("{home}/status"))?;
+        let io = fs::read_to_string(format!("{home}/io"))?;
+        Ok(Usage {
+            cpu,
+            rss_bytes: number(&status, "VmRSS:") * 1_024,
+            disk_bytes: number(&io, "write_bytes:"),
+            switches,
+        })
+    }
+}
+
 impl Server {
-    /// Starts the program at `path`, with its data in `parent` or in the database at `url`.
+    /// Starts the program at `path`, with its data in `parent`, and with these variables besides.
     ///
     /// # Errors
     /// When it does not start, or does not answer in time.
-    pub(super) fn start(path: &Path, parent: &Path, url: Option<&str>) -> io::Result<Server> {
+    pub(crate) fn start(path: &Path, parent: &Path, more: &[(&str, &str)]) -> io::Result<Server> {
         let dir = tempfile::tempdir_in(parent)?;
         // A free port, which nobody else is likely to take in the next moment.
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
@@ -89,10 +124,8 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
-        if let Some(url) = url {
-            command.env("DATABASE_URL", url);
-        }
         let child = command
+            .envs(more.iter().copied())
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let mut server = Server { child, addr, _dir: dir };
@@ -104,35 +137,15 @@ impl Server {
     ///
     /// # Errors
     /// When it is gone.
-    pub(super) fn usage(&self) -> io::Result<Usage> {
-        let home = format!("/proc/{}", self.child.id());
-        let [user, kernel] = times(&fs::read_to_string(format!("{home}/stat"))?);
-        let mut cpu = Cpu { whole: user + kernel, kernel, ..Cpu::default() };
-        let mut switches = 0;
-        for task in fs::read_dir(format!("{home}/task"))? {
-            let task = task?.path();
-            let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
-            let spent: Duration = times(&stat).iter().sum();
-            cpu.shards += if stat.contains("(shard-") { spent } else { Duration::ZERO };
-            cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
-            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
-            switches += number(&status, "voluntary_ctxt_switches:");
-        }
-        let status = fs::read_to_string(format!("{home}/status"))?;
-        let io = fs::read_to_string(format!("{home}/io"))?;
-        Ok(Usage {
-            cpu,
-            rss_bytes: number(&status, "VmRSS:") * 1_024,
-            disk_bytes: number(&io, "write_bytes:"),
-            switches,
-        })
+    pub(crate) fn usage(&self) -> io::Result<Usage> {
+        Usage::of(self.child.id())
     }
 
     /// One series of its metrics page; 0 when the page does not show it.
     ///
     /// # Errors
     /// When it does not answer.
-    pub(super) fn metric(&mut self, series: &str) -> io::Result<u64> {
+    pub(crate) fn metric(&mut self, series: &str) -> io::Result<u64> {
         let answer = self.ask(&request("GET", "/metrics", None))?;
         let page = String::from_utf8_lossy(body(&answer)).into_owned();
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));

@@ -1,0 +1,98 @@
+//! The choice of runtime: one plan, carried by an executor or by plain threads.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use peermesh_core::forward::Courier;
+use peermesh_core::machine::{Listener, Machine, Memory, Order};
+use peermesh_core::note::Note;
+use peermesh_core::stats::Stats;
+use peermesh_core::store::Driver;
+
+use crate::config::Runtime;
+
+/// Everything a run needs, whatever carries it. The runtimes say what each part is.
+pub(super) struct Plan {
+    pub(super) listeners: Vec<(Listener, TcpListener)>,
+    pub(super) shards: Vec<Box<dyn Machine + Send>>,
+    pub(super) lanes: Lanes,
+    pub(super) couriers: Vec<Box<dyn Courier>>,
+    pub(super) note: Arc<dyn Fn(Note) + Send + Sync>,
+    pub(super) scrape: Arc<Scrape>,
+    pub(super) weigh: Arc<dyn Fn() -> Memory + Send + Sync>,
+    pub(super) fail: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+/// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
+pub(super) type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+
+/// The store's lanes.
+pub(super) struct Lanes {
+    pub(super) writers: Vec<Box<dyn Driver>>,
+    pub(super) readers: Vec<Box<dyn Driver>>,
+    pub(super) health: Option<Box<dyn Driver>>,
+}
+
+/// A run in progress.
+pub(super) enum Running {
+    #[cfg(feature = "smol")]
+    Smol(peermesh_runtime_smol::Running),
+    #[cfg(feature = "threads")]
+    Threads(peermesh_runtime_threads::Running),
+}
+
+/// The plan as a runtime takes it. The crates share no type, so that none depends on the other.
+macro_rules! plan_of {
+    ($runtime:ident, $plan:expr) => {{
+        let Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail } = $plan;
+        let Lanes { writers, readers, health } = lanes;
+        let lanes = $runtime::Lanes { writers, readers, health };
+        $runtime::Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail }
+    }};
+}
+
+/// Starts the run.
+///
+/// # Errors
+/// What the runtime says.
+pub(super) fn start(runtime: Runtime, plan: Plan) -> io::Result<Running> {
+    match runtime {
+        #[cfg(feature = "smol")]
+        Runtime::Smol => {
+            peermesh_runtime_smol::start(plan_of!(peermesh_runtime_smol, plan)).map(Running::Smol)
+        }
+        #[cfg(feature = "threads")]
+        Runtime::Threads => {
+            let room = super::room::look();
+            (plan.note)(room.note());
+            let plan = plan_of!(peermesh_runtime_threads, plan);
+            peermesh_runtime_threads::start(plan, room.connections()).map(Running::Threads)
+        }
+    }
+}
+
+impl Running {
+    /// Hands an order to every shard.
+    pub(super) fn order(&self, order: Order) {
+        match self {
+            #[cfg(feature = "smol")]
+            Running::Smol(running) => running.order(order),
+            #[cfg(feature = "threads")]
+            Running::Threads(running) => running.order(order),
+        }
+    }
+
+    /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when
+    /// one of them still waits for its store.
+    pub(super) fn join_within(self, patience: Duration) -> bool {
+        match self {
+            #[cfg(feature = "smol")]
+            Running::Smol(running) => running.join_within(patience),
+            #[cfg(feature = "threads")]
+            Running::Threads(running) => running.join_within(patience),
+        }
+    }
+}

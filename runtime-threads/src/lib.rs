@@ -1,0 +1,233 @@
+//! Carries bytes, time and store results to machines and their wishes away, on plain threads.
+//!
+//! A shard is what stands behind a lock: a connection's own thread reads, takes the lock, and is the shard for
+//! one *turn* (`shard`): what it read is told to the machine, then its wishes are performed in list order, then
+//! each connection with bytes to write is written once. A shard has a thread of its own for what no connection
+//! brings: results, orders, deadlines. Store lanes are threads too.
+//!
+//! *Always holds:* no write waits, so that a peer that does not read keeps nobody. A connection that cannot
+//! have a thread is refused, and nothing else suffers.
+//!
+//! *Does not:* know what any message means. No queue here has a bound of its own: room is counted by the
+//! machine (read grants, write credit, windows between shards, one batch in flight).
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use peermesh_core::forward::Courier;
+use peermesh_core::ids::ShardId;
+use peermesh_core::machine::{Listener, Machine, Memory, Order};
+use peermesh_core::note::Note;
+use peermesh_core::stats::Stats;
+use peermesh_core::store::Driver;
+
+use crate::clock::Clock;
+use crate::conn::Watch;
+use crate::courier::Counter;
+use crate::inbox::{Inbox, Post};
+use crate::listen::Listeners;
+use crate::shard::{Hub, Shard, Shards};
+use crate::store::Desk;
+
+mod clock;
+mod conn;
+mod courier;
+mod inbox;
+mod listen;
+mod shard;
+mod store;
+
+/// The stack of a connection's thread. Only what it has touched takes memory.
+pub const STACK_BYTES: usize = 256 * 1_024;
+
+/// Everything a run needs.
+pub struct Plan {
+    /// Where connections come in, and what is spoken there. Shard 0 takes them all.
+    pub listeners: Vec<(Listener, TcpListener)>,
+    /// One machine for each shard; its place is its `ShardId`.
+    pub shards: Vec<Box<dyn Machine + Send>>,
+    /// The store's lanes: one thread for each driver.
+    pub lanes: Lanes,
+    /// Carry events to the event target: one thread for each. None are needed where nothing is forwarded.
+    pub couriers: Vec<Box<dyn Courier>>,
+    /// Takes log records. Must not block.
+    pub note: Arc<dyn Fn(Note) + Send + Sync>,
+    /// Renders the metrics page from the latest snapshots, whenever a machine wishes for it.
+    pub scrape: Arc<Scrape>,
+    /// Looks how much memory the program takes, whenever a machine wishes for it. Must not block.
+    pub weigh: Arc<Weigh>,
+    /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
+    pub fail: Arc<Fail>,
+}
+
+/// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
+pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+
+/// Looks how much memory the program takes.
+pub type Weigh = dyn Fn() -> Memory + Send + Sync;
+
+/// Ends the process, saying why.
+pub type Fail = dyn Fn(String) + Send + Sync;
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("listeners", &self.listeners)
+            .field("shards", &self.shards.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Drivers that share the work: writes go to the writers' queue, reads to the readers'.
+pub struct Lanes {
+    /// Take write batches; each takes all that wait (up to a bound) in one call.
+    pub writers: Vec<Box<dyn Driver>>,
+    /// Take questions.
+    pub readers: Vec<Box<dyn Driver>>,
+    /// Takes the pings, so that they wait behind no other question, and may hold each as long as it allows.
+    /// The end of the run does not wait for it. Where there is none, pings are questions like any other.
+    pub health: Option<Box<dyn Driver>>,
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lanes { writers, readers, health } = self;
+        let health = if health.is_some() { "a health lane" } else { "no health lane" };
+        write!(f, "Lanes({} writers, {} readers, {health})", writers.len(), readers.len())
+    }
+}
+
+/// A run in progress. Dropping it does not end the run.
+#[derive(Debug)]
+pub struct Running {
+    inboxes: Arc<[Inbox]>,
+    shards: Receiver<thread::Result<()>>,
+    lanes: Receiver<thread::Result<()>>,
+}
+
+/// Starts the run on threads of its own. At most so many connections have one at once, which should be fewer
+/// than the system grants; further ones are refused.
+///
+/// # Errors
+/// When there is no shard, or when a thread or the listener cannot be set up; then nothing runs.
+pub fn start(plan: Plan, connections_max: usize) -> io::Result<Running> {
+    if plan.shards.is_empty() || plan.shards.len() > usize::from(u16::MAX) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a run needs from 1 to 65535 shards"));
+    }
+    let inboxes: Arc<[Inbox]> = plan.shards.iter().map(|_| Inbox::default()).collect();
+    let (lane_ended, lanes) = channel();
+    let desk = Desk::open(plan.lanes, &inboxes, &lane_ended, &plan.fail)?;
+    let counter = Counter::open(plan.couriers, &inboxes)?;
+    let (watch, heard) = Watch::open()?;
+    let (ended, shards_ended) = channel();
+    let hub = Arc::new(Hub {
+        inboxes: Arc::clone(&inboxes),
+        desk,
+        counter,
+        note: plan.note,
+        scrape: plan.scrape,
+        weigh: plan.weigh,
+        fail: plan.fail,
+        snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
+        conns: AtomicU64::new(1),
+        seats: Arc::new(AtomicUsize::new(connections_max)),
+        watch,
+        clock: Clock::start(),
+    });
+    let machines = (0..).map(ShardId).zip(plan.shards);
+    let shards = machines.map(|(id, machine)| Mutex::new(Shard::new(id, machine, Arc::clone(&hub))));
+    let shards: Shards = shards.collect();
+    spawn_alone("watch".to_owned(), None, &hub.fail, hub.watch.work(heard, Arc::downgrade(&shards)))?;
+    let mut listeners = Some(Listeners::open(plan.listeners, &shards, &hub)?);
+    for id in (0..).map(ShardId).take(shards.len()) {
+        let (shards, hub, listeners) = (Arc::clone(&shards), Arc::clone(&hub), listeners.take());
+        let work = move || shard::run(id, &shards, &hub, listeners);
+        if let Err(error) = spawn(format!("shard-{id}"), &ended, work) {
+            inboxes.iter().for_each(Inbox::close);
+            return Err(error);
+        }
+    }
+    Ok(Running { inboxes, shards: shards_ended, lanes })
+}
+
+impl Running {
+    /// Hands an order to every shard.
+    pub fn order(&self, order: Order) {
+        for inbox in self.inboxes.iter() {
+            inbox.post(Post::Order(order));
+        }
+    }
+
+    /// Waits until every shard has finished and every lane but the one for pings has let go of its driver.
+    ///
+    /// # Panics
+    /// With the panic of a machine or a driver, where panics unwind.
+    pub fn join(self) {
+        self.shards.into_iter().chain(self.lanes).for_each(pass_on);
+    }
+
+    /// Waits until every shard has finished, and then at most `patience` until every lane but the one for
+    /// pings has let go of its driver. False when one still waits for its store, with a request whose answer
+    /// nobody waits for any more.
+    ///
+    /// # Panics
+    /// As [`Running::join`].
+    pub fn join_within(self, patience: Duration) -> bool {
+        self.shards.into_iter().for_each(pass_on);
+        let until = Instant::now() + patience;
+        loop {
+            match self.lanes.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(end) => pass_on(end),
+                Err(RecvTimeoutError::Disconnected) => return true,
+                Err(RecvTimeoutError::Timeout) => return false,
+            }
+        }
+    }
+}
+
+/// Lets the panic of a thread go on in this one.
+fn pass_on(end: thread::Result<()>) {
+    if let Err(panic) = end {
+        panic::resume_unwind(panic);
+    }
+}
+
+/// Starts a thread that reports its end, panic included, so that nobody waits for a shard that is no more.
+fn spawn(
+    name: String,
+    ended: &Sender<thread::Result<()>>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let ended = ended.clone();
+    thread::Builder::new().name(name).spawn(move || {
+        let end = panic::catch_unwind(AssertUnwindSafe(work));
+        // Nobody listens when the run was left to itself.
+        let _ = ended.send(end);
+    })?;
+    Ok(())
+}
+
+/// Starts a thread that reports only its panic.
+fn spawn_alone(
+    name: String,
+    stack_bytes: Option<usize>,
+    fail: &Arc<Fail>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let (thread_name, fail) = (name.clone(), Arc::clone(fail));
+    let builder = thread::Builder::new().name(name);
+    let builder = stack_bytes.into_iter().fold(builder, thread::Builder::stack_size);
+    builder.spawn(move || {
+        if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+            fail(format!("the thread {thread_name} panicked"));
+        }
+    })
+}

@@ -1,0 +1,141 @@
+//! What must belong together: a page of the check, from one state of the store.
+
+use peermesh_core::ids::{MailboxNo, MeshId, MeshNo, Position};
+use peermesh_core::store::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use super::prune::mailboxes_of;
+use super::trouble::Trouble;
+use super::write::store_row;
+use super::{keys, sql};
+use crate::rows::{self, DedupeKeys, Name};
+
+/// One page, which ends at `limit` rows or with the row that goes over it.
+pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<CheckPage, Trouble> {
+    let [one, two, three] = at.from;
+    let mut walk = Walk { conn, limit, rows: 0, size: 0, strays: Vec::new(), last: None };
+    match at.part {
+        CheckPart::Keys => walk.on(sql::CHECK_KEYS, (three, limit), Walk::key)?,
+        CheckPart::Messages => {
+            let keys = DedupeKeys::new(&store_row(conn)?.1);
+            walk.on(sql::CHECK_MESSAGES, (three, limit), |walk, row| walk.message(&keys, row))?;
+        }
+        CheckPart::Tombstones => {
+            let keys = DedupeKeys::new(&store_row(conn)?.1);
+            walk.on(sql::CHECK_TOMBSTONES, (three, limit), |walk, row| walk.tombstone(&keys, row))?;
+        }
+        CheckPart::Waiting => walk.on(sql::CHECK_PENDING, (one, two, three, limit), Walk::delivery)?,
+        CheckPart::Ended => walk.on(sql::CHECK_SETTLED, (two, three, limit), Walk::delivery)?,
+    }
+    let Walk { rows, strays, last, .. } = walk;
+    Ok(CheckPage { rows, strays, next: CheckPlace::behind(at.part, last) })
+}
+
+struct Walk<'a> {
+    conn: &'a Connection,
+    limit: u32,
+    rows: u64,
+    /// The same with the recipients of messages.
+    size: u64,
+    strays: Vec<Stray>,
+    /// The row that filled the page.
+    last: Option<[i64; 3]>,
+}
+
+/// By what a row is ordered, and for how many rows it counts in its page.
+type Looked = ([i64; 3], u64);
+
+impl Walk<'_> {
+    fn on(
+        &mut self,
+        sql: &str,
+        params: impl Params,
+        mut look: impl FnMut(&mut Self, &Row<'_>) -> Result<Looked, Trouble>,
+    ) -> Result<(), Trouble> {
+        let mut read = self.conn.prepare_cached(sql)?;
+        let mut rows = read.query(params)?;
+        while let Some(row) = rows.next()? {
+            let (order, count) = look(self, row)?;
+            self.rows += 1;
+            self.size += count;
+            if self.size >= u64::from(self.limit) {
+                self.last = Some(order);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
+        let (key, position): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if !row.get::<_, bool>(2)? {
+            let mesh = self.read_mesh(sql::MESH_OF_SETTLED, position)?;
+            self.found(StrayKind::KeyWithoutMessage, position, mesh)?;
+        }
+        Ok(([0, 0, key], 1))
+    }
+
+    fn message(&mut self, keys: &DedupeKeys, row: &Row<'_>) -> Result<Looked, Trouble> {
+        let (position, mesh, sender): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let priority: i64 = row.get(3)?;
+        if let Some(id) = row.get::<_, Option<Box<str>>>(6)? {
+            self.is_known(keys, (mesh, sender, &id), position)?;
+        }
+        let mailboxes = mailboxes_of(row.get(4)?, row.get(5)?)?;
+        let mut waits = self.conn.prepare_cached(sql::PENDING_READ)?;
+        let mut ended = self.conn.prepare_cached(sql::SETTLED_HAS)?;
+        for mailbox in &mailboxes {
+            if waits.exists((mailbox.0, priority, position))? == ended.exists((position, mailbox.0))? {
+                let mesh = self.read_mesh(sql::MESH_ID, mesh)?;
+                self.found(StrayKind::RecipientWithoutFate, position, mesh)?;
+            }
+        }
+        Ok(([0, 0, position], 1 + mailboxes.len() as u64))
+    }
+
+    fn tombstone(&mut self, keys: &DedupeKeys, row: &Row<'_>) -> Result<Looked, Trouble> {
+        let (position, mesh, sender): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let id: Box<str> = row.get(3)?;
+        self.is_known(keys, (mesh, sender, &id), position)?;
+        Ok(([0, 0, position], 1))
+    }
+
+    /// A row of `pending` or `settled`: by what it is ordered, its message, its mailbox, whether its message
+    /// is there.
+    fn delivery(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
+        let order = [row.get(0)?, row.get(1)?, row.get(2)?];
+        let (position, mailbox): (i64, i64) = (row.get(3)?, row.get(4)?);
+        if !row.get::<_, bool>(5)? {
+            let mesh = self.read_mesh(sql::MESH_OF_MAILBOX, mailbox)?;
+            self.found(StrayKind::DeliveryWithoutMessage, position, mesh)?;
+        }
+        Ok((order, 1))
+    }
+
+    /// Whether a message or tombstone is found under its name.
+    fn is_known(
+        &mut self,
+        keys: &DedupeKeys,
+        (mesh, sender, id): (i64, i64, &str),
+        position: i64,
+    ) -> Result<(), Trouble> {
+        let name = Name { mesh: MeshNo(mesh), sender: MailboxNo(sender), id };
+        if !keys::is_at(self.conn, name.home(keys), position)? {
+            let mesh = self.read_mesh(sql::MESH_ID, mesh)?;
+            self.found(StrayKind::MessageWithoutKey, position, mesh)?;
+        }
+        Ok(())
+    }
+
+    fn read_mesh(&self, sql: &str, by: i64) -> Result<Option<MeshId>, Trouble> {
+        let mut read = self.conn.prepare_cached(sql)?;
+        let id: Option<String> = read.query_row([by], |row| row.get(0)).optional()?;
+        Ok(id.map(MeshId::new))
+    }
+
+    fn found(&mut self, kind: StrayKind, position: i64, mesh: Option<MeshId>) -> Result<(), Trouble> {
+        let position: Position = rows::position(position)?;
+        self.strays.push(Stray { kind, position, mesh });
+        Ok(())
+    }
+}
