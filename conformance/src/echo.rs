@@ -107,7 +107,7 @@ impl Machine for Echo {
             }),
             Input::Closed { conn, how: Ending::Broken } => drop(self.conns.remove(&conn)),
             Input::Order(Order::Drain) => {
-                for (&conn, _) in &self.conns {
+                for &conn in self.conns.keys() {
                     todo.push(Output::Close { conn, how: Closing::Both });
                 }
                 self.conns.clear();

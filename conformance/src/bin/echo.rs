@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     };
     let served = TcpListener::bind(("127.0.0.1", port)).and_then(|listener| {
         writeln!(io::stdout(), "{}", listener.local_addr()?)?;
-        carry(listener, Box::new(Echo::default()))
+        carry(listener, Box::<Echo>::default())
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
