@@ -58,6 +58,8 @@ pub(super) enum Party {
 pub(super) struct Said<'a> {
     /// The world's time.
     pub at: u64,
+    /// The true time, in Unix milliseconds.
+    pub wall_ms: i64,
     /// The broker's.
     pub mono: Mono,
     /// Which broker, as the store numbers them.

@@ -285,7 +285,10 @@ impl World {
         let pushes = sights.iter().any(is_push);
         for (end, sight) in sights {
             self.said(node, no, &sight);
-            self.links[no.0].sights.push_back((end, sight));
+            let link = &mut self.links[no.0];
+            if !link.over && !link.left {
+                link.sights.push_back((end, sight));
+            }
         }
         self.flow_down(no);
         if pushes {
@@ -304,6 +307,7 @@ impl World {
         };
         let said = super::oracle::Said {
             at: self.now,
+            wall_ms: super::clock::true_wall(self.now, self.passed_over_ms),
             mono: self.nodes[node].clock.now(self.now).mono,
             number,
             conn,

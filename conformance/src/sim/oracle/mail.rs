@@ -197,9 +197,8 @@ impl Oracle {
                 tally.mark(Mark::Buried);
             }
             Outcome::Expired => {
-                let ttl = i64::try_from(self.limits.message_ttl_ms()).unwrap_or(i64::MAX);
-                let age = wall_ms - at_ms;
-                if age.saturating_add(self.clock_off_ms.saturating_mul(2)) < ttl {
+                if !self.may_expire(at_ms, wall_ms) {
+                    let age = wall_ms - at_ms;
                     return broken(Rule::I1, format!("{position} expired at an age of {age} ms"));
                 }
                 if lent.is_some_and(|lent| self.is_standing(lent, None)) && !is_acked {
@@ -209,6 +208,12 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// True once a message is old enough to expire, by any clock there was.
+    fn may_expire(&self, at_ms: i64, wall_ms: i64) -> bool {
+        let ttl = i64::try_from(self.limits.message_ttl_ms()).unwrap_or(i64::MAX);
+        (wall_ms - at_ms).saturating_add(self.clock_off_ms.saturating_mul(2)) >= ttl
     }
 
     /// Old rows went: only what has ended, and is old.
@@ -530,7 +535,10 @@ impl Oracle {
         let older = model.waiting(mailbox, message.priority).take_while(|at| *at < message.position);
         for position in older {
             let Some(mail) = self.ledger.mail.get(&position) else { continue };
-            let is_passed = mail.message.session == message.session
+            // It may have expired a moment ago, and only its row does not say so yet.
+            let is_young = !self.may_expire(mail.at_ms, said.wall_ms);
+            let is_passed = is_young
+                && mail.message.session == message.session
                 && copy(&position).is_some_and(|copy| {
                     copy.pushes == 0 && copy.ended.is_none() && !copy.is_acked && !copy.is_blurred
                 });
