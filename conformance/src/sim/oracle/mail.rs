@@ -278,7 +278,7 @@ impl Oracle {
             let id = ack.broker_message_id.as_deref().unwrap_or("");
             let message = self.judge_id(model, ack, id, Some((who, key)))?;
             return match message {
-                Some(message) if attempt.meaning.became(&message) => broken(
+                Some(message) if self.is_surely(who, key, &message, &attempt.meaning) => broken(
                     Rule::I2,
                     format!("{key} of {who:?} is what came first, and is called another request"),
                 ),
@@ -351,6 +351,14 @@ impl Oracle {
     fn meaning_of(&self, who: Who, key: &str, message: &Message) -> Option<&super::ledger::Meaning> {
         let sent = self.ledger.sent.get(&(who, key.to_owned()))?;
         sent.meanings.iter().find(|meaning| meaning.became(message)).map(|meaning| &**meaning)
+    }
+
+    /// Whether a message can only have come of a request like this one: of nothing else that was sent under its
+    /// key, for what is alike but for the target leaves messages that look alike here.
+    fn is_surely(&self, who: Who, key: &str, message: &Message, meaning: &super::ledger::Meaning) -> bool {
+        let sent = self.ledger.sent.get(&(who, key.to_owned()));
+        let mut firsts = sent.iter().flat_map(|sent| &sent.meanings).filter(|first| first.became(message));
+        meaning.became(message) && firsts.all(|first| first.is_same(meaning))
     }
 
     /// A sender is told to try again.
