@@ -51,6 +51,8 @@ pub(crate) enum Live {
         id: Option<String>,
     },
     /// Show the topics in memory that the token opens
-    #[command(after_help = format!("Examples:\n  peermesh live info\n  peermesh live info --json\n\n{TOKEN}"))]
+    #[command(
+        after_help = format!("Examples:\n  peermesh live info\n  peermesh live info --json\n\n{TOKEN}")
+    )]
     Info,
 }

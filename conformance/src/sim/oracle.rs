@@ -4,6 +4,7 @@
 //! It knows more than anybody in the town: what clients sent and heard, and what the store truly holds at
 //! that moment. What each rule looks at is told in `oracle/rules.rs`.
 
+mod acks;
 mod budget;
 mod ending;
 mod gate;

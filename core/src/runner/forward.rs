@@ -212,8 +212,8 @@ impl Runner {
     }
 }
 
-/// Why an event is not tried again, if it is not. Age counts only after a try, so that nothing is dead that was
-/// never sent.
+/// Why an event is not tried again, if it is not. Age counts only after a try, so that nothing is dead that
+/// was never sent.
 fn death(limits: &Limits, now: Now, event: &EventRow, verdict: Verdict, others: bool) -> Option<DeadReason> {
     if let Verdict::Refused(_) = verdict {
         return Some(DeadReason::Refused);
