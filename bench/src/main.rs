@@ -12,7 +12,7 @@ use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, runners};
+use peermesh_bench::{accept, codec, fanout as fan, runners};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -39,6 +39,18 @@ enum Bench {
         /// Messages in one chunk and one commit, at most 32
         #[arg(long, default_value_t = 1)]
         window: u64,
+    },
+    /// Publishes to a live topic with several numbers of watchers, beside a plain write of the same frames
+    Fanout {
+        /// Watchers of the topic
+        #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+        watchers: Vec<u64>,
+        /// Publications
+        #[arg(long, default_value_t = 200)]
+        publications: u64,
+        /// Bytes of data of each
+        #[arg(long, default_value_t = 200)]
+        bytes: usize,
     },
     /// Sends what is refused for its form, for a tool that counts instructions
     Refuse {
@@ -77,6 +89,9 @@ enum Bench {
         /// How often all of it is done; the table shows every run
         #[arg(long, default_value_t = 1)]
         runs: u32,
+        /// What carries the broker: smol or threads [default: the broker's own]
+        #[arg(long)]
+        runtime: Option<String>,
         /// The broker [default: the program `peermesh` beside this one]
         #[arg(long)]
         program: Option<PathBuf>,
@@ -173,16 +188,18 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
         }
+        Bench::Fanout { watchers, publications, bytes } => fanout(&watchers, publications, bytes)?,
         Bench::Refuse { messages } => {
             accept::refuse(Meter::marking(), messages);
         }
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, program, place } => {
+        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
-            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time, shared: None }, runs)?;
+            let dir = place.dir()?;
+            carry(&Plan { program, dir, pairs, window, idle, time, runtime, shared: None }, runs)?;
         }
         Bench::Runners { runners, callers, window, seconds, runs, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
@@ -196,6 +213,33 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// What a publication costs for each watcher.
+fn fanout(watchers: &[u64], publications: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
+    let head = [
+        "watchers",
+        "encodes a publication",
+        "bytes copied a delivery",
+        "deliveries/s",
+        "plain writes/s",
+        "%",
+    ];
+    let mut table = Table::new(&head);
+    for &watchers in watchers {
+        let run = fan::run(watchers, publications, bytes)?;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let rate = |time: Duration| per(run.deliveries.saturating_mul(1_000_000_000), nanos(time), 0);
+        table.row([
+            watchers.to_string(),
+            per(run.encodes, run.publications, 2),
+            per(run.copied_bytes, run.deliveries, 1),
+            rate(run.broker),
+            rate(run.raw),
+            per(nanos(run.raw).saturating_mul(100), nanos(run.broker), 0),
+        ]);
+    }
+    Ok(table.print()?)
 }
 
 fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<(), Box<dyn Error>> {
@@ -364,7 +408,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     let server = Server::new();
     for &pairs in senders {
         let shared = Some(Arc::new(Watched::on(&server)));
-        let plan = Plan { program: program.into(), dir: dir.into(), pairs, window: 1, idle: 0, time, shared };
+        let (program, dir, runtime) = (program.into(), dir.into(), None);
+        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, shared };
         let run = loopback::run(&plan)?;
         table.row([
             pairs.to_string(),

@@ -46,7 +46,7 @@ pub struct Cpu {
     pub whole: Duration,
     /// The part of it inside the kernel.
     pub kernel: Duration,
-    /// The part of it on the threads of shards.
+    /// The part of it on the threads of shards and of connections.
     pub shards: Duration,
     /// The part of it on the threads that write to the store.
     pub store: Duration,
@@ -81,7 +81,8 @@ impl Usage {
             let task = task?.path();
             let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
             let spent: Duration = times(&stat).iter().sum();
-            cpu.shards += if stat.contains("(shard-") { spent } else { Duration::ZERO };
+            let is_shard = stat.contains("(shard-") || stat.contains("(conn)");
+            cpu.shards += if is_shard { spent } else { Duration::ZERO };
             cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
             cpu.couriers += if stat.contains("(courier-") { spent } else { Duration::ZERO };
             let status = fs::read_to_string(task.join("status")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use peermesh_core::broker::{Broker, Setup};
-use peermesh_core::config::{Config, Limits, RunnerConfig, Secret};
+use peermesh_core::config::{Config, Limits, LiveConfig, RunnerConfig, Secret};
 use peermesh_core::ids::{ConnId, ShardId};
 use peermesh_core::machine::{Input, Listener, Machine, Order, Output, Outputs};
 use peermesh_core::note::Level;
@@ -18,6 +18,7 @@ fn goodbyes(listeners: &[Listener]) -> Vec<u16> {
         let path = match listener {
             Listener::Mesh => "/ws",
             Listener::Runner => "/socket?runnerId=r",
+            Listener::Live => "/",
         };
         town.tell(Input::Opened { conn, listener: *listener, remote: [127, 0, 0, 1].into() });
         let mut request = format!(
@@ -37,6 +38,12 @@ fn goodbyes(listeners: &[Listener]) -> Vec<u16> {
 fn f_lif_01_runners_are_said_goodbye_to_before_peers_whoever_came_first() {
     assert_eq!(goodbyes(&[Listener::Mesh, Listener::Runner, Listener::Mesh]), [1000, 1001, 1001]);
     assert_eq!(goodbyes(&[Listener::Runner, Listener::Mesh]), [1000, 1001]);
+}
+
+#[test]
+fn f_lif_01_watchers_are_said_goodbye_to_before_anybody_else() {
+    let order = [Listener::Runner, Listener::Mesh, Listener::Live];
+    assert_eq!(goodbyes(&order), [1001, 1000, 1001]);
 }
 
 /// A broker over a store in memory that answers at once.
@@ -63,6 +70,7 @@ impl Town {
             expected_migration: None,
             log_level: Level::Error,
             runners: Some(runners),
+            live: Some(LiveConfig::default()),
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [7; 32] };
         Town { broker: Broker::new(setup), store: Model::new([9; 32]), closes: Vec::new() }

@@ -44,6 +44,8 @@ pub struct Plan {
     pub idle: u64,
     /// How long is measured, after a warm-up of a third of it.
     pub time: Duration,
+    /// What carries the broker, if not its default.
+    pub runtime: Option<String>,
     /// The database that the broker keeps its messages in; none for the embedded store.
     pub shared: Option<Arc<Watched>>,
 }
@@ -129,8 +131,9 @@ impl Outcome {
 /// [`LoopbackError`].
 pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
     let url = plan.shared.as_ref().map(|shared| shared.url());
-    let database: Vec<_> = url.iter().map(|url| ("DATABASE_URL", url.as_str())).collect();
-    let mut server = Server::start(&plan.program, &plan.dir, &database)?;
+    let runtime = plan.runtime.iter().map(|runtime| ("PEERMESH_RUNTIME", runtime.as_str()));
+    let more: Vec<_> = url.iter().map(|url| ("DATABASE_URL", url.as_str())).chain(runtime).collect();
+    let mut server = Server::start(&plan.program, &plan.dir, &more)?;
     let people = populate(&mut server, plan.pairs * 2 + plan.idle)?;
     let mut outcome = Outcome { connections: plan.pairs * 2 + plan.idle, ..Outcome::default() };
     std::thread::sleep(SETTLE);

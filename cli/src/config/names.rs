@@ -46,6 +46,22 @@ pub(super) const RUNNER_EVENT_TARGET_URL: Setting =
     setting("runner_event_target_url", Some("RUNNER_EVENT_TARGET_URL"), None);
 pub(super) const RUNNER_FORWARD_HEARTBEATS: Setting =
     setting("runner_forward_heartbeats", Some("RUNNER_FORWARD_HEARTBEATS"), None);
+pub(super) const LIVE_PORT: Setting = setting("live_port", Some("LIVE_WS_PORT"), None);
+pub(super) const LIVE_HOST: Setting = setting("live_host", Some("LIVE_WS_HOST"), None);
+pub(super) const LIVE_AUTH: Setting = setting("live_auth", Some("LIVE_AUTH_SECRET"), None);
+pub(super) const LIVE_TOPICS: Setting = setting("live_topics", None, None);
+pub(super) const LIVE_FEED: Setting = setting("live_feed", None, None);
+/// Keys of the table `live` in the configuration file, and the settings or limits that they are. Any of them
+/// turns live topics on.
+pub(super) const LIVE_KEYS: &[(&str, &str)] = &[
+    ("port", "live_port"),
+    ("host", "live_host"),
+    ("auth", "live_auth"),
+    ("topics", "live_topics"),
+    ("feed", "live_feed"),
+    ("ping_interval_ms", "limits.live_ping_ms"),
+    ("drain_timeout_ms", "limits.live_drain_ms"),
+];
 /// What reports call the place where this runs.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
 pub(super) const SENTRY_DSN: Setting = setting("sentry_dsn", Some("SENTRY_DSN"), None);
@@ -79,6 +95,11 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &RUNNER_TOKENS,
     &RUNNER_EVENT_TARGET_URL,
     &RUNNER_FORWARD_HEARTBEATS,
+    &LIVE_PORT,
+    &LIVE_HOST,
+    &LIVE_AUTH,
+    &LIVE_TOPICS,
+    &LIVE_FEED,
     &NODE_ENV,
     &SENTRY_DSN,
     &SENTRY_RELEASE,
@@ -128,6 +149,8 @@ pub(super) const PROTOCOL_LIMITS: &[ProtocolLimit] = &[
         scale: 1,
         zero: true,
     },
+    ProtocolLimit { limit: "live_ping_ms", variable: "LIVE_WS_PING_INTERVAL_MS", scale: 1, zero: false },
+    ProtocolLimit { limit: "live_drain_ms", variable: "LIVE_WS_DRAIN_TIMEOUT_MS", scale: 1, zero: false },
     ProtocolLimit { limit: "send_rate_burst", variable: "SEND_RATE_LIMIT_BURST", scale: 1, zero: true },
 ];
 
@@ -140,6 +163,10 @@ mod tests {
     #[test]
     fn every_limit_of_the_protocol_is_one_of_ours() {
         assert!(PROTOCOL_LIMITS.iter().all(|row| Limits::NAMES.contains(&row.limit)));
+        for (key, name) in LIVE_KEYS {
+            let is_limit = name.strip_prefix("limits.").is_some_and(|name| Limits::NAMES.contains(&name));
+            assert!(is_limit || SETTINGS.iter().any(|setting| setting.name == *name), "{key}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use peermesh_core::broker::{Broker, Setup};
@@ -66,7 +66,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let settings = Settings::read(home.as_ref().ok(), flags, env)?;
     let start = |what| move |error| ServeError::Start { what, error };
-    let drain = Duration::from_millis(settings.limits.drain_ms() + settings.limits.close_ms());
+    let drain = Duration::from_millis(drain_ms(&settings) + settings.limits.close_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
     let reports = Reports::start(settings.reporting.as_ref()).map_err(start("the reports"))?;
@@ -90,6 +90,7 @@ pub(crate) fn run(
     if let Some(runners) = &settings.runners {
         listeners.push((Listener::Runner, bind(runners.listen)?));
     }
+    let live = open_live(&settings, &mut listeners, &voice)?;
     let config = Arc::new(configure(&ground, &settings, &voice.reports));
     let plan = plan(&settings, &config, lanes, listeners, &voice)?;
     let Ground { home, notes, .. } = ground;
@@ -106,6 +107,11 @@ pub(crate) fn run(
     }
     notes.into_iter().for_each(|note| voice.note(note));
     let running = runtime::start(settings.runtime, plan).map_err(start("the runtime"))?;
+    let running = Arc::new(Mutex::new(running));
+    hear_feed(&settings, &running)?;
+    if let Some(at) = live {
+        voice.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
+    }
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -117,9 +123,9 @@ pub(crate) fn run(
     if let Some(home) = &home {
         home.withdraw();
     }
-    running.order(Order::Drain);
+    locked(&running).order(Order::Drain);
     // Whoever sent what is left in a store that hangs was not told that it was stored.
-    let answered = running.join_within(LAST_CALLS);
+    let answered = alone(running).join_within(LAST_CALLS);
     let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
     voice.note(note.with("store_answered", answered));
     voice.logs.flush(LAST_LINES);
@@ -162,6 +168,7 @@ fn configure(ground: &Ground, settings: &Settings, reports: &Reports) -> Config 
         expected_migration: settings.expected_migration.clone(),
         log_level: reports.level().map_or(settings.log, |level| level.max(settings.log)),
         runners: settings.runners.as_ref().map(|runners| runners.config.clone()),
+        live: settings.live.as_ref().map(|live| live.config.clone()),
     }
 }
 
@@ -178,6 +185,7 @@ fn plan(
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
     let (noting, scraping, failing) = (voice.clone(), voice.logs.clone(), voice.clone());
+    let instance = settings.instance.clone();
     Ok(Plan {
         listeners,
         shards,
@@ -185,7 +193,7 @@ fn plan(
         couriers: courier::couriers(settings, &voice.reports),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
-            metrics::page(stats, scraping.dropped(), openmetrics)
+            metrics::page(stats, scraping.dropped(), &instance, openmetrics)
         }),
         weigh: Arc::new(weight::weigh),
         fail: Arc::new(move |why| {
@@ -193,6 +201,66 @@ fn plan(
             std::process::exit(Exit::Corrupt as i32);
         }),
     })
+}
+
+/// Opens the port of live topics where they are served, and says where it is.
+fn open_live(
+    settings: &Settings,
+    listeners: &mut Vec<(Listener, TcpListener)>,
+    voice: &Voice,
+) -> Result<Option<SocketAddr>, ServeError> {
+    let Some(live) = &settings.live else { return Ok(None) };
+    let bound = bind(live.listen)?;
+    let address = live.listen;
+    let at = bound.local_addr().map_err(|error| ServeError::Listen { address, error })?;
+    // Said once in the life of a process: a record's text is otherwise fixed.
+    let starting = format!("live server starting on :{}", at.port()).leak();
+    voice.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
+    listeners.push((Listener::Live, bound));
+    Ok(Some(at))
+}
+
+/// Lets every notice of the feed be looked at.
+fn hear_feed(settings: &Settings, running: &Arc<Mutex<runtime::Running>>) -> Result<(), ServeError> {
+    match (&settings.store, settings.live.as_ref().and_then(|live| live.feed.as_deref())) {
+        #[cfg(feature = "postgres")]
+        (Store::Postgres(options), Some(channel)) => {
+            let running = Arc::downgrade(running);
+            let hint = move || {
+                if let Some(running) = running.upgrade() {
+                    locked(&running).order(Order::Feed);
+                }
+            };
+            peermesh_store::postgres::listen(options, channel, hint)
+                .map_err(|error| ServeError::Start { what: "the listener of the feed", error })
+        }
+        _ => {
+            let _ = running;
+            Ok(())
+        }
+    }
+}
+
+fn locked(running: &Mutex<runtime::Running>) -> MutexGuard<'_, runtime::Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The run, once nobody else gives it orders.
+fn alone(mut running: Arc<Mutex<runtime::Running>>) -> runtime::Running {
+    loop {
+        match Arc::try_unwrap(running) {
+            Ok(running) => return running.into_inner().unwrap_or_else(PoisonError::into_inner),
+            // A hint is being passed on, which takes no time.
+            Err(shared) => running = shared,
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// From the first signal until open connections are dropped, in milliseconds.
+fn drain_ms(settings: &Settings) -> u64 {
+    let live = settings.live.as_ref().map_or(0, |_| settings.limits.live_drain_ms());
+    settings.limits.drain_ms().max(live)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -32,6 +32,10 @@ pub enum Act {
     Raw(Data, Data),
     /// `runners METHOD TARGET …`: as `http`, on the runners' port, with their secret
     Runners(Exchange),
+    /// `live METHOD TARGET …`: as `http`, on the port of live topics, with the operator's token
+    Live(Exchange),
+    /// `token NAME for USER [lasting LENGTH] {RIGHTS}`, in milliseconds
+    Token(String, String, u64, String),
     /// `target …`
     Target(TargetAct),
     /// `metric SERIES VALUE`
@@ -53,8 +57,8 @@ pub enum Fate {
     Drain,
     /// `store is copied`: it drains and ends, its store is copied, and it starts again.
     Copy,
-    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it starts
-    /// again.
+    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it
+    /// starts again.
     Restore,
 }
 
@@ -214,10 +218,27 @@ pub enum Deed {
     Answers(bool),
     /// `runs as ID [with HEADER=…] [-> STATUS]`: connects as that runner
     Runs(String, Vec<(String, Given)>, u16),
+    /// `PEER watches [PATH] [with HEADER=…] [-> STATUS]`
+    Watches(String, Vec<(String, Given)>, u16),
+    /// `PEER streams TARGET [with HEADER=…]`
+    Streams(String, Vec<(String, Given)>),
     /// `posts|keeps posting TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
     Posts(Posting),
     /// `gets STATUS [PATTERN]`: the answer to what was posted
     Gets(u16, Option<Pattern>),
+    /// `asks TARGET|again …`: a request signed by the member
+    Asks(Box<Asking>),
+}
+
+/// A request to be signed and made.
+#[derive(Debug)]
+pub struct Asking {
+    /// The request, and what must come back; its target is `again` for the very bytes of the last one.
+    pub exchange: Exchange,
+    /// Fields changed before signing.
+    pub with: Changes,
+    /// Fields changed after signing.
+    pub then: Changes,
 }
 
 /// A request to the runners' port.
@@ -353,7 +374,7 @@ impl Reason {
 }
 
 /// An HTTP request and what must come back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
     /// The method.
     pub method: String,
@@ -372,9 +393,10 @@ pub struct Exchange {
 }
 
 /// The body of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Body {
     /// None.
+    #[default]
     None,
     /// JSON as it stands.
     Json(String),
@@ -383,9 +405,10 @@ pub enum Body {
 }
 
 /// The body of a response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Expected {
     /// Whatever it is.
+    #[default]
     Anything,
     /// JSON.
     Json(Pattern),

@@ -95,7 +95,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB], old: None }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -257,6 +257,7 @@ impl Desk {
 pub(crate) struct Draft {
     pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
+    mentions: Vec<MailboxNo>,
     old: Option<Position>,
 }
 
@@ -308,12 +309,14 @@ impl Draft {
         self
     }
 
+    pub(crate) fn mentioning(mut self, members: &[MailboxNo]) -> Draft {
+        self.mentions = members.to_vec();
+        self
+    }
+
     pub(crate) fn op(self) -> Op {
-        Op::Accept(Accept {
-            message: Arc::new(self.message),
-            mailboxes: self.mailboxes.into(),
-            old: self.old,
-        })
+        let (mailboxes, mentions) = (self.mailboxes.into(), self.mentions.into());
+        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions, old: self.old })
     }
 }
 

@@ -50,7 +50,14 @@ impl Broker {
         for (query, after) in self.runner_work.questions.drain(..) {
             self.commits.ask(query, After::Runner(after));
         }
+        for (op, fence, after) in self.live_work.writes.drain(..) {
+            self.commits.stage(op, fence, After::Live(after));
+        }
+        for (query, after) in self.live_work.questions.drain(..) {
+            self.commits.ask(query, After::Live(after));
+        }
         self.arm_runners();
+        self.arm_lives();
         self.commits.flush(now.mono, todo);
         let (commits, retries) = self.commits.take_counts();
         self.stats.add(Counter::Commits, commits);
@@ -62,7 +69,9 @@ impl Broker {
             }
         }
         for note in self.notes.drain(..) {
-            todo.push(Output::Note(note));
+            if let Some(note) = self.sampler.pass(now.mono, note, &self.limits) {
+                todo.push(Output::Note(note));
+            }
         }
     }
 
@@ -112,6 +121,14 @@ impl Broker {
                 });
             }
             Effect::Seat { session: SessionId(id), runner } => self.seat(now, id, runner, todo),
+            Effect::Share { sessions, frame } => {
+                for SessionId(id) in sessions {
+                    self.with_client(now, id, todo, |_, client, todo| {
+                        client.connection.send_shared(now.mono, &frame, id, todo);
+                    });
+                }
+            }
+            Effect::Stream { session: SessionId(id) } => self.begin_stream(now, id, todo),
             Effect::Forward(forward) => todo.push(Output::Forward(forward)),
             Effect::End { session: SessionId(id), fault, reason } => {
                 let reason = reason.as_deref().unwrap_or(fault.row().reason);
@@ -132,8 +149,8 @@ impl Broker {
         }
     }
 
-    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after a
-    /// request that was at fault.
+    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after
+    /// a request that was at fault.
     pub(super) fn respond(
         &mut self,
         now: Now,
@@ -186,6 +203,10 @@ impl Broker {
                 After::Runner(after) => {
                     self.learn_failure(&ended, todo);
                     self.with_runners(now, |runners, cx| runners.stored(cx, after, ended));
+                }
+                After::Live(after) => {
+                    self.learn_failure(&ended, todo);
+                    self.with_lives(now, |lives, cx| lives.stored(cx, after, ended));
                 }
                 After::Mesh(after) => {
                     self.learn_failure(&ended, todo);

@@ -40,8 +40,11 @@ impl Drain {
 
 /// Whose goodbyes come first, and which. Live watchers, who lose nothing, belong before runners, whose work
 /// goes on without us; peers, who may still be told something, come last.
-const GOODBYES: [(Listener, Fault); 2] =
-    [(Listener::Runner, Fault::ServerShuttingDown), (Listener::Mesh, Fault::ShuttingDown)];
+const GOODBYES: [(Listener, Fault); 3] = [
+    (Listener::Live, Fault::LiveShuttingDown),
+    (Listener::Runner, Fault::ServerShuttingDown),
+    (Listener::Mesh, Fault::ShuttingDown),
+];
 
 impl Broker {
     pub(super) fn begin_drain(&mut self, now: Now) {
@@ -52,7 +55,7 @@ impl Broker {
         for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth, Timer::RunnerDepth] {
             self.timers.disarm(timer);
         }
-        let patience = now.mono.after_millis(self.limits.drain_ms());
+        let patience = now.mono.after_millis(self.config.drain_ms());
         self.drain.until = patience.after_millis(self.limits.close_ms());
         self.timers.arm(Timer::Drain, patience);
         self.timers.arm(Timer::Forwards, now.mono.after_millis(self.limits.runner_goodbye_ms()));
@@ -62,6 +65,7 @@ impl Broker {
 
     /// Takes the next step once the one before is done.
     pub(super) fn go_on_draining(&mut self, now: Now, todo: &mut Outputs) {
+        self.drain_live(now, todo);
         if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
             self.say_goodbye(now, todo);
         }
@@ -70,6 +74,7 @@ impl Broker {
             self.drain.stage = Stage::Releasing;
             self.with_meshes(now, super::super::mesh::Meshes::release_all);
             self.with_runners(now, super::super::runner::Runners::release_all);
+            self.with_lives(now, super::super::live::Lives::release_all);
             self.apply(now, todo);
         }
         if self.drain.stage == Stage::Releasing && self.commits.is_idle() {

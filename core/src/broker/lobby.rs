@@ -11,7 +11,7 @@ use super::relay::Errand;
 use super::{Broker, Timer};
 use crate::fault::Fault;
 use crate::ids::ConnId;
-use crate::machine::Outputs;
+use crate::machine::{Listener, Outputs};
 use crate::mesh::{Greeting, Refusal};
 use crate::stats::{Counter, Gauge};
 use crate::store::PresenceKind;
@@ -31,6 +31,9 @@ impl Broker {
         self.make_room(now, client.remote, todo);
         self.count_in(id, client.remote);
         self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
+        if client.listener == Listener::Live {
+            self.live_open.insert(id);
+        }
         self.clients.insert(id, Some(Box::new(client)));
         self.open.insert(id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
@@ -98,7 +101,7 @@ impl Broker {
     /// No hello and no request in time.
     pub(super) fn hello_timeout(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| match client.bound {
-            Bound::Peer(_) | Bound::Runner(_) | Bound::Closing => {}
+            Bound::Peer(_) | Bound::Runner(_) | Bound::Watcher | Bound::Closing => {}
             // The hello came in time; what it waits for is on our side.
             Bound::Joining(_) | Bound::Seating(_) | Bound::Moving(_) if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedStore);

@@ -31,9 +31,8 @@ pub fn schema(dir: &Path) -> Result<Schema, OpenError> {
     if found > i64::from(migrations::LATEST) {
         return Err(OpenError::NewerSchema { file, found, known: migrations::LATEST });
     }
-    // Versions count from 1 without a gap, so the first `found` names are those that were applied.
     let mut applied = migrations::names();
-    let pending = applied.split_off(usize::try_from(found).unwrap_or(0).min(applied.len()));
+    let pending = applied.split_off(migrations::count_to(found));
     Ok(Schema { applied, pending })
 }
 
@@ -61,7 +60,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path(), 0).unwrap());
         let file = dir.path().join("peermesh.db");
-        let newer = "UPDATE refinery_schema_history SET version = 9999 WHERE version = 2";
+        let newer = "UPDATE refinery_schema_history SET version = 9999 WHERE version = 6";
         rusqlite::Connection::open(file).unwrap().execute(newer, ()).unwrap();
         assert!(matches!(schema(dir.path()), Err(OpenError::NewerSchema { found: 9999, .. })));
     }

@@ -6,14 +6,18 @@
 
 mod check;
 mod history;
+mod live;
+mod look;
 mod owner;
 mod people;
 mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
@@ -47,6 +51,7 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -56,6 +61,7 @@ pub struct Model {
     renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -104,6 +110,7 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
 }
 
 /// Where a lost message stood, whose id another one has.
@@ -142,6 +149,7 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
@@ -150,7 +158,9 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0007__live"]
+                    .map(str::to_owned)
+                    .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -159,6 +169,7 @@ impl Model {
             renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
     }
 
@@ -190,6 +201,11 @@ impl Model {
     /// Deliveries that ended and are kept.
     pub fn settled(&self) -> usize {
         self.settled.len()
+    }
+
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
     }
 
     /// Presences that have not ended.
