@@ -1,5 +1,5 @@
-//! A store is lost, an older copy takes its place, and an operator adopts it: nothing is doubled, and no id is
-//! told for two messages.
+//! A store is lost, an older copy takes its place, and an operator adopts it: nothing is doubled, and no id
+//! is told for two messages.
 
 mod town;
 

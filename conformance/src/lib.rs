@@ -9,6 +9,7 @@
 
 #[cfg(feature = "stages")]
 pub mod driver;
+pub mod echo;
 pub mod keys;
 #[cfg(feature = "stages")]
 pub mod play;

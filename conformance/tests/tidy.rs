@@ -9,7 +9,7 @@ const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 110;
 
 /// Top-level folders, and no other without need.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "core",
     "store",
     "migrations",
@@ -17,6 +17,7 @@ const FOLDERS: [&str; 10] = [
     "runtime-threads",
     "cli",
     "conformance",
+    "fuzz",
     "bench",
     "docs",
     "target",
@@ -247,8 +248,17 @@ fn root() -> PathBuf {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let members =
-        ["core", "store", "migrations", "runtime-smol", "runtime-threads", "cli", "conformance", "bench"];
+    let members = [
+        "core",
+        "store",
+        "migrations",
+        "runtime-smol",
+        "runtime-threads",
+        "cli",
+        "conformance",
+        "fuzz",
+        "bench",
+    ];
     let files = members.into_iter().flat_map(|member| files_below(&root().join(member)));
     let sources = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
     let mut sources: Vec<PathBuf> = sources.collect();

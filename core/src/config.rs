@@ -3,6 +3,7 @@
 //! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and
 //! the range it may be set to.
 
+mod secret;
 mod surfaces;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::note::Level;
 
+pub use secret::Secret;
 pub use surfaces::{LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
 
 macro_rules! limits {
@@ -97,7 +99,7 @@ limits! {
     /// Length of nonce, ciphertext and target of one send together, in bytes.
     payload_bytes_max = 64 * KIB, 16, 64 * MIB;
     /// Fragments of one message.
-    fragments_max = 32, 1, 4_096;
+    fragments_max = 32, 1, 1_048_576;
     /// From the first to the last fragment of a message, in milliseconds.
     fragments_ms = 10 * SECOND, 10, 10 * MINUTE;
     /// Nesting of a JSON message.
@@ -138,6 +140,10 @@ limits! {
     unauthenticated_per_address_max = 32, 1, 1_000_000;
     /// Connections without a hello yet.
     handshakes_max = 256, 4, 1_000_000;
+    /// Hellos of one member per minute, after the burst; further ones wait for their turn.
+    hellos_per_minute_max = 600, 1, 1_000_000;
+    /// Hellos of one member at once.
+    hellos_burst = 120, 1, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
     /// Entries of `mentions` in one send.
@@ -263,6 +269,11 @@ limits! {
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
+    /// From the answer to a caller of commands to the beginning of its next request on the same connection,
+    /// in milliseconds.
+    runner_idle_ms = MINUTE, 10, 60 * MINUTE;
+    /// Connections of callers of one shard that were answered and are kept for their next request.
+    runner_idle_max = 1_024, 0, 1_048_576;
     /// Between two pings to a runner, in milliseconds.
     runner_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
     /// Without a heartbeat, in milliseconds, before a runner counts as gone.
@@ -368,6 +379,9 @@ limits! {
     /// The least and the most that watchers are told to wait after a shutdown, spread among them, is half of
     /// this and this, in milliseconds.
     live_retry_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Log records of one message and reason that strangers can cause, per minute; the next one says how many
+    /// were left out.
+    stranger_logs_per_minute_max = 60, 1, 1_000_000;
     /// Failed admin or hook tokens per address and minute before the address waits.
     token_failures_per_minute_max = 5, 1, 10_000;
 }
@@ -503,28 +517,6 @@ impl Config {
     pub fn drain_ms(&self) -> u64 {
         let live = self.live.as_ref().map_or(0, |_| self.limits.live_drain_ms());
         self.limits.drain_ms().max(live)
-    }
-}
-
-/// Bytes that must not be shown. `Debug` does not.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes secret bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
-        Secret(bytes.into())
-    }
-
-    /// The bytes, for those who must compute with them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

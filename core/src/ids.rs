@@ -113,6 +113,9 @@ impl RunnerSeq {
 impl Position {
     /// Before every message.
     pub const ZERO: Position = Position(0);
+    /// Behind every message: 62^8, as many as the public ids made of positions can tell apart by a prefix of
+    /// eight characters.
+    pub const END: Position = Position(218_340_105_584_896);
 }
 
 /// Names one history of a store. It changes when an operator adopts an older copy, whose later history is

@@ -35,9 +35,8 @@ pub const ID_CHARS: usize = 32;
 const ROUNDS: usize = 6;
 const HALF_BITS: u32 = 24;
 const HALF_MASK: u64 = (1 << HALF_BITS) - 1;
-/// Positions lie below this: 62^8, what eight characters can tell apart.
-pub const POSITIONS_END: u64 = 218_340_105_584_896;
-const DOMAIN: u64 = POSITIONS_END;
+/// What eight characters can tell apart.
+const DOMAIN: u64 = Position::END.0;
 
 impl MessageIds {
     /// Ids keyed with a store's secret.

@@ -1,5 +1,5 @@
 story: a page of a list that was read under a lost history has no next page
-covers: mesh protocol 1.6; runner protocol 5; f_sto_14
+covers: mesh protocol 1.6; runner protocol 5.4; f_sto_14
 config runner_secrets=the-secret-of-runners
 
 mesh garden with ann

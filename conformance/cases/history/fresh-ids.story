@@ -1,5 +1,5 @@
 story: a send that does not say what its id was, or says one it cannot have, gets one that nobody had
-covers: mesh protocol 8.7; f_sto_14
+covers: mesh protocol 8.9; f_sto_14
 
 mesh garden with ann, bob
 ann connects

@@ -1,5 +1,5 @@
 story: what was lost with the store's history is accepted again once, under the id it had
-covers: mesh protocol 8.7; f_sto_14
+covers: mesh protocol 8.9; f_sto_14
 
 mesh garden with ann, bob
 ann greets

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::driver::core::Memory;
 use crate::driver::{LIVE_SECRET, Stage};
+use crate::play::hello::hello;
 use crate::play::{Player, forget, record, shown};
 use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
 use crate::story::given::Given;
@@ -88,6 +89,18 @@ impl Town {
     /// Code and reason of the close frame that came, if one did.
     pub fn close_of(&self, peer: &Peer) -> Option<(u16, String)> {
         self.player.lines.get(peer)?.close.clone()
+    }
+
+    /// A hello that a peer could say right now, on a connection that is not of this town.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn hello(&mut self, peer: &Peer) -> Told<String> {
+        let player = &mut self.player;
+        let greeting =
+            Greeting { legacy: false, awaited: false, with: Changes::default(), then: Changes::default() };
+        player.stamp = player.stage.wall().max(player.stamp + 1);
+        hello(peer, &greeting, &player.names, player.stamp, player.stamp)
     }
 
     /// Sends one message. One without a connection says nothing.

@@ -57,8 +57,8 @@ pub enum Fate {
     Drain,
     /// `store is copied`: it drains and ends, its store is copied, and it starts again.
     Copy,
-    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it starts
-    /// again.
+    /// `store is restored`: it drains and ends, the copy takes the store's place and is adopted, and it
+    /// starts again.
     Restore,
 }
 
@@ -222,8 +222,8 @@ pub enum Deed {
     Watches(String, Vec<(String, Given)>, u16),
     /// `PEER streams TARGET [with HEADER=…]`
     Streams(String, Vec<(String, Given)>),
-    /// `posts TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
-    Posts(String, Vec<(String, Given)>, Body),
+    /// `posts|keeps posting TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
+    Posts(Posting),
     /// `gets STATUS [PATTERN]`: the answer to what was posted
     Gets(u16, Option<Pattern>),
     /// `asks TARGET|again …`: a request signed by the member
@@ -239,6 +239,19 @@ pub struct Asking {
     pub with: Changes,
     /// Fields changed after signing.
     pub then: Changes,
+}
+
+/// A request to the runners' port.
+#[derive(Debug)]
+pub struct Posting {
+    /// On the connection that the peer has, if any, which is then kept.
+    pub keeps: bool,
+    /// The request target.
+    pub target: String,
+    /// Its headers.
+    pub headers: Vec<(String, Given)>,
+    /// Its body.
+    pub body: Body,
 }
 
 /// A hello to be made and signed.

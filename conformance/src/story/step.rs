@@ -5,7 +5,7 @@ use peermesh_core::store::Status;
 use crate::story::Told;
 use crate::story::act::{
     Act, Asking, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
-    Reason, Sending, Sharing, Sight, TargetAct, Telling,
+    Posting, Reason, Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -122,11 +122,8 @@ impl Deed {
                 let target = scan.word().to_owned();
                 Deed::Streams(target, if scan.takes("with") { scan.pairs()? } else { Vec::new() })
             }
-            "posts" => {
-                let target = scan.word().to_owned();
-                let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
-                Deed::Posts(target, headers, body(scan)?)
-            }
+            "posts" => Deed::Posts(posting(scan, false)?),
+            "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
             "asks" => Deed::Asks(Box::new(asking(scan)?)),
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => Deed::Dials(match scan.takes("from") {
@@ -282,6 +279,12 @@ fn token(scan: &mut Scan<'_>) -> Told<Act> {
 
 /// How long a token lasts when the story does not say, in milliseconds.
 const TOKEN_MS: u64 = 3_600_000;
+
+fn posting(scan: &mut Scan<'_>, keeps: bool) -> Told<Posting> {
+    let target = scan.word().to_owned();
+    let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+    Ok(Posting { keeps, target, headers, body: body(scan)? })
+}
 
 fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
     let manner = match scan.word() {

@@ -99,7 +99,12 @@ impl Broker {
     }
 
     pub(crate) fn claims(&mut self, name: &str) -> Reply {
-        let (mesh, at) = (MeshId::new(name), Wall::from_millis(5));
+        self.claims_at(name, 5)
+    }
+
+    /// The same by a broker whose clock says so.
+    pub(crate) fn claims_at(&mut self, name: &str, wall_ms: i64) -> Reply {
+        let (mesh, at) = (MeshId::new(name), Wall::from_millis(wall_ms));
         self.write(Op::Claim { mesh, by: Claimant::Broker, at }).unwrap()
     }
 

@@ -113,6 +113,22 @@ fn f_clu_06_another_broker_takes_over_when_the_lease_of_a_dead_one_has_run_out()
 }
 
 #[test]
+fn f_tim_02_no_clock_of_a_broker_takes_a_mesh_from_a_living_one_or_keeps_it_from_the_next() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let (mut one, database) = kitchen();
+    let mut two = Broker::named("two", database.url());
+    let ours = one.takes_kitchen();
+    for clock in [0, TEN_YEARS_MS, 100 * TEN_YEARS_MS] {
+        assert_eq!(two.claims_at("kitchen", clock), Reply::OwnedElsewhere);
+    }
+    one.write(Op::Release(vec![ours])).unwrap();
+    // The next owner lives in the past.
+    let Reply::Owned { epoch, .. } = two.claims_at("kitchen", 0) else { panic!("it is free") };
+    assert_eq!(epoch, Epoch(ours.epoch.0 + 1));
+    assert_eq!(one.claims_at("kitchen", 100 * TEN_YEARS_MS), Reply::OwnedElsewhere);
+}
+
+#[test]
 fn f_clu_04_a_takeover_waits_for_the_batch_that_is_half_way() {
     let (mut one, database) = kitchen();
     let fence = one.takes_kitchen();

@@ -31,6 +31,7 @@ impl Broker {
             }
             for SessionId(id) in std::mem::take(&mut self.resumed) {
                 self.with_client(now, id, todo, |broker, client, todo| {
+                    client.resumes = false;
                     if client.connection.has_kept() {
                         broker.read(now, id, client, Chunk::empty(), todo);
                     }
@@ -68,7 +69,9 @@ impl Broker {
             }
         }
         for note in self.notes.drain(..) {
-            todo.push(Output::Note(note));
+            if let Some(note) = self.sampler.pass(now.mono, note, &self.limits) {
+                todo.push(Output::Note(note));
+            }
         }
     }
 
@@ -84,7 +87,9 @@ impl Broker {
                 let headers = vec![("Content-Type", "application/json".to_owned())];
                 let response = Response { status, headers, body };
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.respond(now, id, client, response, todo);
+                    if matches!(client.bound, Bound::Answering) {
+                        broker.respond(now, id, client, response, todo);
+                    }
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
@@ -144,7 +149,8 @@ impl Broker {
         }
     }
 
-    /// Answers an HTTP request; the connection ends after it.
+    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after
+    /// a request that was at fault.
     pub(super) fn respond(
         &mut self,
         now: Now,
@@ -153,10 +159,19 @@ impl Broker {
         mut response: Response,
         todo: &mut Outputs,
     ) {
-        client.bound = Bound::Closing;
         self.leave_lobby(id, client);
-        self.timers.disarm(Timer::Hello(id));
         super::routes::finish(&mut response, client);
+        let is_good = !(400..500).contains(&response.status);
+        if client.keeps && is_good && !client.ended && !self.drain.is_on() && self.keep_idle(id) {
+            client.bound = Bound::Lobby;
+            (client.served, client.resumes) = (true, true);
+            let idle_ms = self.limits.runner_idle_ms();
+            self.timers.arm(Timer::Hello(id), now.mono.after_millis(idle_ms));
+            client.connection.respond_and_listen(now.mono, &response, idle_ms, id, todo);
+            return self.resumed.push(SessionId(id));
+        }
+        client.bound = Bound::Closing;
+        self.timers.disarm(Timer::Hello(id));
         client.connection.respond(now.mono, &response, id, todo);
         if client.ended {
             client.connection.ended(now.mono, id, todo);

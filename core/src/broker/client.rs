@@ -41,6 +41,12 @@ pub(super) struct Client {
     pub reserved: usize,
     /// Code and reason of the close frame that ended it, whoever said it first.
     pub farewell: Option<(u16, Box<str>)>,
+    /// Whoever sent its request has shown a token and would send another one.
+    pub keeps: bool,
+    /// It was answered before.
+    pub served: bool,
+    /// It is read on at the end of the turn, and not before.
+    pub resumes: bool,
     /// How it ended, as far as that is known.
     pub parting: Parting,
 }
@@ -82,6 +88,9 @@ impl Client {
             openmetrics: false,
             reserved: 0,
             farewell: None,
+            keeps: false,
+            served: false,
+            resumes: false,
             parting: Parting::Silent,
         }
     }
@@ -147,8 +156,8 @@ impl Broker {
                 });
                 self.end(now, id, client, fault, todo);
             }
-            // Only a dialling side upgrades or is declined.
-            Event::Upgraded | Event::Declined { .. } => {}
+            // Only a dialling side upgrades or is declined, and nobody here tells binary messages apart.
+            Event::Upgraded | Event::Declined { .. } | Event::Binary(_) => {}
         }
     }
 

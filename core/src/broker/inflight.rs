@@ -17,9 +17,20 @@ pub(super) const SMALL_BYTES: usize = 64 * 1_024;
 pub(super) struct Inflight {
     bytes: usize,
     waiting: BTreeSet<ConnId>,
+    /// Callers that were answered and may ask again.
+    pub(super) idle: BTreeSet<ConnId>,
 }
 
 impl Broker {
+    /// Keeps a connection of a caller that was answered, if there is room for one more.
+    pub(super) fn keep_idle(&mut self, id: ConnId) -> bool {
+        let has_room = (self.inflight.idle.len() as u64) < self.limits.runner_idle_max();
+        if has_room {
+            self.inflight.idle.insert(id);
+        }
+        has_room
+    }
+
     /// Sets room aside for what is arriving; false when the connection has to wait for it.
     pub(super) fn set_aside(&mut self, id: ConnId, client: &mut Client) -> bool {
         let arriving = client.connection.arriving_bytes();
@@ -46,6 +57,7 @@ impl Broker {
     /// A connection is gone, and what was set aside for it is free.
     pub(super) fn free(&mut self, id: ConnId, reserved: usize) {
         self.inflight.waiting.remove(&id);
+        self.inflight.idle.remove(&id);
         if reserved > 0 {
             self.inflight.bytes = self.inflight.bytes.saturating_sub(reserved);
             self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));

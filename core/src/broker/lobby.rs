@@ -109,11 +109,18 @@ impl Broker {
             }
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+                // Whatever comes of it after all must not answer another request.
+                client.keeps = false;
                 broker.respond(now, id, client, late, todo);
             }
             Bound::Lobby if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
                 broker.end(now, id, client, Fault::HelloTimeout, todo);
+            }
+            // Nothing was begun: whoever has no more to ask need not be told.
+            Bound::Lobby if client.served && !client.connection.has_kept() => {
+                broker.depart(now, id, client);
+                client.connection.abort(id, todo);
             }
             Bound::Lobby => {
                 let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };

@@ -17,6 +17,7 @@ mod lobby;
 mod relay;
 mod routes;
 mod runners;
+mod sample;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -86,6 +87,7 @@ pub struct Broker {
     hooks: hooks::Hooks,
     health: health::Health,
     tokens: routes::Tokens,
+    sampler: sample::Sampler,
     /// Connections whose reading may go on.
     resumed: Vec<SessionId>,
     last: Option<Now>,
@@ -161,6 +163,7 @@ impl Broker {
             hooks: hooks::Hooks::new(&mut rng, &limits),
             health: health::Health::default(),
             tokens: routes::Tokens::new(&mut rng),
+            sampler: sample::Sampler::default(),
             resumed: Vec::new(),
             last: None,
             started: Mono::START,
@@ -253,6 +256,7 @@ impl Broker {
     /// True while nothing more of a peer should be read.
     fn is_paused(&mut self, id: ConnId, client: &Client) -> bool {
         match &client.bound {
+            _ if client.resumes => true,
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => true,
             Bound::Runner(no) => {
                 client.connection.is_full() || self.runners.is_paused(&self.limits, *no, SessionId(id))

@@ -75,6 +75,7 @@ impl Broker {
         request: &Request,
         todo: &mut Outputs,
     ) {
+        self.inflight.idle.remove(&id);
         match self.judge(request) {
             Ok(Wanted::Command) => {
                 self.leave_lobby(id, client);
@@ -104,7 +105,11 @@ impl Broker {
         if let Some(upgrade) = &request.upgrade {
             return self.admit(now, id, client, request, &upgrade.accept, todo);
         }
-        match self.judge(request) {
+        self.inflight.idle.remove(&id);
+        let wanted = self.judge(request);
+        client.keeps =
+            request.keeps && wanted.as_ref().is_ok_and(|wanted| *wanted != Wanted::Page(Page::Health));
+        match wanted {
             Ok(Wanted::Page(page)) => self.take_census(now, id, client, page, todo),
             Ok(Wanted::Command) => self.command(now, id, client, request, todo),
             Err(response) => self.respond(now, id, client, response, todo),

@@ -27,7 +27,7 @@ use crate::rng::Rng;
 use crate::time::Mono;
 use crate::wire::assemble::Assembler;
 use crate::wire::frame::{
-    CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, text_frame, write_frame,
+    BINARY, CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, text_frame, write_frame,
 };
 use crate::wire::head::HeadReader;
 use crate::wire::http::{RequestReader, Response, write_response};
@@ -191,7 +191,7 @@ impl Connection {
         match self.phase {
             Phase::Http | Phase::Asked => {
                 let mut answer = Vec::new();
-                write_response(&mut answer, response, !self.bodiless);
+                write_response(&mut answer, response, !self.bodiless, None);
                 self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
                 self.turn(Turn::Answered, &mut line);
             }
@@ -204,9 +204,35 @@ impl Connection {
         }
     }
 
+    /// Server that shows heads: answers the request just read and listens for the next one, which the peer is
+    /// told to begin within `idle_ms`. Where the peer sends no more it is answered for the last time.
+    pub(crate) fn respond_and_listen(
+        &mut self,
+        now: Mono,
+        response: &Response,
+        idle_ms: u64,
+        id: ConnId,
+        todo: &mut Outputs,
+    ) {
+        if self.phase != Phase::Asked || self.peer_ended {
+            return self.respond(now, response, id, todo);
+        }
+        let mut line = Line { now, conn: id, todo };
+        let mut answer = Vec::new();
+        write_response(&mut answer, response, !self.bodiless, Some(idle_ms / 1_000));
+        self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
+        self.reading = Some(Box::new(Reading::Request(RequestReader::announcing())));
+        self.turn(Turn::Kept, &mut line);
+    }
+
     /// Sends one text message. Without effect unless the connection is open.
     pub fn send(&mut self, now: Mono, text: &[u8], id: ConnId, todo: &mut Outputs) {
         self.send_frame(TEXT, text, &mut Line { now, conn: id, todo });
+    }
+
+    /// Sends one binary message. Without effect unless the connection is open.
+    pub fn send_binary(&mut self, now: Mono, bytes: &[u8], id: ConnId, todo: &mut Outputs) {
+        self.send_frame(BINARY, bytes, &mut Line { now, conn: id, todo });
     }
 
     /// Server: answers the request just read with a stream that goes on: what is shared with
@@ -238,6 +264,12 @@ impl Connection {
     pub fn start_keepalive(&mut self, now: Mono) {
         self.keepalive.start(now, &self.limits);
         self.frames.trust();
+    }
+
+    /// Binary messages are [`Event::Binary`] from here on. No surface asks for it, to which they are text in
+    /// other clothes; for what is to behave as any WebSocket does. To be called once the connection is open.
+    pub fn tell_binary(&mut self) {
+        self.frames.tell_binary();
     }
 
     /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too
@@ -300,7 +332,12 @@ impl Connection {
         if self.is_streaming() {
             return self.abort(id, todo);
         }
-        self.settle(&mut Line { now, conn: id, todo });
+        let mut line = Line { now, conn: id, todo };
+        // Nothing is asked any more, but the answer to what was asked before is on its way.
+        if self.phase == Phase::Http && !self.outbox.is_idle() {
+            self.shift(Turn::Answered, &mut line);
+        }
+        self.settle(&mut line);
     }
 
     /// The deadline passed: pings if due, and says what lapsed.

@@ -49,6 +49,7 @@ mod seat;
 mod settle;
 mod status;
 mod target;
+mod turn;
 mod vault;
 mod welcome;
 mod wish;
@@ -179,6 +180,8 @@ struct Mesh {
     names: names::Names,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
+    /// Hellos that wait for their turn.
+    turns: turn::Turns,
     /// Sends that wait for their commit, in order of their positions.
     accepting: VecDeque<accept::Accepting>,
     /// Sends that would be refused, while the store is asked for their keys, in order of their numbers.
@@ -223,6 +226,8 @@ enum Timer {
     Retry,
     /// Somebody has waited long for the commit of a send.
     Undecided,
+    /// A hello's turn comes.
+    Turn,
     /// Nobody has needed the mesh for long enough.
     Forget,
 }
@@ -279,6 +284,7 @@ impl Meshes {
         }
         if let Some(mesh) = self.by_id.find(mesh).and_then(|no| self.resident.get_mut(no)) {
             mesh.joining.remove(&session);
+            mesh.turns.leave(session);
         }
     }
 
@@ -339,6 +345,7 @@ impl Meshes {
             Timer::LegacyPing(_) => Cause::LegacyPing,
             Timer::Grace(_) => Cause::Grace,
             Timer::Retry | Timer::Undecided => Cause::Commit,
+            Timer::Turn => Cause::Silence,
             Timer::Forget => Cause::Retention,
         };
         Some(Deadline { at, cause })
@@ -362,6 +369,7 @@ impl Meshes {
             mesh.save_again(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
+            mesh.turns.clear();
             mesh.draining = true;
             mesh.end_all(cx);
         }
@@ -421,6 +429,7 @@ impl Mesh {
             mailboxes: BTreeMap::new(),
             names: names::Names::new(&load.renamed),
             joining: BTreeSet::new(),
+            turns: turn::Turns::new(rng),
             accepting: VecDeque::new(),
             looks: VecDeque::new(),
             looks_begun: 0,
@@ -478,6 +487,7 @@ impl Mesh {
                 Timer::Grace(presence) => self.grace_ended(cx, ids, presence),
                 Timer::Retry => self.retry(cx, ids),
                 Timer::Undecided => self.answer_undecided(cx),
+                Timer::Turn => self.turns_came(cx),
                 Timer::Forget if self.is_idle() => return true,
                 Timer::Forget => {}
             }
@@ -488,7 +498,7 @@ impl Mesh {
     /// True when nothing here would be lost or late if the mesh were read again from the store.
     fn is_idle(&self) -> bool {
         let nobody = self.roster.all().next().is_none() && self.outstanding == 0;
-        nobody && self.owed.is_empty() && self.unsaved.is_empty()
+        nobody && self.turns.is_empty() && self.owed.is_empty() && self.unsaved.is_empty()
     }
 
     /// Starts the time after which an unneeded mesh is forgotten. One that only the broker itself has looked

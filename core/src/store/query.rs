@@ -7,7 +7,6 @@ use super::{
     Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
-use crate::message_id::POSITIONS_END;
 use crate::time::Wall;
 
 /// A question.
@@ -171,7 +170,7 @@ impl Adopted {
     /// of messages, or for its owners in the places of runners' events.
     pub fn after(lost: HistoryEpoch, next: u64, runner_epochs: u64) -> Option<Adopted> {
         // As many as are passed over must be left for this history.
-        const LIVES: u64 = POSITIONS_END - Adopted::POSITIONS;
+        const LIVES: u64 = Position::END.0 - Adopted::POSITIONS;
         // Places of runners are 31 bits of epoch and 32 of number, and signed.
         const RUNNER_EPOCHS_END: u64 = 1 << 30;
         let floor = next.checked_add(Adopted::POSITIONS).filter(|floor| *floor <= LIVES)?;

@@ -144,6 +144,7 @@ mod tests {
             headers: headers.collect(),
             body: Vec::new(),
             upgrade: None,
+            keeps: false,
         };
         parse(&request, &Limits::default()).map_err(|no| no.message)
     }

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
 pub(crate) const TEXT: OpCode = OpCode::Data(Data::Text);
+pub(crate) const BINARY: OpCode = OpCode::Data(Data::Binary);
 pub(crate) const CLOSE: OpCode = OpCode::Control(Control::Close);
 pub(crate) const PING: OpCode = OpCode::Control(Control::Ping);
 pub(crate) const PONG: OpCode = OpCode::Control(Control::Pong);

@@ -101,10 +101,11 @@ statements! {
     ADOPT_LOCK = "LOCK TABLE mesh.broker IN SHARE ROW EXCLUSIVE MODE";
     ADOPT_DRAW = "SELECT pg_advisory_xact_lock(1886221162, 0)";
     /// Brokers that live: by what they left in writing, or by the lock that their session holds.
-    ADOPT_LIVING = "SELECT b.name, ceil(extract(epoch FROM b.alive_until - clock_timestamp()) * 1000)::bigint \
-        FROM mesh.broker b WHERE b.ended_at IS NULL AND b.alive_until > clock_timestamp() \
-        UNION ALL SELECT coalesce((SELECT b.name FROM mesh.broker b WHERE b.n::bigint = l.objid::bigint), ''), \
-        NULL FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1886221161 AND l.granted \
+    ADOPT_LIVING = "SELECT b.name, \
+        ceil(extract(epoch FROM b.alive_until - clock_timestamp()) * 1000)::bigint \
+        FROM mesh.broker b WHERE b.ended_at IS NULL AND b.alive_until > clock_timestamp() UNION ALL SELECT \
+        coalesce((SELECT b.name FROM mesh.broker b WHERE b.n::bigint = l.objid::bigint), ''), NULL \
+        FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1886221161 AND l.granted \
         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) \
         ORDER BY 2 NULLS FIRST LIMIT 1";
     ADOPT_LOOK = "SELECT s.history, s.next, (SELECT coalesce(max(epoch), 0) FROM mesh.runner), \

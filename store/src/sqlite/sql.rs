@@ -193,10 +193,12 @@ statements! {
     RENAMED_PRUNE = "DELETE FROM renamed WHERE NOT EXISTS (SELECT 1 FROM message WHERE pos = renamed.pos) \
         AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = renamed.pos)";
 
-    ADOPT_LOOK = "SELECT history, next, (SELECT coalesce(max(epoch), 0) FROM runner) FROM store WHERE one = 1";
-    ADOPT_STORE = "UPDATE store SET history = ?1, since = ?2, next = ?3, floor = ?3, numbers = ?4 + max(numbers, \
-        coalesce((SELECT max(n) FROM mesh), 0), coalesce((SELECT max(n) FROM mailbox), 0), \
-        coalesce((SELECT max(n) FROM runner), 0)) WHERE one = 1";
+    ADOPT_LOOK = "SELECT history, next, (SELECT coalesce(max(epoch), 0) FROM runner) FROM store \
+        WHERE one = 1";
+    ADOPT_STORE = "UPDATE store SET history = ?1, since = ?2, next = ?3, floor = ?3, \
+        numbers = ?4 + max(numbers, coalesce((SELECT max(n) FROM mesh), 0), \
+            coalesce((SELECT max(n) FROM mailbox), 0), coalesce((SELECT max(n) FROM runner), 0)) \
+        WHERE one = 1";
     ADOPT_SCOPES = "UPDATE scope SET life = NULL, epoch = epoch + ?1";
     ADOPT_RUNNERS = "UPDATE runner SET life = NULL, epoch = epoch + ?1";
 

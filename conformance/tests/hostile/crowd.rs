@@ -2,14 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::time::Duration;
 
 use peermesh_conformance::driver::runtime::Runtime;
-use peermesh_conformance::driver::sockets::Sockets;
 use peermesh_conformance::play::play;
-use peermesh_conformance::story::{Said, Story};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::ground::{UPGRADE, allow_files, alone, connect, stage, story};
 
 /// Sockets of the crowd.
 const CROWD: usize = 5_000;
@@ -20,8 +17,6 @@ const KEPT: usize = 256;
 const PACE: usize = 64;
 /// Files for the crowd, for what the broker keeps of it, for the store and for whatever runs the test.
 const FILES: u64 = 5_600;
-/// The longest wait for one socket of the crowd.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 const STORY: &str = r#"
 story: real clients come in and talk while a crowd holds every place in the lobby
@@ -40,6 +35,7 @@ metric broker_connections_active 2
 
 #[test]
 fn f_hsk_01_five_thousand_silent_sockets_do_not_keep_a_real_client_out() {
+    let _alone = alone();
     allow_files(FILES);
     for runtime in [Runtime::Smol, Runtime::Threads] {
         hold_out(runtime);
@@ -47,13 +43,14 @@ fn f_hsk_01_five_thousand_silent_sockets_do_not_keep_a_real_client_out() {
 }
 
 fn hold_out(runtime: Runtime) {
-    let story = Story::parse(Path::new("crowd"), STORY).unwrap_or_else(|bad| panic!("{bad}"));
-    let stage = Sockets::new(runtime, &story.terms).unwrap_or_else(|Said(said)| panic!("{said}"));
+    let story = story(STORY);
+    let stage = stage(&story, runtime);
+    let broker = stage.address();
     let mut crowd = Vec::with_capacity(CROWD);
     while crowd.len() < CROWD {
-        crowd.push(stranger(stage.address(), crowd.len()));
+        crowd.push(stranger(broker, crowd.len()));
         if crowd.len() % PACE == 0 {
-            assert!(is_healthy(stage.address()), "after {} sockets", crowd.len());
+            assert!(is_healthy(broker), "after {} sockets", crowd.len());
         }
     }
 
@@ -66,23 +63,16 @@ fn hold_out(runtime: Runtime) {
 
 /// A socket that says nothing, begins a request, or upgrades; and then holds on.
 fn stranger(broker: SocketAddr, nth: usize) -> TcpStream {
-    const WORDS: [&str; 3] = [
-        "",
-        "GET /ws HTTP/1.1\r\nHost: ",
-        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    ];
-    let mut stream = TcpStream::connect_timeout(&broker, PATIENCE).expect("a place in the backlog");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let words = ["", "GET /ws HTTP/1.1\r\nHost: ", UPGRADE];
+    let mut stream = connect(broker);
     // It may have been sent away already.
-    let _ = stream.write_all(WORDS[nth % WORDS.len()].as_bytes());
+    let _ = stream.write_all(words[nth % words.len()].as_bytes());
     stream
 }
 
 /// True when the broker answers a plain request.
 fn is_healthy(broker: SocketAddr) -> bool {
-    let mut stream = TcpStream::connect_timeout(&broker, PATIENCE).expect("a place in the backlog");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut stream = connect(broker);
     let mut answer = String::new();
     let asked = stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
     asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200")
@@ -94,18 +84,5 @@ fn ends(stream: &mut TcpStream) -> bool {
     match stream.read_to_end(&mut heard) {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-    }
-}
-
-/// Raises the soft limit of open files as far as is needed.
-fn allow_files(needed: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        let maximum = limit.maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).unwrap_or_else(|error| {
-            panic!(
-                "this test needs {needed} open files, and the hard limit is {maximum:?}: raise it ({error})"
-            )
-        });
     }
 }
