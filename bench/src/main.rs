@@ -12,7 +12,7 @@ use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, runners};
+use peermesh_bench::{accept, codec, fanout as fan, runners};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -39,6 +39,18 @@ enum Bench {
         /// Messages in one chunk and one commit, at most 32
         #[arg(long, default_value_t = 1)]
         window: u64,
+    },
+    /// Publishes to a live topic with several numbers of watchers, beside a plain write of the same frames
+    Fanout {
+        /// Watchers of the topic
+        #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+        watchers: Vec<u64>,
+        /// Publications
+        #[arg(long, default_value_t = 200)]
+        publications: u64,
+        /// Bytes of data of each
+        #[arg(long, default_value_t = 200)]
+        bytes: usize,
     },
     /// Sends what is refused for its form, for a tool that counts instructions
     Refuse {
@@ -176,6 +188,7 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
         }
+        Bench::Fanout { watchers, publications, bytes } => fanout(&watchers, publications, bytes)?,
         Bench::Refuse { messages } => {
             accept::refuse(Meter::marking(), messages);
         }
@@ -200,6 +213,33 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// What a publication costs for each watcher.
+fn fanout(watchers: &[u64], publications: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
+    let head = [
+        "watchers",
+        "encodes a publication",
+        "bytes copied a delivery",
+        "deliveries/s",
+        "plain writes/s",
+        "%",
+    ];
+    let mut table = Table::new(&head);
+    for &watchers in watchers {
+        let run = fan::run(watchers, publications, bytes)?;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let rate = |time: Duration| per(run.deliveries.saturating_mul(1_000_000_000), nanos(time), 0);
+        table.row([
+            watchers.to_string(),
+            per(run.encodes, run.publications, 2),
+            per(run.copied_bytes, run.deliveries, 1),
+            rate(run.broker),
+            rate(run.raw),
+            per(nanos(run.raw).saturating_mul(100), nanos(run.broker), 0),
+        ]);
+    }
+    Ok(table.print()?)
 }
 
 fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<(), Box<dyn Error>> {

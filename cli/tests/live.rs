@@ -6,8 +6,11 @@ mod town;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use peermesh_conformance::server::free_port;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use town::{PATIENCE, Process, Town};
@@ -100,6 +103,21 @@ fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_k
     assert_eq!(stranger.code, 2, "no token: {stranger:?}");
     let mut wrong = town.command(&["live", "info", "--broker", &url]);
     assert_eq!(wrong.env("PEERMESH_LIVE_TOKEN", "wrong").output().unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn the_live_section_of_the_readme_works_as_it_stands() {
+    let town = Town::new();
+    let port = free_port().to_string();
+    let _broker = town.serve_with(&[("LIVE_WS_PORT", &port), ("LIVE_AUTH_SECRET", "s3cret")]);
+    let built = Path::new(env!("CARGO_BIN_EXE_peermesh")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", built.display());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &town::readme("Live topics").join("\n")]);
+    shell.env_clear().env("HOME", town.dir()).env("PATH", path).env("LIVE_WS_PORT", &port);
+    let ran = town::Ran::from(shell.current_dir(town.dir()).output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains(r#"car7 {"x":2}"#) && !ran.out.contains(r#"{"x":1}"#), "{ran:?}");
 }
 
 #[test]

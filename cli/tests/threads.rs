@@ -113,8 +113,8 @@ fn no_connection_uses_more_than_half_of_its_stack() {
     assert!(most > 0 && most <= stack / 2, "{most} of {stack} bytes: {touched:?}");
 }
 
-/// How many bytes of each stack of that size are resident, in a process. A stack is known by the page below it
-/// that nobody may touch.
+/// How many bytes of each stack of that size are resident, in a process. A stack is known by the page below
+/// it that nobody may touch.
 fn touched_stacks(pid: u32, stack_bytes: u64) -> Vec<u64> {
     let maps = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("smaps")).unwrap();
     let mut touched = Vec::new();

@@ -97,6 +97,7 @@ const NO_LIMIT: &[&str] = &[
     "jump_ms",
     "stack_bytes",
     "latency_ms",
+    "peermesh_live_queue_bytes",
     "retry_after_ms",
     "max_message_bytes",
     "ping_interval_ms",

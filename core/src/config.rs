@@ -3,6 +3,7 @@
 //! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and
 //! the range it may be set to.
 
+mod secret;
 mod surfaces;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::note::Level;
 
+pub use secret::Secret;
 pub use surfaces::{LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
 
 macro_rules! limits {
@@ -267,8 +269,8 @@ limits! {
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
-    /// From the answer to a caller of commands to the beginning of its next request on the same connection, in
-    /// milliseconds.
+    /// From the answer to a caller of commands to the beginning of its next request on the same connection,
+    /// in milliseconds.
     runner_idle_ms = MINUTE, 10, 60 * MINUTE;
     /// Connections of callers of one shard that were answered and are kept for their next request.
     runner_idle_max = 1_024, 0, 1_048_576;
@@ -515,28 +517,6 @@ impl Config {
     pub fn drain_ms(&self) -> u64 {
         let live = self.live.as_ref().map_or(0, |_| self.limits.live_drain_ms());
         self.limits.drain_ms().max(live)
-    }
-}
-
-/// Bytes that must not be shown. `Debug` does not.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes secret bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
-        Secret(bytes.into())
-    }
-
-    /// The bytes, for those who must compute with them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

@@ -157,6 +157,16 @@ pub struct Now {
     pub wall: Wall,
 }
 
+impl Now {
+    /// The time by which things age in a process that began then. A wall clock that runs ahead of the time
+    /// that has truly passed makes nothing older, or a wrong clock would end things in masses (I21).
+    #[must_use]
+    pub fn aging_since(self, began: Now) -> Now {
+        let passed = began.wall.after_millis(self.mono.millis_since(began.mono));
+        Now { wall: self.wall.min(passed), ..self }
+    }
+}
+
 fn saturating_nanos(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -55,8 +55,8 @@ pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: 
     }
 }
 
-/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers learn
-/// at once that there is no room, instead of waiting in the kernel's queue.
+/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers
+/// learn at once that there is no room, instead of waiting in the kernel's queue.
 struct Reserve(Option<File>);
 
 impl Reserve {

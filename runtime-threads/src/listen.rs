@@ -125,8 +125,8 @@ fn set_up(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came in.
-/// Without a thread nobody is told of it.
+/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came
+/// in. Without a thread nobody is told of it.
 fn open(
     stream: TcpStream,
     kind: Listener,
@@ -164,8 +164,8 @@ impl Drop for Seat {
     }
 }
 
-/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers learn
-/// at once that there is no room, instead of waiting in the kernel's queue.
+/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers
+/// learn at once that there is no room, instead of waiting in the kernel's queue.
 struct Reserve(Option<File>);
 
 impl Reserve {

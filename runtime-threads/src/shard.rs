@@ -35,15 +35,15 @@ use crate::{Fail, Scrape, Weigh};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
-/// Rounds of one turn. What its facts lead to beyond them is left to the shard's thread, so that nobody is kept
-/// from its own stream.
+/// Rounds of one turn. What its facts lead to beyond them is left to the shard's thread, so that nobody is
+/// kept from its own stream.
 const ROUNDS_MAX: u32 = 8;
 
 /// All shards of a run.
 pub(crate) type Shards = Arc<[Mutex<Shard>]>;
 
-/// Sees to it on this thread that a shard has its turns when no connection gives it any, until its machine has
-/// finished.
+/// Sees to it on this thread that a shard has its turns when no connection gives it any, until its machine
+/// has finished.
 pub(crate) fn run(id: ShardId, shards: &Shards, hub: &Hub, listeners: Option<Listeners>) {
     loop {
         let mut shard = lock(shards, id);
@@ -141,9 +141,9 @@ impl Shard {
         }
     }
 
-    /// One turn: posts, a fact of whoever takes it, and the deadline; then the wishes, then one write for each
-    /// connection that has something to write, and what came of it. What was posted before something was read
-    /// is told before it.
+    /// One turn: posts, a fact of whoever takes it, and the deadline; then the wishes, then one write for
+    /// each connection that has something to write, and what came of it. What was posted before something was
+    /// read is told before it.
     fn turn<T>(&mut self, fact: impl FnOnce(&mut Shard) -> T) -> T {
         self.take_posts();
         let told = fact(self);
@@ -375,8 +375,8 @@ impl Shard {
         }
         let now = self.moment();
         let (machine, todo) = (&mut self.machine, &mut self.todo);
-        // The thread of a connection would keep a panic to itself, and the shard would go on with a machine that
-        // is suspect.
+        // The thread of a connection would keep a panic to itself, and the shard would go on with a machine
+        // that is suspect.
         match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
             Ok(deadline) => self.deadline = deadline,
             Err(panic) => (self.panic, self.finished) = (Some(panic), true),

@@ -23,7 +23,7 @@ pub(crate) enum Live {
         /// Go on behind this position, as `peermesh live sub` shows it; for one topic
         #[arg(long, value_name = "EPOCH:OFFSET")]
         from: Option<String>,
-        /// End after so many publications
+        /// End after so many publications; 0 shows the latest of every entity and ends
         #[arg(long, value_name = "N")]
         count: Option<u64>,
         /// End after this time; with --count, it is a failure when fewer came
@@ -51,6 +51,8 @@ pub(crate) enum Live {
         id: Option<String>,
     },
     /// Show the topics in memory that the token opens
-    #[command(after_help = format!("Examples:\n  peermesh live info\n  peermesh live info --json\n\n{TOKEN}"))]
+    #[command(
+        after_help = format!("Examples:\n  peermesh live info\n  peermesh live info --json\n\n{TOKEN}")
+    )]
     Info,
 }

@@ -34,7 +34,7 @@ pub(crate) fn sub(port: &Port, wish: &Wish<'_>, terminal: &mut Terminal) -> Resu
         places.insert(topic.clone(), (epoch.to_owned(), offset));
     }
     let until = wish.timeout.map(|timeout| Instant::now() + timeout);
-    let mut reader = Reader { port, wish, until, places, seen: 0, steady: false };
+    let mut reader = Reader { port, wish, until, places, seen: 0, steady: false, begun: 0 };
     terminal.begin_list()?;
     let outcome = reader.follow(terminal);
     terminal.end_list()?;
@@ -54,6 +54,8 @@ struct Reader<'a> {
     seen: u64,
     /// The last connection got an answer.
     steady: bool,
+    /// Topics of the last connection that are watched.
+    begun: usize,
 }
 
 impl Reader<'_> {
@@ -77,6 +79,7 @@ impl Reader<'_> {
 
     /// Over one connection; done when all was seen or the time is over.
     fn watch(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
+        self.begun = 0;
         let mut link = Link::dial(&self.port.address).map_err(LiveError::from)?;
         link.send(&json!({ "type": "auth", "token": self.port.token() })).map_err(LiveError::from)?;
         for topic in self.wish.topics {
@@ -86,7 +89,7 @@ impl Reader<'_> {
             }
             link.send(&message).map_err(LiveError::from)?;
         }
-        while !self.is_done() {
+        while !self.is_done() || self.begun < self.wish.topics.len() {
             let Some(message) = link.receive(self.until).map_err(LiveError::from)? else { break };
             self.show(&message, terminal)?;
         }
@@ -111,6 +114,7 @@ impl Reader<'_> {
             }
             "subscribed" => {
                 self.steady = true;
+                self.begun += 1;
                 let epoch = message["epoch"].as_str().unwrap_or_default().to_owned();
                 let place = (epoch, message["offset"].as_u64().unwrap_or_default());
                 let way = match message["recovered"].as_bool() {
@@ -148,7 +152,7 @@ impl Reader<'_> {
         counts: bool,
         terminal: &mut Terminal,
     ) -> Result<(), Failure> {
-        if self.is_done() {
+        if counts && self.is_done() {
             return Ok(());
         }
         let offset = one["offset"].as_u64().unwrap_or_default();

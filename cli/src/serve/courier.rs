@@ -4,11 +4,17 @@
 //! `runner_answer_bytes_max` of an answer and follows no redirect. The target comes from the settings alone,
 //! so it is allowed wherever it is; a proxy named by the environment is not asked.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use peermesh_core::config::Secret;
 use peermesh_core::forward::{Courier, Forward, Forwarded};
 use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::Settings;
 use crate::report::Reports;
@@ -25,7 +31,9 @@ struct Poster {
 /// As many couriers as there may be requests at once; none where no runners are served.
 pub(super) fn couriers(settings: &Settings, reports: &Reports) -> Vec<Box<dyn Courier>> {
     let (Some(runners), limits) = (&settings.runners, &settings.limits) else { return Vec::new() };
-    let agent = agent(Duration::from_millis(limits.runner_forward_ms()));
+    let count = limits.runner_forwards_share(settings.shards) * u64::from(settings.shards);
+    let patience = Duration::from_millis(limits.runner_forward_ms());
+    let agent = agent(patience, usize::try_from(count).unwrap_or(usize::MAX));
     let secret = runners.config.secrets.first().map(Secret::expose).unwrap_or_default();
     let bearer = format!("Bearer {}", String::from_utf8_lossy(secret));
     let poster = || Poster {
@@ -35,19 +43,63 @@ pub(super) fn couriers(settings: &Settings, reports: &Reports) -> Vec<Box<dyn Co
         bearer: bearer.clone(),
         answer_bytes_max: limits.runner_answer_bytes_max(),
     };
-    let count = limits.runner_forwards_share(settings.shards) * u64::from(settings.shards);
     (0..count).map(|_| Box::new(poster()) as Box<dyn Courier>).collect()
 }
 
-fn agent(patience: Duration) -> Agent {
+/// Makes connections to the target, and keeps as many of them as there are couriers, though not for so long
+/// that a server of the web app's kind ends them just when they are used.
+fn agent(patience: Duration, couriers: usize) -> Agent {
+    const IDLE: Duration = Duration::from_secs(4);
+    const BUFFER_BYTES: usize = 16 * 1_024;
     let config = Agent::config_builder()
         .timeout_global(Some(patience))
+        .max_idle_connections(couriers)
+        .max_idle_connections_per_host(couriers)
+        .max_idle_age(IDLE)
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .proxy(None)
         .user_agent(concat!("peermesh/", env!("CARGO_PKG_VERSION")));
-    config.build().into()
+    Agent::with_parts(config.build(), DefaultConnector::new(), AddressBook::default())
+}
+
+/// Where the target is. Looking that up takes a thread of its own if it is to end in time, so what was found
+/// is good for a while.
+#[derive(Debug, Default)]
+struct AddressBook {
+    look: DefaultResolver,
+    found: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
+}
+
+impl AddressBook {
+    const GOOD_FOR: Duration = Duration::from_secs(10);
+
+    fn found(&self) -> MutexGuard<'_, Option<(Instant, Vec<SocketAddr>)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Resolver for AddressBook {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if let Some((at, addresses)) = &*self.found()
+            && at.elapsed() < AddressBook::GOOD_FOR
+        {
+            let mut known = self.empty();
+            addresses.iter().for_each(|address| known.push(*address));
+            return Ok(known);
+        }
+        let fresh = self.look.resolve(uri, config, timeout)?;
+        *self.found() = Some((Instant::now(), fresh.to_vec()));
+        Ok(fresh)
+    }
 }
 
 impl Courier for Poster {
@@ -135,7 +187,7 @@ mod tests {
     fn poster(patience: Duration, url: String) -> Poster {
         let reports = Reports::start(None).unwrap();
         Poster {
-            agent: agent(patience),
+            agent: agent(patience, 1),
             reports,
             url,
             bearer: "Bearer s".to_owned(),

@@ -1,7 +1,8 @@
 //! The store as brokers find it: the model, and what can come between a request and its answer.
 //!
-//! *Decides* when a request takes effect, when it is answered, and whether the answer is true. *Always holds:*
-//! a write takes effect at one moment or never, whole or not at all; what has taken effect is never lost.
+//! *Decides* when a request takes effect, when it is answered, and whether the answer is true. *Always
+//! holds:* a write takes effect at one moment or never, whole or not at all; what has taken effect is never
+//! lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -151,10 +151,9 @@ impl Link {
         self.sights.front().is_some_and(|_| self.arrived < self.taken)
     }
 
-    /// Nothing of it matters any more: frees what it holds.
-    pub(super) fn clear(&mut self) {
-        self.kernel = Vec::new();
+    /// The client hears nothing more of it; the broker may write on.
+    pub(super) fn forget_sights(&mut self) {
+        self.over = true;
         self.sights = VecDeque::new();
-        self.tap = Tap::default();
     }
 }

@@ -189,10 +189,9 @@ impl World {
             return;
         }
         if link.sights.is_empty() || link.swallows[Way::Down as usize] || !link.reading {
-            link.over = true;
             let body = link.tap.body().to_vec();
             let actor = link.actor;
-            link.clear();
+            link.forget_sights();
             self.with_actor(actor, |actor, world| actor.loses(world, no, &body));
         } else {
             // What was written before is still on its way.

@@ -4,6 +4,7 @@
 //! It knows more than anybody in the town: what clients sent and heard, and what the store truly holds at
 //! that moment. What each rule looks at is told in `oracle/rules.rs`.
 
+mod acks;
 mod budget;
 mod ending;
 mod gate;
@@ -58,6 +59,8 @@ pub(super) enum Party {
 pub(super) struct Said<'a> {
     /// The world's time.
     pub at: u64,
+    /// The true time, in Unix milliseconds.
+    pub wall_ms: i64,
     /// The broker's.
     pub mono: Mono,
     /// Which broker, as the store numbers them.

@@ -156,8 +156,11 @@ impl Tap {
     }
 }
 
-/// The first whole frame: its opcode, its payload and its length.
-fn frame(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Nonsense> {
+/// A whole frame: its opcode, its payload and its length.
+type Framed<'a> = (u8, &'a [u8], usize);
+
+/// The first frame, if it is whole.
+fn frame(bytes: &[u8]) -> Result<Option<Framed<'_>>, Nonsense> {
     let [head, second, rest @ ..] = bytes else { return Ok(None) };
     if head & 0xf0 != 0x80 || second & 0x80 != 0 {
         return Err(Nonsense(format!("a frame with the header {head:#x} {second:#x}")));
@@ -173,7 +176,7 @@ fn frame(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Nonsense> {
         },
         short => (u64::from(*short), 2),
     };
-    let end = start + usize::try_from(length).unwrap_or(usize::MAX);
+    let end = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(start);
     Ok(bytes.get(start..end).map(|payload| (head & 0x0f, payload, end)))
 }
 

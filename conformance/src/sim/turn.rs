@@ -1,7 +1,7 @@
 //! One turn of a machine: a fact goes in, and what it wishes is done.
 //!
-//! The third performer beside the two runtimes, and as simple: wishes are done in list order, and nothing else
-//! is asked.
+//! The third performer beside the two runtimes, and as simple: wishes are done in list order, and nothing
+//! else is asked.
 
 use std::mem;
 
@@ -16,7 +16,7 @@ use super::link::LinkNo;
 use super::marks::Mark;
 use super::oracle::rules::Rule;
 use super::plan::Class;
-use super::tap::{Kind, Nonsense, Sight};
+use super::tap::{Frame, Kind, Nonsense, Sight};
 use super::world::World;
 
 /// What every program takes here.
@@ -281,11 +281,15 @@ impl World {
         if out > self.config.limits.send_window_bytes() {
             self.breaks(Rule::I10, format!("{conn} has {out} bytes with the runtime"));
         }
-        let is_push = |(_, sight): &(u64, Sight)| matches!(sight, Sight::Message(frame) if frame.kind == Kind::Push && frame.subtype.is_empty());
+        let is_mail = |frame: &Frame| frame.kind == Kind::Push && frame.subtype.is_empty();
+        let is_push = |(_, sight): &(u64, Sight)| matches!(sight, Sight::Message(frame) if is_mail(frame));
         let pushes = sights.iter().any(is_push);
         for (end, sight) in sights {
             self.said(node, no, &sight);
-            self.links[no.0].sights.push_back((end, sight));
+            let link = &mut self.links[no.0];
+            if !link.over && !link.left {
+                link.sights.push_back((end, sight));
+            }
         }
         self.flow_down(no);
         if pushes {
@@ -304,6 +308,7 @@ impl World {
         };
         let said = super::oracle::Said {
             at: self.now,
+            wall_ms: super::clock::true_wall(self.now, self.passed_over_ms),
             mono: self.nodes[node].clock.now(self.now).mono,
             number,
             conn,

@@ -1,4 +1,5 @@
-//! Many watchers of one topic: what a publication costs, and what one that is stalled for ever does to others.
+//! Many watchers of one topic: what a publication costs, and what one that is stalled for ever does to
+//! others.
 
 use peermesh_conformance::play::town::Town;
 use peermesh_conformance::story::Terms;

@@ -149,8 +149,8 @@ impl Broker {
         }
     }
 
-    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after a
-    /// request that was at fault.
+    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after
+    /// a request that was at fault.
     pub(super) fn respond(
         &mut self,
         now: Now,

@@ -86,6 +86,8 @@ pub(crate) struct Lives {
     /// Bytes that wait for all watchers together.
     queued_bytes: usize,
     subscriptions: usize,
+    /// When old rows are due to be removed.
+    prune_at: Mono,
     timers: Timers<Timer>,
     draining: bool,
     stopped: bool,
@@ -111,7 +113,10 @@ enum Timer {
 const SWEEP_MS: u64 = 2_000;
 /// Users whose rights were taken back that are remembered.
 const REVOKED_MAX: u32 = 10_000;
-/// Old rows removed in one sweep.
+/// Between two rounds of removing old rows, in milliseconds: each is a commit, and an idle broker makes none
+/// more often.
+const PRUNE_MS: u64 = 60_000;
+/// Old rows removed in one round.
 const PRUNE_PAGE: u32 = 1_000;
 
 impl Lives {
@@ -128,6 +133,7 @@ impl Lives {
             volatile_made: 0,
             queued_bytes: 0,
             subscriptions: 0,
+            prune_at: Mono::START,
             timers: Timers::new(rng),
             draining: false,
             stopped: false,
@@ -179,12 +185,15 @@ impl Lives {
         self.timers.arm(Timer::Sweep, cx.now.mono.after_millis(SWEEP_MS));
         cx.ask(Query::Live(LiveQuery::Revoked { limit: REVOKED_MAX }), After::Revoked);
         let limits = &cx.config.limits;
-        let prune = LiveOp::Prune {
-            keys_before: cx.now.wall.before_millis(limits.live_keys_ms()),
-            gone_before: cx.now.wall.before_millis(limits.live_history_ms()),
-            limit: PRUNE_PAGE,
-        };
-        cx.stage(Op::Live(prune), None, After::Nothing);
+        if self.prune_at <= cx.now.mono {
+            self.prune_at = cx.now.mono.after_millis(PRUNE_MS);
+            let prune = LiveOp::Prune {
+                keys_before: cx.now.wall.before_millis(limits.live_keys_ms()),
+                gone_before: cx.now.wall.before_millis(limits.live_history_ms()),
+                limit: PRUNE_PAGE,
+            };
+            cx.stage(Op::Live(prune), None, After::Nothing);
+        }
         for topic in self.topics.values_mut() {
             topic.tidy(limits, cx.now.wall);
             topic.bury(limits, cx.now.wall);

@@ -111,7 +111,11 @@ impl Meshes {
     /// Goes on with a mesh that is in memory.
     fn enter(&mut self, cx: &mut Cx<'_>, no: MeshNo, id: MeshId, waiting: Waiting) {
         if !cx.store.sure {
-            return self.doubted.push(Visit { id, waiting });
+            return match waiting {
+                // Until the doubt is over, what was overdue may have ended; a later round asks again.
+                Waiting::Expiry(_) => self.expiry_ended(cx, 0),
+                waiting => self.doubted.push(Visit { id, waiting }),
+            };
         }
         let Some(mesh) = self.resident.get(&no) else { return };
         if self.positions.serve(mesh.floor) {

@@ -131,6 +131,7 @@ impl Runners {
             event.tries.failed += 1;
             event.tries.failed_since.get_or_insert(cx.now.wall);
         }
+        let aging = self.aging(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         runner.lane.state = State::Idle;
         let (fence, seq) = (runner.fence, event.seq);
@@ -145,7 +146,7 @@ impl Runners {
         }
         tell_failure(cx, runner, &event, result, tried);
         let others = self.taken.is_some_and(|at| event.tries.failed_since.is_some_and(|since| since < at));
-        if let Some(why) = death(&cx.config.limits, cx.now, &event, verdict, others) {
+        if let Some(why) = death(&cx.config.limits, aging, &event, verdict, others) {
             cx.count(match why {
                 DeadReason::Refused => Counter::DeadRefused,
                 DeadReason::Poison => Counter::DeadPoison,
@@ -211,8 +212,8 @@ impl Runner {
     }
 }
 
-/// Why an event is not tried again, if it is not. Age counts only after a try, so that no jump of the clock
-/// kills what was never sent.
+/// Why an event is not tried again, if it is not. Age counts only after a try, so that nothing is dead that
+/// was never sent.
 fn death(limits: &Limits, now: Now, event: &EventRow, verdict: Verdict, others: bool) -> Option<DeadReason> {
     if let Verdict::Refused(_) = verdict {
         return Some(DeadReason::Refused);

@@ -108,6 +108,8 @@ pub(crate) struct Runners {
     unstored_bytes: usize,
     timers: Timers<Timer>,
     shards: Shards,
+    /// When this process began, by both clocks.
+    began: Option<Now>,
     looking: bool,
     draining: bool,
 }
@@ -167,6 +169,7 @@ impl Runners {
             unstored_bytes: 0,
             timers: Timers::new(rng),
             shards,
+            began: None,
             looking: false,
             draining: false,
         }
@@ -174,7 +177,13 @@ impl Runners {
 
     /// The broker starts: what was left behind is looked for at once.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
+        self.began = Some(cx.now);
         self.timers.arm(Timer::Sweep, cx.now.mono);
+    }
+
+    /// The time by which events, commands and keys age.
+    fn aging(&self, now: Now) -> Now {
+        now.aging_since(self.began.unwrap_or(now))
     }
 
     /// The next moment at which `wake` has something to do.

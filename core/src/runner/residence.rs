@@ -156,7 +156,7 @@ impl Runners {
             cx.ask(Query::Runner(query), After::Waiting);
         }
         if self.shards.own.0 == 0 {
-            let before = cx.now.wall.before_millis(cx.config.limits.runner_retention_ms());
+            let before = self.aging(cx.now).wall.before_millis(cx.config.limits.runner_retention_ms());
             let prune = RunnerOp::Prune { before, limit: PRUNE_PAGE };
             cx.stage(Op::Runner(prune), None, After::Nothing);
         }

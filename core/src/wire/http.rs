@@ -149,8 +149,8 @@ impl RequestReader {
     }
 }
 
-/// Appends a response: its head, and its body unless it answers a `HEAD`. The connection ends after it, unless
-/// it is kept for a request that begins within so many seconds.
+/// Appends a response: its head, and its body unless it answers a `HEAD`. The connection ends after it,
+/// unless it is kept for a request that begins within so many seconds.
 pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, with_body: bool, keep_s: Option<u64>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(response.status.to_string().as_bytes());

@@ -1,5 +1,5 @@
-//! What a run does when there is no thread for another connection: because it may have no more, or because the
-//! system grants none. The latter run lives in a child process, so that its limit is its own.
+//! What a run does when there is no thread for another connection: because it may have no more, or because
+//! the system grants none. The latter run lives in a child process, so that its limit is its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -160,7 +160,8 @@ impl Peer {
             return Some(world.cast.meshes[other].members[0].key.hex());
         }
         let known = world.oracle.keys_of(self.who.who.mesh);
-        // What a session writes to its own member waits for another connection of that, and there may be none.
+        // What a session writes to its own member waits for another connection of that, and there may be
+        // none.
         let own = [self.who.hex.as_str(), self.who.member_hex()];
         let others: Vec<&String> = known.iter().filter(|key| !own.contains(&key.as_str())).collect();
         (!others.is_empty()).then(|| (*self.dice.pick(&others)).clone())

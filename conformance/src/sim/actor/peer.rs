@@ -119,11 +119,7 @@ impl Peer {
                 let wait = self.dice.around(self.pace_ms);
                 world.wake_actor(self.place, wait, DEED);
             }
-            CONNECT => {
-                if self.connect_at.is_some_and(|at| at <= world.now) {
-                    self.connect(world);
-                }
-            }
+            CONNECT if self.connect_at.is_some_and(|at| at <= world.now) => self.connect(world),
             ACK => self.ack_due(world),
             RESEND => self.send_due(world),
             WATCH => self.watch(world),

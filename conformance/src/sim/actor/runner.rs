@@ -70,11 +70,7 @@ impl Runner {
                 let wait = self.dice.around(self.pace_ms);
                 world.wake_actor(self.place, wait, DEED);
             }
-            CONNECT => {
-                if self.connect_at.is_some_and(|at| at <= world.now) {
-                    self.connect(world);
-                }
-            }
+            CONNECT if self.connect_at.is_some_and(|at| at <= world.now) => self.connect(world),
             BEAT => self.beat(world),
             AGAIN => {
                 // What was not acknowledged in time is said again, on the same connection too.

@@ -22,10 +22,10 @@ macro_rules! rules {
 }
 
 rules! {
-    I1 = "every accepted copy stays until it has ended by rule: acknowledged by its recipient, expired of age, \
-          dead of tries or of its recipient's removal; what is removed has ended and is old";
-    I2 = "every ack and every push of a key carries one id, its content is one that was sent under the key, and \
-          one sender is told once that it is new; an ack of a conflict names another request";
+    I1 = "every accepted copy stays until it has ended by rule: acknowledged by its recipient, expired of \
+          age, dead of tries or of its recipient's removal; what is removed has ended and is old";
+    I2 = "every ack and every push of a key carries one id, its content is one that was sent under the key, \
+          and one sender is told once that it is new; an ack of a conflict names another request";
     I3 = "when an ack that says accepted leaves the broker, the store has the message; after one that says \
           refused for good or nothing stored, it never comes";
     I4 = "a first push of a lane leaves no older message of that lane behind that waits and was never pushed";
@@ -44,11 +44,11 @@ rules! {
     I13 = "when faults have stopped, the list of peers equals who is connected; nobody is said to have left \
            who is there";
     I14 = "a resend of what was accepted is never refused for want of budget or room";
-    I15 = "copies accepted equal copies that wait, have ended or were removed; what was spent and refused stays \
-           spent";
+    I15 = "copies accepted equal copies that wait, have ended or were removed; what was spent and refused \
+           stays spent";
     I16 = "looked after when there are live topics";
-    I17 = "a command is written once for each hand-over, never after its caller was told that it was not, and \
-           nobody is told of one that was not written";
+    I17 = "a command is written once for each hand-over, never after its caller was told that it was not, \
+           and nobody is told of one that was not written";
     I18 = "runs of one seed are compared";
     I19 = "no log record shows a token, a signature or what was sealed";
     I20 = "a broker that is told to drain ends in time";
