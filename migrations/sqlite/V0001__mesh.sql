@@ -1,5 +1,5 @@
 -- Everything a broker keeps. Two rules shape it: no row that is written for every message has a random key
--- (except `dedupe`), and what belongs together lies together (WITHOUT ROWID tables are clustered by their
+-- (of `dedupe` many are written at once), and what belongs together lies together (WITHOUT ROWID tables are clustered by their
 -- key). Times are Unix milliseconds. Columns that end in _json hold JSON text.
 
 -- The store itself: one row.
@@ -165,11 +165,18 @@ CREATE TABLE tombstone (
     body   BLOB NOT NULL -- SHA-256 of nonce, cipher and reply_to with their lengths
 ) STRICT;
 
--- (mesh, sender, cmid) of messages and tombstones. The key is 64 bits of a keyed hash of the three; one that is taken
--- by another message is followed by the next free one.
+-- (mesh, sender, cmid) of messages and tombstones. The key is 64 bits of a keyed hash of the three.
 CREATE TABLE dedupe (
-    key INTEGER PRIMARY KEY,
-    pos INTEGER NOT NULL
+    key INTEGER NOT NULL,
+    pos INTEGER NOT NULL,
+    PRIMARY KEY (key, pos)
+) STRICT, WITHOUT ROWID;
+
+-- What is to come into `dedupe` and to go from it, one row for each commit: key and position, eight bytes each, least
+-- byte first, with all bits of the position turned where the entry goes. Later rows hold over earlier ones.
+CREATE TABLE fresh (
+    n    INTEGER PRIMARY KEY,
+    keys BLOB NOT NULL
 ) STRICT;
 
 -- Messages that were lost with an earlier history and sent again: each is known by the id it had, which was made of

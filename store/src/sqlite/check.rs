@@ -4,10 +4,11 @@ use peermesh_core::ids::{MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::fresh::{Entry, Fresh};
 use super::prune::mailboxes_of;
+use super::sql;
 use super::trouble::Trouble;
 use super::write::store_row;
-use super::{keys, sql};
 use crate::rows::{self, DedupeKeys, Name};
 
 /// One page, which ends at `limit` rows or with the row that goes over it.
@@ -15,13 +16,13 @@ pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<Chec
     let [one, two, three] = at.from;
     let mut walk = Walk { conn, limit, rows: 0, size: 0, strays: Vec::new(), last: None };
     match at.part {
-        CheckPart::Keys => walk.on(sql::CHECK_KEYS, (three, limit), Walk::key)?,
+        CheckPart::Keys => walk.keys(at.from)?,
         CheckPart::Messages => {
-            let keys = DedupeKeys::new(&store_row(conn)?.1);
+            let keys = Known::new(conn)?;
             walk.on(sql::CHECK_MESSAGES, (three, limit), |walk, row| walk.message(&keys, row))?;
         }
         CheckPart::Tombstones => {
-            let keys = DedupeKeys::new(&store_row(conn)?.1);
+            let keys = Known::new(conn)?;
             walk.on(sql::CHECK_TOMBSTONES, (three, limit), |walk, row| walk.tombstone(&keys, row))?;
         }
         CheckPart::Waiting => walk.on(sql::CHECK_PENDING, (one, two, three, limit), Walk::delivery)?,
@@ -29,6 +30,25 @@ pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<Chec
     }
     let Walk { rows, strays, last, .. } = walk;
     Ok(CheckPage { rows, strays, next: CheckPlace::behind(at.part, last) })
+}
+
+/// What is known under which key at this moment.
+struct Known {
+    hash: DedupeKeys,
+    fresh: Fresh,
+}
+
+impl Known {
+    fn new(conn: &Connection) -> Result<Known, Trouble> {
+        Ok(Known { hash: DedupeKeys::new(&store_row(conn)?.1), fresh: Fresh::read(conn)? })
+    }
+
+    fn has(&self, conn: &Connection, entry: Entry) -> Result<bool, Trouble> {
+        match self.fresh.get(entry) {
+            Some(is_there) => Ok(is_there),
+            None => Ok(conn.prepare_cached(sql::DEDUPE_HAS)?.exists(entry)?),
+        }
+    }
 }
 
 struct Walk<'a> {
@@ -42,7 +62,7 @@ struct Walk<'a> {
     last: Option<[i64; 3]>,
 }
 
-/// By what a row is ordered, and for how many rows it counts in its page.
+/// By what a row is ordered, and for how many rows it counts in its page; none if it is not looked at.
 type Looked = ([i64; 3], u64);
 
 impl Walk<'_> {
@@ -54,28 +74,66 @@ impl Walk<'_> {
     ) -> Result<(), Trouble> {
         let mut read = self.conn.prepare_cached(sql)?;
         let mut rows = read.query(params)?;
-        while let Some(row) = rows.next()? {
+        let mut seen = 0;
+        while self.last.is_none()
+            && let Some(row) = rows.next()?
+        {
             let (order, count) = look(self, row)?;
-            self.rows += 1;
-            self.size += count;
-            if self.size >= u64::from(self.limit) {
+            self.count(order, count);
+            seen += 1;
+            if seen == self.limit {
                 self.last = Some(order);
-                break;
             }
         }
         Ok(())
     }
 
-    fn key(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
-        let (key, position): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if !row.get::<_, bool>(2)? {
+    fn count(&mut self, order: [i64; 3], count: u64) {
+        self.rows += count.min(1);
+        self.size += count;
+        if self.size >= u64::from(self.limit) {
+            self.last = Some(order);
+        }
+    }
+
+    /// Keys: those of the table (`from` is [below 1, key, position]), then those on their way into it ([1, ..]).
+    fn keys(&mut self, [part, key, position]: [i64; 3]) -> Result<(), Trouble> {
+        let fresh = Fresh::read(self.conn)?;
+        let mut first = (key, position);
+        if part < 1 {
+            self.on(sql::CHECK_KEYS, (key, position, self.limit), |walk, row| {
+                let entry @ (key, position) = (row.get(0)?, row.get(1)?);
+                // What came or went since has the last word on it.
+                let is_last_word = fresh.get(entry).is_none();
+                if is_last_word {
+                    walk.key(position, row.get(2)?)?;
+                }
+                Ok(([0, key, position], u64::from(is_last_word)))
+            })?;
+            first = (i64::MIN, i64::MIN);
+        }
+        let mut belongs = self.conn.prepare_cached(sql::CHECK_KEY)?;
+        for (entry, is_there) in fresh.read_from(first) {
+            if self.last.is_some() {
+                break;
+            }
+            if is_there {
+                self.key(entry.1, belongs.query_row([entry.1], |row| row.get(0))?)?;
+                self.count([1, entry.0, entry.1], 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, position: i64, belongs: bool) -> Result<(), Trouble> {
+        if !belongs {
             let mesh = self.read_mesh(sql::MESH_OF_SETTLED, position)?;
             self.found(StrayKind::KeyWithoutMessage, position, mesh)?;
         }
-        Ok(([0, 0, key], 1))
+        Ok(())
     }
 
-    fn message(&mut self, keys: &DedupeKeys, row: &Row<'_>) -> Result<Looked, Trouble> {
+    fn message(&mut self, keys: &Known, row: &Row<'_>) -> Result<Looked, Trouble> {
         let (position, mesh, sender): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let priority: i64 = row.get(3)?;
         if let Some(id) = row.get::<_, Option<Box<str>>>(6)? {
@@ -93,7 +151,7 @@ impl Walk<'_> {
         Ok(([0, 0, position], 1 + mailboxes.len() as u64))
     }
 
-    fn tombstone(&mut self, keys: &DedupeKeys, row: &Row<'_>) -> Result<Looked, Trouble> {
+    fn tombstone(&mut self, keys: &Known, row: &Row<'_>) -> Result<Looked, Trouble> {
         let (position, mesh, sender): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let id: Box<str> = row.get(3)?;
         self.is_known(keys, (mesh, sender, &id), position)?;
@@ -115,12 +173,12 @@ impl Walk<'_> {
     /// Whether a message or tombstone is found under its name.
     fn is_known(
         &mut self,
-        keys: &DedupeKeys,
+        keys: &Known,
         (mesh, sender, id): (i64, i64, &str),
         position: i64,
     ) -> Result<(), Trouble> {
         let name = Name { mesh: MeshNo(mesh), sender: MailboxNo(sender), id };
-        if !keys::is_at(self.conn, name.home(keys), position)? {
+        if !keys.has(self.conn, (name.home(&keys.hash), position))? {
             let mesh = self.read_mesh(sql::MESH_ID, mesh)?;
             self.found(StrayKind::MessageWithoutKey, position, mesh)?;
         }

@@ -12,16 +12,16 @@ use peermesh_core::store::{Accept, Accepted, Cursor, Outcome, Priority, Reply, S
 use peermesh_core::time::Wall;
 use rusqlite::{CachedStatement, Connection, params};
 
-use super::keys::{self, Claim};
+use super::keys::{self, Claim, Keys};
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
-use crate::rows::{self, DedupeKeys, Name};
+use crate::rows::{self, Name};
 
 /// Gathers the mail of one batch.
 pub(super) struct Mail<'a> {
     conn: &'a Connection,
-    keys: &'a DedupeKeys,
+    keys: &'a mut Keys,
     accepts: Vec<Incoming<'a>>,
     /// Those that were lost with an earlier history and want their ids back.
     renames: Vec<(usize, &'a Accept, Position)>,
@@ -58,7 +58,7 @@ enum What {
 }
 
 impl<'a> Mail<'a> {
-    pub(super) fn new(conn: &'a Connection, keys: &'a DedupeKeys) -> Mail<'a> {
+    pub(super) fn new(conn: &'a Connection, keys: &'a mut Keys) -> Mail<'a> {
         let (accepts, renames, sought, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Mail { conn, keys, accepts, renames, sought, changes, changed: HashSet::new() }
     }
@@ -70,7 +70,7 @@ impl<'a> Mail<'a> {
         accept: &'a Accept,
         replies: &mut [Reply],
     ) -> Result<(), Trouble> {
-        let key = Name::of(&accept.message).map(|name| name.home(self.keys));
+        let key = Name::of(&accept.message).map(|name| name.home(&self.keys.hash));
         let is_sought = self.sought.iter().any(|sought| Some(sought.key) == key);
         if is_sought || self.changed.contains(&accept.message.position) {
             self.write(replies)?;
@@ -83,7 +83,7 @@ impl<'a> Mail<'a> {
 
     /// Looks for a client message id; `at` is the place of the reply.
     pub(super) fn find(&mut self, at: usize, name: Name<'a>) {
-        self.sought.push(Sought { at, key: name.home(self.keys), name });
+        self.sought.push(Sought { at, key: name.home(&self.keys.hash), name });
     }
 
     pub(super) fn settle(&mut self, settled: &Settled) {
@@ -98,6 +98,12 @@ impl<'a> Mail<'a> {
     fn change(&mut self, cursor: Cursor, what: What) {
         self.changed.insert(cursor.position);
         self.changes.push(Change { cursor, what });
+    }
+
+    /// Writes what was gathered, and lends what is known of keys.
+    pub(super) fn written(&mut self, replies: &mut [Reply]) -> Result<&mut Keys, Trouble> {
+        self.write(replies)?;
+        Ok(self.keys)
     }
 
     /// Writes what was gathered.
@@ -124,7 +130,6 @@ impl<'a> Mail<'a> {
         let keyed = |(n, incoming): (usize, &Incoming<'_>)| Some((incoming.key?, n));
         let mut claims: Vec<(i64, usize)> = self.accepts.iter().enumerate().filter_map(keyed).collect();
         claims.sort_unstable();
-        let mut claim = self.conn.prepare_cached(sql::DEDUPE_CLAIM)?;
         for (key, n) in claims {
             let message = &*self.accepts[n].accept.message;
             let Some(name) = Name::of(message) else { continue };
@@ -132,7 +137,8 @@ impl<'a> Mail<'a> {
                 let mut messages = self.accepts.iter().map(|incoming| &*incoming.accept.message);
                 messages.find(|other| other.position == position)
             };
-            let claimed = keys::claim(self.conn, &mut claim, key, (name, message.position), gathered)?;
+            let fresh = &mut self.keys.fresh;
+            let claimed = keys::claim(self.conn, fresh, key, (name, message.position), gathered)?;
             self.accepts[n].fresh = matches!(claimed, Claim::Won);
             if let Claim::Lost(seen) = claimed {
                 replies[self.accepts[n].at] = Reply::Known(seen);
@@ -143,7 +149,7 @@ impl<'a> Mail<'a> {
 
     fn look_up(&self, replies: &mut [Reply]) -> Result<(), Trouble> {
         for Sought { at, key, name } in &self.sought {
-            let found = keys::find(self.conn, *key, *name)?;
+            let found = keys::find(self.conn, &self.keys.fresh, *key, *name)?;
             replies[*at] = found.map_or(Reply::Free, Reply::Known);
         }
         Ok(())

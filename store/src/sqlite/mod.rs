@@ -5,6 +5,7 @@
 
 mod adopt;
 mod check;
+mod fresh;
 mod hooks;
 mod keys;
 mod live;

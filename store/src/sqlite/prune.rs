@@ -5,12 +5,12 @@ use peermesh_core::store::{Pruned, Reply};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::keys;
+use super::keys::{self, Keys};
 use super::read;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
-use crate::rows::{self, BadRow, DedupeKeys, Name};
+use crate::rows::{self, BadRow, Name};
 
 /// Old messages that one call looks at without removing them, because somebody still waits for them. They are
 /// few: what nobody takes expires long before it is removed.
@@ -27,11 +27,11 @@ pub(super) struct Old {
 
 /// Removes at most `limit` messages, outlived client message ids, ended presences and outlived proofs each,
 /// oldest first.
-pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Reply, Trouble> {
+pub(super) fn prune(conn: &Connection, keys: &mut Keys, old: Old) -> Result<Reply, Trouble> {
     let size = usize::try_from(old.limit).unwrap_or(usize::MAX);
     let outlived = tombstones_over(conn, old.keys_before, size)?;
     for tomb in &outlived {
-        keys::forget(conn, keys, tomb.name(), tomb.position)?;
+        keys.forget(tomb.name(), tomb.position);
         run(conn, sql::TOMBSTONE_DELETE, [tomb.position])?;
     }
     let over = messages_over(conn, old.messages_before, size)?;
@@ -41,7 +41,7 @@ pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Re
             continue;
         }
         if message.at < old.keys_before {
-            keys::forget(conn, keys, message.name(), message.position)?;
+            keys.forget(message.name(), message.position);
         } else {
             let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
             let message = read.query_row([message.position], |row| Ok(read::message(row, 0)))??;

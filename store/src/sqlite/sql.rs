@@ -153,23 +153,23 @@ statements! {
     HOOKS = "SELECT id, pid, cwd, status, at FROM hook \
         WHERE presence IS NULL AND at >= ?1 ORDER BY n LIMIT ?2";
 
-    DEDUPE_CLAIM = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    DEDUPE_READ = "SELECT pos FROM dedupe WHERE key = ?1";
-    /// Who holds a key, with the message it belongs to; its columns are empty where that is not kept (or not
-    /// yet).
-    DEDUPE_HOLDER = concat!(
+    FRESH_READ = "SELECT keys FROM fresh ORDER BY n";
+    FRESH_INSERT = "INSERT INTO fresh (keys) VALUES (?1)";
+    FRESH_DELETE = "DELETE FROM fresh WHERE n <= ?1";
+    DEDUPE_INSERT = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    DEDUPE_DELETE = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
+    DEDUPE_HAS = "SELECT 1 FROM dedupe WHERE key = ?1 AND pos = ?2";
+    /// Who stands at a key, with the message it belongs to; its columns are empty where that is not kept (or
+    /// not yet).
+    DEDUPE_HOLDERS = concat!(
         "SELECT d.pos, ", message_columns!("m."),
         " FROM dedupe d LEFT JOIN message m ON m.pos = d.pos WHERE d.key = ?1"
     );
-    DEDUPE_DROP = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
-    DEDUPE_MOVE = "UPDATE dedupe SET key = ?2 WHERE key = ?1";
 
     MESSAGE_INSERT = "INSERT INTO message \
         (pos, at, mesh, sender, session, prio, recip, target, mailboxes, cmid, fp, reply_to, nonce, cipher) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
         ON CONFLICT DO NOTHING";
-    MESSAGE_KEY = "SELECT mesh, sender, cmid FROM message WHERE pos = ?1 \
-        UNION ALL SELECT mesh, sender, cmid FROM tombstone WHERE pos = ?1";
     MESSAGE_READ = concat!("SELECT ", message_columns!(""), ", mailboxes FROM message WHERE pos = ?1");
     MESSAGE_SCAN = "SELECT pos, at, mesh, sender, prio, recip, mailboxes, cmid FROM message \
         WHERE pos > ?1 ORDER BY pos";
@@ -233,7 +233,9 @@ statements! {
     CHECK_KEYS = "SELECT d.key, d.pos, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
             OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \
-        FROM dedupe d WHERE d.key >= ?1 ORDER BY d.key LIMIT ?2";
+        FROM dedupe d WHERE (d.key, d.pos) >= (?1, ?2) ORDER BY d.key, d.pos LIMIT ?3";
+    CHECK_KEY = "SELECT EXISTS (SELECT 1 FROM message m WHERE m.pos = ?1 AND m.cmid IS NOT NULL) \
+        OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = ?1)";
     CHECK_MESSAGES = "SELECT pos, mesh, sender, prio, recip, mailboxes, cmid FROM message \
         WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
     CHECK_TOMBSTONES = "SELECT pos, mesh, sender, cmid FROM tombstone WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
@@ -354,6 +356,7 @@ mod tests {
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
+        "FRESH_READ",    // all that wait are wanted, and few wait
         "REVOKED",       // whoever serves live topics has to know them all
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
@@ -384,8 +387,9 @@ mod tests {
             (super::PRESENCE_END, "SEARCH presence USING PRIMARY KEY (id=?)"),
             (super::PRESENCE_END_OF_MESH, "SEARCH presence USING INDEX presence_open (mesh=?)"),
             (super::HOOK_TAKE, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),
-            (super::DEDUPE_READ, "SEARCH dedupe USING INTEGER PRIMARY KEY (rowid=?)"),
-            (super::DEDUPE_HOLDER, "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)"),
+            (super::DEDUPE_HAS, "SEARCH dedupe USING PRIMARY KEY (key=? AND pos=?)"),
+            (super::DEDUPE_HOLDERS, "SEARCH d USING PRIMARY KEY (key=?)"),
+            (super::FRESH_DELETE, "SEARCH fresh USING INTEGER PRIMARY KEY (rowid<?)"),
             (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),
             (super::TOMBSTONE_SCAN, "SEARCH tombstone USING INTEGER PRIMARY KEY (rowid>?)"),
         ] {

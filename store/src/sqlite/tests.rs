@@ -1,5 +1,6 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
+mod fresh;
 mod power;
 
 use std::fs;
@@ -264,7 +265,9 @@ fn f_acc_13_client_ids_whose_hashes_collide_are_still_told_apart_and_found_after
     for seed in 0..40 {
         let dir = memory_dir();
         let (mut writer, _) = parts(dir.path());
-        writer.set_keys(DedupeKeys::of_few_bits(&[0; 32], 4));
+        writer.keys().hash = DedupeKeys::of_few_bits(&[0; 32], 4);
+        // Sometimes all are in memory, sometimes most in the table, sometimes some on their way.
+        writer.keys().fresh.set_gathered_max([1, 40, 200][seed as usize % 3]);
         let mut model = Model::new([0; 32]);
         let mut rng = Rng::from_seed([seed; 32]);
         let mut position = 0;

@@ -11,7 +11,9 @@ use peermesh_core::store::{Answer, Batch, Driver, History, Op, Query, Reply, Sto
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
+use super::fresh::Fresh;
 use super::hooks;
+use super::keys::Keys;
 use super::mail::Mail;
 use super::people;
 use super::prune::{self, Old};
@@ -26,7 +28,7 @@ use crate::rows::{self, BadRow, DedupeKeys, Name};
 pub(super) struct Writer {
     // Declared before the lock, so that the file is closed while the lock is still held.
     conn: Connection,
-    keys: DedupeKeys,
+    keys: Keys,
     life: i64,
     distrust: Distrust,
     _lock: File,
@@ -63,7 +65,8 @@ impl Writer {
         secret: &[u8; 32],
         life: i64,
     ) -> Writer {
-        Writer { conn, keys: DedupeKeys::new(secret), life, distrust, _lock: lock }
+        let keys = Keys { hash: DedupeKeys::new(secret), fresh: Fresh::new() };
+        Writer { conn, keys, life, distrust, _lock: lock }
     }
 
     /// The connection, for tests that play with the file.
@@ -77,25 +80,32 @@ impl Writer {
         &mut self.conn
     }
 
-    /// Other dedupe keys, for tests that want collisions.
+    /// What is known of client message ids, for tests that want collisions, or keys that go down early.
     #[cfg(test)]
-    pub(super) fn set_keys(&mut self, keys: DedupeKeys) {
-        self.keys = keys;
+    pub(super) fn keys(&mut self) -> &mut Keys {
+        &mut self.keys
     }
 
     /// Writes one batch in a transaction of its own, after the one it shared with others failed.
-    fn commit_alone(&self, batch: &Arc<Batch>) -> StoreResult {
+    fn commit_alone(&mut self, batch: &Arc<Batch>) -> StoreResult {
         let mut replies = self.commit(std::slice::from_ref(batch)).map_err(|failed| failed.error)?;
         Ok(Answer::Replies(replies.pop().unwrap_or_default()))
     }
 
     /// Writes all batches in one transaction.
-    fn commit(&self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Failed> {
+    fn commit(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Failed> {
+        let written = self.write_all(batches);
+        if written.is_err() {
+            self.keys.fresh.doubt();
+        }
+        written
+    }
+
+    fn write_all(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Failed> {
         self.distrust.check().map_err(|error| Failed { error, may_be_one_batch: false })?;
         self.abandon();
         run(&self.conn, sql::BEGIN, ()).map_err(|trouble| self.refused(&trouble, false))?;
-        let performed: Result<Vec<_>, _> = batches.iter().map(|batch| self.perform(batch)).collect();
-        let replies = performed.map_err(|trouble| {
+        let replies = self.perform_all(batches).map_err(|trouble| {
             self.abandon();
             self.refused(&trouble, true)
         })?;
@@ -121,11 +131,18 @@ impl Writer {
         }
     }
 
+    fn perform_all(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Trouble> {
+        self.keys.fresh.begin(&self.conn)?;
+        let replies = batches.iter().map(|batch| self.perform(batch)).collect::<Result<Vec<_>, _>>()?;
+        self.keys.fresh.end(&self.conn)?;
+        Ok(replies)
+    }
+
     /// Performs the operations of one batch. The outcome is that of performing them in order; rows of
     /// messages and deliveries are gathered first, to be written in the order of their keys.
-    fn perform(&self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
+    fn perform(&mut self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
         let conn = &self.conn;
-        let mut mail = Mail::new(conn, &self.keys);
+        let mut mail = Mail::new(conn, &mut self.keys);
         let mut replies = vec![Reply::Done; batch.ops.len()];
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
@@ -140,9 +157,9 @@ impl Writer {
                     mail.tried(*position, *mailbox, *priority, *tries);
                 }
                 &Op::Prune { messages_before, keys_before, proofs_before, limit } => {
-                    mail.write(&mut replies)?;
+                    let keys = mail.written(&mut replies)?;
                     let old = Old { messages_before, keys_before, proofs_before, limit };
-                    replies[at] = prune::prune(conn, &self.keys, old)?;
+                    replies[at] = prune::prune(conn, keys, old)?;
                 }
                 Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,
                 Op::Claim { mesh, by, at: now } => {

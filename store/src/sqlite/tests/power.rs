@@ -6,6 +6,9 @@ use std::path::Path;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::Op;
 
+use tempfile::TempDir;
+
+use super::super::write::Writer;
 use super::{accept, depth, memory_dir, parts, write};
 
 /// Messages of one commit.
@@ -29,7 +32,7 @@ fn f_sto_03_everything_that_was_acknowledged_survives_ten_thousand_losses_of_pow
 }
 
 /// The file and its log, as they were after a commit.
-struct Moment {
+pub(super) struct Moment {
     file: Vec<u8>,
     log: Vec<u8>,
 }
@@ -62,7 +65,7 @@ fn crash_images(images_per_commit: u32) {
     assert!(carried > 5, "the log was carried over {carried} times only");
 }
 
-fn moment(dir: &Path) -> Moment {
+pub(super) fn moment(dir: &Path) -> Moment {
     let read = |name: &str| fs::read(dir.join(name)).unwrap_or_default();
     Moment { file: read("peermesh.db"), log: read("peermesh.db-wal") }
 }
@@ -84,11 +87,17 @@ fn mixed(rng: &mut Rng, piece: usize, before: &[u8], after: &[u8]) -> Vec<u8> {
 
 /// How many messages a store finds that starts from there.
 fn messages(image: &Moment) -> u64 {
-    let dir = memory_dir();
-    fs::write(dir.path().join("peermesh.db"), &image.file).unwrap();
-    fs::write(dir.path().join("peermesh.db-wal"), &image.log).unwrap();
-    let (mut writer, _) = parts(dir.path());
+    let (_dir, mut writer) = started_from(image);
     let verdict: String = writer.conn().query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
     depth(&mut writer)
+}
+
+/// A store that starts from there, in a directory of its own.
+pub(super) fn started_from(image: &Moment) -> (TempDir, Writer) {
+    let dir = memory_dir();
+    fs::write(dir.path().join("peermesh.db"), &image.file).unwrap();
+    fs::write(dir.path().join("peermesh.db-wal"), &image.log).unwrap();
+    let (writer, _) = parts(dir.path());
+    (dir, writer)
 }
