@@ -199,11 +199,13 @@ mod tests {
         };
         counted(StatementStatus::Run, writer);
         counted(StatementStatus::FullscanStep, writer);
+        counted(StatementStatus::RePrepare, writer);
         let before = (writer.conn().total_changes(), fs::metadata(log).unwrap().len());
         let replies = write(writer, ops).unwrap();
         assert!(replies.iter().all(|reply| matches!(reply, Reply::Known(_))), "{replies:?}");
         assert_eq!((writer.conn().total_changes(), fs::metadata(log).unwrap().len()), before, "a write");
         assert_eq!(counted(StatementStatus::FullscanStep, writer), BTreeMap::new());
+        assert_eq!(counted(StatementStatus::RePrepare, writer), BTreeMap::new(), "prepared once");
         counted(StatementStatus::Run, writer)
     }
 
