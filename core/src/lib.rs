@@ -75,6 +75,7 @@ pub mod machine;
 mod mesh;
 pub mod message_id;
 pub mod note;
+pub mod receipt;
 pub mod rng;
 mod runner;
 pub mod stats;

@@ -87,7 +87,7 @@ BEGIN
     IF cardinality(first) > 0 OR cardinality(owners) > 0 THEN
         SELECT jsonb_agg(jsonb_build_object('pos', s.pos, 'at', s.at, 'recip', s.recip, 'prio', s.prio,
             'target', encode(s.target, 'hex'), 'fp', encode(s.fp, 'hex'), 'body', encode(s.body, 'hex'),
-            'history_available', s.history_available))
+            'history_available', s.history_available, 'receipt', mesh.receipt_at(s.pos)))
         INTO seen
         FROM mesh.seen s WHERE s.pos = ANY (first || owners);
     END IF;
@@ -398,6 +398,7 @@ BEGIN
         DELETE FROM mesh.settled WHERE pos = ANY (over);
         DELETE FROM mesh.renamed r WHERE r.pos = ANY (over || outlived)
             AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = r.pos);
+        PERFORM mesh.forget_receipts(over || outlived);
         DELETE FROM mesh.block WHERE block.first < (
             SELECT max(b.first) FROM mesh.block b WHERE b.first <= least(
                 (SELECT min(pos) FROM mesh.message), (SELECT min(pos) FROM mesh.tombstone)));

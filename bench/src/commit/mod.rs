@@ -207,6 +207,7 @@ impl Ledger {
                 message: Arc::clone(&message),
                 mailboxes: Arc::new([to]),
                 old: None,
+                receipt: None,
             }));
             self.unsettled.push(message);
         }

@@ -116,7 +116,12 @@ impl Shared {
                     ..Message::clone(last.0)
                 };
                 sides.free.0 += 1;
-                vec![Op::Accept(Accept { message: Arc::new(message), mailboxes: last.1.into(), old: None })]
+                vec![Op::Accept(Accept {
+                    message: Arc::new(message),
+                    mailboxes: last.1.into(),
+                    old: None,
+                    receipt: None,
+                })]
             }
             Sharing::Keeps { pid, cwd, status } => {
                 sides.hooks += 1;

@@ -221,7 +221,7 @@ pub(crate) fn accept(position: u64, client_id: Option<&str>) -> Op {
         request_fingerprint: None,
         reply_to: None,
     };
-    Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([BOB]), old: None })
+    Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([BOB]), old: None, receipt: None })
 }
 
 /// The end of Bob's delivery of that message.

@@ -14,8 +14,12 @@ fn the_relations_that_operators_know_show_messages_and_deliveries() {
     let mut message = (*draft.message).clone();
     message.target = Target::Spec("@cooks".into());
     message.position = Position(2);
-    let group =
-        Accept { message: Arc::new(message), mailboxes: Arc::from([ANN, BOB, MailboxNo(9)]), old: None };
+    let group = Accept {
+        message: Arc::new(message),
+        mailboxes: Arc::from([ANN, BOB, MailboxNo(9)]),
+        old: None,
+        receipt: None,
+    };
     broker.writes(vec![accept(1, Some("id")), Op::Accept(group), settle(1), settle(2), hello(1, 1)]).unwrap();
 
     let mut client = database.client();

@@ -6,6 +6,7 @@ mod desk;
 mod history;
 mod keys;
 mod meaning;
+mod receipts;
 mod runner;
 mod traffic;
 
@@ -27,14 +28,16 @@ const POSTGRES_SEEDS: u64 = 40;
 const ROUNDS: usize = 24;
 
 /// Every kind of reply that the work must reach.
-const REPLIES: [&str; 19] = [
+const REPLIES: [&str; 21] = [
     "accepted",
+    "accepted with a receipt",
     "done",
     "enrolled",
     "exhausted",
     "free key",
     "key taken",
     "known message",
+    "known receipt",
     "known slug",
     "known tombstone",
     "leased",
@@ -176,8 +179,12 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
         Reply::Done => "done",
-        Reply::Inserted | Reply::Accepted(_) => "accepted",
+        Reply::Inserted => "accepted",
+        Reply::Accepted(asked) if asked.receipt.is_some() => "accepted with a receipt",
+        Reply::Accepted(_) => "accepted without its receipt",
+        Reply::Signer(_) => "signer",
         Reply::Existing => "known slug",
+        Reply::Known(seen) if seen.receipt.is_some() => "known receipt",
         Reply::Known(seen) if seen.history_available => "known message",
         Reply::Known(_) => "known tombstone",
         Reply::Free => "free key",

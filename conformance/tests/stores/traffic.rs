@@ -13,11 +13,13 @@ use peermesh_core::ids::{
 };
 use peermesh_core::rng::Rng;
 use peermesh_core::store::{
-    Accept, Batch, Claimant, Cursor, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message, NewMesh, Op,
-    Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role, SavedStats,
-    Settled, Status, Target,
+    Accept, Batch, Claimant, Cursor, Drafts, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message,
+    NewMesh, Op, Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role,
+    SavedStats, Settled, Status, Target,
 };
 use peermesh_core::time::Wall;
+
+use crate::desk::chain_draft;
 
 const SHARDS: usize = 2;
 
@@ -123,7 +125,7 @@ impl Traffic {
                     self.owned.push(Fence { mesh, epoch: *epoch });
                 }
                 (Op::KeepHook { hook, .. }, _) => self.hooks.push(hook.id.clone()),
-                (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
+                (Op::Accept(accept), Reply::Inserted | Reply::Accepted(_)) => self.sent.push(accept.clone()),
                 (_, Reply::Pruned(_)) => self.sent_before_prune = self.sent.len(),
                 _ => {}
             }
@@ -315,7 +317,31 @@ impl Traffic {
             request_fingerprint: self.maybe(|traffic| traffic.word().into()),
             reply_to: self.maybe(|traffic| traffic.word().into()),
         };
-        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None })
+        let (message, receipt) = self.receipted(message);
+        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None, receipt })
+    }
+
+    /// Some messages ask for a receipt, under ids of their own; some are others like these, under the same ids.
+    fn receipted(&mut self, mut message: Message) -> (Message, Option<Box<Drafts>>) {
+        let asks = |accept: &&Accept| accept.receipt.is_some() && accept.message.mesh == message.mesh;
+        let young = &self.sent[self.sent_before_prune..];
+        let receipted: Vec<&Accept> = young.iter().filter(asks).collect();
+        match self.rng.below(8) {
+            0 => {
+                let text = format!("receipt-{}", message.position);
+                let drafts = Drafts { plain: chain_draft(&text), renamed: None };
+                message.client_message_id = Some(text.into());
+                (message, Some(Box::new(drafts)))
+            }
+            1 if !receipted.is_empty() => {
+                let of = usize::try_from(self.rng.below(receipted.len() as u64)).unwrap();
+                let Accept { message: first, receipt, .. } = receipted[of];
+                message.client_message_id.clone_from(&first.client_message_id);
+                message.sender = first.sender;
+                (message, receipt.clone())
+            }
+            _ => (message, None),
+        }
     }
 
     fn find(&mut self, shard: usize) -> Op {

@@ -16,7 +16,7 @@ use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Accept, Ended, Likeness, Message, Op, Reply, Seen, Target};
+use crate::store::{self, Accept, Drafts, Ended, Likeness, Message, Op, ReceiptRow, Reply, Seen, Target};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::Send;
 
@@ -44,6 +44,7 @@ pub(super) struct Passed {
     target: Target,
     mailboxes: Arc<[MailboxNo]>,
     old: Option<Position>,
+    receipt: Option<Box<Drafts>>,
     spent: u64,
 }
 
@@ -102,7 +103,8 @@ impl Mesh {
         };
         let until = cx.now.mono.after_millis(cx.config.limits.ack_deadline_ms());
         let id = send.id.as_deref().unwrap_or("").into();
-        let mut waiter = Waiter { presence: no, session, id, until, likeness: None };
+        let receipt = wish.receipt;
+        let mut waiter = Waiter { presence: no, session, id, until, likeness: None, receipt };
         let key: Option<SendKey> = wish.key.as_deref().map(|key| (member, key.into()));
         if let Some(key) = &key {
             waiter = match self.join_flight(key, &wish, waiter) {
@@ -139,6 +141,7 @@ impl Mesh {
             return Err(denied(paid)(No::new(Counter::SendDraining, text)));
         }
         wish.measure(limits).map_err(denied(paid))?;
+        self.check_receipt(wish).map_err(denied(paid))?;
         if let Some(down) = cx.store.down {
             return Err(denied(paid)(No::down(down)));
         }
@@ -160,7 +163,9 @@ impl Mesh {
         match positions.next(cx) {
             Some(position) => {
                 let old = self.place_before(cx, positions, wish);
-                Ok(Passed { position, member, session, target, mailboxes, old, spent })
+                let drafts = |ids| self.drafts(cx, ids, (wish, member), (position, old));
+                let receipt = positions.ids.as_ref().and_then(drafts);
+                Ok(Passed { position, member, session, target, mailboxes, old, receipt, spent })
             }
             None => {
                 self.give_back(member, spent);
@@ -189,7 +194,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, old, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, old, receipt, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -211,7 +216,8 @@ impl Mesh {
         if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
             self.timers.arm_by(Timer::Undecided, until);
         }
-        let accept = Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes), old };
+        let accept =
+            Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes), old, receipt };
         // Positions grow, so this keeps their order.
         self.accepting.push_back(Accepting { message, mailboxes, old, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
@@ -236,18 +242,19 @@ impl Mesh {
                 self.answer_all(cx, ids, &seen, (&message, &waiters), None);
             }
             ended @ (Ended::Done(_) | Ended::Found(_)) => {
-                if let (Ended::Done(Reply::Accepted(asked)), Some(old)) = (ended, old)
-                    && asked.renamed
-                {
-                    self.names.add(position, old);
-                }
+                let asked = match ended {
+                    Ended::Done(Reply::Accepted(asked)) => asked,
+                    _ => store::Accepted::default(),
+                };
+                old.filter(|_| asked.renamed).into_iter().for_each(|old| self.names.add(position, old));
                 cx.count(Counter::Accepted);
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = self.names.encode(ids, position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
-                self.welcome_message(cx, ids, (&message, &message_id), waiters, reach);
+                let told = (&*message, &*message_id, asked.receipt);
+                self.welcome_message(cx, ids, told, waiters, reach);
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
@@ -265,16 +272,19 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        (message, message_id): (&Message, &str),
+        (message, message_id, receipt): (&Message, &str, Option<Box<ReceiptRow>>),
         mut waiters: Vec<Waiter>,
         reach: Option<(usize, usize)>,
     ) {
         for waiter in waiters.extract_if(.., |waiter| waiter.likeness.is_none()) {
             let (at, duplicate, history_available) = (message.at, false, true);
-            self.confirm(cx, &waiter, &Accepted { message_id, at, duplicate, history_available, reach });
+            let receipt = receipt.as_deref();
+            let accepted = Accepted { message_id, at, duplicate, history_available, reach, receipt };
+            self.confirm(cx, &waiter, &accepted);
         }
         if !waiters.is_empty() {
-            self.answer_all(cx, ids, &Seen::of(message), (message, &waiters), reach);
+            let seen = Seen { receipt, ..Seen::of(message) };
+            self.answer_all(cx, ids, &seen, (message, &waiters), reach);
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Wish<'a> {
     pub reply_to: Option<Cow<'a, str>>,
     /// The id that its message had in a history that is lost, as its sender says.
     pub message_id: Option<Cow<'a, str>>,
+    /// It asks for a receipt.
+    pub receipt: bool,
     /// When its sender took it on, as far as it says.
     enqueued_at: Option<Wall>,
 }
@@ -51,6 +53,7 @@ impl<'a> Wish<'a> {
             fingerprint: some(send.request_fingerprint.as_deref()),
             reply_to: some(send.reply_to_id.as_deref()),
             message_id: some(send.message_id.as_deref()).filter(|id| id.len() == ID_CHARS),
+            receipt: send.receipt == Some(true),
             enqueued_at: send.enqueued_at.map(Wall::from_millis),
         })
     }
@@ -67,6 +70,7 @@ impl<'a> Wish<'a> {
             fingerprint: self.fingerprint.map(own),
             reply_to: self.reply_to.map(own),
             message_id: self.message_id.map(own),
+            receipt: self.receipt,
             enqueued_at: self.enqueued_at,
         }
     }

@@ -1,11 +1,12 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one, `check.rs`
-//! what must belong together.
+//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one, `chain.rs`
+//! what a chain of receipts is made of, `check.rs` what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
+mod chain;
 mod check;
 pub(crate) mod committer;
 mod likeness;
@@ -19,6 +20,7 @@ mod runner;
 
 pub(crate) use committer::Ended;
 
+pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_of_run, link};
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};

@@ -24,6 +24,7 @@ mod people;
 mod pool;
 mod rare;
 mod read;
+mod receipts;
 mod runner;
 mod seen;
 mod sql;

@@ -10,6 +10,7 @@ use peermesh_core::time::Wall;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::receipts::{self, SaidAsked};
 use super::runner::{self, SaidEvent, SaidKey};
 use crate::rows::{self, BadRow};
 
@@ -27,6 +28,7 @@ pub(super) fn draws(op: &Op) -> bool {
 pub(super) fn json(op: &Op) -> Option<Value> {
     let mut value = match op {
         Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
+        Op::KeepSigner(signer) => receipts::keep_signer(signer),
         Op::Runner(op) => runner::json(op),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
@@ -175,6 +177,7 @@ pub(super) enum Said {
     Done,
     Inserted,
     Accepted { renamed: bool },
+    Signer { public: String, sealed: String },
     Existing,
     Positions { first: i64, count: i64, secret: String },
     Owned { epoch: i64, free: i64 },
@@ -182,6 +185,7 @@ pub(super) enum Said {
     NoMesh,
     Stranger,
     Enrolled { mailbox: i64 },
+    Receipts { of: Vec<SaidAsked> },
     Exhausted,
     EnrolKeyTaken,
     Welcome { mailbox: i64, hooked: Option<String> },
@@ -206,7 +210,9 @@ impl Said {
         Ok(match self {
             Said::Done => Reply::Done,
             Said::Inserted => Reply::Inserted,
-            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed }),
+            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed, receipt: None }),
+            Said::Signer { public, sealed } => receipts::signer(&public, &sealed)?,
+            Said::Receipts { .. } => return Err(BadRow("receipts that nobody asked for")),
             Said::Existing => Reply::Existing,
             Said::Positions { first, count, secret } => Reply::Positions {
                 first: rows::position(first)?,

@@ -10,6 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
 use super::read;
+use super::receipts;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -96,16 +97,23 @@ fn holder<'a>(
         return Ok(Some(Holder::Own { is_over }));
     }
     let same = |seen| Some(Holder::Same(Box::new(seen)));
+    let receipt = |row: &Row<'_>| match row.get::<_, Option<i64>>(14)? {
+        Some(_) => receipts::receipt_at(conn, rows::position(column)?),
+        None => Ok(None),
+    };
     if let Some(mesh) = row.get::<_, Option<i64>>(3)? {
         let is_same = name.is(mesh, row.get(4)?, row.get::<_, Option<Box<str>>>(9)?.as_deref());
-        return Ok(if is_same { same(Seen::of(&read::message(row, 1)?)) } else { Some(Holder::Other) });
+        let seen = |message| Ok::<_, Trouble>(Seen { receipt: receipt(row)?, ..Seen::of(&message) });
+        return Ok(if is_same { same(seen(read::message(row, 1)?)?) } else { Some(Holder::Other) });
     }
     let position = rows::position(column)?;
+    let receipt = receipt(row)?;
     let mut tombstone = conn.prepare_cached(sql::TOMBSTONE_READ)?;
     let mut tombs = tombstone.query([column])?;
     if let Some(row) = tombs.next()? {
         let is_same = name.is(row.get(1)?, row.get(2)?, row.get::<_, Option<Box<str>>>(6)?.as_deref());
-        return Ok(if is_same { same(faded(position, row)?) } else { Some(Holder::Other) });
+        let seen = Seen { receipt, ..faded(position, row)? };
+        return Ok(if is_same { same(seen) } else { Some(Holder::Other) });
     }
     let message = gathered(position).ok_or(BadRow("a client message id without its message"))?;
     let is_same = name.is(message.mesh.0, message.sender.0, message.client_message_id.as_deref());
@@ -120,7 +128,13 @@ fn faded(position: Position, row: &Row<'_>) -> Result<Seen, Trouble> {
         fingerprint: row.get(7)?,
         body: rows::bytes_32(&row.get::<_, Vec<u8>>(8)?)?,
     };
-    Ok(Seen { position, at: Wall::from_millis(row.get(0)?), likeness, history_available: false })
+    Ok(Seen {
+        position,
+        at: Wall::from_millis(row.get(0)?),
+        likeness,
+        history_available: false,
+        receipt: None,
+    })
 }
 
 /// Keeps of a message what must be known while its name is.

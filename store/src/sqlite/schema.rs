@@ -31,10 +31,14 @@ pub fn schema(dir: &Path) -> Result<Schema, OpenError> {
     if found > i64::from(migrations::LATEST) {
         return Err(OpenError::NewerSchema { file, found, known: migrations::LATEST });
     }
-    // Versions count from 1 without a gap, so the first `found` names are those that were applied.
-    let mut applied = migrations::names();
-    let pending = applied.split_off(usize::try_from(found).unwrap_or(0).min(applied.len()));
+    let (applied, pending) = migrations::names().into_iter().partition(|name| version_of(name) <= found);
     Ok(Schema { applied, pending })
+}
+
+/// The number in a name like `V0001__mesh`.
+fn version_of(name: &str) -> i64 {
+    let digits = name.strip_prefix('V').and_then(|rest| rest.split("__").next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -387,7 +387,12 @@ fn accept_at(position: u64, client_id: &str, text: &str, millis: i64) -> Op {
         request_fingerprint: None,
         reply_to: None,
     };
-    Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]), old: None })
+    Op::Accept(Accept {
+        message: Arc::new(message),
+        mailboxes: Arc::from([MailboxNo(2)]),
+        old: None,
+        receipt: None,
+    })
 }
 
 /// A look for a client id as `accept` makes it of this one without a text.

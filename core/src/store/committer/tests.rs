@@ -431,5 +431,5 @@ fn message() -> Accept {
         request_fingerprint: None,
         reply_to: None,
     };
-    Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]), old: None }
+    Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]), old: None, receipt: None }
 }

@@ -4,6 +4,7 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod chain;
 mod check;
 mod history;
 mod owner;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
-    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Outcome, PeerState, Query, Reply, Role, Seen, StoreError, StoreResult,
 };
 use crate::ids::{
     HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -47,6 +48,7 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    chains: chain::Chains,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -142,6 +144,7 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            chains: chain::Chains::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
@@ -221,7 +224,9 @@ impl Driver for Model {
             if !lost.is_empty() {
                 return Err(StoreError::Fenced(lost));
             }
-            Ok(Answer::Replies(batch.ops.iter().map(|op| self.apply(op)).collect()))
+            let mut replies: Vec<Reply> = batch.ops.iter().map(|op| self.apply(op)).collect();
+            self.enter_receipts(batch, &mut replies);
+            Ok(Answer::Replies(replies))
         };
         batches.iter().map(&mut write_batch).collect()
     }
