@@ -84,7 +84,7 @@ impl Traffic {
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
     /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known
-    /// then.
+    /// then, and whoever says hello before the mesh changes hands stays the second time.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
@@ -93,7 +93,7 @@ impl Traffic {
         let finds = has(|op| matches!(op, Op::Find { .. }));
         !(anew
             || keeps && has(|op| matches!(op, Op::ApplyHook { .. }))
-            || claims && has(|op| matches!(op, Op::Enrol(_)))
+            || claims && has(|op| matches!(op, Op::Enrol(_) | Op::Hello(_)))
             || finds && has(|op| matches!(op, Op::Accept(_))))
     }
 

@@ -331,6 +331,7 @@ mod tests {
     const SCANS: &[&str] = &[
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
+        "RECEIPT_ANY",   // one row, if there is one
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
         "ADOPT_RUNNERS", // the same
