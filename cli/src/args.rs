@@ -129,6 +129,9 @@ pub(crate) enum Command {
         /// older copy
         #[arg(long, value_name = "ID", requires = "id")]
         message_id: Option<String>,
+        /// Ask for the broker's signed receipt, and append it to this file
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\
@@ -204,6 +207,23 @@ pub(crate) enum Command {
         printf hi | peermesh fingerprint --to alice --priority now --meta meta.json\n  \
         printf hi | peermesh fingerprint --kind topic --to builds --layout hex")]
     Fingerprint(Outline),
+    /// Check receipts offline: the broker's signature, that none of a mesh is missing, and no key twice
+    #[command(
+        after_help = "The file has one receipt a line, as `peermesh send --receipt` keeps them;\n\
+        `-` is standard input. They must be all receipts of their meshes, from number 1 on, unless --some is given.\n\n\
+        Examples:\n  peermesh prove receipts.jsonl --broker-key KEY --some\n  \
+        peermesh prove chain.jsonl --broker-key KEY --json"
+    )]
+    Prove {
+        /// The file of receipts
+        file: PathBuf,
+        /// The broker's public key: `broker_pubkey` of `peermesh mesh show`
+        #[arg(long, value_name = "KEY")]
+        broker_key: String,
+        /// They are some receipts of a chain, not all of it
+        #[arg(long)]
+        some: bool,
+    },
     /// Print a completion script
     #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
     Completions {

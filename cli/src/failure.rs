@@ -13,6 +13,7 @@ use crate::config::ConfigErrors;
 use crate::home::HomeError;
 use crate::http::HttpError;
 use crate::peer::PeerError;
+use crate::prove::ProveError;
 use crate::serve::ServeError;
 
 /// Any failure of any command.
@@ -34,6 +35,8 @@ pub(crate) enum Failure {
     Http(#[from] HttpError),
     #[error(transparent)]
     Peer(#[from] PeerError),
+    #[error(transparent)]
+    Prove(#[from] ProveError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot write to standard output: {0}")]
@@ -57,6 +60,7 @@ impl Failure {
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
+            Failure::Prove(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

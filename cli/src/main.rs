@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod migrate;
 mod peer;
+mod prove;
 mod serve;
 mod signals;
 mod span;
@@ -88,6 +89,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
     }
+    if let Command::Prove { file, broker_key, some } = &command {
+        return prove::run(file, broker_key, *some, terminal);
+    }
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);
     let broker = common.broker.as_deref();
@@ -121,7 +125,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, message_id } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -131,6 +135,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 timeout,
                 id: id.as_deref(),
                 message_id: message_id.as_deref(),
+                receipt: receipt.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
@@ -153,7 +158,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
-        Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
+        Command::Canonicalize { .. } | Command::Fingerprint(_) | Command::Prove { .. } => Ok(()),
     }
 }
 

@@ -11,11 +11,12 @@ const FOLDERS: [&str; 9] =
     ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
     ("fingerprint", &["jcs", "store"]),
+    ("receipt", &["ids", "jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
@@ -32,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "machine",
             "message_id",
             "note",
+            "receipt",
             "rng",
             "stats",
             "store",

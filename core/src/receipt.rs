@@ -198,12 +198,12 @@ mod tests {
 
     const EPOCH: HistoryEpoch = HistoryEpoch([7; 16]);
 
-    fn content(id: &str) -> Content {
+    fn content(n: &str) -> Content {
         Content {
             accepted_at: "2023-11-14T22:13:20.000Z".into(),
             body_sha256: HEXLOWER.encode(&[1; 32]),
-            client_message_id: id.into(),
-            message_id: "m".into(),
+            client_message_id: format!("c{n}"),
+            message_id: format!("m{n}"),
             request_fingerprint: None,
             sender_member_id: "a".into(),
         }
@@ -212,7 +212,7 @@ mod tests {
     /// A chain of so many receipts that were entered together.
     fn chain(key: &SigningKey, count: u64) -> Vec<String> {
         let mesh = MeshId::new("mesh-1");
-        let drafts: Vec<Draft> = (1..=count).map(|n| content(&format!("c{n}")).draft(&mesh, EPOCH)).collect();
+        let drafts: Vec<Draft> = (1..=count).map(|n| content(&n.to_string()).draft(&mesh, EPOCH)).collect();
         let mut links = vec![CHAIN_START];
         for (draft, sequence) in drafts.iter().zip(1..) {
             links.push(link(links.last().unwrap(), &draft.head, sequence));
@@ -242,6 +242,29 @@ mod tests {
             assert_eq!(receipt.content.client_message_id, format!("c{}", place + 1));
         }
         assert_eq!(receipts[0].verify(&PublicKey([0; 32])), Err(ReceiptError::Signature));
+    }
+
+    #[test]
+    fn the_vector_of_the_protocol_comes_out() {
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let texts = chain(&key, 2);
+        let [first, second] = [0, 1].map(|place| Receipt::parse(&texts[place]).unwrap());
+        let broker = HEXLOWER.encode(key.verifying_key().as_bytes());
+        assert_eq!(broker, "6e7a1cdd29b0b78fd13af4c5598feff4ef2a97166e3ca6f2e4fbfccd80505bf1");
+        let own = content("1").draft(&first.mesh, EPOCH).hash;
+        let own = HEXLOWER.encode(&own);
+        assert_eq!(own, "aafc1e8ea8360c3c9ef976ace79a0181c3d2260bc99fee24874770b21dedd2d4");
+        let path: Vec<String> = first.path.iter().map(|hash| HEXLOWER.encode(hash)).collect();
+        assert_eq!(path, ["71d587139801ae7d40a7058927947f0087dfe913ed11928367c4d28470d74a13"]);
+        assert_eq!(second.previous, first.link);
+        let [link_1, link_2] = [&first, &second].map(|receipt| HEXLOWER.encode(&receipt.link));
+        assert_eq!(link_1, "3b449f204036a69c6e7921b5a2f8e8b921b261428ca58436f526340ba7d1eaeb");
+        assert_eq!(link_2, "ddc96b7d46d2875f9faf5cbc3246f60224c7cc26fa2cb1c6b31fa210038b9242");
+        let signature = HEXLOWER.encode(&first.signature);
+        let (r, s) = signature.split_at(64);
+        assert_eq!(r, "1cbd2e321432a013efae48d6c3eac4990b553d9d90551a693adb114032a8c666");
+        assert_eq!(s, "b249c10cc4256e4a21caa6d3c7f1f1d794ed57e57c8f7daf541f985115f3d709");
+        assert_eq!(second.signature, first.signature);
     }
 
     #[test]

@@ -15,8 +15,8 @@ CREATE TABLE mesh.chain (
     link bytea NOT NULL
 );
 
--- Numbered from 1 without a gap. Those from one commit share a signature, on the link of `ends`, and are kept as
--- long as one of their messages is known.
+-- Numbered from 1 without a gap. Those from one commit share a signature, on the link of `ends`, and are
+-- kept as long as one of their messages is known.
 CREATE TABLE mesh.receipt (
     mesh     bigint NOT NULL,
     n        bigint NOT NULL,
@@ -38,9 +38,9 @@ BEGIN
         FROM mesh.signer s);
 END $$;
 
--- Enters the receipts that a batch asks for: `of` has them in the order of positions, each with the drafts for both ids
--- its message may have. What is not kept as a message gets none, and what has one keeps it. Tells each message's, in
--- that order.
+-- Enters the receipts that a batch asks for: `of` has them in the order of positions, each with the drafts
+-- for both ids its message may have. What is not kept as a message gets none, and what has one keeps it.
+-- Tells each message's, in that order.
 CREATE FUNCTION mesh.keep_receipts(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     item record;
@@ -53,8 +53,9 @@ BEGIN
         SELECT i.mesh, i.pos, draft, i.place, row_number() OVER own AS rank,
             count(*) OVER (PARTITION BY i.batch, i.mesh) AS count
         FROM (
-            SELECT (v ->> 'batch')::bigint AS batch, (v ->> 'mesh')::bigint AS mesh, (v ->> 'pos')::bigint AS pos,
-                v AS wish, place, row_number() OVER (PARTITION BY v ->> 'pos' ORDER BY place) AS nth
+            SELECT (v ->> 'batch')::bigint AS batch, (v ->> 'mesh')::bigint AS mesh,
+                (v ->> 'pos')::bigint AS pos, v AS wish, place,
+                row_number() OVER (PARTITION BY v ->> 'pos' ORDER BY place) AS nth
             FROM jsonb_array_elements(op -> 'of') WITH ORDINALITY AS e (v, place)
         ) AS i
         CROSS JOIN LATERAL (SELECT CASE
@@ -72,11 +73,13 @@ BEGIN
                 head := decode(repeat('00', 32), 'hex');
             END IF;
         END IF;
-        this := sha256(head || convert_to((item.draft ->> 'head') || (before + item.rank)::text || '}', 'UTF8'));
+        this := sha256(head
+            || convert_to((item.draft ->> 'head') || (before + item.rank)::text || '}', 'UTF8'));
         INSERT INTO mesh.receipt (mesh, n, pos, ends, previous, link, hash, epoch, content)
         VALUES (item.mesh, before + item.rank, item.pos,
             before + least((item.rank + 63) / 64 * 64, item.count), head, this,
-            decode(item.draft ->> 'hash', 'hex'), decode(item.draft ->> 'epoch', 'hex'), item.draft ->> 'content');
+            decode(item.draft ->> 'hash', 'hex'), decode(item.draft ->> 'epoch', 'hex'),
+            item.draft ->> 'content');
         head := this;
         IF item.rank = item.count THEN
             INSERT INTO mesh.chain (mesh, n, link) VALUES (item.mesh, before + item.count, head)
@@ -89,7 +92,8 @@ BEGIN
         FROM jsonb_array_elements(op -> 'of') WITH ORDINALITY AS e (v, place));
 END $$;
 
--- The receipt of a message: with the hashes of those behind it, to the one that is signed, and the link of that.
+-- The receipt of a message: with the hashes of those behind it, to the one that is signed, and the link of
+-- that.
 CREATE FUNCTION mesh.receipt_at(of_pos bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('sequence', r.n, 'previous', encode(r.previous, 'hex'), 'content', r.content,
         'epoch', encode(r.epoch, 'hex'),
@@ -99,8 +103,8 @@ CREATE FUNCTION mesh.receipt_at(of_pos bigint) RETURNS jsonb LANGUAGE sql STABLE
     FROM mesh.receipt r WHERE r.pos = of_pos
 $$;
 
--- Forgets the receipts of messages that are not known any more, with all that share their signatures; one of those that
--- is known keeps them all.
+-- Forgets the receipts of messages that are not known any more, with all that share their signatures; one of
+-- those that is known keeps them all.
 CREATE FUNCTION mesh.forget_receipts(gone bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM mesh.receipt r

@@ -14,8 +14,8 @@ CREATE TABLE chain (
     link BLOB NOT NULL
 ) STRICT;
 
--- Numbered from 1 without a gap. Those from one commit share a signature, on the link of `ends`, and are kept as long as
--- one of their messages is known.
+-- Numbered from 1 without a gap. Those from one commit share a signature, on the link of `ends`, and are
+-- kept as long as one of their messages is known.
 CREATE TABLE receipt (
     mesh     INTEGER NOT NULL,
     n        INTEGER NOT NULL,

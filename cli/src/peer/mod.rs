@@ -72,6 +72,10 @@ pub(crate) enum PeerError {
         "the message {message_id} is accepted but not delivered yet; the broker keeps it and goes on trying"
     )]
     NotDelivered { message_id: String },
+    #[error("the message {message_id} is accepted, but there is no receipt of it: {why}")]
+    NoReceipt { message_id: String, why: String },
+    #[error("the message {message_id} is accepted, but its receipt cannot be kept in {path}: {source}")]
+    ReceiptLost { message_id: String, path: PathBuf, source: std::io::Error },
     #[error("{name} has no session to give a status to; start one with: peermesh inbox --follow --as {name}")]
     NoPresence { name: String },
     #[error("another inbox of {name} took over; only one can follow at a time")]
@@ -98,11 +102,14 @@ impl PeerError {
             | PeerError::AmbiguousPeer { .. }
             | PeerError::BadTarget { .. }
             | PeerError::SendRefused { .. }
+            | PeerError::NoReceipt { .. }
             | PeerError::NoPresence { .. }
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. } | PeerError::SendRetry { .. } => Exit::Unreachable,
             PeerError::NotDelivered { .. } => Exit::Timeout,
-            PeerError::DamagedProfile { .. } | PeerError::Fingerprint(_) => Exit::Failed,
+            PeerError::DamagedProfile { .. } | PeerError::Fingerprint(_) | PeerError::ReceiptLost { .. } => {
+                Exit::Failed
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
 //! `send`: one message, under one key, until the broker has accepted it or refused it for good.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +44,8 @@ pub(crate) struct Send<'a> {
     pub(crate) id: Option<&'a str>,
     /// The id the message had before its broker's store was lost.
     pub(crate) message_id: Option<&'a str>,
+    /// Ask for a receipt, and keep it in this file.
+    pub(crate) receipt: Option<&'a Path>,
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -56,9 +61,18 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
     let message = message(send, &id, &spec, &body)?;
-    let (message_id, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let message_id = accepted.message_id;
     let mut value =
         json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
+    if let Some(path) = send.receipt {
+        let no_receipt = |why| PeerError::NoReceipt { message_id: message_id.clone(), why };
+        let receipt = accepted.receipt.map_err(no_receipt)?;
+        let lost =
+            |source| PeerError::ReceiptLost { message_id: message_id.clone(), path: path.to_owned(), source };
+        keep(path, &receipt).map_err(lost)?;
+        value["receipt"] = receipt;
+    }
     if !send.until_delivered {
         session.close();
         return Ok(terminal.result(&value, [format!("accepted {message_id}").as_str()])?);
@@ -95,6 +109,9 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         "nonce": body.nonce,
         "ciphertext": body.ciphertext,
     });
+    if send.receipt.is_some() {
+        message["receipt"] = true.into();
+    }
     if let Some(before) = send.message_id {
         message["message_id"] = before.into();
     }
@@ -128,11 +145,11 @@ fn accept(
     message: &Value,
     id: &str,
     until: Instant,
-) -> Result<(String, Session), PeerError> {
+) -> Result<(Accepted, Session), PeerError> {
     let mut wait = RETRY.0;
     loop {
         let trouble = match attempt(profile, send, session.take(), message, id, until) {
-            Ok((Verdict::Accepted(message_id), session)) => return Ok((message_id, session)),
+            Ok((Verdict::Accepted(accepted), session)) => return Ok((accepted, session)),
             Ok((Verdict::Refused(text), _)) => return Err(PeerError::SendRefused { text }),
             Ok((Verdict::Later(text), live)) => {
                 session = Some(live);
@@ -149,10 +166,25 @@ fn accept(
     }
 }
 
+/// Keeps a receipt on a line of its own, for good.
+fn keep(path: &Path, receipt: &Value) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(format!("{receipt}\n").as_bytes())?;
+    file.sync_all()
+}
+
+/// A message that the broker has.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    message_id: String,
+    /// Its receipt, or why there is none.
+    receipt: Result<Value, String>,
+}
+
 /// What one ack says.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Accepted(String),
+    Accepted(Accepted),
     Refused(String),
     Later(String),
 }
@@ -179,7 +211,14 @@ fn attempt(
 fn read_ack(ack: &Value) -> Verdict {
     let text = |field: &str| ack.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     match text("error") {
-        error if error.is_empty() => Verdict::Accepted(text("messageId")),
+        error if error.is_empty() => {
+            let why = || match text("receipt_error") {
+                why if why.is_empty() => "this broker gives none".to_owned(),
+                why => why,
+            };
+            let receipt = ack.get("receipt").filter(|receipt| receipt.is_object()).cloned();
+            Verdict::Accepted(Accepted { message_id: text("messageId"), receipt: receipt.ok_or_else(why) })
+        }
         error => sort_refusal(error),
     }
 }
@@ -228,10 +267,13 @@ mod tests {
 
     #[test]
     fn an_ack_without_an_error_is_an_acceptance() {
-        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        let accepted = |receipt| Verdict::Accepted(Accepted { message_id: "m1".into(), receipt });
         let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
-        assert_eq!(read_ack(&ack), Verdict::Accepted("m1".into()));
+        assert_eq!(read_ack(&ack), accepted(Err("this broker gives none".into())));
+        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "receipt": {"a": 1} });
+        assert_eq!(read_ack(&ack), accepted(Ok(json!({"a": 1}))));
+        let ack = json!({ "messageId": "m1", "queued": true, "receipt_error": "no key" });
+        assert_eq!(read_ack(&ack), accepted(Err("no key".into())));
     }
 
     #[test]
@@ -244,6 +286,7 @@ mod tests {
             timeout: ACK,
             id: None,
             message_id: None,
+            receipt: None,
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]

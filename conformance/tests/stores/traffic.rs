@@ -321,7 +321,8 @@ impl Traffic {
         Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None, receipt })
     }
 
-    /// Some messages ask for a receipt, under ids of their own; some are others like these, under the same ids.
+    /// Some messages ask for a receipt, under ids of their own; some are others like these, under the same
+    /// ids.
     fn receipted(&mut self, mut message: Message) -> (Message, Option<Box<Drafts>>) {
         let asks = |accept: &&Accept| accept.receipt.is_some() && accept.message.mesh == message.mesh;
         let young = &self.sent[self.sent_before_prune..];

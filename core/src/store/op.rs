@@ -108,8 +108,8 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
-    /// Keeps the key that receipts are signed with, unless there is one. Replies `Signer` with the one that is
-    /// kept.
+    /// Keeps the key that receipts are signed with, unless there is one. Replies `Signer` with the one that
+    /// is kept.
     KeepSigner(Box<SignerRow>),
     /// Concerns runners. Replies `Runner`.
     Runner(RunnerOp),
