@@ -24,7 +24,11 @@ impl Chain {
         let Some(told) = welcome["brokerPubkey"].as_str() else { return Ok(()) };
         let told = PublicKey::from_hex(told).ok_or_else(|| format!("{told} is no key"))?;
         let known = *self.broker.get_or_insert(told);
-        if known == told { Ok(()) } else { Err(format!("the broker's key was {known}, and is {told}").into()) }
+        if known == told {
+            Ok(())
+        } else {
+            Err(format!("the broker's key was {known}, and is {told}").into())
+        }
     }
 
     /// A send that asked for a receipt is answered as accepted.
@@ -44,7 +48,11 @@ impl Chain {
             return Err(format!("{key:?} has the receipt of something else: {ack}").into());
         }
         let (known, _) = self.told.entry(key.clone()).or_insert_with(|| (frame.clone(), receipt));
-        if *known == frame { Ok(()) } else { Err(format!("{key:?} has two receipts: {known}, {frame}").into()) }
+        if *known == frame {
+            Ok(())
+        } else {
+            Err(format!("{key:?} has two receipts: {known}, {frame}").into())
+        }
     }
 
     /// Everybody who asked was told: then there is one chain, and it has these receipts and no others.

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use peermesh_conformance::server::{Database, Server};
 use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
-    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, Op, PeerState, Priority, Profile, Query, SavedStats,
-    Status,
+    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, Op, PeerState, Priority,
+    Profile, Query, SavedStats, Status,
 };
 use peermesh_core::time::Wall;
 
