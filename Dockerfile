@@ -8,8 +8,10 @@ COPY core core
 COPY store store
 COPY migrations migrations
 COPY runtime-smol runtime-smol
+COPY runtime-threads runtime-threads
 COPY cli cli
 COPY conformance conformance
+COPY fuzz fuzz
 COPY bench bench
 RUN cargo build --release --locked --package peermesh-cli
 

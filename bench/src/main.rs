@@ -1,6 +1,7 @@
 //! The bench's command line: one subcommand for each idea.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec};
+use peermesh_bench::{accept, codec, fanout as fan, runners};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -38,6 +39,18 @@ enum Bench {
         /// Messages in one chunk and one commit, at most 32
         #[arg(long, default_value_t = 1)]
         window: u64,
+    },
+    /// Publishes to a live topic with several numbers of watchers, beside a plain write of the same frames
+    Fanout {
+        /// Watchers of the topic
+        #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+        watchers: Vec<u64>,
+        /// Publications
+        #[arg(long, default_value_t = 200)]
+        publications: u64,
+        /// Bytes of data of each
+        #[arg(long, default_value_t = 200)]
+        bytes: usize,
     },
     /// Sends what is refused for its form, for a tool that counts instructions
     Refuse {
@@ -76,11 +89,45 @@ enum Bench {
         /// How often all of it is done; the table shows every run
         #[arg(long, default_value_t = 1)]
         runs: u32,
+        /// What carries the broker: smol or threads [default: the broker's own]
+        #[arg(long)]
+        runtime: Option<String>,
         /// The broker [default: the program `peermesh` beside this one]
         #[arg(long)]
         program: Option<PathBuf>,
         #[command(flatten)]
         place: Place,
+    },
+    /// Sends commands to runners and events from them, by the broker and by a bare relay
+    Runners {
+        /// Runners, each with one connection
+        #[arg(long, default_value_t = 16)]
+        runners: usize,
+        /// Callers, each with one command on its way
+        #[arg(long, default_value_t = 16)]
+        callers: usize,
+        /// Events of each runner on their way
+        #[arg(long, default_value_t = 8)]
+        window: usize,
+        /// Seconds that are measured for each load, after a third of that as warm-up
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// How often all of it is done; the table shows every run
+        #[arg(long, default_value_t = 1)]
+        runs: u32,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Is the bare relay that `runners` measures beside the broker
+    #[command(hide = true)]
+    Relay {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        target: SocketAddr,
     },
     /// Starts a Postgres server and the broker on it, and counts what a message asks of the server
     Postgres {
@@ -141,23 +188,58 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
         }
+        Bench::Fanout { watchers, publications, bytes } => fanout(&watchers, publications, bytes)?,
         Bench::Refuse { messages } => {
             accept::refuse(Meter::marking(), messages);
         }
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, program, place } => {
+        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
-            carry(&Plan { program, dir: place.dir()?, pairs, window, idle, time, shared: None }, runs)?;
+            let dir = place.dir()?;
+            carry(&Plan { program, dir, pairs, window, idle, time, runtime, shared: None }, runs)?;
         }
+        Bench::Runners { runners, callers, window, seconds, runs, program, place } => {
+            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
+            let time = Duration::from_secs_f64(seconds);
+            relay(&runners::Plan { program, dir: place.dir()?, runners, callers, window, time }, runs)?;
+        }
+        Bench::Relay { listen, target } => runners::relay(listen, target)?,
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             ask_postgres(&program, &place.dir()?, &senders, Duration::from_secs_f64(seconds))?;
         }
     }
     Ok(())
+}
+
+/// What a publication costs for each watcher.
+fn fanout(watchers: &[u64], publications: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
+    let head = [
+        "watchers",
+        "encodes a publication",
+        "bytes copied a delivery",
+        "deliveries/s",
+        "plain writes/s",
+        "%",
+    ];
+    let mut table = Table::new(&head);
+    for &watchers in watchers {
+        let run = fan::run(watchers, publications, bytes)?;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let rate = |time: Duration| per(run.deliveries.saturating_mul(1_000_000_000), nanos(time), 0);
+        table.row([
+            watchers.to_string(),
+            per(run.encodes, run.publications, 2),
+            per(run.copied_bytes, run.deliveries, 1),
+            rate(run.broker),
+            rate(run.raw),
+            per(nanos(run.raw).saturating_mul(100), nanos(run.broker), 0),
+        ]);
+    }
+    Ok(table.print()?)
 }
 
 fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<(), Box<dyn Error>> {
@@ -270,6 +352,43 @@ fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn relay(plan: &runners::Plan, runs: u32) -> Result<(), Box<dyn Error>> {
+    let mut table = Table::new(&[
+        "carrier, load",
+        "a second",
+        "CPU us each",
+        "kernel",
+        "shard",
+        "store",
+        "couriers",
+        "p50 us",
+        "p99 us",
+        "refused",
+        "disordered",
+        "RSS MiB",
+    ]);
+    for _ in 0..runs {
+        for run in runners::run(plan)? {
+            table.row([
+                run.name.to_owned(),
+                rate(run.count, run.elapsed),
+                micros_per(run.cpu.whole, run.count),
+                micros_per(run.cpu.kernel, run.count),
+                micros_per(run.cpu.shards, run.count),
+                micros_per(run.cpu.store, run.count),
+                micros_per(run.cpu.couriers, run.count),
+                run.wait_us(500).to_string(),
+                run.wait_us(990).to_string(),
+                run.refused.to_string(),
+                run.disordered.to_string(),
+                per(run.rss_bytes, 1 << 20, 1),
+            ]);
+        }
+    }
+    table.print()?;
+    Ok(())
+}
+
 fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(&[
         "senders",
@@ -289,7 +408,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     let server = Server::new();
     for &pairs in senders {
         let shared = Some(Arc::new(Watched::on(&server)));
-        let plan = Plan { program: program.into(), dir: dir.into(), pairs, window: 1, idle: 0, time, shared };
+        let (program, dir, runtime) = (program.into(), dir.into(), None);
+        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, shared };
         let run = loopback::run(&plan)?;
         table.row([
             pairs.to_string(),

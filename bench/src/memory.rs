@@ -87,6 +87,7 @@ impl Memory {
             expected_migration: None,
             log_level: Level::Info,
             runners: None,
+            live: None,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [3; 32] };
         // The call through a pointer keeps the broker from being built into the bench.

@@ -9,6 +9,7 @@ use peermesh_core::store;
 
 use crate::canonical::Outline;
 use crate::config::Flags;
+use crate::live::Live;
 use crate::span;
 
 const EXIT_CODES: &str = "\
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     /// Look at runners, send them commands, see to their dead events
     #[command(subcommand)]
     Runners(Runners),
+    /// Watch live topics, publish to them, see which there are
+    #[command(subcommand)]
+    Live(Live),
     /// Join a mesh with an invite and keep the profile
     #[command(after_help = "Examples:\n  peermesh join peermesh:join:... --as ann\n  \
         peermesh invite demo | peermesh join - --as bob")]
@@ -107,7 +111,7 @@ pub(crate) enum Command {
     /// Send a message
     #[command(after_help = "Examples:\n  peermesh send bob 'the build is green'\n  \
         peermesh send bob 'stop' --priority now --wait delivered --timeout 1m\n  \
-        git log -1 | peermesh send '@ops' -")]
+        git log -1 | peermesh send '@ops' - --mention bob")]
     Send {
         /// A name, a key, @group, or * for everyone
         to: String,
@@ -132,6 +136,30 @@ pub(crate) enum Command {
         /// Ask for the broker's signed receipt, and append it to this file
         #[arg(long, value_name = "FILE")]
         receipt: Option<PathBuf>,
+        /// A name or key of somebody who is mentioned, and finds the message with `peermesh mentions`
+        #[arg(long = "mention", value_name = "WHO")]
+        mentions: Vec<String>,
+    },
+    /// Tell what became of a message, and why it waits
+    #[command(
+        after_help = "MESSAGE is what `peermesh send` printed, or its first 8 characters. Its sender is \
+        told of\nevery recipient, a recipient of itself; to everybody else it is unknown.\n\n\
+        Examples:\n  peermesh why q3Xk2vZr\n  peermesh why q3Xk2vZr --as bob --json"
+    )]
+    Why {
+        /// The id of the message, or its first 8 characters or more
+        message: String,
+    },
+    /// List the messages that mention this member
+    #[command(after_help = "The oldest come first. With --json, `next` is what --after takes to go on.\n\n\
+        Examples:\n  peermesh mentions\n  peermesh mentions --limit 200 --json --as bob")]
+    Mentions {
+        /// Go on after an earlier list: the cursor that it ended with
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
+        limit: u32,
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\

@@ -12,6 +12,7 @@ use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
 use crate::home::HomeError;
 use crate::http::HttpError;
+use crate::live::LiveError;
 use crate::peer::PeerError;
 use crate::prove::ProveError;
 use crate::serve::ServeError;
@@ -33,6 +34,8 @@ pub(crate) enum Failure {
     Home(#[from] HomeError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error(transparent)]
@@ -59,6 +62,7 @@ impl Failure {
             Failure::Canonical(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
+            Failure::Live(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
             Failure::Prove(error) => error.exit(),
             Failure::Serve(_)

@@ -14,12 +14,14 @@ mod failure;
 mod health;
 mod home;
 mod http;
+mod live;
 mod local;
 mod logs;
 mod metrics;
 mod migrate;
 mod peer;
 mod prove;
+mod report;
 mod serve;
 mod signals;
 mod span;
@@ -38,7 +40,9 @@ use args::{Args, Command, Common, Member, Mesh, Runners, Until};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
+use live::Live;
 use peer::join::Join;
+use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
 use terminal::Terminal;
@@ -118,6 +122,15 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Runners(Runners::Events { runner }) => admin::list_events(&api()?, &runner, terminal),
         Command::Runners(Runners::Dead { runner }) => admin::list_dead(&api()?, &runner, terminal),
         Command::Runners(Runners::Requeue { runner, seq }) => admin::requeue(&api()?, &runner, seq, terminal),
+        Command::Live(Live::Sub { topics, from, count, timeout }) => {
+            let wish = live::Wish { topics: &topics, from: from.as_deref(), count, timeout };
+            live::sub(&live::Port::find(broker, &variable)?, &wish, terminal)
+        }
+        Command::Live(Live::Pub { topic, value, key, version, id }) => {
+            let with = live::With { key: key.as_deref(), version, id: id.as_deref() };
+            live::publish(&live::Port::find(broker, &variable)?, &topic, &argument(value)?, &with, terminal)
+        }
+        Command::Live(Live::Info) => live::info(&live::Port::find(broker, &variable)?, terminal),
         Command::Member(Member::List { mesh }) => admin::list_members(&api()?, &mesh, terminal),
         Command::Member(Member::Remove { mesh, who }) => admin::remove_member(&api()?, &mesh, &who, terminal),
         Command::Join { invite } => {
@@ -125,7 +138,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -134,11 +147,17 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 until_delivered,
                 timeout,
                 id: id.as_deref(),
+                mentions: &mentions,
                 message_id: message_id.as_deref(),
                 receipt: receipt.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
+        }
+        Command::Why { message } => peer::why::run(&acting()?, broker, &message, terminal),
+        Command::Mentions { after, limit } => {
+            let span = Span { after: after.as_deref(), limit: limit.into() };
+            peer::mentions::run(&acting()?, broker, &span, terminal)
         }
         Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
         Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),

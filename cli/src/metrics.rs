@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Stats};
+use peermesh_core::stats::{Counter, Gauge, INSTANCE_LABEL, MESH_LABEL, MeshCounter, Series, Stats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -16,9 +16,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 /// Renders the page: `OpenMetrics` when asked, else the plain text format 0.0.4.
-pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, openmetrics: bool) -> Bytes {
+pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, instance: &str, openmetrics: bool) -> Bytes {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { shards: shards.to_vec(), log_records_dropped }));
+    let (shards, instance) = (shards.to_vec(), instance.to_owned());
+    registry.register_collector(Box::new(Snapshot { shards, log_records_dropped, instance }));
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = text::encode(&mut text, &registry);
@@ -30,6 +31,8 @@ pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, openmetrics: bool
 struct Snapshot {
     shards: Vec<Stats>,
     log_records_dropped: u64,
+    /// What tells this broker from others.
+    instance: String,
 }
 
 /// The one counter that the edge itself keeps.
@@ -45,15 +48,25 @@ impl Collector for Snapshot {
             Counter::ALL.iter().map(|&counter| (counter.series(), self.counted(counter))).collect();
         rows.push((LOG_DROPPED, self.log_records_dropped));
         for family in rows.chunk_by(|(one, _), (other, _)| one.name == other.name) {
-            encode_counters(&mut encoder, family)?;
+            if family.iter().any(|(series, _)| series.is_of_instance()) {
+                self.encode_of_instance(&mut encoder, family)?;
+            } else {
+                encode_counters(&mut encoder, family)?;
+            }
         }
         for &counter in MeshCounter::ALL {
             self.encode_by_mesh(&mut encoder, counter)?;
         }
         for &gauge in Gauge::ALL {
-            let Series { name, help, .. } = gauge.series();
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(self.measured(gauge)).encode(metric)?;
+            let series = gauge.series();
+            let mut metric = encoder.encode_descriptor(series.name, series.help, None, MetricType::Gauge)?;
+            let value = ConstGauge::new(self.measured(gauge));
+            if series.is_of_instance() {
+                let labels = [(INSTANCE_LABEL, self.instance.as_str())];
+                value.encode(metric.encode_family(&labels)?)?;
+            } else {
+                value.encode(metric)?;
+            }
         }
         Ok(())
     }
@@ -62,6 +75,21 @@ impl Collector for Snapshot {
 impl Snapshot {
     fn counted(&self, counter: Counter) -> u64 {
         self.shards.iter().fold(0, |sum, stats| stats.counter(counter).saturating_add(sum))
+    }
+
+    /// All samples of a family, zeros included, each with the label of this broker.
+    fn encode_of_instance(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        family: &[(Series, u64)],
+    ) -> fmt::Result {
+        let Some((series, _)) = family.first() else { return Ok(()) };
+        let mut metric = describe_counter(encoder, *series)?;
+        family.iter().try_for_each(|(series, count)| {
+            let own = (INSTANCE_LABEL, self.instance.as_str());
+            let labels: Vec<(&str, &str)> = std::iter::once(own).chain(series.label).collect();
+            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)
+        })
     }
 
     fn encode_by_mesh(&self, encoder: &mut DescriptorEncoder<'_>, counter: MeshCounter) -> fmt::Result {
@@ -91,6 +119,10 @@ impl Snapshot {
             | Gauge::RunnerEventsWaiting
             | Gauge::RunnerEventsDead
             | Gauge::RunnerCommandsWaiting
+            | Gauge::LiveConnections
+            | Gauge::LiveSubscriptions
+            | Gauge::LiveTopics
+            | Gauge::LiveQueueBytes
             | Gauge::Sockets
             | Gauge::MeshesResident => values.fold(0, i64::saturating_add),
         }
@@ -164,7 +196,7 @@ mod tests {
     use super::*;
 
     fn shown(shards: &[Stats], openmetrics: bool) -> String {
-        String::from_utf8(page(shards, 3, openmetrics).to_vec()).unwrap()
+        String::from_utf8(page(shards, 3, "here", openmetrics).to_vec()).unwrap()
     }
 
     fn two_shards() -> [Stats; 2] {
@@ -192,7 +224,7 @@ mod tests {
     #[test]
     fn every_series_without_samples_shows_a_zero() {
         let page = shown(&[], false);
-        for counter in Counter::ALL {
+        for counter in Counter::ALL.iter().filter(|counter| !counter.series().is_of_instance()) {
             let name = counter.series().name;
             assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
         }
@@ -200,11 +232,29 @@ mod tests {
             let name = counter.series().name;
             assert!(page.contains(&format!("# TYPE {name} counter\n{name} 0\n")), "{name}\n{page}");
         }
-        for gauge in Gauge::ALL {
+        for gauge in Gauge::ALL.iter().filter(|gauge| !gauge.series().is_of_instance()) {
             let name = gauge.series().name;
             assert!(page.contains(&format!("# TYPE {name} gauge\n{name} 0\n")), "{name}\n{page}");
         }
         assert!(page.contains("peermesh_log_records_dropped_total 3\n"));
+    }
+
+    #[test]
+    fn the_series_of_live_topics_say_whose_they_are_and_show_every_type() {
+        let mut shards = two_shards();
+        shards[1].add(Counter::LiveSubscribe, 7);
+        shards[0].set(Gauge::LiveConnections, 3);
+        let page = shown(&shards, false);
+        for line in [
+            "# TYPE processor_live_messages_inbound_total counter",
+            "processor_live_messages_inbound_total{instance_id=\"here\",type=\"subscribe\"} 7",
+            "processor_live_messages_inbound_total{instance_id=\"here\",type=\"invalid\"} 0",
+            "processor_live_messages_outbound_total{instance_id=\"here\",type=\"error\"} 0",
+            "processor_live_connections{instance_id=\"here\"} 3",
+            "processor_live_subscriptions{instance_id=\"here\"} 0",
+        ] {
+            assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+        }
     }
 
     #[test]

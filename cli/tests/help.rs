@@ -8,7 +8,7 @@ use town::Town;
 fn help_shows_every_subcommand_and_every_exit_code() {
     let ran = Town::new().run(&["--help"]);
     assert_eq!(ran.code, 0);
-    let commands = ["serve", "mesh", "invite", "member", "join", "peers", "send", "inbox", "status"];
+    let commands = ["serve", "mesh", "invite", "member", "join", "peers", "send", "inbox", "status", "live"];
     for word in commands.into_iter().chain(["canonicalize", "fingerprint"]) {
         assert!(ran.out.contains(&format!("\n  {word}")), "{word} is missing:\n{}", ran.out);
     }

@@ -150,6 +150,10 @@ fn f_acc_05_a_message_acked_before_a_kill_arrives_once_after_the_restart() {
     let _broker = town.serve();
     let again = town.json(&["send", "bob", "soup?", "--as", "ann", "--id", "key1"]);
     assert_eq!(again["message_id"], sent["message_id"], "the same key is the same message");
+    assert_eq!((&sent["duplicate"], &again["duplicate"]), (&false.into(), &true.into()));
+    let other = town.run(&["send", "bob", "fish?", "--as", "ann", "--id", "key1"]);
+    assert_eq!(other.code, 3, "{other:?}");
+    assert!(other.err.contains("idempotency_key_reused"), "{other:?}");
     assert_eq!(town.inbox("bob"), ["soup?"]);
     assert!(town.inbox("bob").is_empty(), "an acknowledged message comes once");
 }

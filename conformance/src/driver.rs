@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use peermesh_core::broker::{Broker, Setup};
-use peermesh_core::config::{Config, Limits, RunnerConfig, Secret};
+use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
 use peermesh_core::ids::{RunnerId, ShardId};
 use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
@@ -33,6 +33,13 @@ pub const ADMIN_TOKEN: &str = "the-admin-token-of-stories";
 /// What a story's runners and their callers show, where it says `config
 /// runner_secrets=the-secret-of-runners`.
 pub const RUNNER_SECRET: &str = "the-secret-of-runners";
+
+/// Signs the tokens of a story's watchers, where it says `config live_secret=the-secret-of-live-topics`; and
+/// is the operator's own.
+pub const LIVE_SECRET: &str = "the-secret-of-live-topics";
+
+/// What tells the live series of a story's broker from another's.
+pub const INSTANCE: &str = "story";
 
 /// The longest wait for something that must happen, in milliseconds.
 pub const PATIENCE_MS: u64 = 2_000;
@@ -174,6 +181,7 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
         expected_migration: None,
         log_level: Level::Trace,
         runners: None,
+        live: None,
     };
     for (name, value) in &terms.config {
         let list = || value.split(',').map(str::trim);
@@ -199,6 +207,17 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
                 let pairs = list().filter_map(|pair| pair.split_once(':'));
                 runners.tokens.extend(pairs.map(|(id, token)| (RunnerId::new(id), Secret::new(token))));
             }
+            "live" if value == "on" => config.live = Some(LiveConfig::default()),
+            "live_secret" => {
+                let secret = Some(Secret::new(value.as_bytes()));
+                config.live = Some(LiveConfig { secret, ..LiveConfig::default() });
+            }
+            "live_topics" => {
+                let live = config.live.as_mut().ok_or("live or live_secret come first")?;
+                let rules: Option<Vec<_>> = list().map(rule).collect();
+                live.rules = rules.ok_or_else(|| format!("config {name}: {value}"))?;
+            }
+            "live_feed" => config.live.as_mut().ok_or("live_secret comes first")?.has_feed = value == "on",
             "log_level" => {
                 config.log_level = Level::parse(value).ok_or_else(|| format!("config {name}: {value}"))?;
             }
@@ -208,16 +227,32 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
     Ok(Arc::new(config))
 }
 
+/// `PATTERN=disconnect|conflate|gap[:volatile]`
+fn rule(text: &str) -> Option<(Pattern, TopicRule)> {
+    let (pattern, rule) = text.split_once('=')?;
+    let (slow, volatile) =
+        rule.split_once(':').map_or((rule, false), |(slow, rest)| (slow, rest == "volatile"));
+    Some((Pattern::new(pattern), TopicRule { slow: Slow::parse(slow)?, volatile }))
+}
+
 /// The metrics page of a story's broker: every series on a line, the shards taken together.
 pub(crate) fn page(shards: &[Stats]) -> Bytes {
     let labelled = |label: Option<(&str, &str)>| {
         label.map(|(name, value)| format!("{{{name}=\"{value}\"}}")).unwrap_or_default()
     };
+    let of_instance = |series: &Series| {
+        let own = format!("instance_id=\"{INSTANCE}\"");
+        match series.label {
+            _ if !series.is_of_instance() => labelled(series.label),
+            Some((name, value)) => format!("{{{own},{name}=\"{value}\"}}"),
+            None => format!("{{{own}}}"),
+        }
+    };
     let mut lines = Vec::new();
     for counter in Counter::ALL {
-        let Series { name, label, .. } = counter.series();
+        let series = counter.series();
         let sum: i128 = shards.iter().map(|stats| i128::from(stats.counter(*counter))).sum();
-        lines.push((name, labelled(label), sum));
+        lines.push((series.name, of_instance(&series), sum));
     }
     for counter in MeshCounter::ALL {
         // A mesh is counted where it lives.
@@ -229,7 +264,7 @@ pub(crate) fn page(shards: &[Stats]) -> Bytes {
         let values = shards.iter().map(|stats| i128::from(stats.gauge(*gauge)));
         // A broker is as healthy as its least healthy shard.
         let value = if *gauge == Gauge::DbHealthy { values.min().unwrap_or(0) } else { values.sum() };
-        lines.push((gauge.series().name, labelled(gauge.series().label), value));
+        lines.push((gauge.series().name, of_instance(&gauge.series()), value));
     }
     let mut page = String::new();
     for (name, label, value) in lines {

@@ -45,6 +45,15 @@ pub fn sign_session_hello(
     sign(session, &format!("claudemesh-session-hello|{mesh}|{parent_key}|{session_key}|{timestamp}"))
 }
 
+/// The signature of a request over HTTP, by the member's key.
+pub fn sign_request(
+    member: &SigningKey,
+    (method, target): (&str, &str),
+    (mesh, member_id, key, timestamp): (&str, &str, &str, &str),
+) -> String {
+    sign(member, &format!("peermesh-http|{method}|{target}|{mesh}|{member_id}|{key}|{timestamp}"))
+}
+
 fn hex(pair: &SigningKey) -> String {
     HEXLOWER.encode(pair.verifying_key().as_bytes())
 }

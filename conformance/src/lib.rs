@@ -7,9 +7,16 @@
 //! Tests with a database find their ground here too: [`server`] starts a Postgres that goes with the test,
 //! and [`proxy`] stands in front of it and does what networks do.
 
+#[cfg(feature = "stages")]
 pub mod driver;
+pub mod echo;
 pub mod keys;
+#[cfg(feature = "stages")]
 pub mod play;
+#[cfg(feature = "stages")]
 pub mod proxy;
+#[cfg(feature = "stages")]
 pub mod server;
+pub mod sim;
+#[cfg(feature = "stages")]
 pub mod story;

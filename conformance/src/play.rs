@@ -8,16 +8,18 @@ use std::path::PathBuf;
 use peermesh_core::note::{Level, Note};
 use serde_json::{Map, Value};
 
-use crate::driver::{ADMIN_TOKEN, LineId, PATIENCE_MS, RUNNER_SECRET, Stage};
+use crate::driver::{ADMIN_TOKEN, LIVE_SECRET, LineId, PATIENCE_MS, RUNNER_SECRET, Stage};
 use crate::keys;
 use crate::play::line::Line;
 use crate::story::act::{Act, Fate, Peer, Sharing};
 use crate::story::names::{Names, Place};
 use crate::story::{Said, Step, Story, Told};
 
+mod asks;
 mod deeds;
 mod hello;
 mod line;
+mod lives;
 mod runners;
 mod sights;
 pub mod town;
@@ -58,6 +60,7 @@ pub fn play(story: &Story, stage: Box<dyn Stage>) -> Result<(), Failure> {
         names: Names::default(),
         lines: BTreeMap::new(),
         hellos: BTreeMap::new(),
+        asked: Vec::new(),
         heard: BTreeMap::new(),
         notes: Vec::new(),
         pardoned: story.terms.errors.clone(),
@@ -67,6 +70,7 @@ pub fn play(story: &Story, stage: Box<dyn Stage>) -> Result<(), Failure> {
     };
     player.names.set("admin", ADMIN_TOKEN);
     player.names.set("secret", RUNNER_SECRET);
+    player.names.set("live", LIVE_SECRET);
     for step in &story.steps {
         if let Err(said) = player.step(step) {
             return Err(player.fail(story, step, said));
@@ -86,6 +90,8 @@ struct Player {
     lines: BTreeMap<Peer, Line>,
     /// The last hello of each peer, as sent.
     hellos: BTreeMap<Peer, String>,
+    /// The bytes of the last request that anybody signed.
+    asked: Vec<u8>,
     /// The message that each peer heard last.
     heard: BTreeMap<Peer, String>,
     /// All log records.
@@ -124,6 +130,8 @@ impl Player {
             Act::Share(sharing) => self.share(sharing),
             Act::Http(exchange) => self.exchange(exchange),
             Act::Runners(exchange) => self.exchange_with_runners(exchange),
+            Act::Live(exchange) => self.exchange_live(exchange),
+            Act::Token(name, user, millis, rights) => self.make_token(name, user, *millis, rights),
             Act::Target(act) => self.at_target(act),
             Act::Raw(sent, answer) => self.exchange_raw(sent, answer),
             Act::Metric(series, value) => self.see_metric(series, value),
@@ -140,6 +148,8 @@ impl Player {
             Sharing::Takes(name) => Sharing::Takes(id(name)?),
             Sharing::Robs(name) => Sharing::Robs(id(name)?),
             Sharing::Dies
+            | Sharing::TakesRunner(_)
+            | Sharing::RobsRunner(_)
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }

@@ -53,6 +53,7 @@ fn the_page_of_metrics_shows_every_series() {
 fn every_section_that_a_story_covers_is_in_the_protocol() {
     let mesh = sections("docs/protocol/mesh.md");
     let runner = sections("docs/protocol/runner.md");
+    let live = sections("docs/protocol/live.md");
     let mut stories = Vec::new();
     collect(&root().join("conformance/cases"), "story", &mut stories);
     for story in stories {
@@ -62,6 +63,7 @@ fn every_section_that_a_story_covers_is_in_the_protocol() {
         for item in covered.map(str::trim) {
             let cited = item.strip_prefix("mesh protocol ").map(|number| (&mesh, number));
             let cited = cited.or_else(|| Some((&runner, item.strip_prefix("runner protocol ")?)));
+            let cited = cited.or_else(|| Some((&live, item.strip_prefix("live protocol ")?)));
             let Some((sections, number)) = cited else { continue };
             // A row of a section's table may follow its number.
             let number = number.split(' ').next().unwrap_or_default();
@@ -93,16 +95,22 @@ const NO_LIMIT: &[&str] = &[
     "last_heartbeat_age_ms",
     "last_pong_ago_ms",
     "jump_ms",
+    "stack_bytes",
     "latency_ms",
+    "peermesh_live_queue_bytes",
     "retry_after_ms",
     "max_message_bytes",
+    "ping_interval_ms",
+    "drain_timeout_ms",
     "inline_bytes",
     "blob_bytes",
+    "stack_bytes",
 ];
 
 #[test]
 fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_the_code() {
-    let pages = ["docs/protocol/mesh.md", "docs/protocol/runner.md"].map(|page| read(&root().join(page)));
+    let pages = ["docs/protocol/mesh.md", "docs/protocol/runner.md", "docs/protocol/live.md"]
+        .map(|page| read(&root().join(page)));
     let told: BTreeSet<&str> = pages
         .iter()
         .flat_map(|page| {

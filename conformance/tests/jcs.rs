@@ -89,7 +89,7 @@ fn ten_million_numbers_of_the_sequence_have_the_published_hash() {
 }
 
 #[test]
-fn every_fingerprint_is_as_published() {
+fn f_jsn_04_every_fingerprint_is_as_published() {
     let cases = rows("fingerprints.jsonl");
     for case in &cases {
         let field = |name: &str| case[name].as_str().unwrap();
@@ -119,7 +119,7 @@ fn every_fingerprint_is_as_published() {
 
 #[test]
 #[ignore = "needs python3 and node, for ./check --long; says so and passes where one is missing"]
-fn two_independent_implementations_agree_with_the_corpus() {
+fn f_jsn_04_two_independent_implementations_agree_with_the_corpus() {
     for (program, script) in [("python3", "check.py"), ("node", "check.mjs")] {
         if Command::new(program).arg("--version").output().is_err() {
             // Not by a macro, whose output a passing test would swallow.

@@ -1,17 +1,30 @@
 //! The repository checks its own manners: what a machine can check is not argued about by people.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const LINES_MAX: usize = 600;
 const COLUMNS_MAX: usize = 110;
 
 /// Top-level folders, and no other without need.
-const FOLDERS: [&str; 9] =
-    ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench", "docs", "target"];
+const FOLDERS: [&str; 11] = [
+    "core",
+    "store",
+    "migrations",
+    "runtime-smol",
+    "runtime-threads",
+    "cli",
+    "conformance",
+    "fuzz",
+    "bench",
+    "docs",
+    "target",
+];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -20,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
+    ("digest", &["ids", "machine", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (
@@ -49,22 +63,24 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "wire",
         ],
     ),
+    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "machine", "mesh", "note", "rng", "runner",
-            "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
+            "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];
 
 /// Which member may use which other one in what it ships.
-const MEMBERS: [(&str, &[&str]); 5] = [
+const MEMBERS: [(&str, &[&str]); 6] = [
     ("core", &[]),
     ("migrations", &[]),
     ("store", &["peermesh-core", "peermesh-migrations"]),
     ("runtime-smol", &["peermesh-core"]),
-    ("cli", &["peermesh-core", "peermesh-runtime-smol", "peermesh-store"]),
+    ("runtime-threads", &["peermesh-core"]),
+    ("cli", &["peermesh-core", "peermesh-runtime-smol", "peermesh-runtime-threads", "peermesh-store"]),
 ];
 
 #[test]
@@ -147,6 +163,33 @@ fn members_use_only_what_lies_below_them() {
 }
 
 #[test]
+fn a_build_for_threads_and_the_embedded_store_contains_no_async_executor() {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
+        .args(["-p", "peermesh-cli", "--no-default-features", "--features", "threads,sqlite"])
+        .current_dir(root());
+    let told = tree.output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told = String::from_utf8(told.stdout).unwrap();
+    let names: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("peermesh-runtime-threads") && names.contains("rusqlite"), "{names:?}");
+    let is_async = |name: &&&str| {
+        ["tokio", "smol", "polling", "blocking", "mio"].contains(name)
+            || ["async-", "futures-", "tokio-", "smol-"].iter().any(|start| name.starts_with(start))
+    };
+    assert_eq!(names.iter().find(is_async), None);
+}
+
+#[test]
+fn the_runtimes_can_be_read_side_by_side() {
+    let files = |runtime: &str| -> BTreeSet<PathBuf> {
+        let own = root().join(runtime).join("src");
+        files_below(&own).iter().map(|path| path.strip_prefix(&own).unwrap().to_owned()).collect()
+    };
+    assert_eq!(files("runtime-smol"), files("runtime-threads"));
+}
+
+#[test]
 fn every_dependency_has_its_line_in_the_architecture() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
@@ -207,7 +250,17 @@ fn root() -> PathBuf {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let members = ["core", "store", "migrations", "runtime-smol", "cli", "conformance", "bench"];
+    let members = [
+        "core",
+        "store",
+        "migrations",
+        "runtime-smol",
+        "runtime-threads",
+        "cli",
+        "conformance",
+        "fuzz",
+        "bench",
+    ];
     let files = members.into_iter().flat_map(|member| files_below(&root().join(member)));
     let sources = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
     let mut sources: Vec<PathBuf> = sources.collect();

@@ -3,11 +3,16 @@
 //! Every bound of the broker is a line of the table in `limits!`, with its unit in its name, its default and
 //! the range it may be set to.
 
+mod secret;
+mod surfaces;
+
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::ids::RunnerId;
 use crate::note::Level;
+
+pub use secret::Secret;
+pub use surfaces::{LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
 
 macro_rules! limits {
     ($($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
@@ -94,7 +99,7 @@ limits! {
     /// Length of nonce, ciphertext and target of one send together, in bytes.
     payload_bytes_max = 64 * KIB, 16, 64 * MIB;
     /// Fragments of one message.
-    fragments_max = 32, 1, 4_096;
+    fragments_max = 32, 1, 1_048_576;
     /// From the first to the last fragment of a message, in milliseconds.
     fragments_ms = 10 * SECOND, 10, 10 * MINUTE;
     /// Nesting of a JSON message.
@@ -135,8 +140,18 @@ limits! {
     unauthenticated_per_address_max = 32, 1, 1_000_000;
     /// Connections without a hello yet.
     handshakes_max = 256, 4, 1_000_000;
+    /// Hellos of one member per minute, after the burst; further ones wait for their turn.
+    hellos_per_minute_max = 600, 1, 1_000_000;
+    /// Hellos of one member at once.
+    hellos_burst = 120, 1, 1_000_000;
     /// Recipients of one send.
     recipients_max = 1_000, 1, 1_000_000;
+    /// Entries of `mentions` in one send.
+    mentions_max = 16, 0, 256;
+    /// Members that the mentions of one send may name.
+    mentioned_members_max = 32, 1, 4_096;
+    /// Rows of one page of mentions, and recipients listed in one answer about a message.
+    page_rows_max = 200, 1, 200;
     /// Groups of one peer.
     groups_per_peer_max = 64, 1, 4_096;
     /// Length of a display name, a group name, a session id, a host name and the like, in bytes.
@@ -249,10 +264,16 @@ limits! {
     mesh_idle_ms = 5 * MINUTE, 10, 7 * DAY;
     /// Length of a runner's message, of a command and of its request, in bytes.
     runner_message_bytes_max = 10 * MIB, 64 * KIB, 64 * MIB;
-    /// Bytes of runners' messages and commands that are arriving or wait to be written, in the whole broker.
+    /// Bytes of runners' messages and commands in the whole broker, at each of three places: arriving,
+    /// waiting to be stored, waiting to be written. Every shard has an equal share, of one message at least.
     runner_inflight_bytes_max = 64 * MIB, MIB, 65_536 * MIB;
     /// From the head of a command's request to its end, in milliseconds.
     runner_body_ms = MINUTE, 10, 60 * MINUTE;
+    /// From the answer to a caller of commands to the beginning of its next request on the same connection,
+    /// in milliseconds.
+    runner_idle_ms = MINUTE, 10, 60 * MINUTE;
+    /// Connections of callers of one shard that were answered and are kept for their next request.
+    runner_idle_max = 1_024, 0, 1_048_576;
     /// Between two pings to a runner, in milliseconds.
     runner_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
     /// Without a heartbeat, in milliseconds, before a runner counts as gone.
@@ -269,8 +290,13 @@ limits! {
     runner_lane_events_max = 64, 1, 65_536;
     /// Bytes of waiting events kept in memory for one runner, one event at least.
     runner_lane_bytes_max = MIB, 1_024, 64 * MIB;
-    /// Events of one shard that are on their way to the target at once, each of another runner.
+    /// Events that are on their way to the target at once, each of another runner, in the whole broker. Every
+    /// shard has an equal share, of one at least.
     runner_forwards_max = 16, 1, 4_096;
+    /// From the first byte of a request to the target to the last of its answer, in milliseconds.
+    runner_forward_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Bytes of the target's answer that are read.
+    runner_answer_bytes_max = 64 * KIB, 0, 64 * MIB;
     /// From a failed try of an event to the next, in milliseconds; doubles with every further one.
     runner_retry_ms_min = SECOND, 1, 10 * MINUTE;
     /// The longest such wait, in milliseconds.
@@ -295,8 +321,67 @@ limits! {
     runner_callers_max = 1_024, 1, 1_048_576;
     /// How long ids of events, keys of idempotency and dead events are kept, in milliseconds.
     runner_retention_ms = 7 * DAY, 100, 3_650 * DAY;
+    /// From the order to drain until requests to the target are given up, in milliseconds: their events go
+    /// again with the next broker.
+    runner_goodbye_ms = SECOND, 0, 10 * MINUTE;
     /// Between two looks for runners that nobody owns and for which something waits, in milliseconds.
     runner_sweep_ms = 15 * SECOND, 10, 60 * MINUTE;
+    /// Between two pings to a watcher, in milliseconds.
+    live_ping_ms = 30 * SECOND, 20, 10 * MINUTE;
+    /// From a ping to a watcher until its pong is overdue, in milliseconds.
+    live_pong_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// From the order to drain until watchers that did not say goodbye are dropped, in milliseconds.
+    live_drain_ms = 5 * SECOND, 10, 10 * MINUTE;
+    /// Watchers of the whole broker.
+    live_connections_max = 10_000, 1, 1_000_000;
+    /// Length of a watcher's message and of a publication's request, in bytes.
+    live_message_bytes_max = 64 * KIB, 256, 16 * MIB;
+    /// Messages of one watcher per minute, where the gate is on; a minute's worth may come at once.
+    live_messages_per_minute_max = 1_200, 1, 100_000_000;
+    /// Topics of one watcher.
+    live_subscriptions_max = 256, 1, 65_536;
+    /// Length of the name of a topic, of a key and of a key of idempotency, in bytes.
+    live_name_bytes_max = 256, 16, 4_096;
+    /// Topics in memory.
+    live_topics_max = 10_000, 1, 1_000_000;
+    /// Topics of one broadcast.
+    live_broadcast_max = 100, 1, 10_000;
+    /// Publications of one topic that wait for their commit.
+    live_unstored_max = 1_024, 1, 65_536;
+    /// Publications of one topic that are kept for those who come back.
+    live_history_max = 1_000, 0, 1_000_000;
+    /// Their length, in bytes.
+    live_history_bytes_max = MIB, 0, 1_024 * MIB;
+    /// How long they are kept, in milliseconds.
+    live_history_ms = 10 * MINUTE, 10, 30 * DAY;
+    /// Entities of one topic whose latest value is kept.
+    live_entities_max = 10_000, 1, 1_000_000;
+    /// Length of those values together, in bytes.
+    live_entity_bytes_max = MIB, KIB, 1_024 * MIB;
+    /// How long a publication's key of idempotency is known, in milliseconds.
+    live_keys_ms = 5 * MINUTE, 10, 30 * DAY;
+    /// Keys of idempotency of one topic that are known; beyond them the oldest are forgotten.
+    live_keys_max = 10_000, 1, 1_000_000;
+    /// Frames that wait for one watcher.
+    live_queue_frames_max = 1_024, 1, 1_048_576;
+    /// Bytes of frames that wait for one watcher.
+    live_queue_bytes_max = MIB, KIB, 1_024 * MIB;
+    /// Bytes of frames that wait for all watchers together; beyond them the slowest is closed.
+    live_queued_bytes_max = 256 * MIB, KIB, 1_048_576 * MIB;
+    /// From a watcher's connection until it has shown a token, in milliseconds, where the gate is on.
+    live_auth_ms = 5 * SECOND, 10, 5 * MINUTE;
+    /// From the word that a token runs out until it has, in milliseconds.
+    live_refresh_ms = 25 * SECOND, 0, 60 * MINUTE;
+    /// From the end of a user's last connection to a topic until the user has left it, in milliseconds.
+    live_presence_ms = 5 * SECOND, 0, 60 * MINUTE;
+    /// Users of one topic up to which joins and leaves are told.
+    live_presence_max = 100, 0, 65_536;
+    /// The least and the most that watchers are told to wait after a shutdown, spread among them, is half of
+    /// this and this, in milliseconds.
+    live_retry_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Log records of one message and reason that strangers can cause, per minute; the next one says how many
+    /// were left out.
+    stranger_logs_per_minute_max = 60, 1, 1_000_000;
     /// Failed admin or hook tokens per address and minute before the address waits.
     token_failures_per_minute_max = 5, 1, 10_000;
 }
@@ -341,6 +426,16 @@ impl Limits {
         limits
     }
 
+    /// A shard's share of `runner_inflight_bytes_max`, in bytes.
+    pub const fn runner_inflight_share_bytes(&self, shards: u16) -> u64 {
+        share(self.runner_inflight_bytes_max, shards, self.runner_message_bytes_max)
+    }
+
+    /// A shard's share of `runner_forwards_max`.
+    pub const fn runner_forwards_share(&self, shards: u16) -> u64 {
+        share(self.runner_forwards_max, shards, 1)
+    }
+
     /// The least `outbox_bytes_max` that goes with `message_bytes_max`. Mail is held back once half of an
     /// outbox waits; the message that went in before, and answers besides, must not overflow it.
     pub const fn outbox_bytes_least(&self) -> u64 {
@@ -370,6 +465,15 @@ pub struct LimitRow {
     pub max: u64,
     /// What it bounds.
     pub help: &'static str,
+}
+
+/// An equal part of the whole for each shard, but no less than `least`.
+const fn share(whole: u64, shards: u16, least: u64) -> u64 {
+    let part = match shards {
+        0 => whole,
+        _ => whole / shards as u64,
+    };
+    if part > least { part } else { least }
 }
 
 /// A limit's value as a count or a length in memory.
@@ -404,38 +508,15 @@ pub struct Config {
     pub log_level: Level,
     /// What runners must bring along; none means that they are not served.
     pub runners: Option<RunnerConfig>,
+    /// How live topics are served; none means that they are not.
+    pub live: Option<LiveConfig>,
 }
 
-/// What serving runners needs besides limits.
-#[derive(Clone, Debug)]
-pub struct RunnerConfig {
-    /// Open everything on the runners' port; more than one while secrets are changed.
-    pub secrets: Vec<Secret>,
-    /// Runners with a token of their own, which alone lets somebody be that runner.
-    pub tokens: Vec<(RunnerId, Secret)>,
-    /// Heartbeats go to the event target too.
-    pub forwards_heartbeats: bool,
-}
-
-/// Bytes that must not be shown. `Debug` does not.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes secret bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
-        Secret(bytes.into())
-    }
-
-    /// The bytes, for those who must compute with them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+impl Config {
+    /// From the order to drain until open connections are dropped, in milliseconds.
+    pub fn drain_ms(&self) -> u64 {
+        let live = self.live.as_ref().map_or(0, |_| self.limits.live_drain_ms());
+        self.limits.drain_ms().max(live)
     }
 }
 

@@ -71,6 +71,7 @@ faults! {
     ServerShuttingDown = 1000, "Server shutting down", Resume, "the broker is stopping (runners)";
     Disconnected = 1000, "disconnected", Resume, "one side ended the connection on purpose";
     ShuttingDown = 1001, "shutting down", Resume, "the broker is stopping";
+    LiveShuttingDown = 1001, "server shutting down", Resume, "the broker is stopping (live topics)";
     ProtocolError = 1002, "protocol_error", Never, "a frame broke RFC 6455";
     BadUtf8 = 1007, "invalid_utf8", Never, "a text was not UTF-8";
     RunnerUnauthorized = 1008, "Unauthorized", Never, "the runner's token is missing or wrong";
@@ -96,6 +97,9 @@ faults! {
     Banned = 4002, "banned", Never, "the member was removed from the mesh";
     SlowConsumer = 4008, "slow_consumer", Resume, "bytes waited too long for the peer to read them";
     SessionConflict = 4009, "session_conflict", Later, "two clients kept replacing each other";
+    LiveUnauthorized = 4401, "unauthorized", Never, "no token, or none that opens live topics, came in time";
+    LiveExpired = 4401, "token expired", Never, "the token ran out: come back with a fresh one";
+    LiveForbidden = 4403, "authorization revoked", Never, "the user's rights to live topics were taken back";
     FeatureUnavailable = 4010, "feature_unavailable", Never, "the broker does not do what the peer requires";
     FeatureInvalid = 4010, "feature_param_invalid", Never, "what is required is no value of that parameter";
     FeatureBelowFloor = 4010, "feature_param_below_floor", Never, "the broker has less than is required";

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::ids::Ticket;
 
 /// One request to the event target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forward {
     /// Names the request in its `Forwarded`.
     pub ticket: Ticket,
@@ -19,7 +19,7 @@ pub struct Forward {
 }
 
 /// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Forwarded {
     /// The target answered.
     Answered {

@@ -59,6 +59,8 @@ text_ids! {
     HookId,
     /// A runner, as it calls itself.
     RunnerId,
+    /// A live topic, by its name.
+    TopicId,
 }
 
 macro_rules! number_ids {
@@ -92,6 +94,8 @@ number_ids! {
     RunnerNo(i64),
     /// A place in the order of one runner's events and commands. Grows; has gaps; is never used twice.
     RunnerSeq(u64),
+    /// A live topic's small number inside the store; negative for one that lives in memory only.
+    TopicNo(i64),
     /// Which ownership of a mesh: grows with every change of owner.
     Epoch(u64),
 }

@@ -65,12 +65,14 @@
 pub mod broker;
 pub mod config;
 pub mod conn;
+pub mod digest;
 pub mod fault;
 pub mod fingerprint;
 pub mod forward;
 pub mod ids;
 pub mod jcs;
 mod kit;
+mod live;
 pub mod machine;
 mod mesh;
 pub mod message_id;

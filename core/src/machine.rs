@@ -112,10 +112,12 @@ pub enum Listener {
     Mesh,
     /// Runners, and whoever sends them commands.
     Runner,
+    /// Watchers of live topics, and whoever publishes to them.
+    Live,
 }
 
 /// How a stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The peer sends no more. Our side can still be written until `Output::Close`, which the machine owes.
     Finished,
@@ -124,7 +126,7 @@ pub enum Ending {
 }
 
 /// What a program takes, in bytes. What the allocator does not tell counts as all that is resident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Memory {
     /// Resident, as the system says.
     pub rss: u64,
@@ -135,10 +137,12 @@ pub struct Memory {
 }
 
 /// What the operator can ask of a running machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Stop taking work, finish what is in flight, say goodbye, then `Output::Finished`.
     Drain,
+    /// Something may stand in the feed of live topics: look at it.
+    Feed,
 }
 
 /// A wish of the machine. The performer obeys in list order.
@@ -209,7 +213,7 @@ pub enum Output {
 }
 
 /// How to end our side of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// No more bytes will be sent; the peer's are still read (as granted), so that it sees our last ones.
     Write,
@@ -327,7 +331,7 @@ impl Outputs {
 }
 
 /// When to wake the machine, and why, so that a spinning timer is diagnosed by one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline {
     /// No later than this; earlier does no harm.
     pub at: Mono,
@@ -362,6 +366,8 @@ pub enum Cause {
     Hook,
     /// A runner is due its word: it went stale, an event its next try, a command its end.
     Runner,
+    /// A watcher's rights end, or a topic is due to be looked at.
+    Live,
     /// Counters are due to be published.
     Stats,
     /// Draining has lasted long enough.

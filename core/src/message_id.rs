@@ -11,7 +11,7 @@ use std::ops::Deref;
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
 
-use crate::ids::{BASE62, Position};
+use crate::ids::{BASE62, MailboxNo, MeshNo, Position};
 
 /// Makes and resolves the message ids of one store.
 #[derive(Clone)]
@@ -75,15 +75,37 @@ impl MessageIds {
         if bytes.len() < PREFIX_CHARS_MIN || bytes.len() > ID_CHARS {
             return None;
         }
-        let mut value: u64 = 0;
-        for byte in &bytes[..PREFIX_CHARS_MIN] {
-            let digit = BASE62.iter().position(|letter| letter == byte)?;
-            value = value * 62 + digit as u64;
-        }
-        let position = Position(self.invert(value));
+        let position = self.named_by(&bytes[..PREFIX_CHARS_MIN])?;
         let mut tag = [0; ID_CHARS - PREFIX_CHARS_MIN];
         self.tag(position, &mut tag);
         tag.starts_with(&bytes[PREFIX_CHARS_MIN..]).then_some(position)
+    }
+
+    /// A place in a list of one mailbox's, as an opaque text that is good there only.
+    pub(crate) fn cursor(&self, mesh: MeshNo, mailbox: MailboxNo, position: Position) -> MessageId {
+        let mut text = [0; ID_CHARS];
+        base62(self.permute(position.0), &mut text[..PREFIX_CHARS_MIN]);
+        self.cursor_tag(mesh, mailbox, position, &mut text[PREFIX_CHARS_MIN..]);
+        MessageId(text)
+    }
+
+    /// The place that a cursor names; `None` when it is not one of that mailbox's.
+    pub(crate) fn resolve_cursor(&self, mesh: MeshNo, mailbox: MailboxNo, cursor: &str) -> Option<Position> {
+        let (public, shown) = cursor.as_bytes().split_at_checked(PREFIX_CHARS_MIN)?;
+        let position = self.named_by(public)?;
+        let mut tag = [0; ID_CHARS - PREFIX_CHARS_MIN];
+        self.cursor_tag(mesh, mailbox, position, &mut tag);
+        (tag == shown).then_some(position)
+    }
+
+    /// The position that eight characters name.
+    fn named_by(&self, public: &[u8]) -> Option<Position> {
+        let mut value: u64 = 0;
+        for byte in public {
+            let digit = BASE62.iter().position(|letter| letter == byte)?;
+            value = value * 62 + digit as u64;
+        }
+        Some(Position(self.invert(value)))
     }
 
     /// A Feistel network over 48 bits, walked until the value falls into the domain again.
@@ -117,12 +139,22 @@ impl MessageIds {
     }
 
     fn tag(&self, position: Position, text: &mut [u8]) {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(self.secret).chain_update(position.0.to_be_bytes()).finalize().into();
-        // Eight characters hold 47 of each word's 64 bits, so three words fill the tag.
-        for (place, part) in text.chunks_mut(8).enumerate() {
-            base62(word(&digest, place * 8) % DOMAIN, part);
-        }
+        tag_text(Sha256::new().chain_update(self.secret).chain_update(position.0.to_be_bytes()), text);
+    }
+
+    fn cursor_tag(&self, mesh: MeshNo, mailbox: MailboxNo, position: Position, text: &mut [u8]) {
+        let scope = Sha256::new().chain_update(b"peermesh-cursor").chain_update(self.secret);
+        let scope = scope.chain_update(mesh.0.to_be_bytes()).chain_update(mailbox.0.to_be_bytes());
+        tag_text(scope.chain_update(position.0.to_be_bytes()), text);
+    }
+}
+
+/// The text of a keyed hash.
+fn tag_text(hash: Sha256, text: &mut [u8]) {
+    let digest: [u8; 32] = hash.finalize().into();
+    // Eight characters hold 47 of each word's 64 bits, so three words fill the tag.
+    for (place, part) in text.chunks_mut(8).enumerate() {
+        base62(word(&digest, place * 8) % DOMAIN, part);
     }
 }
 
@@ -189,6 +221,22 @@ mod tests {
         assert_eq!(ids.resolve(&id[..7]), None);
         assert_eq!(ids.resolve("not-base62!"), None);
         assert_eq!(ids.resolve(&format!("{}A", &*id)), None);
+    }
+
+    #[test]
+    fn f_iso_01_a_cursor_is_good_for_the_mailbox_and_mesh_it_was_made_for() {
+        let ids = MessageIds::new([9; 32]);
+        let (mesh, ann) = (MeshNo(1), MailboxNo(2));
+        let cursor = ids.cursor(mesh, ann, Position(7));
+        assert_eq!(ids.resolve_cursor(mesh, ann, &cursor), Some(Position(7)));
+        assert_eq!(ids.resolve_cursor(mesh, MailboxNo(3), &cursor), None);
+        assert_eq!(ids.resolve_cursor(MeshNo(2), ann, &cursor), None);
+        assert_eq!(MessageIds::new([8; 32]).resolve_cursor(mesh, ann, &cursor), None);
+        assert_eq!(ids.resolve_cursor(mesh, ann, &ids.encode(Position(7))), None, "an id is no cursor");
+        assert_eq!(ids.resolve(&cursor), None, "nor a cursor an id");
+        for wrong in ["", "short", &cursor[..31], "\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}", "!!!!!!!!!!!!"] {
+            assert_eq!(ids.resolve_cursor(mesh, ann, wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

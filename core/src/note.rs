@@ -38,7 +38,7 @@ impl Level {
 }
 
 /// One log record: a fixed message (mesh protocol, logs) and its context.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Note {
     /// How loud.
     pub level: Level,

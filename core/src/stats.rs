@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// One line of the metrics page: its name, its label if it has one, and what it means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
     /// The name as the page shows it, `_total` included.
     pub name: &'static str,
@@ -13,6 +13,16 @@ pub struct Series {
     /// The HELP text.
     pub help: &'static str,
 }
+
+impl Series {
+    /// True when the page tells by the label [`INSTANCE_LABEL`] whose number it is.
+    pub fn is_of_instance(&self) -> bool {
+        self.name.starts_with("processor_live_")
+    }
+}
+
+/// The label that tells brokers apart in the series of live topics.
+pub const INSTANCE_LABEL: &str = "instance_id";
 
 macro_rules! series {
     ($(#[$doc:meta])* $Enum:ident {
@@ -94,6 +104,9 @@ series! {
             Flood = "control_flood", SlowConsumer = "slow_consumer", Overloaded = "overloaded",
             BadToken = "bad_token", ForeignOrigin = "foreign_origin", UnknownAck = "unknown_ack",
             UrlToken = "url_token";
+        "peermesh_member_requests_total", "outcome"; "What members asked over HTTP, by how it was answered":
+            EnquiryAnswered = "answered", EnquiryNotFound = "not_found", EnquiryBad = "bad_request",
+            EnquiryUnauthorized = "unauthorized", EnquiryUnavailable = "unavailable";
         "peermesh_rows_removed_total", "kind"; "Rows that were kept long enough and are removed, by kind":
             RemovedMessages = "message", RemovedTombstones = "tombstone", RemovedPresences = "presence",
             RemovedProofs = "hello";
@@ -113,10 +126,11 @@ series! {
             RunnerEventsKnown;
         "peermesh_runner_commands_total", ""; "Commands written to runners": RunnerCommands;
         "peermesh_runner_commands_refused_total", "reason"; "Commands that were not handed over, or whose end nobody knows":
-            CommandAbsent = "not_connected", CommandBusy = "busy", CommandQueueFull = "queue_full",
-            CommandExpired = "expired", CommandUnanswered = "no_ack", CommandConflict = "key_conflict",
-            CommandStore = "store";
-        "peermesh_runner_errors_total", ""; "Messages of runners that were none, and events that did not reach the target":
+            CommandAbsent = "not_connected", CommandElsewhere = "not_owner", CommandBusy = "busy",
+            CommandQueueFull = "queue_full", CommandExpired = "expired", CommandUnanswered = "no_ack",
+            CommandConflict = "key_conflict", CommandStore = "store";
+        "peermesh_runner_errors_total", "";
+            "Messages of runners that were none, connections that broke the protocol, events without an answer":
             RunnerErrors;
         "peermesh_runner_replaced_total", ""; "Connections of runners that a newer one replaced": RunnerReplaced;
         "peermesh_runner_stale_total", ""; "Connections of runners ended because no heartbeat came": RunnerStale;
@@ -125,6 +139,26 @@ series! {
             ForwardUnanswered = "unanswered";
         "peermesh_runner_events_dead_total", "reason"; "Events that are not sent any more":
             DeadRefused = "refused", DeadPoison = "poison", DeadTooOld = "too_old";
+        "processor_live_messages_inbound_total", "type"; "Messages of watchers, by type":
+            LiveSubscribe = "subscribe", LiveUnsubscribe = "unsubscribe", LiveInvalid = "invalid",
+            LiveAuth = "auth", LivePublish = "publish", LiveHistory = "history", LivePresence = "presence",
+            LivePresenceStats = "presence-stats";
+        "processor_live_messages_outbound_total", "type"; "Messages to watchers, by type":
+            ToldSubscribed = "subscribed", ToldUnsubscribed = "unsubscribed", ToldPosition = "position",
+            ToldError = "error", ToldAuthorized = "authorized", ToldPublished = "published",
+            ToldHistory = "history", ToldPresence = "presence", ToldPresenceStats = "presence-stats",
+            ToldJoin = "join", ToldLeave = "leave", ToldGap = "gap", ToldRefresh = "refresh",
+            ToldGoingAway = "going-away";
+        "peermesh_live_publications_total", ""; "Publications to live topics": LivePublications;
+        "peermesh_live_duplicates_total", ""; "Publications whose key was known, answered with the first offset":
+            LiveDuplicates;
+        "peermesh_live_encodes_total", ""; "Publications written as a frame, once for each form": LiveEncodes;
+        "peermesh_live_recoveries_total", "outcome"; "Watchers that came back with a position, by outcome":
+            LiveRecovered = "recovered", LiveMissed = "missed";
+        "peermesh_live_conflated_total", ""; "Waiting values that a later one replaced": LiveConflated;
+        "peermesh_live_gaps_total", ""; "Publications dropped for a watcher that was told so": LiveGaps;
+        "peermesh_live_slow_total", "reason"; "Watchers closed because too much waited for them":
+            LiveSlow = "queue", LiveShed = "ceiling";
         "peermesh_clock_jumps_total", ""; "Jumps of the wall clock by more than 5 s": ClockJumps;
     }
 }
@@ -158,13 +192,17 @@ series! {
         "peermesh_runner_events_waiting", ""; "Events that wait for the event target": RunnerEventsWaiting;
         "peermesh_runner_dead_events", ""; "Dead events in the store": RunnerEventsDead;
         "peermesh_runner_commands_waiting", ""; "Commands in the store that wait for their runner": RunnerCommandsWaiting;
+        "processor_live_connections", ""; "Open connections of watchers": LiveConnections;
+        "processor_live_subscriptions", ""; "Subscriptions of watchers": LiveSubscriptions;
+        "peermesh_live_topics", ""; "Live topics in memory": LiveTopics;
+        "peermesh_live_queue_bytes", ""; "Bytes that wait for watchers": LiveQueueBytes;
         "peermesh_sockets", ""; "Open sockets of any kind": Sockets;
         "peermesh_meshes_resident", ""; "Meshes in memory": MeshesResident;
     }
 }
 
 /// A shard's numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stats {
     counters: Vec<u64>,
     gauges: Vec<i64>,

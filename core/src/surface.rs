@@ -87,6 +87,10 @@ pub(crate) enum Effect {
     Tell { session: SessionId, text: Range<usize> },
     /// Send one text to many.
     TellMany { sessions: Vec<SessionId>, text: Range<usize> },
+    /// Send one frame, or piece of a stream of events, to many: all share its bytes.
+    Share { sessions: Vec<SessionId>, frame: Bytes },
+    /// Answer an HTTP request with a stream of events, which is a watcher from here on.
+    Stream { session: SessionId },
     /// Answer an HTTP request with JSON.
     Answer { session: SessionId, status: u16, body: Vec<u8> },
     /// The hello was accepted: this connection is a peer of that mesh from here on.

@@ -108,7 +108,7 @@ impl Wall {
 }
 
 /// A time as the wire shows it; lends itself as a text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct IsoText([u8; 24]);
 
 impl std::ops::Deref for IsoText {
@@ -149,12 +149,22 @@ fn put_digits(place: &mut [u8], mut number: u64) {
 }
 
 /// Both clocks, read once per turn by the runtime and handed in together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
     /// For durations and deadlines.
     pub mono: Mono,
     /// For stamps that are kept or shown.
     pub wall: Wall,
+}
+
+impl Now {
+    /// The time by which things age in a process that began then. A wall clock that runs ahead of the time
+    /// that has truly passed makes nothing older, or a wrong clock would end things in masses (I21).
+    #[must_use]
+    pub fn aging_since(self, began: Now) -> Now {
+        let passed = began.wall.after_millis(self.mono.millis_since(began.mono));
+        Now { wall: self.wall.min(passed), ..self }
+    }
 }
 
 fn saturating_nanos(wait: Duration) -> u64 {

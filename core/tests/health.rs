@@ -114,6 +114,7 @@ impl Watch {
             expected_migration: None,
             log_level: Level::Info,
             runners: None,
+            live: None,
         };
         let setup = Setup { shard: ShardId(0), shards: 1, config: Arc::new(config), seed: [5; 32] };
         let mut watch = Watch {

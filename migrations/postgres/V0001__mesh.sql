@@ -288,6 +288,6 @@ CREATE TABLE mesh.settled (
     pos     bigint NOT NULL,
     mailbox bigint NOT NULL,
     at      bigint NOT NULL,
-    outcome smallint NOT NULL, -- 0 delivered, 1 expired, 2 dead
+    outcome smallint NOT NULL, -- 0 delivered, 1 expired, 2 dead, 3 dead since its recipient was removed
     PRIMARY KEY (pos, mailbox)
 );

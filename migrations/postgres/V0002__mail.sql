@@ -25,6 +25,7 @@ CREATE FUNCTION mesh.write(
     m_recip bigint[], m_prio smallint[], m_target bytea[], m_mailboxes text[], m_cmid bytea[], m_fp bytea[],
     m_reply_to bytea[], m_nonce bytea[], m_cipher bytea[],
     p_recip bigint[], p_prio smallint[], p_pos bigint[], p_bytes integer[],
+    n_member bigint[], n_pos bigint[],
     s_recip bigint[], s_prio smallint[], s_pos bigint[], s_at bigint[], s_outcome smallint[],
     t_recip bigint[], t_prio smallint[], t_pos bigint[], t_tries integer[],
     f_key bigint[], f_mesh bigint[], f_sender bigint[], f_cmid bytea[],
@@ -79,6 +80,12 @@ BEGIN
             PERFORM mesh.accept_once(m_pos, m_at, m_mesh, m_sender, m_session, m_key, m_recip, m_prio,
                 m_target, m_mailboxes, m_cmid, m_fp, m_reply_to, m_nonce, m_cipher, p_recip, p_prio, p_pos,
                 p_bytes, again);
+        END IF;
+        IF cardinality(n_pos) > 0 THEN
+            INSERT INTO mesh.mention (member, pos)
+            SELECT n.member, n.pos FROM unnest(n_member, n_pos) AS n (member, pos)
+            WHERE n.pos <> ALL (again)
+            ON CONFLICT DO NOTHING;
         END IF;
     END IF;
     IF cardinality(f_key) > 0 THEN
@@ -396,6 +403,7 @@ BEGIN
         DELETE FROM mesh.tombstone WHERE pos = ANY (outlived);
         DELETE FROM mesh.message WHERE pos = ANY (over);
         DELETE FROM mesh.settled WHERE pos = ANY (over);
+        DELETE FROM mesh.mention WHERE pos = ANY (over);
         DELETE FROM mesh.renamed r WHERE r.pos = ANY (over || outlived)
             AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = r.pos);
         PERFORM mesh.forget_receipts(over || outlived);

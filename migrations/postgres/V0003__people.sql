@@ -26,12 +26,14 @@ BEGIN
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
         WHEN 'enrol' THEN RETURN mesh.enrol(op);
         WHEN 'set_revoked' THEN RETURN mesh.set_revoked(op);
+        WHEN 'prove' THEN RETURN mesh.prove(op);
         WHEN 'hello' THEN RETURN mesh.hello(op);
         WHEN 'end_presences' THEN RETURN mesh.end_presences(op);
         WHEN 'save_peer' THEN RETURN mesh.save_peer(op);
         WHEN 'keep_hook' THEN RETURN mesh.keep_hook(op);
         WHEN 'apply_hook' THEN RETURN mesh.apply_hook(op);
         WHEN 'runner' THEN RETURN mesh.perform_for_runner(me, op);
+        WHEN 'live' THEN RETURN mesh.perform_for_live(me, op);
         WHEN 'prune' THEN
             RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
                 (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);
@@ -170,6 +172,20 @@ BEGIN
     RETURN '{"is": "done"}';
 END $$;
 
+-- Uses up a proof. Of two brokers that are shown the same, the second waits for the first.
+CREATE FUNCTION mesh.prove(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO mesh.proof (proof, proof_by, until)
+    VALUES (decode(op ->> 'proof', 'hex'), (op ->> 'by')::bigint, (op ->> 'until')::bigint)
+    ON CONFLICT DO NOTHING;
+    IF EXISTS (SELECT FROM mesh.proof p
+        WHERE p.proof = decode(op ->> 'proof', 'hex') AND p.proof_by = (op ->> 'by')::bigint)
+    THEN
+        RETURN '{"is": "done"}';
+    END IF;
+    RETURN '{"is": "replayed"}';
+END $$;
+
 CREATE FUNCTION mesh.hello(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     of_proof bytea := decode(op ->> 'proof', 'hex');
@@ -213,12 +229,12 @@ BEGIN
 END $$;
 
 -- Opens the presence. One that is made here takes all waiting hooks of its process and directory; one that
--- was there keeps what it took. Gives what the newest of them says, unless that is too old.
+-- was there keeps what it took, and its mesh. Gives what the newest of them says, unless that is too old.
 CREATE FUNCTION mesh.begin_presence(of_mailbox bigint, op jsonb, p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     of_id text := p ->> 'id';
 BEGIN
-    UPDATE mesh.presence SET mesh = (op ->> 'mesh')::bigint, mailbox = of_mailbox, role = p ->> 'kind',
+    UPDATE mesh.presence SET mailbox = of_mailbox, role = p ->> 'kind',
         session_id = p ->> 'session_id', session_pubkey = op ->> 'session_key', pid = (p ->> 'pid')::bigint,
         cwd = p ->> 'cwd', connected_at = mesh.stamp((p ->> 'connected_at')::bigint), disconnected_at = NULL
     WHERE id = of_id;

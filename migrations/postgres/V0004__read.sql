@@ -99,7 +99,7 @@ FROM (
     SELECT p.pos, p.recip AS mailbox, 'queued' AS state, p.tries AS attempts, NULL::timestamp AS settled_at
     FROM mesh.pending p
     UNION ALL
-    SELECT e.pos, e.mailbox, (ARRAY['delivered', 'expired', 'dead'])[e.outcome + 1], NULL, mesh.stamp(e.at)
+    SELECT e.pos, e.mailbox, (ARRAY['delivered', 'expired', 'dead', 'dead'])[e.outcome + 1], NULL, mesh.stamp(e.at)
     FROM mesh.settled e
 ) AS d
 JOIN mesh.message m ON m.pos = d.pos

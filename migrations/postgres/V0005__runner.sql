@@ -141,6 +141,13 @@ BEGIN
     IF held.owner IS DISTINCT FROM me AND (held.is_alive OR NOT mesh.stop_writes_of(held.owner)) THEN
         RETURN '{"is": "runner_elsewhere"}';
     END IF;
+    -- It may have come back while its last batch was awaited. Once it lives it asks whether its runners are its
+    -- own, and what it was told must stay true.
+    IF held.owner IS DISTINCT FROM me AND EXISTS (SELECT FROM mesh.broker b
+        WHERE b.n = held.owner AND b.ended_at IS NULL AND b.alive_until > clock_timestamp())
+    THEN
+        RETURN '{"is": "runner_elsewhere"}';
+    END IF;
     UPDATE mesh.runner SET owner = me, epoch = held.epoch + 1 WHERE n = held.n;
     RETURN jsonb_build_object('is', 'runner_owned', 'runner', held.n, 'epoch', held.epoch + 1,
         'events', (SELECT count(*) FROM mesh.runner_event WHERE runner = held.n),

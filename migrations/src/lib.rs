@@ -15,7 +15,7 @@ pub mod sqlite {
     use refinery::Runner;
 
     /// The newest version in `migrations/sqlite`. A store of a higher version belongs to a newer program.
-    pub const LATEST: i32 = 7;
+    pub const LATEST: i32 = 8;
 
     /// Applies what is missing, all of it in one transaction.
     pub fn runner() -> Runner {
@@ -25,6 +25,12 @@ pub mod sqlite {
     /// The names of all of them, oldest first.
     pub fn names() -> Vec<String> {
         super::names(&runner())
+    }
+
+    /// How many of them have this version or a lower one. Versions grow, but not each number has a step here:
+    /// one that only the shared store needs leaves a gap.
+    pub fn count_to(version: i64) -> usize {
+        runner().get_migrations().iter().filter(|step| i64::from(step.version()) <= version).count()
     }
 
     mod embedded {

@@ -16,6 +16,8 @@ use crate::shard::Shard;
 
 /// How long the listener rests when the process has no room for another stream.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// Streams turned away before each rest.
+const REFUSED_MAX: u32 = 1_024;
 
 /// Accepts until the shard is gone.
 pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: Weak<RefCell<Shard>>) {
@@ -42,7 +44,7 @@ pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: 
                 }
                 failing = true;
                 drop(shard);
-                reserve.refuse_one(listener.get_ref());
+                reserve.refuse(listener.get_ref());
                 Timer::after(BACK_OFF).await;
                 continue;
             }
@@ -53,8 +55,8 @@ pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: 
     }
 }
 
-/// A descriptor held back, so that a stream can be accepted and closed when no other is left: its peer learns
-/// at once that there is no room, instead of waiting in the kernel's queue.
+/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers
+/// learn at once that there is no room, instead of waiting in the kernel's queue.
 struct Reserve(Option<File>);
 
 impl Reserve {
@@ -62,9 +64,14 @@ impl Reserve {
         Reserve(File::open("/dev/null").ok())
     }
 
-    fn refuse_one(&mut self, listener: &TcpListener) {
+    /// Turns away who waits.
+    fn refuse(&mut self, listener: &TcpListener) {
         self.0 = None;
-        drop(listener.accept());
+        for _ in 0..REFUSED_MAX {
+            if listener.accept().is_err() {
+                break;
+            }
+        }
         *self = Reserve::new();
     }
 }

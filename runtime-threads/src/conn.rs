@@ -1,11 +1,11 @@
 //! One connection at the edge: its thread, its read grant, its unwritten bytes.
 //!
 //! *Always holds:* nothing is read without a grant. No write waits: what the kernel does not take at once is
-//! left to the one thread that watches for room. An idle connection holds no write buffer: an emptied one goes
-//! back to the shard's spares.
+//! left to the one thread that watches for room. An idle connection holds no buffer: chunks are read into the
+//! shard's scratch, and an emptied write buffer goes back to the shard's spares.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,12 +16,10 @@ use bytes::{Buf, Bytes};
 use peermesh_core::ids::{ConnId, ShardId};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 
 use crate::shard::{Shard, Shards, at_home};
 
-/// Bytes of one chunk, which is read onto the stack of the connection's thread.
-const CHUNK_BYTES: usize = 8 * 1_024;
 /// Shared payloads from this size on are queued by reference; below it a copy costs less than another slice.
 const SHARE_FROM_BYTES: usize = 4 * 1_024;
 /// Slices of one write. More pieces than this wait only for peers that do not keep up.
@@ -33,16 +31,20 @@ const SPARES_MAX: usize = 64;
 /// Between two tries to wait for room.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The thread of a connection: tells the shard that the connection belongs to what was read, whenever
-/// something may be.
+/// The thread of a connection: lets the shard that the connection belongs to read, whenever something can be
+/// read (and may be).
 pub(crate) fn carry(link: &Arc<Link>, shards: &Shards) {
-    let mut chunk = [0; CHUNK_BYTES];
     while link.await_grant() {
-        let read = match (&link.stream).read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.map(|bytes| &mut chunk[..bytes]),
-        };
-        if !at_home(shards, link, |shard| shard.receive(link, read)) {
+        // An error is told only once; bytes are found again by the shard.
+        let ready = link.stream.peek(&mut [0]);
+        let goes_on = at_home(shards, link, |shard| match ready {
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                shard.lose(link.id);
+                false
+            }
+            Ok(_) | Err(_) => shard.receive(link),
+        });
+        if !goes_on {
             return;
         }
     }
@@ -164,11 +166,11 @@ impl Conn {
         while !self.unwritten.is_empty() && !self.blocked {
             match self.unwritten.write(&mut stream) {
                 Ok(bytes) => written += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.blocked = true;
                     watch.add(Arc::clone(&self.hold.0));
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
@@ -197,8 +199,14 @@ pub(crate) struct Parts {
     pub(crate) closing: bool,
 }
 
-/// A stream whose writes never wait, whatever its reads do.
-struct Hasty<'a>(&'a TcpStream);
+/// A stream that never waits, though others may wait for what it brings.
+pub(crate) struct Hasty<'a>(pub(crate) &'a TcpStream);
+
+impl Read for Hasty<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.0, bytes, RecvFlags::DONTWAIT)?.0)
+    }
+}
 
 impl Write for Hasty<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -329,7 +337,7 @@ impl Unwritten {
             stream.write_vectored(&slices)?
         };
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(ErrorKind::WriteZero.into());
         }
         self.advance(written);
         Ok(written)

@@ -1,9 +1,9 @@
 //! Carries bytes, time and store results to machines and their wishes away, on plain threads.
 //!
-//! A shard is what stands behind a lock: a connection's own thread reads, takes the lock, and is the shard for
-//! one *turn* (`shard`): what it read is told to the machine, then its wishes are performed in list order, then
-//! each connection with bytes to write is written once. A shard has a thread of its own for what no connection
-//! brings: results, orders, deadlines. Store lanes are threads too.
+//! A shard is what stands behind a lock: a connection's own thread reads, takes the lock, and is the shard
+//! for one *turn* (`shard`): what it read is told to the machine, then its wishes are performed in list
+//! order, then each connection with bytes to write is written once. A shard has a thread of its own for what
+//! no connection brings: results, orders, deadlines. Store lanes are threads too.
 //!
 //! *Always holds:* no write waits, so that a peer that does not read keeps nobody. A connection that cannot
 //! have a thread is refused, and nothing else suffers.

@@ -91,32 +91,29 @@ fn accept(door: &Door, shards: &Shards, hub: &Arc<Hub>) {
     let mut reserve = Reserve::new();
     let mut failing = false;
     while door.await_stream() {
-        let opened = door.listener.accept().and_then(|(stream, remote)| {
+        let opened = match door.listener.accept() {
             // A stream that cannot be set up has lost its peer.
-            if set_up(&stream).is_ok() {
-                open(stream, door.kind, remote.ip().to_canonical(), shards, hub)?;
-            }
-            Ok(())
-        });
-        match opened {
-            Ok(()) => failing = false,
-            // The peer gave up before it was accepted.
-            Err(error) if is_nobody(&error) => {}
-            Err(error) => {
-                if !failing {
-                    let note = Note::new(Level::Error, "accept failed").with("error", error.to_string());
-                    (hub.note)(note);
-                }
-                failing = true;
-                reserve.refuse(&door.listener);
-                if !door.rest() {
-                    return;
-                }
-            }
+            Ok((stream, _)) if set_up(&stream).is_err() => continue,
+            Ok((stream, remote)) => open(stream, door.kind, remote.ip().to_canonical(), shards, hub),
+            Err(error) if is_nobody(&error) => continue,
+            Err(error) => Err(error),
+        };
+        let Err(error) = opened else {
+            failing = false;
+            continue;
+        };
+        if !failing {
+            (hub.note)(Note::new(Level::Error, "accept failed").with("error", error.to_string()));
+        }
+        failing = true;
+        reserve.refuse(&door.listener);
+        if !door.rest() {
+            return;
         }
     }
 }
 
+/// True when there is nobody to accept: the peer gave up before.
 fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
@@ -128,8 +125,8 @@ fn set_up(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came in.
-/// Without a thread nobody is told of it.
+/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came
+/// in. Without a thread nobody is told of it.
 fn open(
     stream: TcpStream,
     kind: Listener,
@@ -167,8 +164,8 @@ impl Drop for Seat {
     }
 }
 
-/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers learn
-/// at once that there is no room, instead of waiting in the kernel's queue.
+/// A descriptor held back, so that streams can be accepted and closed when no other is left: their peers
+/// learn at once that there is no room, instead of waiting in the kernel's queue.
 struct Reserve(Option<File>);
 
 impl Reserve {

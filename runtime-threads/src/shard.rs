@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
@@ -26,22 +26,24 @@ use peermesh_core::store::Request;
 use peermesh_core::time::{Mono, Now};
 
 use crate::clock::{Alarm, Clock};
-use crate::conn::{Conn, Hold, Link, Parts, Spares, Unwritten, Watch};
+use crate::conn::{Conn, Hasty, Hold, Link, Parts, Spares, Unwritten, Watch};
 use crate::courier::Counter;
 use crate::inbox::{Inbox, Post};
 use crate::listen::Listeners;
 use crate::store::Desk;
 use crate::{Fail, Scrape, Weigh};
 
-/// Rounds of one turn. What its facts lead to beyond them is left to the shard's thread, so that nobody is kept
-/// from its own stream.
+/// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
+const SCRATCH_BYTES: usize = 64 * 1_024;
+/// Rounds of one turn. What its facts lead to beyond them is left to the shard's thread, so that nobody is
+/// kept from its own stream.
 const ROUNDS_MAX: u32 = 8;
 
 /// All shards of a run.
 pub(crate) type Shards = Arc<[Mutex<Shard>]>;
 
-/// Sees to it on this thread that a shard has its turns when no connection gives it any, until its machine has
-/// finished.
+/// Sees to it on this thread that a shard has its turns when no connection gives it any, until its machine
+/// has finished.
 pub(crate) fn run(id: ShardId, shards: &Shards, hub: &Hub, listeners: Option<Listeners>) {
     loop {
         let mut shard = lock(shards, id);
@@ -104,6 +106,7 @@ pub(crate) struct Shard {
     /// Facts that performing wishes made.
     echoes: Vec<(ConnId, Echo)>,
     posts: Vec<Post>,
+    scratch: Box<[u8]>,
     spares: Spares,
 }
 
@@ -133,13 +136,14 @@ impl Shard {
             requests: Vec::new(),
             echoes: Vec::new(),
             posts: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             spares: Spares::default(),
         }
     }
 
-    /// One turn: posts, a fact of whoever takes it, and the deadline; then the wishes, then one write for each
-    /// connection that has something to write, and what came of it. What was posted before something was read
-    /// is told before it.
+    /// One turn: posts, a fact of whoever takes it, and the deadline; then the wishes, then one write for
+    /// each connection that has something to write, and what came of it. What was posted before something was
+    /// read is told before it.
     fn turn<T>(&mut self, fact: impl FnOnce(&mut Shard) -> T) -> T {
         self.take_posts();
         let told = fact(self);
@@ -304,28 +308,36 @@ impl Shard {
         self.rewrite(id);
     }
 
-    /// A connection with a grant was read: bytes, or its end. False when there is nothing more to read.
-    pub(crate) fn receive(&mut self, link: &Link, read: io::Result<&mut [u8]>) -> bool {
+    /// A connection with a grant has bytes, or its end, to read. False when nothing can come any more.
+    pub(crate) fn receive(&mut self, link: &Link) -> bool {
         self.turn(|shard| {
             // If it was on its way here, it has arrived with the posts.
-            let Some(conn) = shard.conns.get_mut(&link.id) else { return false };
-            link.spend();
-            match read {
-                Ok([]) => {
-                    conn.ended = true;
-                    shard.tell(Input::Closed { conn: link.id, how: Ending::Finished });
-                    false
-                }
-                Ok(bytes) => {
-                    shard.tell(Input::Received { conn: link.id, bytes });
-                    true
-                }
-                Err(_) => {
-                    shard.lose(link.id);
-                    false
-                }
+            if shard.conns.contains_key(&link.id) {
+                let mut scratch = mem::take(&mut shard.scratch);
+                let read = Hasty(&link.stream).read(&mut scratch);
+                shard.hear(link, read.map(|bytes| &mut scratch[..bytes]));
+                shard.scratch = scratch;
             }
+            shard.conns.get(&link.id).is_some_and(|conn| !conn.ended)
         })
+    }
+
+    fn hear(&mut self, link: &Link, read: io::Result<&mut [u8]>) {
+        match read {
+            Ok([]) => {
+                link.spend();
+                if let Some(conn) = self.conns.get_mut(&link.id) {
+                    conn.ended = true;
+                }
+                self.tell(Input::Closed { conn: link.id, how: Ending::Finished });
+            }
+            Ok(bytes) => {
+                link.spend();
+                self.tell(Input::Received { conn: link.id, bytes });
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.forget(link.id),
+        }
     }
 
     /// The kernel takes bytes of this connection again.
@@ -347,7 +359,11 @@ impl Shard {
     }
 
     /// The stream is gone.
-    fn lose(&mut self, id: ConnId) {
+    pub(crate) fn lose(&mut self, id: ConnId) {
+        self.turn(|shard| shard.forget(id));
+    }
+
+    fn forget(&mut self, id: ConnId) {
         if self.conns.remove(&id).is_some() {
             self.tell(Input::Closed { conn: id, how: Ending::Broken });
         }
@@ -359,8 +375,8 @@ impl Shard {
         }
         let now = self.moment();
         let (machine, todo) = (&mut self.machine, &mut self.todo);
-        // The thread of a connection or of a store lane would keep a panic to itself, and the shard would go on
-        // with a machine that is suspect.
+        // The thread of a connection would keep a panic to itself, and the shard would go on with a machine
+        // that is suspect.
         match panic::catch_unwind(AssertUnwindSafe(|| machine.handle(now, fact, todo))) {
             Ok(deadline) => self.deadline = deadline,
             Err(panic) => (self.panic, self.finished) = (Some(panic), true),

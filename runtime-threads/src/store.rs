@@ -50,7 +50,7 @@ impl Desk {
         if let (Some(driver), Some(queue)) = (lanes.health, &desk.pings) {
             let (queue, inboxes) = (Arc::clone(queue), Arc::clone(inboxes));
             crate::spawn_alone("store-health".to_owned(), None, fail, move || {
-                ping(driver, &queue, &inboxes)
+                ping(driver, &queue, &inboxes);
             })?;
         }
         Ok(desk)

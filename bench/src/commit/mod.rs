@@ -206,6 +206,7 @@ impl Ledger {
             ops.push(Op::Accept(Accept {
                 message: Arc::clone(&message),
                 mailboxes: Arc::new([to]),
+                mentions: Arc::default(),
                 old: None,
                 receipt: None,
             }));

@@ -5,7 +5,6 @@
 //! commit. Everything is bounded in time and ends by itself.
 
 mod crowd;
-mod server;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,9 +18,9 @@ use crate::http::{SetUpError, found_mesh};
 use crate::peer::{Identity, Letters, Said, acknowledge};
 
 use self::crowd::{Crowd, Heard};
-use self::server::{Server, Usage};
+use crate::server::{Server, Usage};
 
-pub use self::server::Cpu;
+pub use crate::server::Cpu;
 
 /// Members of one mesh: what a mesh takes by default.
 const MESH_MEMBERS: u64 = 100;
@@ -45,6 +44,8 @@ pub struct Plan {
     pub idle: u64,
     /// How long is measured, after a warm-up of a third of it.
     pub time: Duration,
+    /// What carries the broker, if not its default.
+    pub runtime: Option<String>,
     /// The database that the broker keeps its messages in; none for the embedded store.
     pub shared: Option<Arc<Watched>>,
 }
@@ -130,7 +131,9 @@ impl Outcome {
 /// [`LoopbackError`].
 pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
     let url = plan.shared.as_ref().map(|shared| shared.url());
-    let mut server = Server::start(&plan.program, &plan.dir, url.as_deref())?;
+    let runtime = plan.runtime.iter().map(|runtime| ("PEERMESH_RUNTIME", runtime.as_str()));
+    let more: Vec<_> = url.iter().map(|url| ("DATABASE_URL", url.as_str())).chain(runtime).collect();
+    let mut server = Server::start(&plan.program, &plan.dir, &more)?;
     let people = populate(&mut server, plan.pairs * 2 + plan.idle)?;
     let mut outcome = Outcome { connections: plan.pairs * 2 + plan.idle, ..Outcome::default() };
     std::thread::sleep(SETTLE);

@@ -137,6 +137,11 @@ fn instance(text: &str) -> Result<String, Refused> {
 }
 
 /// What this machine calls itself, as far as it is a plain word.
+/// What tells this broker from others where its port is of no matter.
+pub(super) fn instance_of(reader: &Reader<'_>) -> String {
+    reader.text_of(&names::INSTANCE_ID).unwrap_or_else(host_name)
+}
+
 fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() || instance(&name).is_err() { "broker".to_owned() } else { name }

@@ -12,6 +12,9 @@ use super::names;
 /// Keys and values of the file; limits under `limits.` and their name.
 pub(super) type Entries = BTreeMap<String, String>;
 
+/// The entry that stands for a table `live` with whatever keys.
+pub(super) const LIVE: &str = "live";
+
 /// Reads the file; what cannot be used goes to `errors`.
 pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
     let parsed = fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
@@ -52,6 +55,15 @@ fn sort(table: Table, path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
                         unknown(&format!("limits.{name}"));
                     }
                 }
+            }
+            Value::Table(live) if key == "live" => {
+                for (name, value) in live {
+                    match names::LIVE_KEYS.iter().find(|(key, _)| *key == name) {
+                        Some((_, setting)) => put((*setting).to_owned(), &value),
+                        None => unknown(&format!("live.{name}")),
+                    }
+                }
+                put(LIVE.to_owned(), &Value::Boolean(true));
             }
             value if names::SETTINGS.iter().any(|setting| setting.name == key) => put(key, &value),
             _ => unknown(&key),

@@ -7,9 +7,11 @@
 mod database;
 pub(crate) mod dotenv;
 mod file;
+pub(crate) mod live;
 mod names;
 mod parse;
 mod reader;
+pub(crate) mod reporting;
 pub(crate) mod runners;
 mod runtime;
 
@@ -25,6 +27,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::terminal::{Terminal, table};
+use live::Live;
 use reader::{Reader, Row};
 use runners::Runners;
 
@@ -72,6 +75,12 @@ pub(crate) struct Settings {
     pub(crate) git_sha: String,
     /// None where runners are not served.
     pub(crate) runners: Option<Runners>,
+    /// None where live topics are not served.
+    pub(crate) live: Option<Live>,
+    /// What tells this broker from others in the series of live topics.
+    pub(crate) instance: String,
+    /// None where nothing is reported.
+    pub(crate) reporting: Option<reporting::Reporting>,
     pub(crate) limits: Limits,
     /// Every setting as it is shown to the operator.
     pub(crate) rows: Vec<Row>,
@@ -123,7 +132,9 @@ impl Settings {
         let store = database::take(&mut reader, flags, port);
         let expected_migration = reader.take_optional(&names::EXPECTED_MIGRATION, parse::word);
         let runners = runners::take(&mut reader, host);
-        reader.take_optional(&names::NODE_ENV, parse::word);
+        let live = live::take(&mut reader);
+        let instance = database::instance_of(&reader);
+        let reporting = reporting::take(&mut reader);
         let limits = reader.take_limits();
         let (rows, store) = reader.finish(store)?;
         Ok(Settings {
@@ -141,6 +152,9 @@ impl Settings {
             trusted_proxies,
             git_sha,
             runners,
+            live,
+            instance,
+            reporting,
             limits,
             rows,
         })

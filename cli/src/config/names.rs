@@ -46,8 +46,28 @@ pub(super) const RUNNER_EVENT_TARGET_URL: Setting =
     setting("runner_event_target_url", Some("RUNNER_EVENT_TARGET_URL"), None);
 pub(super) const RUNNER_FORWARD_HEARTBEATS: Setting =
     setting("runner_forward_heartbeats", Some("RUNNER_FORWARD_HEARTBEATS"), None);
-/// Taken and shown because deployments set it; it changes nothing.
+pub(super) const LIVE_PORT: Setting = setting("live_port", Some("LIVE_WS_PORT"), None);
+pub(super) const LIVE_HOST: Setting = setting("live_host", Some("LIVE_WS_HOST"), None);
+pub(super) const LIVE_AUTH: Setting = setting("live_auth", Some("LIVE_AUTH_SECRET"), None);
+pub(super) const LIVE_TOPICS: Setting = setting("live_topics", None, None);
+pub(super) const LIVE_FEED: Setting = setting("live_feed", None, None);
+/// Keys of the table `live` in the configuration file, and the settings or limits that they are. Any of them
+/// turns live topics on.
+pub(super) const LIVE_KEYS: &[(&str, &str)] = &[
+    ("port", "live_port"),
+    ("host", "live_host"),
+    ("auth", "live_auth"),
+    ("topics", "live_topics"),
+    ("feed", "live_feed"),
+    ("ping_interval_ms", "limits.live_ping_ms"),
+    ("drain_timeout_ms", "limits.live_drain_ms"),
+];
+/// What reports call the place where this runs.
 pub(super) const NODE_ENV: Setting = setting("node_env", Some("NODE_ENV"), None);
+pub(super) const SENTRY_DSN: Setting = setting("sentry_dsn", Some("SENTRY_DSN"), None);
+pub(super) const SENTRY_RELEASE: Setting = setting("sentry_release", Some("SENTRY_RELEASE"), None);
+pub(super) const SENTRY_TRACES_SAMPLE_RATE: Setting =
+    setting("sentry_traces_sample_rate", Some("SENTRY_TRACES_SAMPLE_RATE"), None);
 
 /// All of them, to tell a known key of the file from an unknown one.
 pub(super) const SETTINGS: &[&Setting] = &[
@@ -75,7 +95,15 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &RUNNER_TOKENS,
     &RUNNER_EVENT_TARGET_URL,
     &RUNNER_FORWARD_HEARTBEATS,
+    &LIVE_PORT,
+    &LIVE_HOST,
+    &LIVE_AUTH,
+    &LIVE_TOPICS,
+    &LIVE_FEED,
     &NODE_ENV,
+    &SENTRY_DSN,
+    &SENTRY_RELEASE,
+    &SENTRY_TRACES_SAMPLE_RATE,
 ];
 
 /// A limit that the mesh protocol names: its variable, and how many of the limit's units one of its units is.
@@ -121,6 +149,8 @@ pub(super) const PROTOCOL_LIMITS: &[ProtocolLimit] = &[
         scale: 1,
         zero: true,
     },
+    ProtocolLimit { limit: "live_ping_ms", variable: "LIVE_WS_PING_INTERVAL_MS", scale: 1, zero: false },
+    ProtocolLimit { limit: "live_drain_ms", variable: "LIVE_WS_DRAIN_TIMEOUT_MS", scale: 1, zero: false },
     ProtocolLimit { limit: "send_rate_burst", variable: "SEND_RATE_LIMIT_BURST", scale: 1, zero: true },
 ];
 
@@ -133,6 +163,10 @@ mod tests {
     #[test]
     fn every_limit_of_the_protocol_is_one_of_ours() {
         assert!(PROTOCOL_LIMITS.iter().all(|row| Limits::NAMES.contains(&row.limit)));
+        for (key, name) in LIVE_KEYS {
+            let is_limit = name.strip_prefix("limits.").is_some_and(|name| Limits::NAMES.contains(&name));
+            assert!(is_limit || SETTINGS.iter().any(|setting| setting.name == *name), "{key}");
+        }
     }
 
     #[test]

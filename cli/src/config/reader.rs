@@ -202,6 +202,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What somebody gave for a setting, whether it can be used or not.
+    pub(super) fn text_of(&self, setting: &Setting) -> Option<String> {
+        self.find(setting, None).map(|given| given.text)
+    }
+
+    /// True when anything of live topics was given.
+    pub(super) fn is_live(&self) -> bool {
+        let settings =
+            [&names::LIVE_PORT, &names::LIVE_HOST, &names::LIVE_AUTH, &names::LIVE_TOPICS, &names::LIVE_FEED];
+        let limits = PROTOCOL_LIMITS.iter().filter(|row| row.variable.starts_with("LIVE_WS_"));
+        self.file.contains_key(file::LIVE)
+            || settings.into_iter().any(|setting| self.is_given(setting))
+            || limits.into_iter().any(|row| self.protocol_variable(row.variable).is_some())
+    }
+
     /// True when somebody gave the setting a value.
     pub(super) fn is_given(&self, setting: &Setting) -> bool {
         self.find(setting, None).is_some()

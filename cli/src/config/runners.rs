@@ -155,6 +155,26 @@ mod tests {
     }
 
     #[test]
+    fn f_inj_03_only_a_plain_address_over_http_can_be_the_target() {
+        for odd in [
+            "localhost:3000",
+            "ftp://app.example",
+            "file:///etc/passwd",
+            "http://",
+            "http://user:word@app.example",
+            "http://app.example?to=http://other",
+            "http://app.example/#x",
+            "http://app.example/a b",
+            "http://app.example\r\nX: y",
+        ] {
+            assert!(target(odd).is_err(), "{odd:?}");
+        }
+        for fine in ["http://127.0.0.1:3000", "https://app.example/base", "http://[::1]:3000/"] {
+            assert!(target(fine).is_ok(), "{fine}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named_without_showing_it() {
         let wrong = [
             ("RUNNER_TOKENS", "no-colon-in-it"),

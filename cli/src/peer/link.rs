@@ -250,7 +250,7 @@ impl Link {
                     Ok(message) => self.messages.push_back(message),
                     Err(_) => self.end = Some(LinkError::Nonsense { what: "a message is no JSON" }),
                 },
-                Event::Pong(_) => {}
+                Event::Pong(_) | Event::Binary(_) => {}
                 Event::Declined { status } => {
                     self.end = Some(LinkError::Declined { address: String::new(), status });
                 }

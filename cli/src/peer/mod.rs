@@ -1,9 +1,11 @@
-//! What a peer does in a mesh: join it, see who is there, send, receive, say how it is.
+//! What a peer does in a mesh: join it, see who is there, send, receive, ask, say how it is.
 
+mod enquiry;
 pub(crate) mod inbox;
 pub(crate) mod invite;
 pub(crate) mod join;
-mod link;
+pub(crate) mod link;
+pub(crate) mod mentions;
 pub(crate) mod peers;
 pub(crate) mod profile;
 mod seal;
@@ -11,6 +13,7 @@ pub(crate) mod send;
 mod session;
 pub(crate) mod status;
 mod target;
+pub(crate) mod why;
 
 use std::path::PathBuf;
 
@@ -76,6 +79,24 @@ pub(crate) enum PeerError {
     NoReceipt { message_id: String, why: String },
     #[error("the message {message_id} is accepted, but its receipt cannot be kept in {path}: {source}")]
     ReceiptLost { message_id: String, path: PathBuf, source: std::io::Error },
+    #[error("{id} is no message id; use the 8 to 32 letters and digits that peermesh send printed")]
+    BadMessageId { id: String },
+    #[error("no message of yours has this id, or it was removed by age; check the id and --as")]
+    NoMessage,
+    #[error("{text} does not name one member; mention a name or a key: peermesh peers")]
+    BadMention { text: String },
+    #[error("the broker does not know us: {text}; check --as and --broker")]
+    NotAMember { text: String },
+    #[error("our clock and the broker's are too far apart; set the clock of this machine")]
+    WrongClock,
+    #[error("another command asked the same in the same moment; try again")]
+    AskedBefore,
+    #[error("the broker cannot use what was asked: {text}")]
+    BadQuestion { text: String },
+    #[error("the broker has no answer yet: {text}; try again")]
+    NoAnswer { text: String },
+    #[error("the broker answered {status} and knows no such question; it must be a newer peermesh")]
+    NoAnswers { status: u16 },
     #[error("{name} has no session to give a status to; start one with: peermesh inbox --follow --as {name}")]
     NoPresence { name: String },
     #[error("another inbox of {name} took over; only one can follow at a time")]
@@ -88,9 +109,11 @@ impl PeerError {
             PeerError::Home(error) => error.exit(),
             PeerError::Http(error) => error.exit(),
             PeerError::Link(error) => error.exit(),
-            PeerError::Address(_) | PeerError::WhichProfile { .. } | PeerError::BadProfileName { .. } => {
-                Exit::Usage
-            }
+            PeerError::Address(_)
+            | PeerError::WhichProfile { .. }
+            | PeerError::BadProfileName { .. }
+            | PeerError::BadMessageId { .. }
+            | PeerError::BadQuestion { .. } => Exit::Usage,
             PeerError::NoProfile { .. }
             | PeerError::UnknownProfile { .. }
             | PeerError::Unfinished { .. }
@@ -101,15 +124,23 @@ impl PeerError {
             | PeerError::UnknownPeer { .. }
             | PeerError::AmbiguousPeer { .. }
             | PeerError::BadTarget { .. }
+            | PeerError::BadMention { .. }
+            | PeerError::NoMessage
+            | PeerError::NotAMember { .. }
             | PeerError::SendRefused { .. }
             | PeerError::NoReceipt { .. }
             | PeerError::NoPresence { .. }
             | PeerError::Replaced { .. } => Exit::Refused,
-            PeerError::JoinFailed { .. } | PeerError::SendRetry { .. } => Exit::Unreachable,
+            PeerError::JoinFailed { .. }
+            | PeerError::SendRetry { .. }
+            | PeerError::AskedBefore
+            | PeerError::NoAnswer { .. } => Exit::Unreachable,
             PeerError::NotDelivered { .. } => Exit::Timeout,
-            PeerError::DamagedProfile { .. } | PeerError::Fingerprint(_) | PeerError::ReceiptLost { .. } => {
-                Exit::Failed
-            }
+            PeerError::DamagedProfile { .. }
+            | PeerError::Fingerprint(_)
+            | PeerError::ReceiptLost { .. }
+            | PeerError::WrongClock
+            | PeerError::NoAnswers { .. } => Exit::Failed,
         }
     }
 }

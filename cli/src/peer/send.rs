@@ -42,6 +42,8 @@ pub(crate) struct Send<'a> {
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
     pub(crate) id: Option<&'a str>,
+    /// Names and keys of those who are mentioned.
+    pub(crate) mentions: &'a [String],
     /// The id the message had before its broker's store was lost.
     pub(crate) message_id: Option<&'a str>,
     /// Ask for a receipt, and keep it in this file.
@@ -60,14 +62,22 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
-    let message = message(send, &id, &spec, &body)?;
+    let mut message = message(send, &id, &spec, &body)?;
+    if !send.mentions.is_empty() {
+        message["mentions"] = mentioned(&mut session, send.mentions)?.into();
+    }
     let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
-    let message_id = accepted.message_id;
-    let mut value =
-        json!({ "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted" });
+    let Accepted { message_id, duplicate, unknown_mentions, receipt } = accepted;
+    if !unknown_mentions.is_empty() {
+        terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
+    }
+    let mut value = json!({
+        "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
+        "duplicate": duplicate,
+    });
     if let Some(path) = send.receipt {
         let no_receipt = |why| PeerError::NoReceipt { message_id: message_id.clone(), why };
-        let receipt = accepted.receipt.map_err(no_receipt)?;
+        let receipt = receipt.map_err(no_receipt)?;
         let lost =
             |source| PeerError::ReceiptLost { message_id: message_id.clone(), path: path.to_owned(), source };
         keep(path, &receipt).map_err(lost)?;
@@ -75,7 +85,8 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     }
     if !send.until_delivered {
         session.close();
-        return Ok(terminal.result(&value, [format!("accepted {message_id}").as_str()])?);
+        let again = if duplicate { " (sent before, and not again)" } else { "" };
+        return Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?);
     }
     if deliver(profile, send, session, &message_id, until)? {
         value["status"] = "delivered".into();
@@ -118,6 +129,27 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
     Ok(message)
 }
 
+/// The keys of those who are mentioned, so that a name means one member or is refused.
+fn mentioned(session: &mut Session, mentions: &[String]) -> Result<Vec<String>, PeerError> {
+    let mut known = None;
+    let mut key_of = |text: &String| {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let key = match Target::parse(name) {
+            Ok(Target::Key(key)) => key,
+            Ok(Target::Name(name)) => {
+                let peers = match &mut known {
+                    Some(peers) => peers,
+                    place @ None => place.insert(peers::list(session)?),
+                };
+                target::resolve(&name, peers)?
+            }
+            Ok(Target::Many(_)) | Err(_) => return Err(PeerError::BadMention { text: text.clone() }),
+        };
+        Ok(key.hex())
+    };
+    mentions.iter().map(&mut key_of).collect()
+}
+
 /// Where the message goes on the wire, and its body for that.
 fn address(
     profile: &Profile,
@@ -148,20 +180,21 @@ fn accept(
 ) -> Result<(Accepted, Session), PeerError> {
     let mut wait = RETRY.0;
     loop {
-        let trouble = match attempt(profile, send, session.take(), message, id, until) {
+        let (trouble, told) = match attempt(profile, send, session.take(), message, id, until) {
             Ok((Verdict::Accepted(accepted), session)) => return Ok((accepted, session)),
             Ok((Verdict::Refused(text), _)) => return Err(PeerError::SendRefused { text }),
-            Ok((Verdict::Later(text), live)) => {
+            Ok((Verdict::Later(text, told), live)) => {
                 session = Some(live);
-                text
+                (text, told)
             }
-            Err(PeerError::Link(error)) if error.may_pass() => error.to_string(),
+            Err(PeerError::Link(error)) if error.may_pass() => (error.to_string(), Duration::ZERO),
             Err(error) => return Err(error),
         };
-        if Instant::now() + wait >= until {
+        let pause = wait.max(told);
+        if Instant::now() + pause >= until {
             return Err(PeerError::SendRetry { text: trouble, id: id.to_owned() });
         }
-        thread::sleep(wait);
+        thread::sleep(pause);
         wait = (wait * 2).min(RETRY.1);
     }
 }
@@ -177,6 +210,10 @@ fn keep(path: &Path, receipt: &Value) -> io::Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {
     message_id: String,
+    /// It had it before.
+    duplicate: bool,
+    /// Mentions that mean nobody.
+    unknown_mentions: Vec<String>,
     /// Its receipt, or why there is none.
     receipt: Result<Value, String>,
 }
@@ -186,7 +223,8 @@ struct Accepted {
 enum Verdict {
     Accepted(Accepted),
     Refused(String),
-    Later(String),
+    /// A refusal that may pass, and how long it surely lasts.
+    Later(String, Duration),
 }
 
 fn attempt(
@@ -203,7 +241,7 @@ fn attempt(
     };
     match session.submit(message, id, until.min(Instant::now() + ACK)) {
         Ok(ack) => Ok((read_ack(&ack), session)),
-        Err(LinkError::Refused { message, .. }) => Ok((sort_refusal(message), session)),
+        Err(LinkError::Refused { message, .. }) => Ok((sort_refusal(message, Duration::ZERO), session)),
         Err(error) => Err(error.into()),
     }
 }
@@ -212,20 +250,27 @@ fn read_ack(ack: &Value) -> Verdict {
     let text = |field: &str| ack.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     match text("error") {
         error if error.is_empty() => {
+            let duplicate = ack.get("duplicate") == Some(&Value::Bool(true));
+            let unknown = ack.get("unknown_mentions").and_then(Value::as_array).into_iter().flatten();
+            let unknown_mentions = unknown.filter_map(Value::as_str).map(str::to_owned).collect();
             let why = || match text("receipt_error") {
                 why if why.is_empty() => "this broker gives none".to_owned(),
                 why => why,
             };
             let receipt = ack.get("receipt").filter(|receipt| receipt.is_object()).cloned();
-            Verdict::Accepted(Accepted { message_id: text("messageId"), receipt: receipt.ok_or_else(why) })
+            let (message_id, receipt) = (text("messageId"), receipt.ok_or_else(why));
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
         }
-        error => sort_refusal(error),
+        error => {
+            let told_ms = ack.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0);
+            sort_refusal(error, Duration::from_millis(told_ms))
+        }
     }
 }
 
 /// The first word of a refusal says whether it passes (mesh protocol, section 3.2).
-fn sort_refusal(error: String) -> Verdict {
-    if error.starts_with("retry:") { Verdict::Later(error) } else { Verdict::Refused(error) }
+fn sort_refusal(error: String, told: Duration) -> Verdict {
+    if error.starts_with("retry:") { Verdict::Later(error, told) } else { Verdict::Refused(error) }
 }
 
 /// Looks until every recipient has the message; false when time is up.
@@ -267,13 +312,27 @@ mod tests {
 
     #[test]
     fn an_ack_without_an_error_is_an_acceptance() {
-        let accepted = |receipt| Verdict::Accepted(Accepted { message_id: "m1".into(), receipt });
-        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "error": "" });
-        assert_eq!(read_ack(&ack), accepted(Err("this broker gives none".into())));
-        let ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true, "receipt": {"a": 1} });
-        assert_eq!(read_ack(&ack), accepted(Ok(json!({"a": 1}))));
+        let accepted = |duplicate, unknown: &[&str]| {
+            let unknown_mentions = unknown.iter().map(ToString::to_string).collect();
+            let (message_id, receipt) = ("m1".into(), Err("this broker gives none".into()));
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
+        };
+        let mut ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
+        assert_eq!(read_ack(&ack), accepted(false, &[]));
+        ack["error"] = "".into();
+        assert_eq!(read_ack(&ack), accepted(false, &[]));
+        ack["duplicate"] = true.into();
+        assert_eq!(read_ack(&ack), accepted(true, &[]));
+        ack["unknown_mentions"] = json!(["x"]);
+        assert_eq!(read_ack(&ack), accepted(true, &["x"]));
+        let receipt = |ack: &Value| match read_ack(ack) {
+            Verdict::Accepted(accepted) => accepted.receipt,
+            other => panic!("{other:?}"),
+        };
+        ack["receipt"] = json!({"a": 1});
+        assert_eq!(receipt(&ack), Ok(json!({"a": 1})));
         let ack = json!({ "messageId": "m1", "queued": true, "receipt_error": "no key" });
-        assert_eq!(read_ack(&ack), accepted(Err("no key".into())));
+        assert_eq!(receipt(&ack), Err("no key".into()));
     }
 
     #[test]
@@ -285,6 +344,7 @@ mod tests {
             until_delivered: false,
             timeout: ACK,
             id: None,
+            mentions: &[],
             message_id: None,
             receipt: None,
             broker: None,
@@ -302,7 +362,9 @@ mod tests {
     #[test]
     fn only_a_refusal_that_says_retry_is_tried_again() {
         let refused = |error: &str| read_ack(&json!({ "type": "ack", "queued": false, "error": error }));
-        assert!(matches!(refused("retry: store_down"), Verdict::Later(_)));
+        assert_eq!(refused("retry: x"), Verdict::Later("retry: x".into(), Duration::ZERO));
+        let told = json!({ "type": "ack", "error": "retry: rate_limit", "retry_after_ms": 1_500 });
+        assert!(matches!(read_ack(&told), Verdict::Later(_, told) if told == Duration::from_millis(1_500)));
         assert!(matches!(refused("invalid: payload_too_large (70000 bytes)"), Verdict::Refused(_)));
         assert!(matches!(refused("forbidden"), Verdict::Refused(_)));
     }

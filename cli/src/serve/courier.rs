@@ -1,72 +1,152 @@
 //! Carries events to the event target over HTTP.
 //!
-//! *Always holds:* a request takes no longer than [`PATIENCE`], reads no more than [`ANSWER_BYTES_MAX`] of an
-//! answer and follows no redirect. The target comes from the settings alone, so it is allowed wherever it
-//! is; a proxy named by the environment is not asked.
+//! *Always holds:* a request takes no longer than `runner_forward_ms`, reads no more than
+//! `runner_answer_bytes_max` of an answer and follows no redirect. The target comes from the settings alone,
+//! so it is allowed wherever it is; a proxy named by the environment is not asked.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use peermesh_core::config::Secret;
 use peermesh_core::forward::{Courier, Forward, Forwarded};
 use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::config::runners::Runners;
-
-/// From the first byte to the last of one request and its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Nobody needs what an answer says; it is read so that the connection can be used again.
-const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
-/// Requests at once, in the whole process.
-const COURIERS: usize = 16;
+use crate::config::Settings;
+use crate::report::Reports;
 
 /// Makes requests one at a time, on connections that all couriers share.
 struct Poster {
     agent: Agent,
+    reports: Reports,
     url: String,
     bearer: String,
+    answer_bytes_max: u64,
 }
 
-/// As many couriers as may be needed; none where no runners are served.
-pub(super) fn couriers(runners: Option<&Runners>) -> Vec<Box<dyn Courier>> {
-    let Some(runners) = runners else { return Vec::new() };
-    let agent = agent(PATIENCE);
+/// As many couriers as there may be requests at once; none where no runners are served.
+pub(super) fn couriers(settings: &Settings, reports: &Reports) -> Vec<Box<dyn Courier>> {
+    let (Some(runners), limits) = (&settings.runners, &settings.limits) else { return Vec::new() };
+    let count = limits.runner_forwards_share(settings.shards) * u64::from(settings.shards);
+    let patience = Duration::from_millis(limits.runner_forward_ms());
+    let agent = agent(patience, usize::try_from(count).unwrap_or(usize::MAX));
     let secret = runners.config.secrets.first().map(Secret::expose).unwrap_or_default();
     let bearer = format!("Bearer {}", String::from_utf8_lossy(secret));
-    let poster = || Poster { agent: agent.clone(), url: runners.target.events(), bearer: bearer.clone() };
-    (0..COURIERS).map(|_| Box::new(poster()) as Box<dyn Courier>).collect()
+    let poster = || Poster {
+        agent: agent.clone(),
+        reports: reports.clone(),
+        url: runners.target.events(),
+        bearer: bearer.clone(),
+        answer_bytes_max: limits.runner_answer_bytes_max(),
+    };
+    (0..count).map(|_| Box::new(poster()) as Box<dyn Courier>).collect()
 }
 
-fn agent(patience: Duration) -> Agent {
+/// Makes connections to the target, and keeps as many of them as there are couriers, though not for so long
+/// that a server of the web app's kind ends them just when they are used.
+fn agent(patience: Duration, couriers: usize) -> Agent {
+    const IDLE: Duration = Duration::from_secs(4);
+    const BUFFER_BYTES: usize = 16 * 1_024;
     let config = Agent::config_builder()
         .timeout_global(Some(patience))
+        .max_idle_connections(couriers)
+        .max_idle_connections_per_host(couriers)
+        .max_idle_age(IDLE)
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .proxy(None)
         .user_agent(concat!("peermesh/", env!("CARGO_PKG_VERSION")));
-    config.build().into()
+    Agent::with_parts(config.build(), DefaultConnector::new(), AddressBook::default())
+}
+
+/// Where the target is. Looking that up takes a thread of its own if it is to end in time, so what was found
+/// is good for a while.
+#[derive(Debug, Default)]
+struct AddressBook {
+    look: DefaultResolver,
+    found: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
+}
+
+impl AddressBook {
+    const GOOD_FOR: Duration = Duration::from_secs(10);
+
+    fn found(&self) -> MutexGuard<'_, Option<(Instant, Vec<SocketAddr>)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Resolver for AddressBook {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if let Some((at, addresses)) = &*self.found()
+            && at.elapsed() < AddressBook::GOOD_FOR
+        {
+            let mut known = self.empty();
+            addresses.iter().for_each(|address| known.push(*address));
+            return Ok(known);
+        }
+        let fresh = self.look.resolve(uri, config, timeout)?;
+        *self.found() = Some((Instant::now(), fresh.to_vec()));
+        Ok(fresh)
+    }
 }
 
 impl Courier for Poster {
     fn carry(&mut self, forward: &Forward) -> Forwarded {
-        let request = self
+        let span = self.reports.follow(forward);
+        let result = self.post(forward, span.header().as_deref());
+        span.end(&result);
+        result
+    }
+}
+
+impl Poster {
+    /// Makes the request, in the place of its trace that `parent` names, where it has one of its own.
+    fn post(&self, forward: &Forward, parent: Option<&str>) -> Forwarded {
+        let mut request = self
             .agent
             .post(&self.url)
             .header("Content-Type", "application/json")
             .header("Authorization", &self.bearer);
-        let request =
-            forward.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        for (name, value) in &forward.headers {
+            let own = parent.filter(|_| *name == "sentry-trace");
+            request = request.header(*name, own.unwrap_or(value.as_str()));
+        }
         match request.send(&*forward.body) {
             Ok(mut answer) => {
                 let status = answer.status().as_u16();
                 let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
                 let retry_after = retry_after.map(str::to_owned);
-                // What was answered is known; whatever becomes of the rest changes nothing.
-                let _ = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+                // Nobody needs what it says, but what is left unread ends the connection. What was answered
+                // is known, and whatever becomes of the rest changes nothing.
+                let _ = answer.body_mut().with_config().limit(self.answer_bytes_max).read_to_vec();
                 Forwarded::Answered { status, retry_after }
             }
-            Err(error) => Forwarded::Failed { why: error.to_string() },
+            Err(error) => Forwarded::Failed { why: told(&error) },
         }
+    }
+}
+
+/// What went wrong, without where it went wrong: the words are kept and reported.
+fn told(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.kind().to_string(),
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        ureq::Error::HostNotFound => "host not found".to_owned(),
+        ureq::Error::ConnectionFailed => "connection failed".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "no TLS with the target".to_owned(),
+        _ => "no answer that could be read".to_owned(),
     }
 }
 
@@ -80,6 +160,8 @@ mod tests {
     use peermesh_core::ids::Ticket;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Posts one event to a target that behaves so, and gives what came of it.
     fn posted(patience: Duration, target: impl FnOnce(TcpStream, String) + Send + 'static) -> Forwarded {
@@ -95,11 +177,22 @@ mod tests {
             }
             target(stream, String::from_utf8(request).unwrap());
         });
-        let mut poster = Poster { agent: agent(patience), url, bearer: "Bearer s".to_owned() };
+        let mut poster = poster(patience, url);
         let headers = vec![("X-Event-Id", "e1".to_owned())];
         let result = poster.carry(&Forward { ticket: Ticket(1), headers, body: Arc::from("{}") });
         served.join().unwrap();
         result
+    }
+
+    fn poster(patience: Duration, url: String) -> Poster {
+        let reports = Reports::start(None).unwrap();
+        Poster {
+            agent: agent(patience, 1),
+            reports,
+            url,
+            bearer: "Bearer s".to_owned(),
+            answer_bytes_max: 65_536,
+        }
     }
 
     fn answers(head: &'static str) -> impl FnOnce(TcpStream, String) + Send + 'static {
@@ -163,8 +256,9 @@ mod tests {
         assert!(matches!(posted(PATIENCE, |stream, _| drop(stream)), Forwarded::Failed { .. }));
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let url = format!("http://{nobody}/");
-        let mut poster = Poster { agent: agent(PATIENCE), url, bearer: String::new() };
+        let mut poster = poster(PATIENCE, url);
         let forward = Forward { ticket: Ticket(1), headers: Vec::new(), body: Arc::from("{}") };
-        assert!(matches!(poster.carry(&forward), Forwarded::Failed { .. }));
+        let Forwarded::Failed { why } = poster.carry(&forward) else { panic!() };
+        assert!(!why.contains("127.0.0.1") && !why.is_empty(), "{why}");
     }
 }

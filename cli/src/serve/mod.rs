@@ -10,8 +10,8 @@ mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::Config;
@@ -25,6 +25,7 @@ use crate::config::{Flags, Settings, Store};
 use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
+use crate::report::Reports;
 use crate::terminal::Terminal;
 use crate::{metrics, signals};
 use ground::Ground;
@@ -38,6 +39,8 @@ const BACKLOG: i32 = 1_024;
 const LAST_CALLS: Duration = Duration::from_millis(300);
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
+/// How long the last reports may take to be sent, as long as draining left so much.
+const LAST_REPORTS: Duration = Duration::from_secs(2);
 
 /// Why the broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +66,11 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let settings = Settings::read(home.as_ref().ok(), flags, env)?;
     let start = |what| move |error| ServeError::Start { what, error };
-    let drain = Duration::from_millis(settings.limits.drain_ms() + settings.limits.close_ms());
+    let drain = Duration::from_millis(drain_ms(&settings) + settings.limits.close_ms());
     let stop = signals::listen(drain + AFTER_DRAIN).map_err(start("the signal handler"))?;
     let logs = Logs::start(settings.log, io::stderr()).map_err(start("the log writer"))?;
+    let reports = Reports::start(settings.reporting.as_ref()).map_err(start("the reports"))?;
+    let voice = Voice { logs, reports };
     let (ground, lanes) = match &settings.store {
         #[cfg(feature = "sqlite")]
         Store::Sqlite => {
@@ -76,7 +81,7 @@ pub(crate) fn run(
         #[cfg(feature = "postgres")]
         Store::Postgres(options) => {
             let ground = ground::any(home, &settings)?;
-            let lanes = lanes::postgres(options, unfit(&logs, ground.home.clone()));
+            let lanes = lanes::postgres(options, unfit(&voice, ground.home.clone()));
             (ground, lanes)
         }
     };
@@ -85,8 +90,9 @@ pub(crate) fn run(
     if let Some(runners) = &settings.runners {
         listeners.push((Listener::Runner, bind(runners.listen)?));
     }
-    let config = Arc::new(configure(&ground, &settings));
-    let plan = plan(&settings, &config, lanes, listeners, &logs)?;
+    let live = open_live(&settings, &mut listeners, &voice)?;
+    let config = Arc::new(configure(&ground, &settings, &voice.reports));
+    let plan = plan(&settings, &config, lanes, listeners, &voice)?;
     let Ground { home, notes, .. } = ground;
     if let Some(home) = &home {
         home.announce(&BrokerFile {
@@ -94,33 +100,61 @@ pub(crate) fn run(
             pid: std::process::id(),
         })?;
     }
-    logs.note(listening(&settings, &config));
+    voice.note(listening(&settings, &config));
     if let Some(runners) = &settings.runners {
         let note = Note::new(Level::Info, "runners listening").with("port", runners.listen.port());
-        logs.note(note.with("target", runners.target.events()));
+        voice.note(note.with("target", runners.target.events()));
     }
-    notes.into_iter().for_each(|note| logs.note(note));
+    notes.into_iter().for_each(|note| voice.note(note));
     let running = runtime::start(settings.runtime, plan).map_err(start("the runtime"))?;
+    let running = Arc::new(Mutex::new(running));
+    hear_feed(&settings, &running)?;
+    if let Some(at) = live {
+        voice.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
+    }
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
 
     let signal = stop.wait();
-    logs.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
+    let until = Instant::now() + drain + AFTER_DRAIN - LAST_LINES - LAST_CALLS;
+    voice.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
     // While this process still holds the store, so that the word of a successor is never taken back.
     if let Some(home) = &home {
         home.withdraw();
     }
-    running.order(Order::Drain);
+    locked(&running).order(Order::Drain);
     // Whoever sent what is left in a store that hangs was not told that it was stored.
-    let answered = running.join_within(LAST_CALLS);
+    let answered = alone(running).join_within(LAST_CALLS);
     let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
-    logs.note(note.with("store_answered", answered));
-    logs.flush(LAST_LINES);
+    voice.note(note.with("store_answered", answered));
+    voice.logs.flush(LAST_LINES);
+    voice.reports.flush(until.saturating_duration_since(Instant::now()).min(LAST_REPORTS));
     Ok(())
 }
 
-fn configure(ground: &Ground, settings: &Settings) -> Config {
+/// Where records go: all of them to the log, and some to whoever is told of them besides.
+#[derive(Clone)]
+struct Voice {
+    logs: Logs,
+    reports: Reports,
+}
+
+impl Voice {
+    fn note(&self, note: Note) {
+        self.reports.note(&note);
+        self.logs.note(note);
+    }
+
+    /// Says the last thing before the process ends.
+    fn end(&self, note: Note) {
+        self.note(note);
+        self.logs.flush(LAST_LINES);
+        self.reports.flush(LAST_REPORTS);
+    }
+}
+
+fn configure(ground: &Ground, settings: &Settings, reports: &Reports) -> Config {
     Config {
         limits: settings.limits.clone(),
         public_url: settings.public_url.clone(),
@@ -132,8 +166,9 @@ fn configure(ground: &Ground, settings: &Settings) -> Config {
         trusted_proxies: settings.trusted_proxies.clone(),
         vault_key: ground.vault_key.clone(),
         expected_migration: settings.expected_migration.clone(),
-        log_level: settings.log,
+        log_level: reports.level().map_or(settings.log, |level| level.max(settings.log)),
         runners: settings.runners.as_ref().map(|runners| runners.config.clone()),
+        live: settings.live.as_ref().map(|live| live.config.clone()),
     }
 }
 
@@ -142,30 +177,90 @@ fn plan(
     config: &Arc<Config>,
     lanes: Lanes,
     listeners: Vec<(Listener, TcpListener)>,
-    logs: &Logs,
+    voice: &Voice,
 ) -> Result<Plan, Failure> {
     let mut shards: Vec<Box<dyn Machine + Send>> = Vec::with_capacity(usize::from(settings.shards));
     for shard in (0..settings.shards).map(ShardId) {
         let (config, seed) = (Arc::clone(config), home::random::<32>()?);
         shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
     }
-    let (noting, scraping, failing) = (logs.clone(), logs.clone(), logs.clone());
+    let (noting, scraping, failing) = (voice.clone(), voice.logs.clone(), voice.clone());
+    let instance = settings.instance.clone();
     Ok(Plan {
         listeners,
         shards,
         lanes,
-        couriers: courier::couriers(settings.runners.as_ref()),
+        couriers: courier::couriers(settings, &voice.reports),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
-            metrics::page(stats, scraping.dropped(), openmetrics)
+            metrics::page(stats, scraping.dropped(), &instance, openmetrics)
         }),
         weigh: Arc::new(weight::weigh),
         fail: Arc::new(move |why| {
-            failing.note(Note::new(Level::Error, "broker failed").with("error", why));
-            failing.flush(LAST_LINES);
+            failing.end(Note::new(Level::Error, "broker failed").with("error", why));
             std::process::exit(Exit::Corrupt as i32);
         }),
     })
+}
+
+/// Opens the port of live topics where they are served, and says where it is.
+fn open_live(
+    settings: &Settings,
+    listeners: &mut Vec<(Listener, TcpListener)>,
+    voice: &Voice,
+) -> Result<Option<SocketAddr>, ServeError> {
+    let Some(live) = &settings.live else { return Ok(None) };
+    let bound = bind(live.listen)?;
+    let address = live.listen;
+    let at = bound.local_addr().map_err(|error| ServeError::Listen { address, error })?;
+    // Said once in the life of a process: a record's text is otherwise fixed.
+    let starting = format!("live server starting on :{}", at.port()).leak();
+    voice.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
+    listeners.push((Listener::Live, bound));
+    Ok(Some(at))
+}
+
+/// Lets every notice of the feed be looked at.
+fn hear_feed(settings: &Settings, running: &Arc<Mutex<runtime::Running>>) -> Result<(), ServeError> {
+    match (&settings.store, settings.live.as_ref().and_then(|live| live.feed.as_deref())) {
+        #[cfg(feature = "postgres")]
+        (Store::Postgres(options), Some(channel)) => {
+            let running = Arc::downgrade(running);
+            let hint = move || {
+                if let Some(running) = running.upgrade() {
+                    locked(&running).order(Order::Feed);
+                }
+            };
+            peermesh_store::postgres::listen(options, channel, hint)
+                .map_err(|error| ServeError::Start { what: "the listener of the feed", error })
+        }
+        _ => {
+            let _ = running;
+            Ok(())
+        }
+    }
+}
+
+fn locked(running: &Mutex<runtime::Running>) -> MutexGuard<'_, runtime::Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The run, once nobody else gives it orders.
+fn alone(mut running: Arc<Mutex<runtime::Running>>) -> runtime::Running {
+    loop {
+        match Arc::try_unwrap(running) {
+            Ok(running) => return running.into_inner().unwrap_or_else(PoisonError::into_inner),
+            // A hint is being passed on, which takes no time.
+            Err(shared) => running = shared,
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// From the first signal until open connections are dropped, in milliseconds.
+fn drain_ms(settings: &Settings) -> u64 {
+    let live = settings.live.as_ref().map_or(0, |_| settings.limits.live_drain_ms());
+    settings.limits.drain_ms().max(live)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -178,12 +273,11 @@ fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
 
 /// Ends the process when the store turns out to be none that this program can serve from.
 #[cfg(feature = "postgres")]
-fn unfit(logs: &Logs, home: Option<Home>) -> peermesh_store::postgres::Unfit {
-    let logs = logs.clone();
+fn unfit(voice: &Voice, home: Option<Home>) -> peermesh_store::postgres::Unfit {
+    let voice = voice.clone();
     Arc::new(move |why| {
         let way_out = "peermesh doctor shows what is wrong with it";
-        logs.note(Note::new(Level::Error, "store unfit").with("error", why).with("way_out", way_out));
-        logs.flush(LAST_LINES);
+        voice.end(Note::new(Level::Error, "store unfit").with("error", why).with("way_out", way_out));
         if let Some(home) = &home {
             home.withdraw();
         }
@@ -248,7 +342,8 @@ mod tests {
             |name: &str| (name == "DATABASE_URL").then(|| "postgres://u:hunter2@db/mesh".to_owned());
         let settings = Settings::read(None, &Flags::default(), &database).unwrap();
         let ground = Ground { home: None, admin_token: None, vault_key: None, notes: Vec::new() };
-        let note = listening(&settings, &configure(&ground, &settings));
+        let reports = Reports::start(None).unwrap();
+        let note = listening(&settings, &configure(&ground, &settings, &reports));
         for field in [
             "port",
             "version",

@@ -1,8 +1,8 @@
 //! How many connections this process can have, where each takes a thread: what the system grants of
 //! descriptors, threads and memory, less what the rest of the broker needs.
 //!
-//! *Always holds:* what the system does not tell bounds nothing. The figures are those of the start: others on
-//! the machine may take more later, and a thread that is not granted then costs its connection alone.
+//! *Always holds:* what the system does not tell bounds nothing. The figures are those of the start: others
+//! may take more later, and a thread that is not granted then costs its connection alone.
 
 use std::fs;
 use std::path::Path;

@@ -21,10 +21,13 @@ pub(super) struct Plan {
     pub(super) lanes: Lanes,
     pub(super) couriers: Vec<Box<dyn Courier>>,
     pub(super) note: Arc<dyn Fn(Note) + Send + Sync>,
-    pub(super) scrape: Arc<dyn Fn(&[Stats], bool) -> Bytes + Send + Sync>,
+    pub(super) scrape: Arc<Scrape>,
     pub(super) weigh: Arc<dyn Fn() -> Memory + Send + Sync>,
     pub(super) fail: Arc<dyn Fn(String) + Send + Sync>,
 }
+
+/// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
+pub(super) type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 
 /// The store's lanes.
 pub(super) struct Lanes {
@@ -82,8 +85,8 @@ impl Running {
         }
     }
 
-    /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when one
-    /// of them still waits for its store.
+    /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when
+    /// one of them still waits for its store.
     pub(super) fn join_within(self, patience: Duration) -> bool {
         match self {
             #[cfg(feature = "smol")]

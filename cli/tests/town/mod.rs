@@ -193,6 +193,11 @@ impl Process {
         while self.says("ws hello")["session_id"] != "peermesh-follow" {}
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

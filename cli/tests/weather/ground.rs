@@ -52,14 +52,21 @@ impl Ground {
 
     /// Starts another broker, by a way of its own to the same database, with the first one's key.
     pub(crate) fn serve_another(&self) -> (Town, Proxy, Process) {
+        self.serve_another_with(&[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn serve_another_with(&self, variables: &[(&str, &str)]) -> (Town, Proxy, Process) {
         let (town, proxy) = (Town::new(), Proxy::to(self.database.address()));
         let url = self.database.url_by(proxy.port());
         let key = self.town.data().join("key").display().to_string();
-        let broker = town.listen_with(&[
+        let mut all = vec![
             ("DATABASE_URL", url.as_str()),
             ("PEERMESH_KEY_FILE", key.as_str()),
             ("SEND_RATE_LIMIT_PER_MIN", "0"),
-        ]);
+        ];
+        all.extend(variables);
+        let broker = town.listen_with(&all);
         health_becomes(town.port, 200, PATIENCE);
         (town, proxy, broker)
     }

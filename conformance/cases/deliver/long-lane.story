@@ -1,5 +1,5 @@
 story: a backlog longer than memory arrives whole and in order, while more comes in
-covers: mesh protocol 5.2; mesh protocol 4.3; f_net_01
+covers: mesh protocol 5.2; mesh protocol 4.3; f_net_01; f_acc_15
 limits lane_messages_max=2 unacked_pushes_max=5 send_rate_per_minute=0
 
 mesh garden with ann, bob

@@ -1,5 +1,5 @@
 story: a hook that came to another broker of the same store finds the peer that is connected here
-covers: mesh protocol 1.3; f_clu_05; f_aut_10
+covers: mesh protocol 1.3; f_clu_02; f_clu_05; f_aut_10
 limits health_ms=50 hook_sweep_ms=100
 shards 2
 memory-only: the other stage's store has one broker

@@ -1,5 +1,5 @@
 story: whoever comes for a mesh that another broker serves is sent on, and nothing is written
-covers: mesh protocol 2.3; mesh protocol 1.5; f_clu_03
+covers: mesh protocol 2.3; mesh protocol 1.5; f_clu_03; f_clu_08
 limits mesh_idle_ms=100
 memory-only: the other stage's store has one broker
 

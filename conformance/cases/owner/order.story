@@ -1,5 +1,5 @@
 story: a mesh that changes hands and back keeps its order, because each owner's positions lie above all before
-covers: mesh protocol 5.2; f_clu_06
+covers: mesh protocol 5.2; f_clu_06; f_acc_15
 memory-only: the other stage's store has one broker
 
 mesh garden with ann, bob

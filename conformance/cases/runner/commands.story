@@ -19,6 +19,9 @@ r1 sees start-build {id: c1}
 runners POST /commands {"runnerId": "r1"} -> 400 {error: "Missing command payload"}
 runners POST /commands {"runnerId": "r1", "command": null} -> 400 {error: "Missing command payload"}
 runners POST /commands "{nonsense" -> 400
+runners POST /commands "" -> 400 {error: "Missing command payload"}
+runners POST /commands ["r1", {"type": "start-build"}] -> 400 {error: "Missing command payload"}
+runners POST /commands {"runnerId": "r1", "command": 0} -> 400 {error: "Missing command payload"}
 runners POST /commands {"runnerId": null, "command": {"type": "x"}} -> 503 {error: "Runner not connected"}
 runners GET /metrics -> 200 {totalCommands: 3, activeConnections: 2}
 r1 drops

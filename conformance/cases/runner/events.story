@@ -5,7 +5,7 @@ config runner_secrets=the-secret-of-runners
 
 r1 runs as r%201
 r1 sends {"type": "build-progress", "commandId": "c1", "payload": {"n": 1.50}}
-target sees with x-runner-id="r 1" x-event-attempt=1 {type: build-progress, commandId: c1, payload: {n: 1.5}}
+target sees with x-runner-id="r%201" x-event-attempt=1 {type: build-progress, commandId: c1, payload: {n: 1.5}}
 r1 sends 20 times {"type": "log-chunk", "id": "e$n", "data": "line $n"}
 r1 sees event-ack {eventId: e1}
 r1 sees event-ack {eventId: e2}

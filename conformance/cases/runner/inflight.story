@@ -2,7 +2,7 @@ story: what arrives from all runners together is bounded, and who has to wait is
 covers: runner protocol 1.3; f_evt_03
 
 config runner_secrets=the-secret-of-runners
-limits runner_inflight_bytes_max=1048576
+limits runner_inflight_bytes_max=1048576 runner_message_bytes_max=1000000
 
 r1 runs as r1
 r2 runs as r2

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64;
-use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId};
+use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId, RunnerId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
     Accept, Alive, Answer, Batch, Claimant, Driver, Durability, History, HookRow, Message, Op, Query, Reply,
-    StoreResult,
+    RunnerOp, RunnerReply, StoreResult,
 };
 use peermesh_core::time::Wall;
 
@@ -106,6 +106,11 @@ impl Shared {
                 model.leave(sides.ours);
                 take(mesh, now)
             }
+            Sharing::TakesRunner(id) => take_runner(id),
+            Sharing::RobsRunner(id) => {
+                model.leave(sides.ours);
+                take_runner(id)
+            }
             Sharing::Repeats { text, id } => {
                 let last = model.accepted().last().ok_or("nobody has accepted anything")?;
                 let message = Message {
@@ -119,6 +124,7 @@ impl Shared {
                 vec![Op::Accept(Accept {
                     message: Arc::new(message),
                     mailboxes: last.1.into(),
+                    mentions: Arc::default(),
                     old: None,
                     receipt: None,
                 })]
@@ -149,10 +155,15 @@ fn take(mesh: &str, at: Wall) -> Vec<Op> {
     vec![Op::Claim { mesh: MeshId::new(mesh), by: Claimant::Broker, at }, Op::LeasePositions { count: 1_000 }]
 }
 
+fn take_runner(id: &str) -> Vec<Op> {
+    vec![Op::Runner(RunnerOp::Claim { runner: RunnerId::new(id) })]
+}
+
 fn judge(sides: &mut Sides, replies: &[Reply]) -> Told<()> {
     for reply in replies {
         match reply {
             Reply::Owned { .. } | Reply::Done | Reply::Inserted => {}
+            Reply::Runner(RunnerReply::Owned(_)) => {}
             Reply::Positions { first, .. } => sides.free = *first,
             other => return Err(Said(format!("the other broker cannot: {other:?}"))),
         }

@@ -47,6 +47,8 @@ pub struct Sockets {
     addr: SocketAddr,
     /// Where runners come in.
     runner_addr: SocketAddr,
+    /// Where watchers come in.
+    live_addr: SocketAddr,
     target: SharedTarget,
     running: Option<Running>,
     /// Cuts this life short.
@@ -136,6 +138,7 @@ impl Sockets {
             life: 0,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             runner_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            live_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             target: SharedTarget::default(),
             running: None,
             fuse: Arc::default(),
@@ -226,7 +229,11 @@ impl Stage for Sockets {
         }
         let id = LineId(self.lines.len());
         let open = || {
-            let addr = if at == Listener::Runner { self.runner_addr } else { self.addr };
+            let addr = match at {
+                Listener::Mesh => self.addr,
+                Listener::Runner => self.runner_addr,
+                Listener::Live => self.live_addr,
+            };
             let stream = TcpStream::connect(addr)?;
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
@@ -310,14 +317,15 @@ impl Stage for Sockets {
         self.life += 1;
         self.fuse = Arc::default();
         self.over = false;
-        let (mesh, runner);
+        let (mesh, runner, live);
         (mesh, self.addr) = bind()?;
         (runner, self.runner_addr) = bind()?;
+        (live, self.live_addr) = bind()?;
         let fused =
             |inner| Box::new(Fused { inner, fuse: Arc::clone(&self.fuse) }) as Box<dyn Machine + Send>;
         let (tell, failed) = (self.tell.clone(), self.tell.clone());
         let plan = Plan {
-            listeners: vec![(Listener::Mesh, mesh), (Listener::Runner, runner)],
+            listeners: vec![(Listener::Mesh, mesh), (Listener::Runner, runner), (Listener::Live, live)],
             shards: (self.make)(self.life).into_iter().map(fused).collect(),
             lanes: (self.open)(&self.mood)?,
             couriers: (0..4).map(|_| Box::new(self.target.clone()) as Box<dyn Courier>).collect(),

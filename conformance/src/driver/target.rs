@@ -44,7 +44,9 @@ impl SharedTarget {
         let mut target = self.lock();
         let failed = |why: &str| Forwarded::Failed { why: why.to_owned() };
         let (result, delay_ms, arrives) = match target.manner.clone() {
-            Manner::Answers { status, retry_after } => (Forwarded::Answered { status, retry_after }, 0, true),
+            Manner::Answers { status, retry_after, after_ms } => {
+                (Forwarded::Answered { status, retry_after }, after_ms, true)
+            }
             Manner::LosesReplies => (failed("the reply was lost"), 0, true),
             Manner::Down => (failed("connection refused"), 0, false),
             Manner::Hangs { millis } => (failed("no answer in time"), millis, true),

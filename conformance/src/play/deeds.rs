@@ -26,7 +26,10 @@ impl Player {
                 Ok(())
             }
             Deed::Runs(id, headers, status) => self.run_as(peer, id, headers, *status),
-            Deed::Posts(target, headers, body) => self.post(peer, target, headers, body),
+            Deed::Watches(path, headers, status) => self.watch(peer, path, headers, *status),
+            Deed::Streams(target, headers) => self.stream(peer, target, headers),
+            Deed::Posts(posting) => self.post(peer, posting),
+            Deed::Asks(asking) => self.enquire(peer, asking),
             Deed::Gets(status, pattern) => self.get(peer, *status, pattern.as_ref()),
             Deed::Opens(headers, status) => self.open(peer, headers, *status),
             Deed::Greets(greeting) => self.greet(peer, greeting),

@@ -65,11 +65,11 @@ fn parent<'a, 'b>(message: &'a mut Value, path: &'b str) -> Told<(&'a mut Map<St
 }
 
 /// What a name stands for, or a text that names nobody: strangers say hello, too.
-fn known(names: &Names, name: &str) -> Value {
+pub(crate) fn known(names: &Names, name: &str) -> Value {
     names.find(name).unwrap_or_else(|| Value::from(name.replace('.', "-")))
 }
 
-fn mesh_of(peer: &Peer, names: &Names) -> Value {
+pub(crate) fn mesh_of(peer: &Peer, names: &Names) -> Value {
     names.find(&format!("{}.mesh", peer.name)).unwrap_or_else(|| known(names, "mesh"))
 }
 
@@ -155,7 +155,7 @@ fn sign(message: &mut Value, signature: String) {
 }
 
 /// A value as it stands in signed bytes.
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

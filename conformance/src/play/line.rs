@@ -24,6 +24,8 @@ pub(crate) struct Line {
     pub(crate) id: LineId,
     /// The upgrade is done.
     pub(crate) open: bool,
+    /// What comes is a stream of events, not of frames.
+    pub(crate) events_only: bool,
     /// A hello was sent.
     pub(crate) greeted: bool,
     /// Pings are answered.
@@ -56,6 +58,7 @@ impl Line {
         Line {
             id,
             open: false,
+            events_only: false,
             greeted: false,
             answers: true,
             raw: Vec::new(),
@@ -81,6 +84,13 @@ impl Line {
     /// Takes what arrived; answers pings and the close frame.
     pub(crate) fn pump(&mut self, stage: &mut dyn Stage) {
         self.ended = stage.read(self.id, &mut self.raw) || self.ended;
+        while self.events_only && self.broken.is_none() {
+            let Some(end) = self.raw.windows(2).position(|pair| pair == b"\n\n") else { return };
+            let event: Vec<u8> = self.raw.drain(..end + 2).collect();
+            if let Err(said) = self.take_event(&event) {
+                self.broken = Some(said);
+            }
+        }
         while self.open && self.broken.is_none() {
             let Some((op, payload)) = self.frame() else { return };
             if let Err(said) = self.take(op, payload, stage) {
@@ -188,6 +198,31 @@ impl Line {
             }
             10 => self.pongs.push_back(payload),
             _ => return Err(format!("the broker sent a frame with opcode {op}").into()),
+        }
+        Ok(())
+    }
+
+    /// One event of a stream: its data is a message, with the event's id as `_id`; or it is the last.
+    fn take_event(&mut self, event: &[u8]) -> Told<()> {
+        let event = std::str::from_utf8(event).map_err(|_| "an event that is no text")?;
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let Some(data) = field("data") else {
+            return if event.starts_with(':') { Ok(()) } else { Err(format!("no event: {event:?}").into()) };
+        };
+        let mut message: Value = serde_json::from_str(data).map_err(|_| format!("no JSON: {data}"))?;
+        match field("event") {
+            Some("close") => {
+                let code = message["code"].as_u64().and_then(|code| u16::try_from(code).ok());
+                let reason = message["reason"].as_str().unwrap_or_default().to_owned();
+                self.close = Some((code.ok_or("a close without a code")?, reason));
+            }
+            Some(kind) if message["type"] == kind => {
+                if let Some(id) = field("id") {
+                    message["_id"] = id.into();
+                }
+                self.frames.push_back(message);
+            }
+            _ => return Err(format!("an event of another type than its data: {event:?}").into()),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::driver::{PATIENCE_MS, RUNNER_SECRET};
 use crate::play::Player;
 use crate::play::line::Line;
 use crate::play::web::{Response, request};
-use crate::story::act::{Body, Peer, TargetAct};
+use crate::story::act::{Body, Peer, Posting, TargetAct};
 use crate::story::given::Given;
 use crate::story::names::Place;
 use crate::story::pattern::Pattern;
@@ -33,19 +33,22 @@ impl Player {
     }
 
     /// Sends a request to the runners' port, and looks at the answer later.
-    pub(crate) fn post(
-        &mut self,
-        peer: &Peer,
-        target: &str,
-        headers: &[(String, Given)],
-        body: &Body,
-    ) -> Told<()> {
-        self.make_way(peer)?;
-        let body = self.body(body)?;
-        let headers = self.bearing(headers)?;
-        let target = self.names.fill(target, Place::Plain)?;
-        let line = self.stage.dial(Listener::Runner, None)?;
-        self.lines.insert(peer.clone(), Line::new(line));
+    pub(crate) fn post(&mut self, peer: &Peer, posting: &Posting) -> Told<()> {
+        let body = self.body(&posting.body)?;
+        let mut headers = self.bearing(&posting.headers)?;
+        if posting.keeps {
+            headers.push(("Connection".to_owned(), "keep-alive".to_owned()));
+        }
+        let target = self.names.fill(&posting.target, Place::Plain)?;
+        let has_line = self.lines.get(peer).is_some_and(|line| !line.is_over());
+        let line = if posting.keeps && has_line {
+            self.line(peer)?.id
+        } else {
+            self.make_way(peer)?;
+            let line = self.stage.dial(Listener::Runner, None)?;
+            self.lines.insert(peer.clone(), Line::new(line));
+            line
+        };
         self.stage.write(line, &request("POST", &target, &headers, body.as_deref()));
         Ok(())
     }
@@ -54,14 +57,16 @@ impl Player {
     pub(crate) fn get(&mut self, peer: &Peer, status: u16, pattern: Option<&Pattern>) -> Told<()> {
         let response = self.until(PATIENCE_MS, |player| {
             let line = player.lines.get(peer)?;
-            Some(Response::read(&line.raw, line.ended)?.map(|(response, _)| response))
+            Response::read(&line.raw, line.ended)
         })?;
-        let response = response.ok_or("no answer")?;
+        let (response, length) = response.ok_or("no answer")?;
         let shown = response.shown();
         if response.status != status {
             return Err(format!("wanted {status}, {shown}").into());
         }
-        self.line(peer)?.past = true;
+        let line = self.line(peer)?;
+        line.raw.drain(..length);
+        line.past = response.header("connection") == Some("close");
         let Some(pattern) = pattern else { return Ok(()) };
         let body = serde_json::from_slice(&response.body).map_err(|error| format!("no JSON: {error}"))?;
         pattern.holds(&body, &mut self.names).map_err(|Said(said)| Said(format!("{said}; {shown}")))

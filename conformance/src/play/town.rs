@@ -7,10 +7,12 @@ use std::mem;
 use peermesh_core::note::{Level, Note};
 use serde_json::Value;
 
-use crate::driver::Stage;
 use crate::driver::core::Memory;
+use crate::driver::{LIVE_SECRET, Stage};
+use crate::play::hello::hello;
 use crate::play::{Player, forget, record, shown};
 use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
+use crate::story::given::Given;
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
 
@@ -36,6 +38,7 @@ impl Town {
             names: Names::default(),
             lines: BTreeMap::new(),
             hellos: BTreeMap::new(),
+            asked: Vec::new(),
             heard: BTreeMap::new(),
             notes: Vec::new(),
             pardoned: terms.errors.clone(),
@@ -64,6 +67,40 @@ impl Town {
     pub fn greet(&mut self, peer: &Peer, legacy: bool) -> Told<()> {
         let (with, then) = (Changes::default(), Changes::default());
         self.player.act(peer, &Deed::Greets(Greeting { legacy, awaited: false, with, then }))
+    }
+
+    /// Opens a connection to live topics with the operator's token.
+    ///
+    /// # Errors
+    /// When the peer has a connection, or there is no upgrade.
+    pub fn watch(&mut self, peer: &Peer) -> Told<()> {
+        let token = Given::Quoted(format!("Bearer {LIVE_SECRET}"));
+        self.player.watch(peer, "/", &[("Authorization".to_owned(), token)], 101)
+    }
+
+    /// A counter or a gauge of the metrics page; none when there is no such line yet.
+    ///
+    /// # Errors
+    /// When there is no page.
+    pub fn metric(&mut self, series: &str) -> Told<Option<u64>> {
+        self.player.metric(series)
+    }
+
+    /// Code and reason of the close frame that came, if one did.
+    pub fn close_of(&self, peer: &Peer) -> Option<(u16, String)> {
+        self.player.lines.get(peer)?.close.clone()
+    }
+
+    /// A hello that a peer could say right now, on a connection that is not of this town.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn hello(&mut self, peer: &Peer) -> Told<String> {
+        let player = &mut self.player;
+        let greeting =
+            Greeting { legacy: false, awaited: false, with: Changes::default(), then: Changes::default() };
+        player.stamp = player.stage.wall().max(player.stamp + 1);
+        hello(peer, &greeting, &player.names, player.stamp, player.stamp)
     }
 
     /// Sends one message. One without a connection says nothing.

@@ -76,7 +76,10 @@ pub(crate) fn request(
     headers: &[(String, String)],
     body: Option<&[u8]>,
 ) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: broker.test\r\nConnection: close\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: broker.test\r\n");
+    if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
+        head.push_str("Connection: close\r\n");
+    }
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

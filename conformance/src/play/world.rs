@@ -62,7 +62,12 @@ impl Player {
         let body = self.body(&exchange.body)?;
         let target = names.fill(&exchange.target, Place::Plain)?;
         let bytes = request(&exchange.method, &target, &headers, body.as_deref());
-        let response = self.ask(&bytes)?;
+        self.must_answer(exchange, &bytes)
+    }
+
+    /// Makes a request whose answer must be the one that is told.
+    pub(crate) fn must_answer(&mut self, exchange: &Exchange, bytes: &[u8]) -> Told<()> {
+        let response = self.ask(bytes)?;
         check(exchange, &response, &mut self.names)
             .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
     }
@@ -83,7 +88,7 @@ impl Player {
     }
 
     /// One request on a stream of its own.
-    fn ask_at(&mut self, at: Listener, bytes: &[u8]) -> Told<Response> {
+    pub(crate) fn ask_at(&mut self, at: Listener, bytes: &[u8]) -> Told<Response> {
         let line = self.stage.dial(at, None)?;
         self.stage.write(line, bytes);
         let mut arrived = Vec::new();
@@ -132,6 +137,14 @@ impl Player {
         }
     }
 
+    /// The value of a series.
+    pub(crate) fn metric(&mut self, series: &str) -> Told<Option<u64>> {
+        let page = self.ask(&request("GET", "/metrics", &[], None))?;
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
     pub(crate) fn see_log(&mut self, wanted: bool, message: &str, pattern: Option<&Pattern>) -> Told<()> {
         let patience = if wanted { PATIENCE_MS } else { 0 };
         let mut last = Said(format!("no record {message:?} was logged"));
@@ -153,7 +166,7 @@ impl Player {
     }
 }
 
-fn check(exchange: &Exchange, response: &Response, names: &mut Names) -> Told<()> {
+pub(crate) fn check(exchange: &Exchange, response: &Response, names: &mut Names) -> Told<()> {
     if response.status != exchange.status {
         return Err(format!("wanted {}", exchange.status).into());
     }

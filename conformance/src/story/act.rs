@@ -32,6 +32,10 @@ pub enum Act {
     Raw(Data, Data),
     /// `runners METHOD TARGET …`: as `http`, on the runners' port, with their secret
     Runners(Exchange),
+    /// `live METHOD TARGET …`: as `http`, on the port of live topics, with the operator's token
+    Live(Exchange),
+    /// `token NAME for USER [lasting LENGTH] {RIGHTS}`, in milliseconds
+    Token(String, String, u64, String),
     /// `target …`
     Target(TargetAct),
     /// `metric SERIES VALUE`
@@ -61,7 +65,7 @@ pub enum Fate {
 /// What the event target does, or must have seen.
 #[derive(Debug)]
 pub enum TargetAct {
-    /// `target answers STATUS [retry_after=TEXT]|loses replies|is down|hangs LENGTH|heals`
+    /// `target answers STATUS [retry_after=TEXT] [after_ms=N]|loses replies|is down|hangs LENGTH|heals`
     Behaves(Manner),
     /// `target sees [with HEADER=…] [PATTERN]`: the next event it was sent
     Sees(Option<Pattern>, Vec<(String, Given)>),
@@ -78,6 +82,8 @@ pub enum Manner {
         status: u16,
         /// Its `Retry-After`.
         retry_after: Option<String>,
+        /// After so many milliseconds.
+        after_ms: u64,
     },
     /// It takes events, and its replies are lost.
     LosesReplies,
@@ -92,7 +98,7 @@ pub enum Manner {
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner::Answers { status: 200, retry_after: None }
+        Manner::Answers { status: 200, retry_after: None, after_ms: 0 }
     }
 }
 
@@ -127,6 +133,10 @@ pub enum Sharing {
     Takes(String),
     /// `rival robs MESH`: takes for granted that our broker is dead
     Robs(String),
+    /// `rival takes runner ID`: as with a mesh
+    TakesRunner(String),
+    /// `rival robs runner ID`
+    RobsRunner(String),
     /// `rival dies`
     Dies,
     /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this
@@ -208,10 +218,40 @@ pub enum Deed {
     Answers(bool),
     /// `runs as ID [with HEADER=…] [-> STATUS]`: connects as that runner
     Runs(String, Vec<(String, Given)>, u16),
-    /// `posts TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
-    Posts(String, Vec<(String, Given)>, Body),
+    /// `PEER watches [PATH] [with HEADER=…] [-> STATUS]`
+    Watches(String, Vec<(String, Given)>, u16),
+    /// `PEER streams TARGET [with HEADER=…]`
+    Streams(String, Vec<(String, Given)>),
+    /// `posts|keeps posting TARGET [with HEADER=…] BODY`: to the runners' port; the answer is looked at later
+    Posts(Posting),
     /// `gets STATUS [PATTERN]`: the answer to what was posted
     Gets(u16, Option<Pattern>),
+    /// `asks TARGET|again …`: a request signed by the member
+    Asks(Box<Asking>),
+}
+
+/// A request to be signed and made.
+#[derive(Debug)]
+pub struct Asking {
+    /// The request, and what must come back; its target is `again` for the very bytes of the last one.
+    pub exchange: Exchange,
+    /// Fields changed before signing.
+    pub with: Changes,
+    /// Fields changed after signing.
+    pub then: Changes,
+}
+
+/// A request to the runners' port.
+#[derive(Debug)]
+pub struct Posting {
+    /// On the connection that the peer has, if any, which is then kept.
+    pub keeps: bool,
+    /// The request target.
+    pub target: String,
+    /// Its headers.
+    pub headers: Vec<(String, Given)>,
+    /// Its body.
+    pub body: Body,
 }
 
 /// A hello to be made and signed.
@@ -334,7 +374,7 @@ impl Reason {
 }
 
 /// An HTTP request and what must come back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
     /// The method.
     pub method: String,
@@ -353,9 +393,10 @@ pub struct Exchange {
 }
 
 /// The body of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Body {
     /// None.
+    #[default]
     None,
     /// JSON as it stands.
     Json(String),
@@ -364,9 +405,10 @@ pub enum Body {
 }
 
 /// The body of a response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Expected {
     /// Whatever it is.
+    #[default]
     Anything,
     /// JSON.
     Json(Pattern),

@@ -4,8 +4,8 @@ use peermesh_core::store::Status;
 
 use crate::story::Told;
 use crate::story::act::{
-    Act, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer, Reason,
-    Sending, Sharing, Sight, TargetAct, Telling,
+    Act, Asking, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
+    Posting, Reason, Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -65,6 +65,8 @@ impl Act {
             "rival" => Act::Share(rival(&mut scan)?),
             "http" => Act::Http(exchange(&mut scan)?),
             "runners" => Act::Runners(exchange(&mut scan)?),
+            "live" => Act::Live(exchange(&mut scan)?),
+            "token" => token(&mut scan)?,
             "target" => Act::Target(target(&mut scan)?),
             "raw" => {
                 let sent = scan.data()?;
@@ -111,11 +113,18 @@ impl Deed {
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
                 Deed::Runs(id, headers, if scan.takes("->") { scan.number()? } else { 101 })
             }
-            "posts" => {
-                let target = scan.word().to_owned();
+            "watches" => {
+                let path = if scan.peek().starts_with('/') { scan.word() } else { "/" }.to_owned();
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
-                Deed::Posts(target, headers, body(scan)?)
+                Deed::Watches(path, headers, if scan.takes("->") { scan.number()? } else { 101 })
             }
+            "streams" => {
+                let target = scan.word().to_owned();
+                Deed::Streams(target, if scan.takes("with") { scan.pairs()? } else { Vec::new() })
+            }
+            "posts" => Deed::Posts(posting(scan, false)?),
+            "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
+            "asks" => Deed::Asks(Box::new(asking(scan)?)),
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => Deed::Dials(match scan.takes("from") {
                 true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
@@ -199,6 +208,8 @@ fn says(scan: &mut Scan<'_>) -> Told<Sharing> {
 
 fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
     Ok(match scan.word() {
+        "takes" if scan.takes("runner") => Sharing::TakesRunner(scan.word().to_owned()),
+        "robs" if scan.takes("runner") => Sharing::RobsRunner(scan.word().to_owned()),
         "takes" => Sharing::Takes(scan.word().to_owned()),
         "robs" => Sharing::Robs(scan.word().to_owned()),
         "dies" => Sharing::Dies,
@@ -222,6 +233,19 @@ fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
     let (method, target) = (scan.word().to_owned(), scan.word().to_owned());
     let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
     let body = body(scan)?;
+    answered(scan, Exchange { method, target, headers, body, ..Exchange::default() })
+}
+
+fn asking(scan: &mut Scan<'_>) -> Told<Asking> {
+    let (method, target) = ("GET".to_owned(), scan.word().to_owned());
+    let with = if scan.takes("with") { changes(scan)? } else { Changes::default() };
+    let then = if scan.takes("then") { changes(scan)? } else { Changes::default() };
+    let exchange = answered(scan, Exchange { method, target, ..Exchange::default() })?;
+    Ok(Asking { exchange, with, then })
+}
+
+/// Reads what must come back.
+fn answered(scan: &mut Scan<'_>, asked: Exchange) -> Told<Exchange> {
     if !scan.takes("->") {
         return Err(format!("wanted -> STATUS at: {}", scan.peek()).into());
     }
@@ -232,7 +256,7 @@ fn exchange(scan: &mut Scan<'_>) -> Told<Exchange> {
         Some('"') => Expected::Part(scan.data()?),
         Some(_) => Expected::Json(Pattern::parse(scan.rest())?),
     };
-    Ok(Exchange { method, target, headers, body, status, expect_headers, expect })
+    Ok(Exchange { status, expect_headers, expect, ..asked })
 }
 
 fn body(scan: &mut Scan<'_>) -> Told<Body> {
@@ -241,6 +265,25 @@ fn body(scan: &mut Scan<'_>) -> Told<Body> {
         Some('{' | '[') => Body::Json(scan.json()?.to_owned()),
         _ => Body::None,
     })
+}
+
+fn token(scan: &mut Scan<'_>) -> Told<Act> {
+    let name = scan.word().to_owned();
+    if !scan.takes("for") {
+        return Err("wanted: token NAME for USER [lasting LENGTH] {RIGHTS}".into());
+    }
+    let user = scan.word().to_owned();
+    let lasting = if scan.takes("lasting") { scan.millis()? } else { TOKEN_MS };
+    Ok(Act::Token(name, user, lasting, scan.json()?.to_owned()))
+}
+
+/// How long a token lasts when the story does not say, in milliseconds.
+const TOKEN_MS: u64 = 3_600_000;
+
+fn posting(scan: &mut Scan<'_>, keeps: bool) -> Told<Posting> {
+    let target = scan.word().to_owned();
+    let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
+    Ok(Posting { keeps, target, headers, body: body(scan)? })
 }
 
 fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
@@ -255,9 +298,15 @@ fn target(scan: &mut Scan<'_>) -> Told<TargetAct> {
         "is" if scan.takes("down") => Manner::Down,
         "hangs" => Manner::Hangs { millis: scan.millis()? },
         "answers" => {
-            let status = scan.number()?;
-            let retry_after = plain(scan)?.into_iter().find(|(name, _)| name == "retry_after");
-            Manner::Answers { status, retry_after: retry_after.map(|(_, value)| value) }
+            let (status, mut retry_after, mut after_ms) = (scan.number()?, None, 0);
+            for (name, value) in plain(scan)? {
+                match name.as_str() {
+                    "retry_after" => retry_after = Some(value),
+                    "after_ms" => after_ms = value.parse().map_err(|_| "after_ms is a number")?,
+                    _ => return Err(format!("a target does not answer with this: {name}").into()),
+                }
+            }
+            Manner::Answers { status, retry_after, after_ms }
         }
         other => return Err(format!("a target does not do this: {other} {}", scan.peek()).into()),
     };

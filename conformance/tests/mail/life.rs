@@ -161,7 +161,11 @@ impl Life {
 
     fn deed(&mut self) -> Told<()> {
         match self.rng.below(100) {
-            0..=37 => self.send(),
+            0..=37 => {
+                // Where there is a budget, it is spent at once now and then.
+                let burst = self.burst.filter(|_| self.rng.below(4) == 0);
+                (0..=burst.map_or(0, |burst| burst + 1)).for_each(|_| self.send());
+            }
             38..=57 => self.ack()?,
             58..=67 => self.connect()?,
             68..=71 => self.drop(),

@@ -124,8 +124,8 @@ impl Table {
         let (keys, key_positions) = (column(|wish| wish.0, wishes), column(|wish| wish.1, wishes));
         let call = "SELECT again, first FROM mesh.write(1, '{}', '{}', $1, $2, $3, $3, $4, $4, $4, $5, $4, \
             array_fill(1::smallint, $7), $6, array_fill('{}'::text, $7), $6, $6, $6, $6, $6, '{}', '{}', \
-            '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', NULL, \
-            false)";
+            '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', \
+            '{}', NULL, false)";
         let (ones, size) = (vec![1_i64; wishes.len()], vec![i32::try_from(wishes.len()).unwrap()]);
         let row = self
             .client

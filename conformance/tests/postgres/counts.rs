@@ -3,7 +3,7 @@
 use peermesh_conformance::proxy::Proxy;
 use peermesh_conformance::server::Database;
 use peermesh_core::ids::Position;
-use peermesh_core::store::{Batch, Op, Priority};
+use peermesh_core::store::{Batch, Op, Priority, Query};
 
 use crate::desk::{BOB, Broker, accept, enrol, find, hello, known, prune, settle};
 
@@ -40,6 +40,24 @@ fn a_batch_of_any_size_and_kind_is_one_statement_and_one_round_trip() {
     proxy.count_anew();
     broker.writes_under(&[fence], rare).unwrap();
     assert_eq!(proxy.counts().round_trips, 1);
+}
+
+#[test]
+fn f_aut_06_a_message_that_is_not_there_costs_as_many_questions_as_one_that_is() {
+    let database = Database::migrated();
+    let proxy = Proxy::to(database.address());
+    let mut broker = Broker::named("one", &database.url_by(proxy.port()));
+    broker.founds_kitchen();
+    broker.write(accept(1, None)).unwrap();
+    let mut cost = |position| {
+        proxy.count_anew();
+        broker.asks(&Query::Message(Position(position))).unwrap();
+        proxy.counts().round_trips
+    };
+    // The first question of its kind prepares its statements.
+    cost(1);
+    let (there, not_there) = (cost(1), cost(99));
+    assert!(there == not_there && there > 1, "{there} and {not_there}");
 }
 
 #[test]

@@ -99,7 +99,12 @@ impl Broker {
     }
 
     pub(crate) fn claims(&mut self, name: &str) -> Reply {
-        let (mesh, at) = (MeshId::new(name), Wall::from_millis(5));
+        self.claims_at(name, 5)
+    }
+
+    /// The same by a broker whose clock says so.
+    pub(crate) fn claims_at(&mut self, name: &str, wall_ms: i64) -> Reply {
+        let (mesh, at) = (MeshId::new(name), Wall::from_millis(wall_ms));
         self.write(Op::Claim { mesh, by: Claimant::Broker, at }).unwrap()
     }
 
@@ -221,7 +226,13 @@ pub(crate) fn accept(position: u64, client_id: Option<&str>) -> Op {
         request_fingerprint: None,
         reply_to: None,
     };
-    Op::Accept(Accept { message: Arc::new(message), mailboxes: Arc::from([BOB]), old: None, receipt: None })
+    Op::Accept(Accept {
+        message: Arc::new(message),
+        mailboxes: Arc::from([BOB]),
+        mentions: Arc::from([ANN, BOB]),
+        old: None,
+        receipt: None,
+    })
 }
 
 /// The end of Bob's delivery of that message.

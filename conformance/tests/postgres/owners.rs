@@ -25,6 +25,19 @@ fn f_clu_03_two_brokers_cannot_both_own_a_mesh() {
 }
 
 #[test]
+fn f_aut_03_a_proof_that_one_broker_took_is_used_up_for_all() {
+    let (mut one, database) = kitchen();
+    let mut two = Broker::named("two", database.url());
+    let prove = |proof: u8, by| Op::Prove { proof: [proof; 32], by, until: Wall::from_millis(1_000) };
+    assert_eq!(one.write(prove(7, 1)), Ok(Reply::Done));
+    assert_eq!(two.write(prove(7, 2)), Ok(Reply::Replayed));
+    assert_eq!(one.write(prove(7, 1)), Ok(Reply::Done), "its own write again");
+    // Hellos and requests share one record.
+    assert_eq!(two.write(prove(1, 2)), Ok(Reply::Done));
+    assert_eq!(one.write(hello(1, 1)), Ok(Reply::Replayed));
+}
+
+#[test]
 fn f_clu_03_who_lost_a_mesh_writes_nothing_more_to_it_and_goes_on_with_the_others() {
     let (mut one, database) = kitchen();
     let mut two = Broker::named("two", database.url());
@@ -97,6 +110,22 @@ fn f_clu_06_another_broker_takes_over_when_the_lease_of_a_dead_one_has_run_out()
     let open = "SELECT count(*) FROM mesh.presence WHERE disconnected_at IS NULL";
     assert_eq!(database.client().query_one(open, &[]).unwrap().get::<_, i64>(0), 0);
     drop(one);
+}
+
+#[test]
+fn f_tim_02_no_clock_of_a_broker_takes_a_mesh_from_a_living_one_or_keeps_it_from_the_next() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let (mut one, database) = kitchen();
+    let mut two = Broker::named("two", database.url());
+    let ours = one.takes_kitchen();
+    for clock in [0, TEN_YEARS_MS, 100 * TEN_YEARS_MS] {
+        assert_eq!(two.claims_at("kitchen", clock), Reply::OwnedElsewhere);
+    }
+    one.write(Op::Release(vec![ours])).unwrap();
+    // The next owner lives in the past.
+    let Reply::Owned { epoch, .. } = two.claims_at("kitchen", 0) else { panic!("it is free") };
+    assert_eq!(epoch, Epoch(ours.epoch.0 + 1));
+    assert_eq!(one.claims_at("kitchen", 100 * TEN_YEARS_MS), Reply::OwnedElsewhere);
 }
 
 #[test]

@@ -14,12 +14,13 @@ use peermesh_core::time::Wall;
 use crate::desk::{ANN, BOB, Broker, accept, enrol, find, hello, invite, mesh, prune, settle};
 
 /// Tables that grow with use.
-const GROWING: [&str; 17] = [
+const GROWING: [&str; 18] = [
     "chain",
     "dedupe",
     "invite",
     "mailbox",
     "member",
+    "mention",
     "mesh",
     "message",
     "peer_state",
@@ -147,6 +148,7 @@ fn populate(database: &Database) {
         INSERT INTO mesh.chain SELECT n, n, sha256(int8send(n)) FROM generate_series(2, 2000) n;
         INSERT INTO mesh.receipt (mesh, n, pos, ends, previous, link, hash, epoch, content)
             SELECT 2, n, 1000 + n, (n + 63) / 64 * 64, '', '', '', '', '' FROM generate_series(1, 50000) n;
+        INSERT INTO mesh.mention SELECT 1 + n % 20000, n FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.block SELECT n * 1000 FROM generate_series(1, 100) n;
         UPDATE mesh.store SET next = 200000, floor = 150000;
         ANALYZE";
@@ -190,6 +192,7 @@ fn lives(broker: &mut Broker) {
             limit: 500,
         },
         Query::Message(position),
+        Query::Mentions { member: BOB, after: Position::ZERO, limit: 200 },
         Query::Depth,
         Query::Hooks { since: Wall::from_millis(0), limit: 50 },
         Query::Check { at: CheckPlace::START, limit: 500 },
@@ -243,6 +246,7 @@ fn people() -> Vec<Op> {
         Op::KeepHook { hook: Box::new(hook("one")), stale_before: at },
         Op::KeepHook { hook: Box::new(hook("two")), stale_before: at },
         hello(1, 1),
+        Op::Prove { proof: [77; 32], by: 1, until: at },
         Op::ApplyHook { hook: HookId::new("two"), presence: presence.clone(), at },
         Op::EndPresences { ids: vec![presence], at },
         Op::SavePeer { member: ANN, state: Box::new(state) },

@@ -14,12 +14,9 @@ fn the_relations_that_operators_know_show_messages_and_deliveries() {
     let mut message = (*draft.message).clone();
     message.target = Target::Spec("@cooks".into());
     message.position = Position(2);
-    let group = Accept {
-        message: Arc::new(message),
-        mailboxes: Arc::from([ANN, BOB, MailboxNo(9)]),
-        old: None,
-        receipt: None,
-    };
+    let mailboxes = Arc::from([ANN, BOB, MailboxNo(9)]);
+    let mentions = Arc::from([BOB]);
+    let group = Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt: None };
     broker.writes(vec![accept(1, Some("id")), Op::Accept(group), settle(1), settle(2), hello(1, 1)]).unwrap();
 
     let mut client = database.client();
@@ -46,6 +43,10 @@ fn the_relations_that_operators_know_show_messages_and_deliveries() {
     assert_eq!(rows("id, reply_to_id, created_at", "message_history"), {
         ["1 | 1970-01-01 00:00:00.001", "2 | 1970-01-01 00:00:00.002"]
     });
+    assert_eq!(
+        rows("message_id, mesh_id, recipient_member_id, sender_member_id", "mention_index"),
+        ["1 | kitchen | ann | ann", "1 | kitchen | bob | ann", "2 | kitchen | bob | ann"]
+    );
     assert_eq!(rows("member_id, role, cwd, status", "presence"), ["ann | session | /kitchen | idle"]);
 }
 

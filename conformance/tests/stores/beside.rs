@@ -57,6 +57,13 @@ impl OnPostgres {
         let database = Database::fresh();
         OnPostgres { open: Some(open_postgres(&database, "one")), database }
     }
+
+    /// Lets another program write for a live topic.
+    pub(crate) fn feeds(&mut self, topic: &str, key: Option<&str>, version: Option<i64>, data: &str) {
+        let insert =
+            "INSERT INTO mesh.live_feed (topic, key, version, data) VALUES ($1, $2, $3, $4::text::json)";
+        self.database.client().execute(insert, &[&topic, &key, &version, &data]).unwrap();
+    }
 }
 
 impl Beside for OnPostgres {

@@ -100,7 +100,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB], old: None, receipt: None }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None, receipt: None }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -262,6 +262,7 @@ impl Desk {
 pub(crate) struct Draft {
     pub(crate) message: Message,
     mailboxes: Vec<MailboxNo>,
+    mentions: Vec<MailboxNo>,
     old: Option<Position>,
     receipt: Option<Box<Drafts>>,
 }
@@ -321,10 +322,16 @@ impl Draft {
         self
     }
 
+    pub(crate) fn mentioning(mut self, members: &[MailboxNo]) -> Draft {
+        self.mentions = members.to_vec();
+        self
+    }
+
     pub(crate) fn op(self) -> Op {
         Op::Accept(Accept {
             message: Arc::new(self.message),
             mailboxes: self.mailboxes.into(),
+            mentions: self.mentions.into(),
             old: self.old,
             receipt: self.receipt,
         })

@@ -5,7 +5,9 @@ mod check;
 mod desk;
 mod history;
 mod keys;
+mod live;
 mod meaning;
+mod mentions;
 mod receipts;
 mod runner;
 mod traffic;
@@ -178,6 +180,7 @@ fn is_same(again: &Reply, first: &Reply) -> bool {
 fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
+        Reply::Live(_) => "live",
         Reply::Done => "done",
         Reply::Inserted => "accepted",
         Reply::Accepted(asked) if asked.receipt.is_some() => "accepted with a receipt",

@@ -83,16 +83,20 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; and a claimant who joins afterwards is known
-    /// then, and whoever says hello before the mesh changes hands stays the second time.
+    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then,
+    /// and whoever says hello before the mesh changes hands stays the second time; a presence that is given a
+    /// hook after its hello has it the second time; and a hello that does not stand leaves its proof to a
+    /// request, which keeps it.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
         let keeps = has(|op| matches!(op, Op::KeepHook { .. }));
         let claims = has(|op| matches!(op, Op::Claim { .. }));
         let finds = has(|op| matches!(op, Op::Find { .. }));
+        let hello = has(|op| matches!(op, Op::Hello(_)));
         !(anew
-            || keeps && has(|op| matches!(op, Op::ApplyHook { .. }))
+            || (keeps || hello) && has(|op| matches!(op, Op::ApplyHook { .. }))
+            || hello && has(|op| matches!(op, Op::Prove { .. }))
             || claims && has(|op| matches!(op, Op::Enrol(_) | Op::Hello(_)))
             || finds && has(|op| matches!(op, Op::Accept(_))))
     }
@@ -118,6 +122,7 @@ impl Traffic {
                     self.proofs.push(hello.proof);
                     self.presences.extend(hello.presence.iter().map(|presence| presence.id.clone()));
                 }
+                (Op::Prove { proof, .. }, Reply::Done) => self.proofs.push(*proof),
                 (Op::Claim { mesh, .. }, Reply::Owned { epoch, .. }) => {
                     let no = self.meshes.iter().position(|known| known == mesh).unwrap();
                     let mesh = MeshNo(i64::try_from(no).unwrap() + 1);
@@ -146,7 +151,8 @@ impl Traffic {
             32..62 => self.accept(shard),
             62..64 => self.find(shard),
             64..66 => self.claim(),
-            66..90 => self.settle(),
+            66..89 => self.settle(),
+            89 => self.prove(),
             90..95 => self.tried(),
             95..98 => self.prune(),
             98 => self.claim(),
@@ -215,6 +221,13 @@ impl Traffic {
             at: self.now(),
             hooks_since: self.now().before_millis(self.rng.below(400)),
         }))
+    }
+
+    fn prove(&mut self) -> Op {
+        let used = if self.below(3) == 0 { self.pick(|traffic| &traffic.proofs) } else { None };
+        let proof = used.unwrap_or_else(|| self.rng.key());
+        let until = self.now().after_millis(self.rng.below(400));
+        Op::Prove { proof, by: self.rng.next_u64(), until }
     }
 
     /// Takes a mesh, gives one back, or gives back one that is ours no longer.
@@ -317,8 +330,12 @@ impl Traffic {
             request_fingerprint: self.maybe(|traffic| traffic.word().into()),
             reply_to: self.maybe(|traffic| traffic.word().into()),
         };
+        let mut mentions = self.some(|traffic| traffic.member().1);
+        mentions.sort_unstable();
+        mentions.dedup();
+        let (mailboxes, mentions) = (mailboxes.into(), mentions.into());
         let (message, receipt) = self.receipted(message);
-        Op::Accept(Accept { message: Arc::new(message), mailboxes: mailboxes.into(), old: None, receipt })
+        Op::Accept(Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt })
     }
 
     /// Some messages ask for a receipt, under ids of their own; some are others like these, under the same
@@ -357,7 +374,7 @@ impl Traffic {
 
     fn settle(&mut self) -> Op {
         let Cursor { mailbox, priority, position } = self.delivery();
-        let outcome = Outcome::ALL[self.below(3)];
+        let outcome = Outcome::ALL[self.below(4)];
         Op::Settle(Settled { position, mailbox, priority, at: self.now(), outcome })
     }
 
@@ -376,7 +393,7 @@ impl Traffic {
     /// A question.
     pub(crate) fn question(&mut self) -> Query {
         let limit = u32::try_from(self.below(5)).unwrap();
-        match self.below(9) {
+        match self.below(10) {
             0 => Query::Hooks { since: self.now().before_millis(self.rng.below(400)), limit },
             1 => Query::Mesh(self.mesh_id()),
             2 => Query::FindMesh(format!("mesh-{}", self.below(12))),
@@ -394,6 +411,14 @@ impl Traffic {
                 Query::Overdue { before, after: self.maybe(Traffic::delivery), limit: limit * 3 }
             }
             7 => Query::Message(self.delivery().position),
+            8 => {
+                let (member, after) = (self.member().1, self.delivery().position);
+                Query::Mentions {
+                    member,
+                    after: if self.below(2) == 0 { after } else { Position::ZERO },
+                    limit,
+                }
+            }
             _ => Query::Depth,
         }
     }
@@ -407,6 +432,8 @@ impl Traffic {
         queries.extend(self.meshes.iter().map(|id| Query::FindMesh(id.as_str().to_owned())));
         queries.extend(self.invites.iter().map(|invite| Query::Invite(invite.token_hash)));
         queries.extend(self.sent.iter().map(|sent| Query::Message(sent.message.position)));
+        let mentions = |member| Query::Mentions { member, after: Position::ZERO, limit: u32::MAX };
+        queries.extend(self.members.iter().map(|(_, member)| mentions(*member)));
         for (_, mailbox) in &self.mailboxes {
             let lane = |priority| Query::Pending {
                 mailbox: *mailbox,

@@ -31,6 +31,7 @@ impl Broker {
             }
             for SessionId(id) in std::mem::take(&mut self.resumed) {
                 self.with_client(now, id, todo, |broker, client, todo| {
+                    client.resumes = false;
                     if client.connection.has_kept() {
                         broker.read(now, id, client, Chunk::empty(), todo);
                     }
@@ -49,7 +50,14 @@ impl Broker {
         for (query, after) in self.runner_work.questions.drain(..) {
             self.commits.ask(query, After::Runner(after));
         }
+        for (op, fence, after) in self.live_work.writes.drain(..) {
+            self.commits.stage(op, fence, After::Live(after));
+        }
+        for (query, after) in self.live_work.questions.drain(..) {
+            self.commits.ask(query, After::Live(after));
+        }
         self.arm_runners();
+        self.arm_lives();
         self.commits.flush(now.mono, todo);
         let (commits, retries) = self.commits.take_counts();
         self.stats.add(Counter::Commits, commits);
@@ -61,7 +69,9 @@ impl Broker {
             }
         }
         for note in self.notes.drain(..) {
-            todo.push(Output::Note(note));
+            if let Some(note) = self.sampler.pass(now.mono, note, &self.limits) {
+                todo.push(Output::Note(note));
+            }
         }
     }
 
@@ -77,7 +87,9 @@ impl Broker {
                 let headers = vec![("Content-Type", "application/json".to_owned())];
                 let response = Response { status, headers, body };
                 self.with_client(now, id, todo, |broker, client, todo| {
-                    broker.respond(now, id, client, response, todo);
+                    if matches!(client.bound, Bound::Answering) {
+                        broker.respond(now, id, client, response, todo);
+                    }
                 });
             }
             Effect::Bind { session: SessionId(id), peer } => {
@@ -109,6 +121,14 @@ impl Broker {
                 });
             }
             Effect::Seat { session: SessionId(id), runner } => self.seat(now, id, runner, todo),
+            Effect::Share { sessions, frame } => {
+                for SessionId(id) in sessions {
+                    self.with_client(now, id, todo, |_, client, todo| {
+                        client.connection.send_shared(now.mono, &frame, id, todo);
+                    });
+                }
+            }
+            Effect::Stream { session: SessionId(id) } => self.begin_stream(now, id, todo),
             Effect::Forward(forward) => todo.push(Output::Forward(forward)),
             Effect::End { session: SessionId(id), fault, reason } => {
                 let reason = reason.as_deref().unwrap_or(fault.row().reason);
@@ -129,7 +149,8 @@ impl Broker {
         }
     }
 
-    /// Answers an HTTP request; the connection ends after it.
+    /// Answers an HTTP request; the connection ends after it, unless it may be asked again. It never is after
+    /// a request that was at fault.
     pub(super) fn respond(
         &mut self,
         now: Now,
@@ -138,10 +159,19 @@ impl Broker {
         mut response: Response,
         todo: &mut Outputs,
     ) {
-        client.bound = Bound::Closing;
         self.leave_lobby(id, client);
-        self.timers.disarm(Timer::Hello(id));
         super::routes::finish(&mut response, client);
+        let is_good = !(400..500).contains(&response.status);
+        if client.keeps && is_good && !client.ended && !self.drain.is_on() && self.keep_idle(id) {
+            client.bound = Bound::Lobby;
+            (client.served, client.resumes) = (true, true);
+            let idle_ms = self.limits.runner_idle_ms();
+            self.timers.arm(Timer::Hello(id), now.mono.after_millis(idle_ms));
+            client.connection.respond_and_listen(now.mono, &response, idle_ms, id, todo);
+            return self.resumed.push(SessionId(id));
+        }
+        client.bound = Bound::Closing;
+        self.timers.disarm(Timer::Hello(id));
         client.connection.respond(now.mono, &response, id, todo);
         if client.ended {
             client.connection.ended(now.mono, id, todo);
@@ -161,6 +191,11 @@ impl Broker {
                     self.learn_failure(&ended, todo);
                     self.proven(now, &ended);
                 }
+                After::RunnerProof(no) => {
+                    self.learn_failure(&ended, todo);
+                    self.proven(now, &ended);
+                    self.with_runners(now, |runners, cx| runners.judged(cx, no, &ended));
+                }
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);
                     self.hook_stored(now, step, ended, todo);
@@ -168,6 +203,10 @@ impl Broker {
                 After::Runner(after) => {
                     self.learn_failure(&ended, todo);
                     self.with_runners(now, |runners, cx| runners.stored(cx, after, ended));
+                }
+                After::Live(after) => {
+                    self.learn_failure(&ended, todo);
+                    self.with_lives(now, |lives, cx| lives.stored(cx, after, ended));
                 }
                 After::Mesh(after) => {
                     self.learn_failure(&ended, todo);

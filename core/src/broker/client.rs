@@ -12,6 +12,7 @@ use crate::ids::{ConnId, MeshId, RunnerId, RunnerNo};
 use crate::kit::bucket::Bucket;
 use crate::machine::{Listener, Outputs};
 use crate::note::{Level, Note};
+use crate::runner::Parting;
 use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
 use crate::time::Now;
@@ -38,6 +39,16 @@ pub(super) struct Client {
     pub openmetrics: bool,
     /// Bytes set aside for what is arriving.
     pub reserved: usize,
+    /// Code and reason of the close frame that ended it, whoever said it first.
+    pub farewell: Option<(u16, Box<str>)>,
+    /// Whoever sent its request has shown a token and would send another one.
+    pub keeps: bool,
+    /// It was answered before.
+    pub served: bool,
+    /// It is read on at the end of the turn, and not before.
+    pub resumes: bool,
+    /// How it ended, as far as that is known.
+    pub parting: Parting,
 }
 
 /// What a connection is for.
@@ -57,6 +68,8 @@ pub(super) enum Bound {
     Seating(RunnerId),
     /// It speaks for a runner.
     Runner(RunnerNo),
+    /// It watches live topics.
+    Watcher,
     /// It is ending.
     Closing,
 }
@@ -74,6 +87,11 @@ impl Client {
             public: false,
             openmetrics: false,
             reserved: 0,
+            farewell: None,
+            keeps: false,
+            served: false,
+            resumes: false,
+            parting: Parting::Silent,
         }
     }
 }
@@ -101,8 +119,12 @@ impl Broker {
             Event::Request(request) => match client.listener {
                 Listener::Mesh => self.route(now, id, client, &request, todo),
                 Listener::Runner => self.route_runner(now, id, client, &request, todo),
+                Listener::Live => self.route_live(now, id, client, &request, todo),
             },
-            Event::Announced(request) => self.announced(now, id, client, &request, todo),
+            Event::Announced(request) => match client.listener {
+                Listener::Mesh | Listener::Runner => self.announced(now, id, client, &request, todo),
+                Listener::Live => self.announced_live(now, id, client, &request, todo),
+            },
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);
                 self.respond(now, id, client, *response, todo);
@@ -115,10 +137,18 @@ impl Broker {
                 Bound::Runner(no) => {
                     self.with_runners(now, |runners, cx| runners.beat(cx, no, SessionId(id)));
                 }
+                Bound::Watcher => self.with_lives(now, |lives, cx| lives.pong(cx, SessionId(id))),
                 _ => {}
             },
-            Event::Goodbye { .. } => self.depart(now, id, client),
+            Event::Goodbye { code, reason } => {
+                const NO_CODE: u16 = 1005;
+                let code = code.unwrap_or(NO_CODE);
+                client.farewell.get_or_insert_with(|| (code, reason.into()));
+                client.parting = Parting::Closed(code);
+                self.depart(now, id, client);
+            }
             Event::Broken(fault) => {
+                client.parting = Parting::Broken(fault);
                 self.stats.count(match fault {
                     Fault::TooLarge => Counter::TooLarge,
                     Fault::ControlFlood => Counter::Flood,
@@ -126,8 +156,8 @@ impl Broker {
                 });
                 self.end(now, id, client, fault, todo);
             }
-            // Only a dialling side upgrades or is declined.
-            Event::Upgraded | Event::Declined { .. } => {}
+            // Only a dialling side upgrades or is declined, and nobody here tells binary messages apart.
+            Event::Upgraded | Event::Declined { .. } | Event::Binary(_) => {}
         }
     }
 
@@ -137,6 +167,9 @@ impl Broker {
         }
         if let Bound::Runner(no) = client.bound {
             return self.with_runners(now, |runners, cx| runners.hear(cx, no, SessionId(id), text));
+        }
+        if let Bound::Watcher = client.bound {
+            return self.with_lives(now, |lives, cx| lives.hear(cx, SessionId(id), text));
         }
         if let Err(fault) = json::check(text, &self.limits) {
             return self.bad_request(now, id, client, text, &fault.to_string(), todo);
@@ -151,6 +184,7 @@ impl Broker {
             | Bound::Joining(_)
             | Bound::Seating(_)
             | Bound::Runner(_)
+            | Bound::Watcher
             | Bound::Closing => {}
         }
     }
@@ -205,6 +239,10 @@ impl Broker {
         (fault, reason): (Fault, &str),
         todo: &mut Outputs,
     ) {
+        client.farewell.get_or_insert_with(|| (fault.row().code, reason.into()));
+        if client.parting == Parting::Silent {
+            client.parting = Parting::Closed(fault.row().code);
+        }
         self.depart(now, id, client);
         client.connection.close_saying(now.mono, fault, reason, id, todo);
     }
@@ -250,6 +288,11 @@ impl Broker {
         if let Bound::Runner(no) = client.bound {
             let unread = client.connection.waiting_bytes();
             return self.with_runners(now, |runners, cx| runners.unread(cx, no, SessionId(id), unread));
+        }
+        if let Bound::Watcher = client.bound {
+            let room = crate::config::size(self.limits.send_window_bytes());
+            let room = room.saturating_sub(client.connection.unsent_bytes());
+            return self.with_lives(now, |lives, cx| lives.room(cx, SessionId(id), room));
         }
         let Bound::Peer(peer) = client.bound else { return };
         let high_mark = crate::config::size(self.limits.outbox_bytes_max() / 2);

@@ -1,5 +1,9 @@
-//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, give the meshes up,
+//! Ending in good order (I20): refuse new work, finish what is in flight, say goodbye, give up what is ours,
 //! end.
+//!
+//! There is one drain for all surfaces. Within a shard, goodbyes are said surface by surface (`GOODBYES`);
+//! what is written last gives meshes and runners up; sockets that listen stay to the end of the process, and
+//! whoever comes meanwhile is hung up on.
 
 use super::{Broker, Timer};
 use crate::fault::Fault;
@@ -34,6 +38,14 @@ impl Drain {
     }
 }
 
+/// Whose goodbyes come first, and which. Live watchers, who lose nothing, belong before runners, whose work
+/// goes on without us; peers, who may still be told something, come last.
+const GOODBYES: [(Listener, Fault); 3] = [
+    (Listener::Live, Fault::LiveShuttingDown),
+    (Listener::Runner, Fault::ServerShuttingDown),
+    (Listener::Mesh, Fault::ShuttingDown),
+];
+
 impl Broker {
     pub(super) fn begin_drain(&mut self, now: Now) {
         if self.drain.is_on() {
@@ -43,15 +55,17 @@ impl Broker {
         for timer in [Timer::Status, Timer::Retention, Timer::Hooks, Timer::Depth, Timer::RunnerDepth] {
             self.timers.disarm(timer);
         }
-        let patience = now.mono.after_millis(self.limits.drain_ms());
+        let patience = now.mono.after_millis(self.config.drain_ms());
         self.drain.until = patience.after_millis(self.limits.close_ms());
         self.timers.arm(Timer::Drain, patience);
+        self.timers.arm(Timer::Forwards, now.mono.after_millis(self.limits.runner_goodbye_ms()));
         self.with_meshes(now, super::super::mesh::Meshes::drain);
         self.with_runners(now, super::super::runner::Runners::drain);
     }
 
     /// Takes the next step once the one before is done.
     pub(super) fn go_on_draining(&mut self, now: Now, todo: &mut Outputs) {
+        self.drain_live(now, todo);
         if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
             self.say_goodbye(now, todo);
         }
@@ -60,6 +74,7 @@ impl Broker {
             self.drain.stage = Stage::Releasing;
             self.with_meshes(now, super::super::mesh::Meshes::release_all);
             self.with_runners(now, super::super::runner::Runners::release_all);
+            self.with_lives(now, super::super::live::Lives::release_all);
             self.apply(now, todo);
         }
         if self.drain.stage == Stage::Releasing && self.commits.is_idle() {
@@ -70,21 +85,26 @@ impl Broker {
     fn say_goodbye(&mut self, now: Now, todo: &mut Outputs) {
         self.drain.stage = Stage::Closing;
         let all: Vec<ConnId> = self.open.iter().copied().collect();
-        for id in all {
-            self.with_client(now, id, todo, |broker, client, todo| {
-                if client.connection.is_open() {
-                    let fault = match client.listener {
-                        Listener::Mesh => Fault::ShuttingDown,
-                        Listener::Runner => Fault::ServerShuttingDown,
-                    };
-                    broker.end(now, id, client, fault, todo);
-                } else if matches!(client.bound, super::Bound::Lobby) {
-                    broker.depart(now, id, client);
-                    client.connection.abort(id, todo);
-                }
-            });
+        for (listener, fault) in GOODBYES {
+            let came_in =
+                |id: &ConnId| matches!(self.clients.find(id), Some(Some(c)) if c.listener == listener);
+            let theirs: Vec<ConnId> = all.iter().copied().filter(came_in).collect();
+            for id in theirs {
+                self.dismiss(now, id, fault, todo);
+            }
         }
         self.apply(now, todo);
+    }
+
+    fn dismiss(&mut self, now: Now, id: ConnId, fault: Fault, todo: &mut Outputs) {
+        self.with_client(now, id, todo, |broker, client, todo| {
+            if client.connection.is_open() {
+                broker.end(now, id, client, fault, todo);
+            } else if matches!(client.bound, super::Bound::Lobby) {
+                broker.depart(now, id, client);
+                client.connection.abort(id, todo);
+            }
+        });
     }
 
     /// It has lasted long enough: whoever is left is dropped.

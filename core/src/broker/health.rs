@@ -4,13 +4,14 @@
 //! *Decides* when the next ping is due: one is open at a time, the next follows its answer, but not before
 //! `health_ms` after it was asked. *Always holds:* a store that says nothing counts as down `health_ms` plus
 //! `health_answer_ms` later; ownership is in doubt from the moment that the last confirmed lease ends (I8)
-//! until the store has confirmed, after the lease was renewed, that every mesh in memory is still ours.
+//! until the store has confirmed, after the lease was renewed, that every mesh and every runner in memory is
+//! still ours.
 
 use super::{After, Broker, Timer};
 use crate::machine::{Output, Outputs};
 use crate::note::{Level, Note};
 use crate::stats::Gauge;
-use crate::store::{Alive, Ended, Found, Op, Query, StoreError};
+use crate::store::{Alive, Ended, Found, Op, Query, RunnerOp, StoreError};
 use crate::surface::{Down, StoreView};
 use crate::time::{Mono, Now};
 
@@ -161,6 +162,7 @@ impl Broker {
             self.health.told.clear();
             self.notes.push(Note::new(Level::Info, "db healthy").with("prior_failures", failures));
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
+            self.with_runners(now, super::super::runner::Runners::store_is_back);
         }
         if self.health.has_lease(now.mono) {
             match &mut self.health.proof {
@@ -173,13 +175,18 @@ impl Broker {
         }
     }
 
-    /// Asks whether the meshes in memory are ours, by writes of nothing that stand under their fences.
+    /// Asks whether what is in memory is ours, by writes of nothing that stand under their fences.
     fn prove(&mut self, now: Now) {
-        let fences = self.meshes.fences();
-        if fences.is_empty() {
+        let (fences, runners) = (self.meshes.fences(), self.runners.fences());
+        let missing = fences.len() + runners.len();
+        if missing == 0 {
             return self.prove_done(now);
         }
-        self.health.proof = Proof::Open { missing: fences.len(), again: false };
+        self.health.proof = Proof::Open { missing, again: false };
+        for fence in runners {
+            let nothing = Op::Runner(RunnerOp::Forget { fence, key: [0; 32] });
+            self.commits.stage(nothing, None, After::RunnerProof(fence.runner));
+        }
         for fence in fences {
             let nothing = Op::EndPresences { ids: Vec::new(), at: now.wall };
             self.commits.stage(nothing, Some(fence), After::Proof);
@@ -202,6 +209,7 @@ impl Broker {
         self.health.proof = Proof::Held;
         if self.health.view(now.mono).sure {
             self.with_meshes(now, super::super::mesh::Meshes::sure_again);
+            self.with_runners(now, super::super::runner::Runners::sure_again);
         }
     }
 

@@ -11,7 +11,7 @@ use super::relay::Errand;
 use super::{Broker, Timer};
 use crate::fault::Fault;
 use crate::ids::ConnId;
-use crate::machine::Outputs;
+use crate::machine::{Listener, Outputs};
 use crate::mesh::{Greeting, Refusal};
 use crate::stats::{Counter, Gauge};
 use crate::store::PresenceKind;
@@ -31,6 +31,9 @@ impl Broker {
         self.make_room(now, client.remote, todo);
         self.count_in(id, client.remote);
         self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
+        if client.listener == Listener::Live {
+            self.live_open.insert(id);
+        }
         self.clients.insert(id, Some(Box::new(client)));
         self.open.insert(id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
@@ -98,7 +101,7 @@ impl Broker {
     /// No hello and no request in time.
     pub(super) fn hello_timeout(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| match client.bound {
-            Bound::Peer(_) | Bound::Runner(_) | Bound::Closing => {}
+            Bound::Peer(_) | Bound::Runner(_) | Bound::Watcher | Bound::Closing => {}
             // The hello came in time; what it waits for is on our side.
             Bound::Joining(_) | Bound::Seating(_) | Bound::Moving(_) if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedStore);
@@ -106,11 +109,18 @@ impl Broker {
             }
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => {
                 let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+                // Whatever comes of it after all must not answer another request.
+                client.keeps = false;
                 broker.respond(now, id, client, late, todo);
             }
             Bound::Lobby if client.connection.is_open() => {
                 broker.stats.count(Counter::RejectedHelloTimeout);
                 broker.end(now, id, client, Fault::HelloTimeout, todo);
+            }
+            // Nothing was begun: whoever has no more to ask need not be told.
+            Bound::Lobby if client.served && !client.connection.has_kept() => {
+                broker.depart(now, id, client);
+                client.connection.abort(id, todo);
             }
             Bound::Lobby => {
                 let late = Response { status: 408, headers: Vec::new(), body: b"request timeout".to_vec() };

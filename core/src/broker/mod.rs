@@ -11,10 +11,13 @@ mod client;
 mod drain;
 mod health;
 mod hooks;
+mod inflight;
+mod live;
 mod lobby;
 mod relay;
 mod routes;
 mod runners;
+mod sample;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -22,9 +25,10 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
+use crate::live::{self as topics, Lives};
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
 use crate::mesh::{self, Meshes};
 use crate::note::{Level, Note};
@@ -58,25 +62,32 @@ pub struct Broker {
     limits: Arc<Limits>,
     /// Those of runners' connections.
     runner_limits: Arc<Limits>,
+    /// Those of watchers' connections.
+    live_limits: Arc<Limits>,
     rng: Rng,
     stats: Stats,
     notes: Vec<Note>,
     effects: Effects,
     work: Work<mesh::After>,
     runner_work: Work<runner::After>,
+    live_work: Work<topics::After>,
     clients: Index<ConnId, Option<Box<Client>>>,
     /// All of `clients`, oldest first.
     open: BTreeSet<ConnId>,
     lobby: lobby::Lobby,
     meshes: Meshes,
     runners: Runners,
-    inflight: runners::Inflight,
+    lives: Lives,
+    /// Connections to the listener of live topics.
+    live_open: BTreeSet<ConnId>,
+    inflight: inflight::Inflight,
     censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
     hooks: hooks::Hooks,
     health: health::Health,
     tokens: routes::Tokens,
+    sampler: sample::Sampler,
     /// Connections whose reading may go on.
     resumed: Vec<SessionId>,
     last: Option<Now>,
@@ -89,9 +100,12 @@ pub struct Broker {
 enum After {
     Mesh(mesh::After),
     Runner(runner::After),
+    Live(topics::After),
     Health,
     /// Whether a mesh is ours.
     Proof,
+    /// Whether a runner is.
+    RunnerProof(RunnerNo),
     Hook(hooks::Step),
 }
 
@@ -104,6 +118,7 @@ enum Timer {
     Mesh(MeshNo),
     Runners,
     RunnerDepth,
+    Lives,
     Status,
     Retention,
     Health,
@@ -112,6 +127,8 @@ enum Timer {
     Depth,
     Stats,
     Drain,
+    /// Requests to the event target have had their time.
+    Forwards,
 }
 
 impl Broker {
@@ -123,6 +140,7 @@ impl Broker {
         let shards = Shards { own: shard, count: shards };
         let limits = Arc::new(config.limits.clone());
         let runner_limits = Arc::new(limits.of_runners());
+        let live_limits = Arc::new(limits.of_live());
         Broker {
             shards,
             stats: Stats::of_shards(shards.count),
@@ -130,18 +148,22 @@ impl Broker {
             effects: Effects::default(),
             work: Work::default(),
             runner_work: Work::default(),
+            live_work: Work::default(),
             clients: Index::new(&mut rng),
             open: BTreeSet::new(),
             lobby: lobby::Lobby::default(),
             meshes: Meshes::new(&mut rng, shards),
             runners: Runners::new(&mut rng, shards),
-            inflight: runners::Inflight::default(),
+            lives: Lives::new(&mut rng),
+            live_open: BTreeSet::new(),
+            inflight: inflight::Inflight::default(),
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
             hooks: hooks::Hooks::new(&mut rng, &limits),
             health: health::Health::default(),
             tokens: routes::Tokens::new(&mut rng),
+            sampler: sample::Sampler::default(),
             resumed: Vec::new(),
             last: None,
             started: Mono::START,
@@ -149,6 +171,7 @@ impl Broker {
             config,
             limits,
             runner_limits,
+            live_limits,
             rng,
         }
     }
@@ -162,6 +185,7 @@ impl Broker {
         let first = self.is_first();
         self.with_meshes(now, Meshes::start);
         self.start_runners(now);
+        self.start_live(now);
         self.timers.arm(Timer::Health, now.mono);
         self.timers.arm(Timer::Status, now.mono.after_millis(self.limits.status_sweep_ms()));
         self.timers.arm(Timer::Retention, now.mono.after_millis(self.limits.retention_sweep_ms()));
@@ -232,6 +256,7 @@ impl Broker {
     /// True while nothing more of a peer should be read.
     fn is_paused(&mut self, id: ConnId, client: &Client) -> bool {
         match &client.bound {
+            _ if client.resumes => true,
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => true,
             Bound::Runner(no) => {
                 client.connection.is_full() || self.runners.is_paused(&self.limits, *no, SessionId(id))
@@ -240,6 +265,7 @@ impl Broker {
                 client.connection.is_full()
                     || self.meshes.unanswered(*peer) >= self.limits.unacked_sends_max()
             }
+            Bound::Watcher => client.connection.is_full(),
             Bound::Lobby | Bound::Closing => false,
         }
     }
@@ -251,6 +277,7 @@ impl Broker {
         let connection = match listener {
             Listener::Mesh => Connection::server(&self.limits),
             Listener::Runner => Connection::announcing_server(&self.runner_limits),
+            Listener::Live => Connection::announcing_server(&self.live_limits),
         };
         let client = Client::new(connection, listener, remote);
         self.enter_lobby(now, id, client, todo);
@@ -302,8 +329,12 @@ impl Broker {
         match std::mem::replace(&mut client.bound, Bound::Closing) {
             Bound::Peer(peer) => self.with_meshes(now, |meshes, cx| meshes.gone(cx, peer, session)),
             Bound::Joining(mesh) => self.meshes.abandoned(&mesh, session),
-            Bound::Runner(no) => self.with_runners(now, |runners, cx| runners.gone(cx, no, session)),
+            Bound::Runner(no) => {
+                let parting = client.parting;
+                self.with_runners(now, |runners, cx| runners.gone(cx, no, session, parting));
+            }
             Bound::Seating(runner) => self.runners.abandoned(&runner, session),
+            Bound::Watcher => self.watcher_gone(now, id, client),
             Bound::Lobby | Bound::Answering | Bound::Moving(_) | Bound::Closing => {}
         }
         self.leave_lobby(id, client);
@@ -317,6 +348,7 @@ impl Broker {
         self.timers.disarm(Timer::Hello(id));
         self.clients.remove(&id);
         self.open.remove(&id);
+        self.live_open.remove(&id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
     }
 
@@ -327,6 +359,7 @@ impl Broker {
                 Timer::Hello(id) => self.hello_timeout(now, id, todo),
                 Timer::Mesh(no) => self.with_meshes(now, |meshes, cx| meshes.wake(cx, no)),
                 Timer::Runners => self.with_runners(now, Runners::wake),
+                Timer::Lives => self.with_lives(now, Lives::wake),
                 Timer::RunnerDepth => {
                     self.with_runners(now, |_, cx| runner::ask_depth(cx));
                     self.timers.arm(Timer::RunnerDepth, now.mono.after_millis(self.limits.depth_ms()));
@@ -352,10 +385,12 @@ impl Broker {
                 }
                 Timer::Stats => {
                     self.with_runners(now, |runners, cx| runners.count_up(cx));
+                    self.with_lives(now, |lives, cx| lives.count_up(cx));
                     self.publish(todo);
                     self.timers.arm(Timer::Stats, now.mono.after_millis(self.limits.stats_ms()));
                 }
                 Timer::Drain => self.drain_timeout(now, todo),
+                Timer::Forwards => self.runners.give_up_forwards(),
             }
         }
     }
@@ -399,8 +434,9 @@ impl Broker {
                 Timer::Health => Cause::Health,
                 Timer::Hooks => Cause::Hook,
                 Timer::Runners => Cause::Runner,
+                Timer::Lives => Cause::Live,
                 Timer::Stats | Timer::Depth | Timer::RunnerDepth => Cause::Stats,
-                Timer::Drain => Cause::Drain,
+                Timer::Drain | Timer::Forwards => Cause::Drain,
             };
             Deadline { at, cause }
         });
@@ -427,6 +463,7 @@ impl Machine for Broker {
             Input::Weighed { conn, memory } => self.weighed(now, conn, memory, todo),
             Input::Forwarded { ticket, result } => self.forwarded(now, ticket, &result, todo),
             Input::Order(Order::Drain) => self.begin_drain(now),
+            Input::Order(Order::Feed) => self.with_lives(now, Lives::hinted),
             Input::Wake => {}
         }
         self.wake(now, todo);

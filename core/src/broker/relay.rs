@@ -4,7 +4,8 @@ use super::census::Report;
 use super::client::{Bound, Client};
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, RunnerId, ShardId};
-use crate::machine::{Closing, Envelope, Output, Outputs, Parcel};
+use crate::live::{Identity, Opening};
+use crate::machine::{Closing, Envelope, Listener, Output, Outputs, Parcel};
 use crate::mesh::{Greeting, Hook, HookFound, JoinCall};
 use crate::runner::Order;
 use crate::stats::Gauge;
@@ -12,6 +13,8 @@ use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::time::{Now, Wall};
 use crate::wire::admin::AdminCall;
+use crate::wire::enquiry::Enquiry;
+use crate::wire::live::LiveCall;
 use crate::wire::runner::RunnerCall;
 
 /// A connection on its way to the shard that does its errand.
@@ -44,7 +47,9 @@ pub(super) enum Errand {
     Hello(Box<Greeting>),
     Join(Box<JoinCall>),
     Admin(MeshId, AdminCall),
+    Enquiry(Box<Enquiry>),
     Runner(RunnerId, RunnerErrand),
+    Live(LiveErrand),
 }
 
 /// What a connection wants of a runner.
@@ -56,6 +61,20 @@ pub(super) enum RunnerErrand {
     Admin(RunnerCall),
 }
 
+/// What a connection wants of live topics, which all live in one shard.
+#[derive(Debug)]
+pub(super) enum LiveErrand {
+    /// It watches; its token was looked at if it brought one along.
+    Watch(Option<Identity>),
+    /// It reads one topic as a stream of events.
+    Stream(Box<Opening>),
+    /// It asks for something.
+    Call(Identity, Box<LiveCall>),
+}
+
+/// Where all live topics of a broker live, as if it were the name of a mesh.
+const LIVE: &str = "live";
+
 impl Errand {
     /// The name of what it is about, which decides whose it is.
     fn scope(&self) -> &str {
@@ -63,7 +82,9 @@ impl Errand {
             Errand::Hello(greeting) => greeting.mesh_id(),
             Errand::Join(call) => call.payload.mesh_id.as_str(),
             Errand::Admin(mesh, _) => mesh.as_str(),
+            Errand::Enquiry(enquiry) => enquiry.credential.mesh_id.as_str(),
             Errand::Runner(runner, _) => runner.as_str(),
+            Errand::Live(_) => LIVE,
         }
     }
 }
@@ -89,7 +110,12 @@ impl Broker {
                 client.bound = Bound::Answering;
                 self.with_meshes(now, |meshes, cx| meshes.admin_in(cx, session, mesh, call));
             }
+            Errand::Enquiry(enquiry) => {
+                client.bound = Bound::Answering;
+                self.with_meshes(now, |meshes, cx| meshes.enquire(cx, session, enquiry));
+            }
             Errand::Runner(runner, errand) => self.run_for_runner(now, id, client, runner, errand),
+            Errand::Live(errand) => self.run_for_live(now, id, client, errand),
         }
     }
 
@@ -112,6 +138,9 @@ impl Broker {
             return todo.push(Output::Close { conn: id, how: Closing::Both });
         };
         self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
+        if client.listener == Listener::Live {
+            self.live_open.insert(id);
+        }
         self.clients.insert(id, Some(client));
         self.open.insert(id);
         self.stats.set(Gauge::Sockets, i64::try_from(self.open.len()).unwrap_or(i64::MAX));
@@ -142,6 +171,11 @@ impl Broker {
 
     pub(super) fn relay(&self, to: ShardId, word: Word, todo: &mut Outputs) {
         todo.push(Output::Relay { to, envelope: Envelope::new(word) });
+    }
+
+    /// True for the shard where all live topics live.
+    pub(super) fn is_live_shard(&self) -> bool {
+        self.shards.owner_of(LIVE) == self.shards.own
     }
 
     /// Every shard but this one.

@@ -23,9 +23,9 @@ use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
 use crate::time::{Mono, Now};
-use crate::wire::admin;
 use crate::wire::http::{Request, Response};
 use crate::wire::runner::RunnerCall;
+use crate::wire::{admin, enquiry};
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
 
@@ -60,6 +60,9 @@ impl Broker {
             ("GET", "/metrics") => return self.scrape(id, client, request, todo),
             ("POST", "/hook/set-status") => return self.hook(now, id, client, request, todo),
             ("POST", "/join") => return self.join(now, id, client, request, todo),
+            ("GET", _) if enquiry::is_route(plain_path) => {
+                return self.enquire(now, id, client, request, todo);
+            }
             _ if path == "/admin" || path.starts_with("/admin/") => {
                 return self.admin(now, id, client, request, todo);
             }
@@ -182,6 +185,19 @@ impl Broker {
         }
     }
 
+    fn enquire(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
+        match enquiry::parse(request, &self.limits) {
+            Ok(enquiry) => self.run_errand(now, id, client, Errand::Enquiry(Box::new(enquiry))),
+            Err(no) => {
+                let is_asker = no.status == 401;
+                let counter = if is_asker { Counter::EnquiryUnauthorized } else { Counter::EnquiryBad };
+                self.stats.count(counter);
+                let response = json(no.status, &json!({ "error": no.code, "message": no.message }));
+                self.respond(now, id, client, response, todo);
+            }
+        }
+    }
+
     fn admin(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
         let allowed = match &self.config.admin_token {
             Some(token) => self.tokens.check(now, client.remote, request, token, &self.limits, &mut self.rng),
@@ -266,7 +282,7 @@ impl Tokens {
 }
 
 /// True when a parameter is named like a token (AUT-02).
-fn shows_token(query: &str) -> bool {
+pub(super) fn shows_token(query: &str) -> bool {
     query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).any(|name| {
         let name = name.to_ascii_lowercase();
         name == "authorization" || name == "token" || name.ends_with("_token")

@@ -1,10 +1,7 @@
 //! The runners' port: its paths, its tokens, its pages (runner protocol).
 //!
 //! *Always holds:* nothing of a body or a message is parsed, and none of it read beyond one chunk, before its
-//! sender has shown a token. What arrives of all runners together is bounded: who would go over it is read on
-//! when others are done.
-
-use std::collections::BTreeSet;
+//! sender has shown a token.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -12,31 +9,24 @@ use subtle::ConstantTimeEq;
 
 use super::census::Page;
 use super::client::{Bound, Client};
+use super::inflight::SMALL_BYTES;
 use super::relay::{Errand, RunnerErrand, Word};
 use super::routes::json as answer;
 use super::{Broker, Timer};
-use crate::config::{RunnerConfig, Secret, size};
+use crate::config::{RunnerConfig, Secret};
 use crate::fault::Fault;
 use crate::forward::Forwarded;
 use crate::ids::{ConnId, RunnerId, RunnerNo, Ticket};
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
-use crate::runner::{self, Order, Runners};
+use crate::runner::{self, Order, Parting, Runners};
 use crate::stats::Counter;
 use crate::surface::{Cx, SessionId};
 use crate::time::Now;
 use crate::wire::http::{Request, Response};
+
 use crate::wire::runner::{CommandCall, DEFAULT_RUNNER, NoCommand, RunnerCall, decode};
-
-/// Messages up to this length arrive within one chunk, more or less, and need no room set aside.
-const SMALL_BYTES: usize = 64 * 1_024;
-
-/// What is arriving from all runners, and who waits until there is room for more.
-#[derive(Debug, Default)]
-pub(super) struct Inflight {
-    bytes: usize,
-    waiting: BTreeSet<ConnId>,
-}
+use crate::wire::trace::Trace;
 
 impl Broker {
     /// Calls into the runner surface with everything it is lent.
@@ -85,6 +75,7 @@ impl Broker {
         request: &Request,
         todo: &mut Outputs,
     ) {
+        self.inflight.idle.remove(&id);
         match self.judge(request) {
             Ok(Wanted::Command) => {
                 self.leave_lobby(id, client);
@@ -114,7 +105,11 @@ impl Broker {
         if let Some(upgrade) = &request.upgrade {
             return self.admit(now, id, client, request, &upgrade.accept, todo);
         }
-        match self.judge(request) {
+        self.inflight.idle.remove(&id);
+        let wanted = self.judge(request);
+        client.keeps =
+            request.keeps && wanted.as_ref().is_ok_and(|wanted| *wanted != Wanted::Page(Page::Health));
+        match wanted {
             Ok(Wanted::Page(page)) => self.take_census(now, id, client, page, todo),
             Ok(Wanted::Command) => self.command(now, id, client, request, todo),
             Err(response) => self.respond(now, id, client, response, todo),
@@ -175,8 +170,9 @@ impl Broker {
     }
 
     fn command(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
-        let trace = request.header("sentry-trace").filter(|trace| !trace.is_empty());
-        let call = CommandCall::parse(&request.body, trace, request.header("baggage"));
+        let trace = request.header("sentry-trace");
+        let trace = trace.and_then(|trace| Trace::parse(trace, request.header("baggage")));
+        let call = CommandCall::parse(&request.body, trace.as_ref());
         let order = call.map_err(no_command).and_then(|call| self.order_of(request, call));
         let order = match order {
             Ok(order) => order,
@@ -315,41 +311,9 @@ impl Broker {
             waits
         });
         if seated != Some(true) {
-            self.with_runners(now, |runners, cx| runners.gone(cx, runner, SessionId(id)));
+            self.with_runners(now, |runners, cx| runners.gone(cx, runner, SessionId(id), Parting::Silent));
         }
         self.resumed.push(SessionId(id));
-    }
-
-    /// Sets room aside for what is arriving; false when the connection has to wait for it.
-    pub(super) fn set_aside(&mut self, id: ConnId, client: &mut Client) -> bool {
-        let arriving = client.connection.arriving_bytes();
-        let needed = if arriving > SMALL_BYTES { arriving } else { 0 };
-        let more = needed.saturating_sub(client.reserved);
-        let all = size(self.runner_limits.runner_inflight_bytes_max() / u64::from(self.shards.count.max(1)));
-        let is_runner = client.listener == crate::machine::Listener::Runner;
-        if is_runner && more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all
-        {
-            self.inflight.waiting.insert(id);
-            return false;
-        }
-        if is_runner {
-            self.inflight.waiting.remove(&id);
-            let before = std::mem::replace(&mut client.reserved, needed);
-            self.inflight.bytes = self.inflight.bytes.saturating_add(needed).saturating_sub(before);
-            if needed < before {
-                self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
-            }
-        }
-        true
-    }
-
-    /// A connection is gone, and what was set aside for it is free.
-    pub(super) fn free(&mut self, id: ConnId, reserved: usize) {
-        self.inflight.waiting.remove(&id);
-        if reserved > 0 {
-            self.inflight.bytes = self.inflight.bytes.saturating_sub(reserved);
-            self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
-        }
     }
 }
 

@@ -60,8 +60,10 @@ pub enum Event<'a> {
         /// The status it answered.
         status: u16,
     },
-    /// A message (text, or binary read as text).
+    /// A message: text, or binary read as text.
     Message(Text<'a>),
+    /// A binary message, where those are told apart.
+    Binary(Bytes),
     /// A pong, with the payload of the ping it answers.
     Pong(Bytes),
     /// The peer's close frame; it is answered already.

@@ -27,7 +27,7 @@ use crate::rng::Rng;
 use crate::time::Mono;
 use crate::wire::assemble::Assembler;
 use crate::wire::frame::{
-    CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, write_frame,
+    BINARY, CLOSE, CONTROL_BYTES_MAX, PING, Side, TEXT, close_payload, frame_bytes, text_frame, write_frame,
 };
 use crate::wire::head::HeadReader;
 use crate::wire::http::{RequestReader, Response, write_response};
@@ -55,6 +55,8 @@ pub struct Connection {
     control: Bucket,
     /// The request was a `HEAD`: its answer has no body.
     bodiless: bool,
+    /// The answer to the request is a stream of events, which goes on.
+    streaming: bool,
     /// The peer sends no more.
     peer_ended: bool,
     /// When the stream is dropped, however far the goodbyes have come.
@@ -189,7 +191,7 @@ impl Connection {
         match self.phase {
             Phase::Http | Phase::Asked => {
                 let mut answer = Vec::new();
-                write_response(&mut answer, response, !self.bodiless);
+                write_response(&mut answer, response, !self.bodiless, None);
                 self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
                 self.turn(Turn::Answered, &mut line);
             }
@@ -202,15 +204,51 @@ impl Connection {
         }
     }
 
+    /// Server that shows heads: answers the request just read and listens for the next one, which the peer is
+    /// told to begin within `idle_ms`. Where the peer sends no more it is answered for the last time.
+    pub(crate) fn respond_and_listen(
+        &mut self,
+        now: Mono,
+        response: &Response,
+        idle_ms: u64,
+        id: ConnId,
+        todo: &mut Outputs,
+    ) {
+        if self.phase != Phase::Asked || self.peer_ended {
+            return self.respond(now, response, id, todo);
+        }
+        let mut line = Line { now, conn: id, todo };
+        let mut answer = Vec::new();
+        write_response(&mut answer, response, !self.bodiless, Some(idle_ms / 1_000));
+        self.outbox.put_last(&mut line, answer.len(), |out| out.extend_from_slice(&answer));
+        self.reading = Some(Box::new(Reading::Request(RequestReader::announcing())));
+        self.turn(Turn::Kept, &mut line);
+    }
+
     /// Sends one text message. Without effect unless the connection is open.
     pub fn send(&mut self, now: Mono, text: &[u8], id: ConnId, todo: &mut Outputs) {
         self.send_frame(TEXT, text, &mut Line { now, conn: id, todo });
     }
 
+    /// Sends one binary message. Without effect unless the connection is open.
+    pub fn send_binary(&mut self, now: Mono, bytes: &[u8], id: ConnId, todo: &mut Outputs) {
+        self.send_frame(BINARY, bytes, &mut Line { now, conn: id, todo });
+    }
+
+    /// Server: answers the request just read with a stream that goes on: what is shared with
+    /// [`Connection::send_shared`] is written as it is. Nothing more is read of the peer.
+    pub(crate) fn begin_stream(&mut self, now: Mono, head: &[u8], id: ConnId, todo: &mut Outputs) {
+        if self.phase == Phase::Asked {
+            self.streaming = true;
+            let mut line = Line { now, conn: id, todo };
+            self.outbox.put(&mut line, head.len(), |out| out.extend_from_slice(head));
+        }
+    }
+
     /// Sends a frame made by [`frame_text`], shared among many connections (server role only).
     pub fn send_shared(&mut self, now: Mono, frame: &Bytes, id: ConnId, todo: &mut Outputs) {
         debug_assert!(matches!(self.role, Role::Server), "a client masks every frame for itself");
-        if self.phase == Phase::Open {
+        if self.phase == Phase::Open || self.is_streaming() {
             self.outbox.put_shared(&mut Line { now, conn: id, todo }, frame);
         }
     }
@@ -228,19 +266,41 @@ impl Connection {
         self.frames.trust();
     }
 
+    /// Binary messages are [`Event::Binary`] from here on. No surface asks for it, to which they are text in
+    /// other clothes; for what is to behave as any WebSocket does. To be called once the connection is open.
+    pub fn tell_binary(&mut self) {
+        self.frames.tell_binary();
+    }
+
     /// Ends the connection: close frame, wait for the peer's, then the stream's end. A peer that reads too
     /// slowly loses what waits for it. Before an upgrade the stream is dropped. Without effect once closing.
     pub fn close(&mut self, now: Mono, fault: Fault, id: ConnId, todo: &mut Outputs) {
         self.close_saying(now, fault, fault.row().reason, id, todo);
     }
 
+    /// True while the answer to a request goes on.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streaming && self.phase == Phase::Asked
+    }
+
+    /// Bytes that the kernel has not taken: with the runtime, or waiting.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.outbox.unsent_bytes()
+    }
+
     /// The same with another reason than the fault's own, cut to the 123 bytes that a close frame holds.
     pub fn close_saying(&mut self, now: Mono, fault: Fault, reason: &str, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
+            Phase::Asked if self.streaming && fault != Fault::SlowConsumer => {
+                let code = fault.row().code;
+                let last = format!("event: close\ndata: {{\"code\":{code},\"reason\":\"{reason}\"}}\n\n");
+                self.outbox.put_last(&mut line, last.len(), |out| out.extend_from_slice(last.as_bytes()));
+                self.turn(Turn::Answered, &mut line);
+            }
             Phase::Http | Phase::Asked => self.turn(Turn::Dropped, &mut line),
             Phase::Open | Phase::Broken => {
-                if fault == Fault::SlowConsumer {
+                if matches!(fault, Fault::SlowConsumer | Fault::LiveForbidden) {
                     self.outbox.drop_waiting();
                 }
                 self.end_by = Some(now.after_millis(self.limits.close_ms()));
@@ -269,7 +329,15 @@ impl Connection {
     /// that is not answered yet still is.
     pub fn ended(&mut self, now: Mono, id: ConnId, todo: &mut Outputs) {
         self.peer_ended = true;
-        self.settle(&mut Line { now, conn: id, todo });
+        if self.is_streaming() {
+            return self.abort(id, todo);
+        }
+        let mut line = Line { now, conn: id, todo };
+        // Nothing is asked any more, but the answer to what was asked before is on its way.
+        if self.phase == Phase::Http && !self.outbox.is_idle() {
+            self.shift(Turn::Answered, &mut line);
+        }
+        self.settle(&mut line);
     }
 
     /// The deadline passed: pings if due, and says what lapsed.
@@ -366,6 +434,7 @@ impl Connection {
             keepalive: Keepalive::default(),
             control: Bucket::new(per_minute, limits.control_burst()),
             bodiless: false,
+            streaming: false,
             peer_ended: false,
             end_by: None,
         }
@@ -461,7 +530,5 @@ impl Role {
 
 /// Encodes one unmasked text frame, to be shared by [`Connection::send_shared`].
 pub fn frame_text(text: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(frame_bytes(text.len(), None));
-    write_frame(&mut frame, TEXT, text, None);
-    frame.into()
+    text_frame(text)
 }

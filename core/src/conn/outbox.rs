@@ -122,6 +122,11 @@ impl Outbox {
         self.waiting_bytes
     }
 
+    /// Bytes that the kernel has not taken.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.out_bytes + self.waiting_bytes
+    }
+
     /// When the peer counts as too slow if nothing changes.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         let stalled = self.progress.after_millis(self.limits.stall_ms());

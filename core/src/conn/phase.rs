@@ -1,7 +1,7 @@
 //! The phases of a connection: HTTP, open, closing, closed, and what leads from one to the next.
 //!
 //! *Always holds:* every pair of phase and turn has an answer, and phases only go forward, so that a
-//! connection that was asked to end does end.
+//! connection that was asked to end does end. Only one that was asked something may be asked again.
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,8 @@ pub(crate) enum Turn {
     Upgraded,
     /// Our last bytes of HTTP are written.
     Answered,
+    /// An answer of HTTP is written, and another request may follow.
+    Kept,
     /// The peer will not, or cannot, speak WebSocket.
     Declined,
     /// The peer broke the protocol.
@@ -66,6 +68,10 @@ impl Phase {
             Turn::Answered => match self {
                 Http | Asked => Flushing,
                 Open | Broken | Closing | Flushing | Lingering | Closed => self,
+            },
+            Turn::Kept => match self {
+                Asked => Http,
+                Http | Open | Broken | Closing | Flushing | Lingering | Closed => self,
             },
             Turn::Declined => match self {
                 Http => Flushing,
@@ -114,6 +120,7 @@ mod tests {
         Phase::Lingering,
         Phase::Closed,
     ];
+    /// All but the one that leads back.
     const TURNS: [Turn; 10] = [
         Turn::Asked,
         Turn::Upgraded,
@@ -132,6 +139,14 @@ mod tests {
         for phase in PHASES {
             assert!(TURNS.iter().all(|turn| phase.after(*turn) >= phase), "{phase:?}");
             assert_eq!(phase.after(Turn::Dropped), Phase::Closed);
+        }
+    }
+
+    #[test]
+    fn only_a_connection_that_was_asked_may_be_asked_again() {
+        for phase in PHASES {
+            let kept = phase.after(Turn::Kept);
+            assert_eq!(kept, if phase == Phase::Asked { Phase::Http } else { phase });
         }
     }
 

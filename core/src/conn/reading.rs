@@ -53,6 +53,10 @@ impl Connection {
                         return Some(event);
                     }
                 }
+                Phase::Asked if self.streaming => {
+                    chunk.0 = &mut [];
+                    return None;
+                }
                 Phase::Asked => {
                     self.kept.take(chunk);
                     return None;
@@ -69,7 +73,11 @@ impl Connection {
                     Found::Starved(_) => return None,
                     Found::Close { .. } => self.turn(Turn::Parted, line),
                     Found::Fault(_) => self.turn(Turn::Broke, line),
-                    Found::Text(_) | Found::Joined(_) | Found::Ping(_) | Found::Pong(_) => (),
+                    Found::Text(_)
+                    | Found::Joined(_)
+                    | Found::Binary(_)
+                    | Found::Ping(_)
+                    | Found::Pong(_) => (),
                 },
                 Phase::Broken | Phase::Flushing | Phase::Lingering | Phase::Closed => {
                     self.kept = Kept::default();
@@ -188,6 +196,7 @@ impl Connection {
             Found::Starved(_) => None,
             Found::Text(text) => Some(Event::Message(Text::Lent(text))),
             Found::Joined(text) => Some(Event::Message(Text::Kept(text))),
+            Found::Binary(bytes) => Some(Event::Binary(bytes)),
             Found::Ping(_) | Found::Pong(_) if self.control.take(line.now).is_err() => {
                 Some(self.broken(Fault::ControlFlood, line))
             }

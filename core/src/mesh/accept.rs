@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
+use super::mention::Mentioned;
 use super::retention::age_by;
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver, names};
@@ -28,6 +29,8 @@ const ACCEPTING_KEPT: usize = 256;
 pub(super) struct Accepting {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    /// Whom it mentions.
+    mentioned: Option<Box<Mentioned>>,
     /// Where it was before its history was lost.
     old: Option<Position>,
     /// What it took from its sender's budget.
@@ -43,6 +46,7 @@ pub(super) struct Passed {
     session: MailboxNo,
     target: Target,
     mailboxes: Arc<[MailboxNo]>,
+    mentioned: Option<Box<Mentioned>>,
     old: Option<Position>,
     receipt: Option<Box<Drafts>>,
     spent: u64,
@@ -116,10 +120,12 @@ impl Mesh {
                 return Err(No::down(down));
             }
         }
-        match (self.judge(cx, positions, no, (&wish, key.as_ref()), 0), key) {
-            (Ok(passed), key) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
-            (Err(denied), Some(key)) => self.look_up(cx, key, wish, waiter, denied),
-            (Err(denied), None) => return Err(self.deny(cx, None, denied)),
+        match self.judge(cx, positions, no, (&wish, key.as_ref()), 0) {
+            Ok(passed) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
+            Err(denied) if key.is_some() || denied.may_pass() && self.in_flight.len() > 0 => {
+                self.look_up(cx, (member, key), wish, waiter, denied);
+            }
+            Err(denied) => return Err(self.deny(cx, None, denied)),
         }
         Ok(())
     }
@@ -159,13 +165,14 @@ impl Mesh {
             paid => paid,
         };
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
+        let mentioned = self.mentioned(member, &wish.mentions, limits).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         match positions.next(cx) {
             Some(position) => {
                 let old = self.place_before(cx, positions, wish);
                 let drafts = |ids| self.drafts(cx, ids, (wish, member), (position, old));
                 let receipt = positions.ids.as_ref().and_then(drafts);
-                Ok(Passed { position, member, session, target, mailboxes, old, receipt, spent })
+                Ok(Passed { position, member, session, target, mailboxes, mentioned, old, receipt, spent })
             }
             None => {
                 self.give_back(member, spent);
@@ -194,7 +201,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, old, receipt, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, mentioned, old, receipt, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -216,17 +223,19 @@ impl Mesh {
         if let Some(until) = waiters.iter().map(|waiter| waiter.until).min() {
             self.timers.arm_by(Timer::Undecided, until);
         }
-        let accept =
-            Accept { message: Arc::clone(&message), mailboxes: Arc::clone(&mailboxes), old, receipt };
+        let mentions = mentioned.as_ref().map(|them| Arc::clone(&them.members)).unwrap_or_default();
+        let (kept, to) = (Arc::clone(&message), Arc::clone(&mailboxes));
+        let accept = Accept { message: kept, mailboxes: to, mentions, old, receipt };
         // Positions grow, so this keeps their order.
-        self.accepting.push_back(Accepting { message, mailboxes, old, spent, waiters });
+        self.accepting.push_back(Accepting { message, mailboxes, mentioned, old, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
     }
 
     /// The commit ended: the one place where a sender is told that its message was accepted.
     pub(super) fn accepted(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, position: Position, ended: Ended) {
         let accepting = self.place_of(position).ok().and_then(|place| self.accepting.remove(place));
-        let Some(Accepting { message, mailboxes, old, spent, waiters }) = accepting else { return };
+        let Some(accepting) = accepting else { return };
+        let Accepting { message, mailboxes, mentioned, old, spent, waiters } = accepting;
         if self.accepting.is_empty() {
             // A burst must not hold its memory for ever.
             self.accepting.shrink_to(ACCEPTING_KEPT);
@@ -254,14 +263,12 @@ impl Mesh {
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
                 let told = (&*message, &*message_id, asked.receipt);
-                self.welcome_message(cx, ids, told, waiters, reach);
+                self.welcome_message(cx, ids, told, waiters, (reach, mentioned.as_deref()));
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
-                if let Some(key) = key {
-                    self.remember_spent(cx, key, spent);
-                }
+                self.remember_spent(cx, key, spent);
                 self.refuse_all(cx, &waiters, &No::of_store(&error));
             }
         }
@@ -274,12 +281,13 @@ impl Mesh {
         ids: &MessageIds,
         (message, message_id, receipt): (&Message, &str, Option<Box<ReceiptRow>>),
         mut waiters: Vec<Waiter>,
-        reach: Option<(usize, usize)>,
+        (reach, mentioned): (Option<(usize, usize)>, Option<&Mentioned>),
     ) {
         for waiter in waiters.extract_if(.., |waiter| waiter.likeness.is_none()) {
             let (at, duplicate, history_available) = (message.at, false, true);
             let receipt = receipt.as_deref();
-            let accepted = Accepted { message_id, at, duplicate, history_available, reach, receipt };
+            let accepted =
+                Accepted { message_id, at, duplicate, history_available, reach, mentioned, receipt };
             self.confirm(cx, &waiter, &accepted);
         }
         if !waiters.is_empty() {

@@ -3,6 +3,7 @@
 //! *Always holds:* every send that was read is answered once, and one that is refused reads the same to every
 //! client: by its words it is refused for good or for the moment (mesh protocol, send).
 
+use super::mention::Mentioned;
 use super::{Cx, Mesh};
 use crate::message_id::MessageIds;
 use crate::stats::{Counter, MeshCounter};
@@ -44,6 +45,8 @@ pub(super) struct Accepted<'a> {
     pub reach: Option<(usize, usize)>,
     /// Where it stands in the chain of receipts.
     pub receipt: Option<&'a ReceiptRow>,
+    /// Whom it mentions, where that was looked up.
+    pub mentioned: Option<&'a Mentioned>,
 }
 
 impl No {
@@ -106,6 +109,8 @@ impl Mesh {
             queued: true,
             recipients: accepted.reach.map(|(recipients, _)| recipients),
             online: accepted.reach.map(|(_, online)| online),
+            mentioned: accepted.mentioned.map(|them| them.members.len()),
+            unknown_mentions: accepted.mentioned.map(|them| &*them.unknown).filter(|them| !them.is_empty()),
             duplicate: Some(accepted.duplicate),
             history_available: Some(accepted.history_available),
             first_seen_at: Some(&first_seen_at),
@@ -126,15 +131,16 @@ impl Mesh {
         (waiter, likeness): (&Waiter, &Likeness),
         reach: Option<(usize, usize)>,
     ) {
-        let message_id = self.names.encode(ids, seen.position);
+        let message_id = &*self.names.encode(ids, seen.position);
         if likeness.is_same_request(&seen.likeness) {
             cx.count(Counter::Duplicate);
             let accepted = Accepted {
-                message_id: &message_id,
+                message_id,
                 at: seen.at,
                 duplicate: true,
                 history_available: seen.history_available,
                 reach,
+                mentioned: None,
                 receipt: seen.receipt.as_deref(),
             };
             return self.confirm(cx, waiter, &accepted);
@@ -150,7 +156,7 @@ impl Mesh {
             client_message_id: Some(key),
             conflict: Some("request_fingerprint_mismatch"),
             broker_fingerprint_prefix: Some(&prefix),
-            broker_message_id: Some(&message_id),
+            broker_message_id: Some(message_id),
             ..Ack::default()
         };
         self.answer_send(cx, (waiter.presence, waiter.session), &ack);
@@ -212,6 +218,7 @@ mod tests {
             include_str!("accept.rs"),
             include_str!("acks.rs"),
             include_str!("known.rs"),
+            include_str!("mention.rs"),
             include_str!("quota.rs"),
             include_str!("receipts.rs"),
             include_str!("target.rs"),

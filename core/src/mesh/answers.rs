@@ -1,5 +1,6 @@
 //! What a peer can ask: who is there, and what became of a message.
 
+use super::enquiry::is_id;
 use super::presence::Presence;
 use super::profile::refuse;
 use super::roster::display_name;
@@ -7,9 +8,10 @@ use super::{Cx, Mesh, Then, hex};
 use crate::config::size;
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::{ID_CHARS, MessageIds, PREFIX_CHARS_MIN};
-use crate::store::{Ended, Found, MessageView, Outcome, Query, Target};
+use crate::store::{Ended, Found, Outcome, Query};
 use crate::surface::{PresenceNo, SessionId};
-use crate::wire::mesh::{MessageStatusResult, PeerRow, PeersList, RecipientRow};
+use crate::time::Wall;
+use crate::wire::mesh::{MessageStatusResult, PeerRow, PeersList};
 
 /// Somebody who asked for a message's fate.
 #[derive(Debug)]
@@ -86,8 +88,7 @@ impl Mesh {
         request: Option<&str>,
     ) {
         let chars = message_id.len();
-        let fits = (PREFIX_CHARS_MIN..=ID_CHARS).contains(&chars);
-        if !fits || !message_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_id(&message_id) {
             let text = format!("messageId must be {PREFIX_CHARS_MIN}-{ID_CHARS} base62 chars (got {chars})");
             return refuse(cx, asker.1, request, "invalid_argument", &text);
         }
@@ -102,7 +103,7 @@ impl Mesh {
         let (request, session) = (asked.request.as_deref(), asked.asker.1);
         let view = match ended {
             Ended::Found(found) => match *found {
-                Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
+                Found::Message(view) => view.filter(|view| self.is_told(view)),
                 _ => None,
             },
             Ended::Done(_) => None,
@@ -118,36 +119,21 @@ impl Mesh {
             && view.settled.iter().all(|(_, _, outcome)| *outcome == Outcome::Delivered)
             && !view.settled.is_empty();
         let last = view.settled.iter().map(|(_, at, _)| *at).max();
-        let target = match &view.message.target {
-            Target::Mailbox(no) => hex(self.roster.key_of(*no)),
-            Target::Spec(text) => text.to_string(),
-        };
+        let member = self.roster.presence(asked.asker.0).map(|presence| presence.member);
+        let part = member.and_then(|member| self.part_of(member, &view));
+        // Everybody in the mesh sees whom a message went to; the rest is for those who have a part in it, as
+        // far as a connection can take it.
+        let is_short = view.pending.len() + view.settled.len() <= size(cx.config.limits.page_rows_max());
         let result = MessageStatusResult {
             message_id: &asked.message_id,
-            target_spec: &target,
+            target_spec: &self.target_text(&view.message.target),
             delivered,
-            delivered_at: last.filter(|_| delivered).map(super::super::time::Wall::iso),
-            recipients: self.recipients(&view),
+            delivered_at: last.filter(|_| delivered).map(Wall::iso),
+            recipients: self.rows(cx, &view, part.filter(|_| is_short)),
+            facts: part.map(|part| self.facts(cx, &view, part)),
             request,
         };
         cx.tell(session, &result);
-    }
-
-    fn recipients(&self, view: &MessageView) -> Vec<RecipientRow<'_>> {
-        let settled = view.settled.iter().map(|(no, _, outcome)| (*no, outcome.word()));
-        let pending = view.pending.iter().map(|(no, _)| {
-            let there = self.roster.taker(*no, |_| false).is_some();
-            (*no, if there { "held" } else { "disconnected" })
-        });
-        let mut rows: Vec<(MailboxNo, &'static str)> = settled.chain(pending).collect();
-        rows.sort_unstable();
-        rows.into_iter()
-            .map(|(no, status)| RecipientRow {
-                name: self.roster.name_of(no),
-                pubkey: hex(self.roster.key_of(no)),
-                status,
-            })
-            .collect()
     }
 }
 

@@ -120,6 +120,7 @@ impl Mesh {
     /// The mesh is another broker's: everybody is told, and goes there.
     pub(super) fn part(mut self, cx: &mut Cx<'_>) {
         self.answer_lost(cx);
+        self.turns.turn_away(cx);
         for presence in self.roster.all() {
             let Some(session) = presence.session() else { continue };
             let (code, message) = ("not_owner", "another broker serves this mesh: come back later");

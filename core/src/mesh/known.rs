@@ -3,13 +3,14 @@
 //! *Decides* nothing about a send that can be accepted: the store does that, inside the commit. But before a
 //! key is refused for any other reason, the store is asked whether it was accepted (I14). *Always holds:* of
 //! one key at most one accept or one look is on its way. A look stands behind everything of its sender that
-//! was on its way before, so that budgets are settled when it ends.
+//! was on its way before, so that budgets are settled when it ends; a send without a key waits for that too,
+//! since a resend may hold what it is short of.
 
 use super::accept::Denied;
 use super::acks::{No, Waiter};
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer};
-use crate::ids::{Position, PublicKey};
+use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::stats::Counter;
 use crate::store::{Ended, Likeness, Op, Reply, Target};
 use crate::surface::PresenceNo;
@@ -28,7 +29,8 @@ pub(super) enum Flight {
 #[derive(Debug)]
 pub(super) struct Look {
     no: u64,
-    key: SendKey,
+    /// None where the send has none, and only waits for what is on its way.
+    key: Option<SendKey>,
     /// Whose send it is.
     presence: PresenceNo,
     denied: Denied,
@@ -64,11 +66,11 @@ impl Mesh {
         Ok(())
     }
 
-    /// Asks the store about a key whose send would be refused.
+    /// Asks the store about the key of a send that would be refused.
     pub(super) fn look_up(
         &mut self,
         cx: &mut Cx<'_>,
-        key: SendKey,
+        (member, key): (MailboxNo, Option<SendKey>),
         wish: Wish<'_>,
         waiter: Waiter,
         denied: Denied,
@@ -81,8 +83,12 @@ impl Mesh {
         let has_room = self.looks_bytes + bytes <= cx.config.limits.looks_bytes_max();
         let wish = (has_room && denied.may_pass()).then(|| wish.into_owned());
         self.looks_bytes += wish.as_ref().map_or(0, Wish::bytes);
-        let op = Op::Find { mesh: self.no, sender: key.0, client_message_id: key.1.clone() };
-        self.in_flight.insert(key.clone(), Flight::Look(no));
+        // Nothing is known by no key, so a send without one is free when its turn has come.
+        let client_message_id = key.as_ref().map_or_else(Box::default, |(_, id)| id.clone());
+        let op = Op::Find { mesh: self.no, sender: member, client_message_id };
+        if let Some(key) = &key {
+            self.in_flight.insert(key.clone(), Flight::Look(no));
+        }
         // Numbers grow, so this keeps their order.
         let waiters = vec![waiter];
         self.looks.push_back(Look { no, key, presence, denied, likeness, wish, waiters });
@@ -95,7 +101,9 @@ impl Mesh {
         self.outstanding -= 1;
         let place = self.looks.binary_search_by_key(&no, |look| look.no).ok();
         if let Some(look) = place.and_then(|place| self.looks.remove(place)) {
-            self.in_flight.remove(&look.key);
+            if let Some(key) = &look.key {
+                self.in_flight.remove(key);
+            }
             self.looks_bytes -= look.wish.as_ref().map_or(0, Wish::bytes);
             self.look_ended(cx, positions, look, ended);
         }
@@ -106,21 +114,23 @@ impl Mesh {
         let Look { key, presence, denied, likeness, wish, waiters, .. } = look;
         match ended {
             Ended::Done(Reply::Known(seen)) => {
-                self.give_back(key.0, denied.spent);
-                let Some(ids) = &positions.ids else { return };
+                let (Some((member, id)), Some(ids)) = (key, &positions.ids) else { return };
+                self.give_back(member, denied.spent);
                 for waiter in &waiters {
                     let likeness = waiter.likeness.as_deref().unwrap_or(&likeness);
-                    self.answer_known(cx, ids, (&seen, &key.1), (waiter, likeness), None);
+                    self.answer_known(cx, ids, (&seen, &id), (waiter, likeness), None);
                 }
             }
             Ended::Done(_) | Ended::Found(_) if waiters.is_empty() => {
                 self.remember_spent(cx, key, denied.spent);
             }
             Ended::Done(_) | Ended::Found(_) => match wish {
-                Some(wish) => match self.judge(cx, positions, presence, (&wish, Some(&key)), denied.spent) {
-                    Ok(passed) => self.stage_accept(cx, wish, Some(key), passed, waiters),
-                    Err(denied) => self.look_denied(cx, key, denied, &likeness, &waiters),
-                },
+                Some(wish) => {
+                    match self.judge(cx, positions, presence, (&wish, key.as_ref()), denied.spent) {
+                        Ok(passed) => self.stage_accept(cx, wish, key, passed, waiters),
+                        Err(denied) => self.look_denied(cx, key, denied, &likeness, &waiters),
+                    }
+                }
                 None => self.look_denied(cx, key, denied, &likeness, &waiters),
             },
             Ended::Refused(error) => {
@@ -134,12 +144,12 @@ impl Mesh {
     fn look_denied(
         &mut self,
         cx: &mut Cx<'_>,
-        key: SendKey,
+        key: Option<SendKey>,
         denied: Denied,
         likeness: &Likeness,
         waiters: &[Waiter],
     ) {
-        let refusal = self.deny(cx, Some(key), denied);
+        let refusal = self.deny(cx, key, denied);
         for waiter in waiters {
             let is_same = waiter.likeness.as_ref().is_none_or(|other| likeness.is_same_request(other));
             let refusal = if is_same { refusal.clone() } else { No::overtaken() };
@@ -152,9 +162,7 @@ impl Mesh {
         if denied.spent > 0 {
             cx.count(Counter::SpentThenRefused);
         }
-        if let Some(key) = key {
-            self.remember_spent(cx, key, denied.spent);
-        }
+        self.remember_spent(cx, key, denied.spent);
         denied.no
     }
 

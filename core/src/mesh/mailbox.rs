@@ -7,6 +7,8 @@
 //! in the store beyond its lane's `tail`; a lane's items are in order of position. One whose end is being
 //! written is in `ending` instead, and no page brings it back.
 
+mod place;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use crate::message_id::MessageId;
 use crate::store::{Message, PendingRow, Priority};
 use crate::surface::SessionId;
 use crate::time::Mono;
+
+pub(crate) use place::Place;
 
 /// A message on its way to one mailbox.
 #[derive(Clone, Debug)]

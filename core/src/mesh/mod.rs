@@ -6,13 +6,15 @@
 //! | which meshes are in memory, and whether they are ours | `residence.rs` |
 //! | who is who, who is there | `roster.rs`, `presence.rs` |
 //! | what a send must satisfy | `accept.rs`, `wish.rs`, `quota.rs`; to whom it goes: `target.rs` |
+//! | whom a send mentions | `mention.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
 //! | what a receipt says, and who signs it | `receipts.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
-//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs` |
+//! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
+//! | what became of a message, and why it waits | `fate.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
@@ -23,8 +25,10 @@ mod admin;
 mod answers;
 mod check;
 mod deliver;
+mod enquiry;
 mod enrol;
 mod events;
+mod fate;
 mod features;
 mod grace;
 mod hear;
@@ -33,6 +37,7 @@ mod hook;
 mod key_age;
 mod known;
 mod mailbox;
+mod mention;
 mod names;
 mod presence;
 mod profile;
@@ -46,6 +51,7 @@ mod seat;
 mod settle;
 mod status;
 mod target;
+mod turn;
 mod vault;
 mod welcome;
 mod wish;
@@ -125,6 +131,8 @@ pub(crate) enum Then {
     Enrol(Box<enrol::Enrolling>),
     /// Something an admin asked for was written.
     Admin(Box<admin::AdminStep>),
+    /// A member asks over HTTP.
+    Enquiry(Box<enquiry::EnquiryStep>),
 }
 
 /// All meshes of this shard.
@@ -179,6 +187,8 @@ struct Mesh {
     signed: Option<receipts::Signed>,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
+    /// Hellos that wait for their turn.
+    turns: turn::Turns,
     /// Sends that wait for their commit, in order of their positions.
     accepting: VecDeque<accept::Accepting>,
     /// Sends that would be refused, while the store is asked for their keys, in order of their numbers.
@@ -223,6 +233,8 @@ enum Timer {
     Retry,
     /// Somebody has waited long for the commit of a send.
     Undecided,
+    /// A hello's turn comes.
+    Turn,
     /// Nobody has needed the mesh for long enough.
     Forget,
 }
@@ -282,6 +294,7 @@ impl Meshes {
         }
         if let Some(mesh) = self.by_id.find(mesh).and_then(|no| self.resident.get_mut(no)) {
             mesh.joining.remove(&session);
+            mesh.turns.leave(session);
         }
     }
 
@@ -342,6 +355,7 @@ impl Meshes {
             Timer::LegacyPing(_) => Cause::LegacyPing,
             Timer::Grace(_) => Cause::Grace,
             Timer::Retry | Timer::Undecided => Cause::Commit,
+            Timer::Turn => Cause::Silence,
             Timer::Forget => Cause::Retention,
         };
         Some(Deadline { at, cause })
@@ -365,6 +379,7 @@ impl Meshes {
             mesh.save_again(cx);
             // A hello that is being recorded finds no seat when it is.
             mesh.joining.clear();
+            mesh.turns.clear();
             mesh.draining = true;
             mesh.end_all(cx);
         }
@@ -426,6 +441,7 @@ impl Mesh {
             signer: receipts::Signer::default(),
             signed: None,
             joining: BTreeSet::new(),
+            turns: turn::Turns::new(rng),
             accepting: VecDeque::new(),
             looks: VecDeque::new(),
             looks_begun: 0,
@@ -483,6 +499,7 @@ impl Mesh {
                 Timer::Grace(presence) => self.grace_ended(cx, ids, presence),
                 Timer::Retry => self.retry(cx, ids),
                 Timer::Undecided => self.answer_undecided(cx),
+                Timer::Turn => self.turns_came(cx),
                 Timer::Forget if self.is_idle() => return true,
                 Timer::Forget => {}
             }
@@ -493,7 +510,7 @@ impl Mesh {
     /// True when nothing here would be lost or late if the mesh were read again from the store.
     fn is_idle(&self) -> bool {
         let nobody = self.roster.all().next().is_none() && self.outstanding == 0;
-        nobody && self.owed.is_empty() && self.unsaved.is_empty()
+        nobody && self.turns.is_empty() && self.owed.is_empty() && self.unsaved.is_empty()
     }
 
     /// Starts the time after which an unneeded mesh is forgotten. One that only the broker itself has looked

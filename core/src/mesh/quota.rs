@@ -48,9 +48,9 @@ impl Mesh {
     }
 
     /// A send that took something was refused: the same key takes nothing more for a while.
-    pub(super) fn remember_spent(&mut self, cx: &Cx<'_>, key: SendKey, cost: u64) {
+    pub(super) fn remember_spent(&mut self, cx: &Cx<'_>, key: Option<SendKey>, cost: u64) {
         let limits = &cx.config.limits;
-        if cost > 0 {
+        if let Some(key) = key.filter(|_| cost > 0) {
             let until = cx.now.mono.after_millis(limits.rate_window_ms());
             self.spent.note(cx.now.mono, key, until, size(limits.rate_keys_max()));
         }

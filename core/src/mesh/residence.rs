@@ -5,9 +5,10 @@
 //! *Always holds:* what is in memory was read under the epoch it is served under; a mesh that was lost goes
 //! from memory before anything else is told of it, and what comes back for it afterwards finds nobody.
 
+use super::enquiry::Enquiring;
 use super::hello::{Greeting, Proof};
 use super::refusal::{Refusal, refuse};
-use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enrol, retention};
+use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retention};
 use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
@@ -38,6 +39,8 @@ pub(crate) enum Waiting {
         session: SessionId,
         call: AdminCall,
     },
+    /// A member asks over HTTP.
+    Enquiry(Enquiring),
     /// Mail of it is overdue.
     Expiry(Vec<OverdueRow>),
 }
@@ -89,6 +92,7 @@ impl Waiting {
             Waiting::Join { call, .. } => {
                 PublicKey::from_hex(&call.payload.owner_pubkey).map(Claimant::Owner)
             }
+            Waiting::Enquiry(one) => Some(Claimant::Member(one.enquiry.credential.key)),
             Waiting::Admin { .. } | Waiting::Expiry(_) => Some(Claimant::Broker),
         }
     }
@@ -107,7 +111,11 @@ impl Meshes {
     /// Goes on with a mesh that is in memory.
     fn enter(&mut self, cx: &mut Cx<'_>, no: MeshNo, id: MeshId, waiting: Waiting) {
         if !cx.store.sure {
-            return self.doubted.push(Visit { id, waiting });
+            return match waiting {
+                // Until the doubt is over, what was overdue may have ended; a later round asks again.
+                Waiting::Expiry(_) => self.expiry_ended(cx, 0),
+                waiting => self.doubted.push(Visit { id, waiting }),
+            };
         }
         let Some(mesh) = self.resident.get(&no) else { return };
         if self.positions.serve(mesh.floor) {
@@ -126,6 +134,7 @@ impl Meshes {
                 Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
                 Waiting::Join { session, call } => mesh.join(cx, session, call),
                 Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
+                Waiting::Enquiry(one) => mesh.enquire(cx, ids, one),
                 Waiting::Expiry(rows) => return mesh.expire(cx, &rows),
             }
             0
@@ -152,7 +161,7 @@ impl Meshes {
         let Visit { id, waiting } = visit;
         let waits = match &waiting {
             Waiting::Hello { session, .. } => self.claiming.remove(session),
-            Waiting::Join { .. } | Waiting::Admin { .. } | Waiting::Expiry(_) => true,
+            Waiting::Join { .. } | Waiting::Admin { .. } | Waiting::Enquiry(_) | Waiting::Expiry(_) => true,
         };
         let waiting = waits.then_some(waiting);
         let why = match ended {
@@ -344,6 +353,7 @@ impl Meshes {
             }
             Waiting::Join { session, call } => enrol::turn_away(cx, call.asker(session), why),
             Waiting::Admin { session, .. } => admin::turn_away(cx, session, why),
+            Waiting::Enquiry(one) => enquiry::turn_away(cx, one.session, why),
             // Its owner sees to it, or a later round does.
             Waiting::Expiry(_) => self.expiry_ended(cx, 0),
         }
@@ -389,6 +399,7 @@ fn orphaned(cx: &mut Cx<'_>, then: Then) {
         Then::Welcomed(joining) => joining.turn_away(cx),
         Then::Enrol(enrolling) => enrol::turn_away(cx, enrolling.asker(), &Shut::Elsewhere),
         Then::Admin(step) => admin::turn_away(cx, step.session(), &Shut::Elsewhere),
+        Then::Enquiry(step) => enquiry::turn_away(cx, step.session(), &Shut::Elsewhere),
         // Their connections ended with the mesh.
         Then::Nothing
         | Then::Accepted(_)
@@ -424,6 +435,7 @@ impl Mesh {
             }
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),
+            Then::Enquiry(step) => self.enquiry_stored(cx, ids, *step, ended),
         }
         self.rest(cx);
     }

@@ -172,10 +172,9 @@ impl Removed {
     }
 }
 
-/// The time by which mail, records and keys age in a process that began then. A wall clock that runs ahead of
-/// the time that has truly passed does not make them older, or a wrong clock would end them in masses (I21).
+/// The time by which mail, records and keys age in a process that began then.
 pub(super) fn age_by(began: Now, now: Now) -> Wall {
-    now.wall.min(began.wall.after_millis(now.mono.millis_since(began.mono)))
+    now.aging_since(began).wall
 }
 
 impl Mesh {

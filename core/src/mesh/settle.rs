@@ -137,7 +137,7 @@ impl Mesh {
         cx.count(match settled.outcome {
             Outcome::Delivered => Counter::SettledDelivered,
             Outcome::Expired => Counter::SettledExpired,
-            Outcome::Dead => Counter::SettledDead,
+            Outcome::Dead | Outcome::Removed => Counter::SettledDead,
         });
         self.queued = self.queued.saturating_sub(1);
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
@@ -158,7 +158,7 @@ impl Mesh {
         for mailbox in mailboxes {
             let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { continue };
             for item in waiting.empty() {
-                self.settle(cx, mailbox, &item.message, Outcome::Dead);
+                self.settle(cx, mailbox, &item.message, Outcome::Removed);
             }
             self.ask_pages(cx, mailbox, [true; 3]);
         }

@@ -85,6 +85,8 @@ impl Mesh {
             Ok(member) => member,
             Err(refusal) => return refuse(cx, session, &greeting, &refusal),
         };
+        let hello = self.take_turn(cx, session, member, (greeting, proof));
+        let Some((greeting, proof)) = hello else { return };
         let peer = greeting.peer();
         let name = peer.display_name.clone().filter(|name| !name.is_empty());
         let presence = match self.seat_for(&greeting, member) {

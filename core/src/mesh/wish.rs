@@ -22,6 +22,8 @@ pub(super) struct Wish<'a> {
     pub key: Option<Cow<'a, str>>,
     pub fingerprint: Option<Cow<'a, str>>,
     pub reply_to: Option<Cow<'a, str>>,
+    /// Whom its sender mentions, as written.
+    pub mentions: Vec<Cow<'a, str>>,
     /// The id that its message had in a history that is lost, as its sender says.
     pub message_id: Option<Cow<'a, str>>,
     /// It asks for a receipt.
@@ -52,6 +54,7 @@ impl<'a> Wish<'a> {
             key: some(send.client_message_id.as_deref()),
             fingerprint: some(send.request_fingerprint.as_deref()),
             reply_to: some(send.reply_to_id.as_deref()),
+            mentions: send.mentions.iter().flatten().map(|text| Cow::Borrowed(&**text)).collect(),
             message_id: some(send.message_id.as_deref()).filter(|id| id.len() == ID_CHARS),
             receipt: send.receipt == Some(true),
             enqueued_at: send.enqueued_at.map(Wall::from_millis),
@@ -69,6 +72,7 @@ impl<'a> Wish<'a> {
             key: self.key.map(own),
             fingerprint: self.fingerprint.map(own),
             reply_to: self.reply_to.map(own),
+            mentions: self.mentions.into_iter().map(own).collect(),
             message_id: self.message_id.map(own),
             receipt: self.receipt,
             enqueued_at: self.enqueued_at,
@@ -91,6 +95,13 @@ impl<'a> Wish<'a> {
         }
         if !short(self.fingerprint.as_ref()) || !short(self.reply_to.as_ref()) {
             return Err(bad("request_fingerprint or replyToId is too long"));
+        }
+        let (mentions, mentions_max) = (self.mentions.len() as u64, limits.mentions_max());
+        if mentions > mentions_max {
+            return Err(bad(&format!("mentions has {mentions} entries, at most {mentions_max} are taken")));
+        }
+        if !self.mentions.iter().all(|text| short(Some(text))) {
+            return Err(bad("an entry of mentions is too long"));
         }
         let max = limits.payload_bytes_max();
         // Lengths count as the contract counts them, in UTF-16 units.

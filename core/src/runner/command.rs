@@ -83,7 +83,10 @@ impl Runners {
         if order.is_plain() {
             return match self.hand_over(cx, no, &order.call.text) {
                 Ok(()) => cx.answer(session, 200, &json!({ "ok": true })),
-                Err(why) => refuse_absent(cx, session, why),
+                Err(why) => {
+                    self.tell_hindrance(cx, no, why, order.call.kind.as_deref());
+                    refuse(cx, session, 503, why.text());
+                }
             };
         }
         let Some(runner) = self.resident.get_mut(&no) else { return };
@@ -159,8 +162,9 @@ impl Runners {
             (Ok(()), _) => self.handed_over(cx, number),
             (Err(_), Some(queue_ms)) => self.enqueue(cx, number, text.into(), queue_ms),
             (Err(why), None) => {
+                let kind = self.callers.get_mut(&number).and_then(|caller| caller.order.call.kind.take());
+                self.tell_hindrance(cx, no, why, kind.as_deref());
                 self.forget_key(cx, no, number);
-                cx.count(why.counter());
                 self.answer(cx, number, 503, &json!({ "error": why.text() }).to_string());
             }
         }
@@ -178,6 +182,9 @@ impl Runners {
 
     /// From here on an ack of the runner ends the caller's wait.
     pub(super) fn await_ack(&mut self, cx: &mut Cx<'_>, number: CallerNo, wait_ms: u64) {
+        if self.draining {
+            return self.ack_overdue(cx, number);
+        }
         let Some(caller) = self.callers.get(&number) else { return };
         let id = caller.order.call.id.as_deref().unwrap_or("");
         if let Some(runner) = self.resident.get_mut(&caller.runner) {
@@ -315,7 +322,7 @@ impl Runners {
         let waiting: usize = self.unread_bytes(cx);
         let Some(runner) = self.resident.get_mut(&no) else { return Err(Hindrance::Absent) };
         let Some(link) = &mut runner.link else { return Err(Hindrance::Absent) };
-        let in_all = crate::config::size(cx.config.limits.runner_inflight_bytes_max());
+        let in_all = crate::config::size(cx.config.limits.runner_inflight_share_bytes(self.shards.count));
         if link.room < text.len() || waiting.saturating_add(text.len()) > in_all {
             return Err(Hindrance::Busy);
         }
@@ -328,6 +335,21 @@ impl Runners {
             Note::new(Level::Debug, "runner command").with("runner_id", id.as_str()).with("bytes", text.len())
         });
         Ok(())
+    }
+
+    /// A command is not handed over: that a runner is away is no news, that one does not read is.
+    fn tell_hindrance(&self, cx: &mut Cx<'_>, no: RunnerNo, why: Hindrance, kind: Option<&str>) {
+        cx.count(why.counter());
+        if why == Hindrance::Busy
+            && let Some(runner) = self.resident.get(&no)
+        {
+            cx.note(Level::Warn, || {
+                Note::new(Level::Warn, "runner command refused")
+                    .with("runner_id", runner.id.as_str())
+                    .with("command_type", super::event::shown(kind))
+                    .with("reason", why.text())
+            });
+        }
     }
 
     /// Bytes of commands that runners have not read.
@@ -347,7 +369,7 @@ pub(super) enum Hindrance {
     Busy,
 }
 
-const ABSENT: &str = "Runner not connected";
+pub(super) const ABSENT: &str = "Runner not connected";
 const BUSY: &str = "runner_busy";
 const CONFLICT: &str = "Idempotency-Key was used for another request";
 
@@ -365,11 +387,6 @@ impl Hindrance {
             Hindrance::Busy => Counter::CommandBusy,
         }
     }
-}
-
-fn refuse_absent(cx: &mut Cx<'_>, session: SessionId, why: Hindrance) {
-    cx.count(why.counter());
-    refuse(cx, session, 503, why.text());
 }
 
 pub(super) fn refuse(cx: &mut Cx<'_>, session: SessionId, status: u16, error: &str) {

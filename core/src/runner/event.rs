@@ -26,7 +26,7 @@ pub(super) struct Unstored {
 
 /// Ids of events that are longer name nothing.
 const ID_BYTES_MAX: usize = 512;
-/// Types of events that are longer are shown by their beginning.
+/// Types of events and commands that are longer are shown by their beginning.
 const KIND_CHARS_MAX: usize = 64;
 
 impl Runners {
@@ -65,7 +65,7 @@ impl Runners {
     fn keep(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, glimpse: &Glimpse, text: &str) {
         let Some(runner) = self.resident.get_mut(&no) else { return };
         let id = glimpse.id.as_deref().filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX);
-        let kind: String = glimpse.kind.iter().flat_map(|kind| kind.chars()).take(KIND_CHARS_MAX).collect();
+        let kind = shown(glimpse.kind.as_deref());
         let event = Arc::new(EventRow {
             seq: runner.place(),
             id: id.map(Into::into),
@@ -135,7 +135,7 @@ impl Runners {
 
     /// True while a runner should be read no further.
     pub(crate) fn is_paused(&mut self, limits: &Limits, no: RunnerNo, session: SessionId) -> bool {
-        let is_flooded = self.unstored_bytes >= size(limits.runner_inflight_bytes_max());
+        let is_flooded = self.unstored_bytes >= size(limits.runner_inflight_share_bytes(self.shards.count));
         let Some(runner) = self.resident.get_mut(&no) else { return false };
         let is_full = runner.is_full(limits) || is_flooded && runner.unstored_bytes > 0;
         if let Some(link) = runner.link.as_mut().filter(|link| link.session == session) {
@@ -158,6 +158,11 @@ impl Runner {
             || self.waiting() >= limits.runner_events_max()
             || self.lane.bytes() >= limits.runner_event_bytes_max()
     }
+}
+
+/// A type as it is kept and told: its beginning.
+pub(super) fn shown(kind: Option<&str>) -> String {
+    kind.into_iter().flat_map(str::chars).take(KIND_CHARS_MAX).collect()
 }
 
 /// Tells a runner that its event is stored, if it gave the event an id.

@@ -3,7 +3,7 @@
 //! *Always holds:* of one runner one event is on its way at a time, the oldest; what came of it is written,
 //! or owed to the store, before the next one goes. A crash in between repeats an event, under the same id.
 
-use super::lane::State;
+use super::lane::{State, Tried};
 use super::verdict::{Verdict, asked_ms, wait_ms};
 use super::{Cx, Runner, Runners, Then, Timer, age_ms, found_of, reply_of};
 use crate::config::Limits;
@@ -16,10 +16,14 @@ use crate::surface::Effect;
 use crate::time::{Now, Wall};
 use crate::wire::runner::Glimpse;
 
+/// An event that was not answered that often counts as one error, and no more after that.
+const UNANSWERED_ERROR: u32 = 3;
+
 impl Runners {
     /// Sends the oldest event of a runner if nothing keeps it back, or reads what is next.
     pub(super) fn move_lane(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
-        if self.draining {
+        // What another broker may be sending must not be sent here too.
+        if self.draining || !cx.store.sure {
             return;
         }
         let Some(runner) = self.resident.get_mut(&no) else { return };
@@ -39,7 +43,7 @@ impl Runners {
         if runner.has_unstored_before(&event) {
             return;
         }
-        if self.flying.len() as u64 >= cx.config.limits.runner_forwards_max() {
+        if self.flying.len() as u64 >= cx.config.limits.runner_forwards_share(self.shards.count) {
             runner.lane.state = State::Ready;
             return self.ready.push_back(no);
         }
@@ -86,7 +90,7 @@ impl Runners {
             let event = (**event).clone();
             self.judge(cx, no, event, verdict, result);
         }
-        while (self.flying.len() as u64) < cx.config.limits.runner_forwards_max()
+        while (self.flying.len() as u64) < cx.config.limits.runner_forwards_share(self.shards.count)
             && let Some(no) = self.ready.pop_front()
         {
             if let Some(runner) =
@@ -127,6 +131,7 @@ impl Runners {
             event.tries.failed += 1;
             event.tries.failed_since.get_or_insert(cx.now.wall);
         }
+        let aging = self.aging(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         runner.lane.state = State::Idle;
         let (fence, seq) = (runner.fence, event.seq);
@@ -134,10 +139,14 @@ impl Runners {
             self.learn_taken(cx.now.wall);
             return self.settle(cx, no, RunnerOp::Taken { fence, seq });
         }
-        cx.count(Counter::RunnerErrors);
-        tell_failure(cx, runner, &event, result);
+        runner.lane.tried.add(verdict != Verdict::Unanswered);
+        let tried = runner.lane.tried;
+        if verdict == Verdict::Unanswered && tried.unanswered == UNANSWERED_ERROR {
+            cx.count(Counter::RunnerErrors);
+        }
+        tell_failure(cx, runner, &event, result, tried);
         let others = self.taken.is_some_and(|at| event.tries.failed_since.is_some_and(|since| since < at));
-        if let Some(why) = death(&cx.config.limits, cx.now, &event, verdict, others) {
+        if let Some(why) = death(&cx.config.limits, aging, &event, verdict, others) {
             cx.count(match why {
                 DeadReason::Refused => Counter::DeadRefused,
                 DeadReason::Poison => Counter::DeadPoison,
@@ -154,10 +163,9 @@ impl Runners {
             return self.settle(cx, no, RunnerOp::Bury { fence, seq, at, why, status });
         }
         runner.lane.set_tries(event.tries);
-        runner.lane.failures = runner.lane.failures.saturating_add(1);
         runner.lane.state = State::Waiting;
         let asked = asked_ms(result, cx.now);
-        let wait = wait_ms(cx.rng, &cx.config.limits, runner.lane.failures, asked);
+        let wait = wait_ms(cx.rng, &cx.config.limits, tried.sum(), asked);
         if let Verdict::Failed(_) = verdict {
             let op = RunnerOp::Tried { fence, seq, tries: event.tries };
             runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
@@ -204,8 +212,8 @@ impl Runner {
     }
 }
 
-/// Why an event is not tried again, if it is not. Age counts only after a try, so that no jump of the clock
-/// kills what was never sent.
+/// Why an event is not tried again, if it is not. Age counts only after a try, so that nothing is dead that
+/// was never sent.
 fn death(limits: &Limits, now: Now, event: &EventRow, verdict: Verdict, others: bool) -> Option<DeadReason> {
     if let Verdict::Refused(_) = verdict {
         return Some(DeadReason::Refused);
@@ -220,7 +228,7 @@ fn death(limits: &Limits, now: Now, event: &EventRow, verdict: Verdict, others: 
     (age_ms(now, event.at) >= limits.runner_event_age_ms()).then_some(DeadReason::TooOld)
 }
 
-fn tell_failure(cx: &mut Cx<'_>, runner: &Runner, event: &EventRow, result: &Forwarded) {
+fn tell_failure(cx: &mut Cx<'_>, runner: &Runner, event: &EventRow, result: &Forwarded, tried: Tried) {
     let (status, why) = match result {
         Forwarded::Answered { status, .. } => (Some(*status), None),
         Forwarded::Failed { why } => (None, Some(why.as_str())),
@@ -231,6 +239,8 @@ fn tell_failure(cx: &mut Cx<'_>, runner: &Runner, event: &EventRow, result: &For
             .with("event_id", event_id(event))
             .with("event_type", &*event.kind)
             .with("attempt", event.tries.sent)
+            .with("answered", tried.answered)
+            .with("unanswered", tried.unanswered)
             .with("status", status)
             .with("error", why)
     });
@@ -239,7 +249,11 @@ fn tell_failure(cx: &mut Cx<'_>, runner: &Runner, event: &EventRow, result: &For
 /// What a target calls an event: the id its runner gave it, else its place.
 pub(super) fn event_id(event: &EventRow) -> String {
     match &event.id {
-        Some(id) => visible(id),
+        // It must not look like a place.
+        Some(id) => match id.strip_prefix("seq:") {
+            Some(rest) => format!("seq%3A{}", visible(rest)),
+            None => visible(id),
+        },
         None => format!("seq:{}", event.seq),
     }
 }
@@ -251,21 +265,19 @@ fn headers(runner: &Runner, event: &EventRow) -> Vec<(&'static str, String)> {
         ("X-Event-Seq", event.seq.to_string()),
         ("X-Event-Attempt", event.tries.sent.saturating_add(1).to_string()),
     ];
-    if let Some(glimpse) = Glimpse::of(&event.text).filter(|glimpse| glimpse.traced) {
-        let trace = glimpse.trace.map(|trace| ("sentry-trace", trace));
-        let baggage = glimpse.baggage.map(|baggage| ("baggage", baggage));
-        // What no header can hold is left out: it would mean something else when it is changed.
-        let all_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        headers.extend([trace, baggage].into_iter().flatten().filter(|(_, text)| all_visible(text)));
+    if let Some(trace) = Glimpse::of(&event.text).and_then(|glimpse| glimpse.trace) {
+        headers.push(("sentry-trace", trace.parent().to_owned()));
+        headers.extend(trace.baggage().map(|baggage| ("baggage", baggage.to_owned())));
     }
     headers
 }
 
-/// A text as a header can hold it: what is not visible is written in hex.
+/// A text as a header can hold it: what is not visible is written in hex, and so is the sign of hex, so that
+/// two texts never look the same. So are blanks, which a header loses at its ends.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_graphic() || byte == b' ' {
+        if byte.is_ascii_graphic() && byte != b'%' {
             shown.push(char::from(byte));
         } else {
             shown.push('%');
@@ -323,9 +335,11 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_shown_as_a_header_can_hold_them() {
+    fn f_inj_04_ids_are_shown_as_a_header_can_hold_them_and_no_two_look_the_same() {
         assert_eq!(visible("run-1"), "run-1");
-        assert_eq!(visible("a\r\nX: y\u{e4}"), "a%0D%0AX: y%C3%A4");
+        assert_eq!(visible("a\r\nX: y\u{e4}"), "a%0D%0AX:%20y%C3%A4");
+        assert_eq!(visible("100%"), "100%25");
         assert_eq!(event_id(&event(0, 0)), "seq:5");
+        assert_eq!(event_id(&EventRow { id: Some("seq:5".into()), ..event(0, 0) }), "seq%3A5");
     }
 }

@@ -24,8 +24,30 @@ pub(super) struct Lane {
     /// The oldest that was stored while a page was read, which may show it or not.
     missed: Option<RunnerSeq>,
     pub state: State,
-    /// Tries of the oldest in a row that came to nothing.
-    pub failures: u32,
+    /// What became of the oldest here.
+    pub tried: Tried,
+}
+
+/// Tries of an event that came to nothing, since it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// The target answered.
+    pub answered: u32,
+    /// It did not.
+    pub unanswered: u32,
+}
+
+impl Tried {
+    /// One more.
+    pub(super) fn add(&mut self, is_answered: bool) {
+        let count = if is_answered { &mut self.answered } else { &mut self.unanswered };
+        *count = count.saturating_add(1);
+    }
+
+    /// All of them.
+    pub(super) fn sum(self) -> u32 {
+        self.answered.saturating_add(self.unanswered)
+    }
 }
 
 /// What the lane's oldest event is doing.
@@ -52,7 +74,7 @@ impl Lane {
             reading: false,
             missed: None,
             state: State::Idle,
-            failures: 0,
+            tried: Tried::default(),
         }
     }
 
@@ -98,7 +120,7 @@ impl Lane {
         self.count = self.count.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(event.text.len() as u64);
         self.passed = self.passed.max(event.seq);
-        self.failures = 0;
+        self.tried = Tried::default();
         Some(event)
     }
 

@@ -39,7 +39,7 @@ use crate::surface::{self, SessionId, Shards};
 use crate::time::{Mono, Now, Wall};
 
 pub(crate) use command::Order;
-pub(crate) use registry::Connected;
+pub(crate) use registry::{Connected, Parting};
 
 /// The context of a call into this surface.
 pub(crate) type Cx<'a> = surface::Cx<'a, After>;
@@ -108,6 +108,8 @@ pub(crate) struct Runners {
     unstored_bytes: usize,
     timers: Timers<Timer>,
     shards: Shards,
+    /// When this process began, by both clocks.
+    began: Option<Now>,
     looking: bool,
     draining: bool,
 }
@@ -167,6 +169,7 @@ impl Runners {
             unstored_bytes: 0,
             timers: Timers::new(rng),
             shards,
+            began: None,
             looking: false,
             draining: false,
         }
@@ -174,7 +177,13 @@ impl Runners {
 
     /// The broker starts: what was left behind is looked for at once.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
+        self.began = Some(cx.now);
         self.timers.arm(Timer::Sweep, cx.now.mono);
+    }
+
+    /// The time by which events, commands and keys age.
+    fn aging(&self, now: Now) -> Now {
+        now.aging_since(self.began.unwrap_or(now))
     }
 
     /// The next moment at which `wake` has something to do.
@@ -242,9 +251,15 @@ impl Runners {
         }
     }
 
-    /// True when no request to the target is on its way.
+    /// True when no request to the target is waited for.
     pub(crate) fn is_idle(&self) -> bool {
         self.flying.is_empty()
+    }
+
+    /// Requests to the target have had their time: what comes of them is not heard, and their events go
+    /// again, under the same ids, with whoever serves their runners next.
+    pub(crate) fn give_up_forwards(&mut self) {
+        self.flying.clear();
     }
 
     /// Gives all runners up: the last thing that is written.

@@ -70,7 +70,7 @@ impl Runners {
     /// Hands over what waits, as far as it can be, and drops what has waited too long.
     pub(super) fn move_queue(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
         let Some(runner) = self.resident.get_mut(&no) else { return };
-        if runner.queue.count == 0 || self.draining {
+        if runner.queue.count == 0 || self.draining || !cx.store.sure {
             return;
         }
         if runner.queue.reading {
@@ -91,9 +91,10 @@ impl Runners {
             let retry = cx.now.mono.after_millis(cx.config.limits.runner_store_retry_ms());
             return self.timers.arm_by(Timer::Store(no), retry);
         };
+        let now = self.aging(cx.now);
         let is_whole = rows.len() as u64 >= u64::from(PAGE) || again;
         for row in rows {
-            let is_over = age_ms(cx.now, row.expires) > 0;
+            let is_over = age_ms(now, row.expires) > 0;
             if is_over {
                 cx.count(Counter::CommandExpired);
                 self.tell_expiry(cx, no, &row);

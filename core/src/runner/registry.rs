@@ -26,6 +26,29 @@ pub(super) struct Link {
     pub muted: bool,
 }
 
+/// How a connection of a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// With a close frame that had this code, theirs or ours.
+    Closed(u16),
+    /// The runner broke the protocol.
+    Broken(Fault),
+    /// Without a word.
+    Silent,
+}
+
+impl Parting {
+    /// The close code, as the other end of a socket would be shown it.
+    fn code(self) -> u16 {
+        const SILENT: u16 = 1006;
+        match self {
+            Parting::Closed(code) => code,
+            Parting::Broken(fault) => fault.row().code,
+            Parting::Silent => SILENT,
+        }
+    }
+}
+
 /// A runner that is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connected {
@@ -72,14 +95,21 @@ impl Runners {
     }
 
     /// A connection ended.
-    pub(crate) fn gone(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId) {
+    pub(crate) fn gone(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, parting: Parting) {
         let Some(runner) = self.resident.get_mut(&no) else { return };
         if runner.is_linked(session) {
             runner.link = None;
             self.timers.disarm(Timer::Stale(no));
-            let id = runner.id.clone();
+            if let Parting::Broken(fault) = parting {
+                cx.count(Counter::RunnerErrors);
+                cx.note(Level::Warn, || {
+                    let note = Note::new(Level::Warn, "runner connection broken");
+                    note.with("runner_id", runner.id.as_str()).with("reason", fault.row().reason)
+                });
+            }
             cx.note(Level::Info, || {
-                Note::new(Level::Info, "runner disconnected").with("runner_id", id.as_str())
+                let note = Note::new(Level::Info, "runner disconnected");
+                note.with("runner_id", runner.id.as_str()).with("code", parting.code())
             });
             self.may_forget(cx, no);
         }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::command::Order;
+use serde_json::json;
+
+use super::command::{ABSENT, Order};
 use super::lane::Lane;
 use super::queue::Queue;
 use super::{After, CallerNo, Cx, Runner, Runners, Timer, found_of, reply_of};
@@ -14,7 +16,7 @@ use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{
-    Ended, Op, Query, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
+    Ended, Op, Query, Reply, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
 };
 use crate::surface::SessionId;
 
@@ -99,6 +101,34 @@ impl Runners {
         cx.note(Level::Warn, || Note::new(Level::Warn, "runner lost").with("runner_id", runner.id.as_str()));
     }
 
+    /// Under which fences the runners in memory are ours.
+    pub(crate) fn fences(&self) -> Vec<RunnerFence> {
+        self.resident.values().map(|runner| runner.fence).collect()
+    }
+
+    /// The store was asked whether a runner in memory is ours.
+    pub(crate) fn judged(&mut self, cx: &mut Cx<'_>, no: RunnerNo, ended: &Ended) {
+        if matches!(ended, Ended::Done(Reply::Runner(RunnerReply::Lost))) {
+            self.lose(cx, no);
+        }
+    }
+
+    /// What is in memory is surely ours again: what was held back goes on.
+    pub(crate) fn sure_again(&mut self, cx: &mut Cx<'_>) {
+        let all: Vec<RunnerNo> = self.resident.keys().copied().collect();
+        for no in all {
+            self.move_lane(cx, no);
+            self.move_queue(cx, no);
+        }
+    }
+
+    /// The store answers: what was left behind need not wait for its turn.
+    pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        if cx.config.runners.is_some() && !self.draining {
+            self.timers.arm_by(Timer::Sweep, cx.now.mono);
+        }
+    }
+
     /// Arms or disarms the clock after which a runner is forgotten.
     pub(super) fn may_forget(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
         let Some(runner) = self.resident.get(&no) else { return };
@@ -126,7 +156,7 @@ impl Runners {
             cx.ask(Query::Runner(query), After::Waiting);
         }
         if self.shards.own.0 == 0 {
-            let before = cx.now.wall.before_millis(cx.config.limits.runner_retention_ms());
+            let before = self.aging(cx.now).wall.before_millis(cx.config.limits.runner_retention_ms());
             let prune = RunnerOp::Prune { before, limit: PRUNE_PAGE };
             cx.stage(Op::Runner(prune), None, After::Nothing);
         }
@@ -161,6 +191,14 @@ fn turn_away(cx: &mut Cx<'_>, visits: Vec<Visit>, fault: Fault) {
     for visit in visits {
         match visit {
             Visit::Link(session) => cx.end(session, fault),
+            Visit::Order(session, _) if fault == Fault::NotOwner => {
+                cx.count(Counter::CommandElsewhere);
+                cx.answer(session, 503, &json!({ "error": ABSENT, "reason": fault.row().reason }));
+            }
+            Visit::Requeue(session, _) if fault == Fault::NotOwner => {
+                let text = "another broker serves this runner: ask that one";
+                cx.answer(session, 503, &json!({ "error": fault.row().reason, "message": text }));
+            }
             Visit::Order(session, _) | Visit::Requeue(session, _) => {
                 cx.count(Counter::CommandStore);
                 super::command::refuse(cx, session, 503, "Store unavailable");

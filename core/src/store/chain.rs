@@ -15,7 +15,7 @@ pub const CHAIN_START: [u8; 32] = [0; 32];
 pub const RUN_MAX: u64 = 64;
 
 /// What a store enters into the chain for a message that asks for a receipt, but for its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Draft {
     /// What the receipt says, as canonical JSON.
     pub content: Box<str>,
@@ -28,7 +28,7 @@ pub struct Draft {
 }
 
 /// What is entered for a message, whichever id it turns out to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Drafts {
     /// Under the id that is made of its position.
     pub plain: Draft,
@@ -44,7 +44,7 @@ impl Drafts {
 }
 
 /// The key that brokers of a store sign receipts with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignerRow {
     /// What verifies them.
     pub public: PublicKey,
@@ -53,7 +53,7 @@ pub struct SignerRow {
 }
 
 /// A receipt as it stands in its chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReceiptRow {
     /// Its number, from 1.
     pub sequence: u64,

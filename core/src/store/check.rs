@@ -6,7 +6,7 @@
 use crate::ids::{MeshId, Position};
 
 /// What is walked, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CheckPart {
     /// Keys: each belongs to a message or to a tombstone.
     Keys,
@@ -32,7 +32,7 @@ impl CheckPart {
 }
 
 /// Where a check goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CheckPlace {
     /// In this part.
     pub part: CheckPart,
@@ -64,7 +64,7 @@ impl CheckPlace {
 }
 
 /// A page of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CheckPage {
     /// Rows of the part that were looked at.
     pub rows: u64,
@@ -75,7 +75,7 @@ pub struct CheckPage {
 }
 
 /// Something that no commit can have left so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stray {
     /// What is wrong.
     pub kind: StrayKind,
@@ -86,7 +86,7 @@ pub struct Stray {
 }
 
 /// What can be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StrayKind {
     /// A key belongs to a message of which nothing is left.
     KeyWithoutMessage,

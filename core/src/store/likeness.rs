@@ -10,7 +10,7 @@ use crate::ids::Position;
 use crate::time::Wall;
 
 /// What came first under a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// Its place in the store's order.
     pub position: Position,
@@ -33,7 +33,7 @@ impl Seen {
 }
 
 /// What a send is told from another one by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Likeness {
     /// To whom.
     pub target: Target,

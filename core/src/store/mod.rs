@@ -1,8 +1,8 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` all three for runners, `likeness.rs` when two sends are one, `chain.rs`
-//! what a chain of receipts is made of, `check.rs` what must belong together.
+//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when
+//! two sends are one, `chain.rs` what a chain of receipts is made of, `check.rs` what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
@@ -10,6 +10,7 @@ mod chain;
 mod check;
 pub(crate) mod committer;
 mod likeness;
+mod live;
 #[cfg(feature = "model")]
 pub mod model;
 mod op;
@@ -23,11 +24,15 @@ pub(crate) use committer::Ended;
 pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_of_run, link};
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
+pub use live::{
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,
+    LiveTopic,
+};
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{
-    Adopted, Alive, Cursor, Found, History, LaneCount, MeshLoad, MessageView, OverdueRow, PendingRow, Query,
-    Renamed,
+    Adopted, Alive, Cursor, Found, History, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow,
+    PendingRow, Query, Renamed,
 };
 pub use row::{
     Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,

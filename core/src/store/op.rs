@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Drafts, Fence, HookRow, InviteRow, Message, Outcome, PeerState, PresenceRow, Priority, ReceiptRow, Role,
-    RunnerOp, RunnerReply, Seen, SignerRow, Status,
+    Drafts, Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority,
+    ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -12,7 +12,7 @@ use crate::ids::{
 use crate::time::Wall;
 
 /// A write. Each is idempotent by the key its fields name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Op {
     /// Makes a mesh ours, unless it is a living broker's. Open presences that its last owner left end. What
     /// is ours already stays so, under its epoch. Replies `Owned`, `OwnedElsewhere`, `NoMesh` or `Stranger`.
@@ -49,6 +49,15 @@ pub enum Op {
     /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
     /// is applied to it. Replies `Welcome`, `Replayed` or `KeyTaken`.
     Hello(Box<Hello>),
+    /// Uses up the proof of a request that is no hello. Replies `Done` or `Replayed`.
+    Prove {
+        /// SHA-256 of the key and the signed bytes: used once.
+        proof: [u8; 32],
+        /// Makes a repeated write of the same request recognisable from a replay.
+        by: u64,
+        /// Until when the proof is remembered.
+        until: Wall,
+    },
     /// Presences end. Replies `Done`.
     EndPresences {
         /// Which.
@@ -113,6 +122,8 @@ pub enum Op {
     KeepSigner(Box<SignerRow>),
     /// Concerns runners. Replies `Runner`.
     Runner(RunnerOp),
+    /// Concerns live topics. Replies `Live`.
+    Live(LiveOp),
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
     /// with their settled rows, and as many ended presences and outlived proofs. The client message id of a
     /// message goes with it if it was accepted before `keys_before`; else it stays known, and what is left of
@@ -132,10 +143,12 @@ pub enum Op {
 }
 
 /// The reply to one operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// To an operation on runners.
     Runner(RunnerReply),
+    /// To an operation on live topics.
+    Live(LiveReply),
     /// It is so.
     Done,
     /// It was not there before.
@@ -195,7 +208,7 @@ pub enum Reply {
 }
 
 /// What one removal of old rows removed, of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pruned {
     /// Messages, with their settled rows.
     pub messages: u32,
@@ -217,7 +230,7 @@ impl Pruned {
 }
 
 /// Why an enrolment was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EnrolRefusal {
     /// The invite has no use left.
     Exhausted,
@@ -226,7 +239,7 @@ pub enum EnrolRefusal {
 }
 
 /// A hello that was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
     /// Where.
     pub mesh: MeshNo,
@@ -260,7 +273,7 @@ pub enum Claimant {
 }
 
 /// Somebody enrolling with an invite that was checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Enrol {
     /// The invite that is spent once.
     pub invite: InviteId,
@@ -279,7 +292,7 @@ pub struct Enrol {
 }
 
 /// A mesh to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct NewMesh {
     /// Its id; the key of idempotency.
     pub id: MeshId,
@@ -298,12 +311,15 @@ pub struct NewMesh {
 }
 
 /// A message to be accepted, with the mailboxes it goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Accept {
     /// The message.
     pub message: Arc<Message>,
     /// One delivery row each; fixed here.
     pub mailboxes: Arc<[MailboxNo]>,
+    /// Member mailboxes of those whom its sender mentions, ascending, each once. They are found by
+    /// `Query::Mentions` for as long as the message is kept.
+    pub mentions: Arc<[MailboxNo]>,
     /// The message was lost with its history, where it stood here. It is known by the id it had from there
     /// on, if that place lies below the floor of this history and nothing else has it.
     pub old: Option<Position>,
@@ -313,7 +329,7 @@ pub struct Accept {
 }
 
 /// What became of what a message asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Accepted {
     /// It is known by the id it had.
     pub renamed: bool,
@@ -322,7 +338,7 @@ pub struct Accepted {
 }
 
 /// A delivery that ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settled {
     /// Which message.
     pub position: Position,

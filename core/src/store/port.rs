@@ -10,7 +10,7 @@ use super::{Found, Op, Query, Reply};
 use crate::ids::{Epoch, MeshNo, Ticket};
 
 /// One thing for a store lane to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Request {
     /// Names the request in its `Stored`.
     pub ticket: Ticket,
@@ -19,7 +19,7 @@ pub struct Request {
 }
 
 /// A write or a read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Work {
     /// All of it commits or none of it. Shared, so that a batch can be tried again without copying it.
     Write(Arc<Batch>),
@@ -28,7 +28,7 @@ pub enum Work {
 }
 
 /// Operations that commit together, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Batch {
     /// What to write.
     pub ops: Vec<Op>,
@@ -57,7 +57,7 @@ pub struct Fence {
 pub type StoreResult = Result<Answer, StoreError>;
 
 /// The answer to a request that was performed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Answer {
     /// One reply for each operation of the batch, in its order.
     Replies(Vec<Reply>),
@@ -66,7 +66,7 @@ pub enum Answer {
 }
 
 /// Why a request was not performed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum StoreError {
     /// Nothing was written; it may work later.
     #[error("the store is unavailable: {0}")]

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    CheckPage, CheckPlace, Durability, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, Priority,
-    RunnerFound, RunnerQuery, SessionRow,
+    CheckPage, CheckPlace, Durability, HookRow, InviteRow, LiveFound, LiveQuery, MemberRow, MeshRow, Message,
+    Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
 
 /// A question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Query {
     /// Concerns runners. Finds `Runner`.
     Runner(RunnerQuery),
+    /// Concerns live topics. Finds `Live`.
+    Live(LiveQuery),
     /// Answers `Found::Alive` when the store works. What is ours stays ours for a while from here on.
     Ping {
         /// A store that can tell its own end without being asked may answer this much later, in milliseconds,
@@ -57,6 +59,15 @@ pub enum Query {
     },
     /// One message and its deliveries: `Found::Message`.
     Message(Position),
+    /// A page of the messages that mention a member, in order of positions: `Found::Mentions`.
+    Mentions {
+        /// Whom, by the mailbox of its own key.
+        member: MailboxNo,
+        /// Start after this position.
+        after: Position,
+        /// At most this many.
+        limit: u32,
+    },
     /// How many deliveries are pending in the whole store: `Found::Depth`.
     Depth,
     /// A page of the check whether keys, messages and deliveries agree: `Found::Checked`.
@@ -76,10 +87,12 @@ pub enum Query {
 }
 
 /// What a query found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Found {
     /// What was found of runners.
     Runner(RunnerFound),
+    /// What was found of live topics.
+    Live(LiveFound),
     /// The store works.
     Alive(Alive),
     /// The mesh, if there is one.
@@ -96,6 +109,8 @@ pub enum Found {
     Overdue(Vec<OverdueRow>),
     /// The message, if it is still kept.
     Message(Option<MessageView>),
+    /// A page of mentions. Shorter than the limit means that there are no more.
+    Mentions(Vec<MentionRow>),
     /// How many.
     Depth(u64),
     /// A page of the check.
@@ -105,7 +120,7 @@ pub enum Found {
 }
 
 /// What a store that works says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alive {
     /// How long our meshes surely stay ours without another ping, in milliseconds from the moment this one
     /// was asked; none where nobody else could take them.
@@ -120,7 +135,7 @@ pub struct Alive {
 
 /// Which history a store tells. An operator who restores an older copy adopts it: what came after that copy
 /// is lost, and another history begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct History {
     /// Its name.
     pub epoch: HistoryEpoch,
@@ -131,7 +146,7 @@ pub struct History {
 }
 
 /// What adopting an older copy changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Adopted {
     /// The history that was lost in part.
     pub lost: HistoryEpoch,
@@ -165,7 +180,7 @@ impl Adopted {
 }
 
 /// A place in the order (mailbox, priority, position).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// The mailbox.
     pub mailbox: MailboxNo,
@@ -176,7 +191,7 @@ pub struct Cursor {
 }
 
 /// A delivery that waits, with its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingRow {
     /// How often it was pushed, as far as that was remembered.
     pub tries: u32,
@@ -185,7 +200,7 @@ pub struct PendingRow {
 }
 
 /// A delivery that waited too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OverdueRow {
     /// Where it waits.
     pub cursor: Cursor,
@@ -195,8 +210,27 @@ pub struct OverdueRow {
     pub bytes: u64,
 }
 
+/// A message that mentions somebody, without what was sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MentionRow {
+    /// Its place in the store's order.
+    pub position: Position,
+    /// When it was accepted.
+    pub at: Wall,
+    /// Where.
+    pub mesh: MeshNo,
+    /// The sender's member mailbox.
+    pub sender: MailboxNo,
+    /// The sending session's mailbox; the same as `sender` when the connection had no session key.
+    pub session: MailboxNo,
+    /// How urgent.
+    pub priority: Priority,
+    /// To whom.
+    pub target: Target,
+}
+
 /// A message and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageView {
     /// The message.
     pub message: Arc<Message>,
@@ -207,7 +241,7 @@ pub struct MessageView {
 }
 
 /// Everything a shard needs to decide for a mesh from memory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MeshLoad {
     /// The mesh itself.
     pub mesh: MeshRow,
@@ -222,7 +256,7 @@ pub struct MeshLoad {
 }
 
 /// A message that was lost with its history and sent again: it is known by the id it had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Renamed {
     /// Where it is.
     pub position: Position,
@@ -231,7 +265,7 @@ pub struct Renamed {
 }
 
 /// How much waits in one lane of one mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneCount {
     /// The mailbox.
     pub mailbox: MailboxNo,

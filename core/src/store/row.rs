@@ -68,7 +68,7 @@ impl Status {
 }
 
 /// What a hook said that found no presence (mesh protocol, hook).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HookRow {
     /// Its id; the key of idempotency.
     pub id: HookId,
@@ -133,7 +133,7 @@ pub struct Group {
 }
 
 /// What a peer says of itself (mesh protocol, presence).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
     /// A picture's address or an emoji.
@@ -159,7 +159,7 @@ impl Profile {
 }
 
 /// Counters a peer reports of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SavedStats {
     /// Messages it received.
@@ -173,7 +173,7 @@ pub struct SavedStats {
 }
 
 /// A mesh.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MeshRow {
     /// Its number in this store.
     pub no: MeshNo,
@@ -196,7 +196,7 @@ pub struct MeshRow {
 }
 
 /// A member of a mesh and its last known state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct MemberRow {
     /// The number of its mailbox.
     pub no: MailboxNo,
@@ -223,7 +223,7 @@ pub struct MemberRow {
 }
 
 /// What is kept of a member between its presences.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct PeerState {
     /// Groups that a hello without groups gets back.
     pub groups: Vec<Group>,
@@ -244,7 +244,7 @@ pub struct PeerState {
 }
 
 /// A session key that was seen in a mesh: a mailbox of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionRow {
     /// The number of its mailbox.
     pub no: MailboxNo,
@@ -276,7 +276,7 @@ impl PresenceKind {
 }
 
 /// A presence to be recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PresenceRow {
     /// Its id; the key of idempotency.
     pub id: PresenceId,
@@ -293,7 +293,7 @@ pub struct PresenceRow {
 }
 
 /// An invite.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InviteRow {
     /// Its id; the key of idempotency.
     pub id: InviteId,
@@ -316,7 +316,7 @@ pub struct InviteRow {
 }
 
 /// Whom a message was sent to, as its sender put it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// One mailbox.
     Mailbox(MailboxNo),
@@ -325,7 +325,7 @@ pub enum Target {
 }
 
 /// An accepted message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
     /// Its place in the store's order; its public id is derived from it.
     pub position: Position,
@@ -367,20 +367,22 @@ pub enum Outcome {
     Delivered,
     /// Nobody took it in time.
     Expired,
-    /// It was pushed too often without an acknowledgement, or its recipient was removed.
+    /// It was pushed too often without an acknowledgement.
     Dead,
+    /// Its recipient was removed.
+    Removed,
 }
 
 impl Outcome {
     /// All of them; the place in this list is the number in the store.
-    pub const ALL: [Outcome; 3] = [Outcome::Delivered, Outcome::Expired, Outcome::Dead];
+    pub const ALL: [Outcome; 4] = [Outcome::Delivered, Outcome::Expired, Outcome::Dead, Outcome::Removed];
 
-    /// The word on the wire.
+    /// The word on the wire, the same for both ways to be dead.
     pub const fn word(self) -> &'static str {
         match self {
             Outcome::Delivered => "delivered",
             Outcome::Expired => "expired",
-            Outcome::Dead => "dead",
+            Outcome::Dead | Outcome::Removed => "dead",
         }
     }
 
@@ -390,6 +392,7 @@ impl Outcome {
             Outcome::Delivered => 0,
             Outcome::Expired => 1,
             Outcome::Dead => 2,
+            Outcome::Removed => 3,
         }
     }
 }

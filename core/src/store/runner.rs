@@ -19,7 +19,7 @@ pub struct RunnerFence {
 }
 
 /// A write that concerns runners.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum RunnerOp {
     /// Makes a runner ours under a fresh epoch, unless it is another living broker's. One that was never
     /// heard of is made. Replies `Owned` or `OwnedElsewhere`.
@@ -145,7 +145,7 @@ impl RunnerOp {
 }
 
 /// The reply to a write that concerns runners.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunnerReply {
     /// It is so.
     Done,
@@ -173,7 +173,7 @@ pub enum RunnerReply {
 }
 
 /// A question that concerns runners.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum RunnerQuery {
     /// Events that wait, in order: at most `limit`, and none beyond the first that goes over `bytes_max`.
     /// Finds `Events`.
@@ -226,7 +226,7 @@ pub enum RunnerQuery {
 }
 
 /// What was found of runners.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RunnerFound {
     /// Events that wait.
     Events(Vec<EventRow>),
@@ -243,7 +243,7 @@ pub enum RunnerFound {
 }
 
 /// A runner that is ours, and what waits for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunnerLoad {
     /// Its number in this store.
     pub no: RunnerNo,
@@ -258,7 +258,7 @@ pub struct RunnerLoad {
 }
 
 /// An event on its way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventRow {
     /// Its place among the events of its runner.
     pub seq: RunnerSeq,
@@ -275,7 +275,7 @@ pub struct EventRow {
 }
 
 /// How an event fared so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EventTries {
     /// Times it was sent.
     pub sent: u32,
@@ -286,7 +286,7 @@ pub struct EventTries {
 }
 
 /// Why an event is dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeadReason {
     /// The target refuses it for good.
     Refused,
@@ -316,7 +316,7 @@ impl DeadReason {
 }
 
 /// An event that is not sent any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeadRow {
     /// The event.
     pub event: EventRow,
@@ -329,7 +329,7 @@ pub struct DeadRow {
 }
 
 /// A command that waits for its runner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandRow {
     /// Its place among the commands of its runner.
     pub seq: RunnerSeq,
@@ -342,7 +342,7 @@ pub struct CommandRow {
 }
 
 /// A key of idempotency.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyRow {
     /// The hash of the key.
     pub key: [u8; 32],
@@ -357,7 +357,7 @@ pub struct KeyRow {
 }
 
 /// An answer that is given again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeptAnswer {
     /// Its status.
     pub status: u16,
@@ -366,7 +366,7 @@ pub struct KeptAnswer {
 }
 
 /// A runner and what waits for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunnerRow {
     /// Its number.
     pub no: RunnerNo,
@@ -381,7 +381,7 @@ pub struct RunnerRow {
 }
 
 /// How much there is in the whole store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RunnerDepth {
     /// Events that wait.
     pub events: u64,

@@ -129,7 +129,7 @@ fn object(body: &[u8]) -> Result<Value, BadCall> {
 }
 
 /// Undoes percent encoding once.
-fn decode(segment: &str) -> Option<String> {
+pub(crate) fn decode(segment: &str) -> Option<String> {
     let mut bytes = segment.bytes();
     let mut plain = Vec::new();
     while let Some(byte) = bytes.next() {

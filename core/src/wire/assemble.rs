@@ -24,6 +24,8 @@ pub(crate) enum Found<'a> {
     Text(&'a str),
     /// A message that was put together.
     Joined(String),
+    /// A binary message, where those are told apart.
+    Binary(Bytes),
     Ping(Bytes),
     Pong(Bytes),
     Close {
@@ -40,6 +42,7 @@ impl Found<'_> {
             Found::Starved(need) => Found::Starved(need),
             Found::Text(text) => Found::Joined(text.to_owned()),
             Found::Joined(text) => Found::Joined(text),
+            Found::Binary(bytes) => Found::Binary(bytes),
             Found::Ping(payload) => Found::Ping(payload),
             Found::Pong(payload) => Found::Pong(payload),
             Found::Close { code, reason } => Found::Close { code, reason },
@@ -64,6 +67,10 @@ pub(crate) struct Assembler {
     valid: usize,
     /// How many bytes of frames a peer may still send before it has said who it is.
     allowance: Option<u64>,
+    /// Binary messages are told apart. Unless they are, they are text.
+    tells_binary: bool,
+    /// The message that is not finished is not to be text.
+    is_binary: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +84,17 @@ struct Frame {
 impl Assembler {
     /// An assembler for one side; `allowance` bounds all bytes together until [`Assembler::trust`].
     pub(crate) fn new(side: Side, allowance: Option<u64>) -> Assembler {
-        Assembler { side, frame: None, fragments: 0, since: None, bytes: Vec::new(), valid: 0, allowance }
+        Assembler {
+            side,
+            frame: None,
+            fragments: 0,
+            since: None,
+            bytes: Vec::new(),
+            valid: 0,
+            allowance,
+            tells_binary: false,
+            is_binary: false,
+        }
     }
 
     /// Reads on to the next finding and takes what it used off the front of `input`.
@@ -108,6 +125,11 @@ impl Assembler {
     /// The peer said who it is: only the size of a message bounds it from here on.
     pub(crate) fn trust(&mut self) {
         self.allowance = None;
+    }
+
+    /// Binary messages are found as such from here on.
+    pub(crate) fn tell_binary(&mut self) {
+        self.tells_binary = true;
     }
 
     /// True while a frame or a message is not finished.
@@ -146,8 +168,9 @@ impl Assembler {
             return Err(Fault::TooLarge);
         }
         self.allowance = self.afford(header)?;
-        if self.fragments == 0 && !header.fin {
-            self.since = Some(now);
+        if self.fragments == 0 {
+            self.is_binary = self.tells_binary && matches!(kind, Data::Binary);
+            self.since = if header.fin { None } else { Some(now) };
         }
         self.fragments += 1;
         self.frame = Some(Frame { fin: header.fin, mask: header.mask, length, done: 0 });
@@ -177,6 +200,9 @@ impl Assembler {
         }
         if fin && done == 0 && self.fragments == 1 {
             self.fragments = 0;
+            if self.is_binary {
+                return Some(Found::Binary(Bytes::copy_from_slice(part)));
+            }
             return Some(std::str::from_utf8(part).map_or(Found::Fault(Fault::BadUtf8), Found::Text));
         }
         if let Err(fault) = self.append(part, left) {
@@ -190,6 +216,9 @@ impl Assembler {
     fn append(&mut self, part: &[u8], left: usize) -> Result<(), Fault> {
         let total = self.bytes.len() + left;
         append_within(&mut self.bytes, part, total);
+        if self.is_binary {
+            return Ok(());
+        }
         match std::str::from_utf8(&self.bytes[self.valid..]) {
             Ok(rest) => self.valid += rest.len(),
             Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),
@@ -202,6 +231,9 @@ impl Assembler {
     fn finish(&mut self) -> Found<'static> {
         let bytes = std::mem::take(&mut self.bytes);
         (self.fragments, self.since, self.valid) = (0, None, 0);
+        if self.is_binary {
+            return Found::Binary(bytes.into());
+        }
         String::from_utf8(bytes).map_or(Found::Fault(Fault::BadUtf8), Found::Joined)
     }
 
@@ -312,6 +344,26 @@ mod tests {
             let bytes = frame(first, b"\xff");
             assert_eq!(findings(&bytes, 99, &Limits::default()), [Found::Fault(Fault::BadUtf8)]);
         }
+    }
+
+    #[test]
+    fn a_binary_message_is_a_text_unless_it_is_told_apart() {
+        let stream =
+            [frame(0x82, b"\xff"), frame(0x02, b"\xc3"), frame(0x80, b"("), frame(0x81, b"a")].concat();
+        let mut rest = stream.clone();
+        let mut assembler = Assembler::new(Side::Server, None);
+        let found = assembler.read(Mono::START, &mut rest.as_mut_slice(), &Limits::default());
+        assert_eq!(found, Found::Fault(Fault::BadUtf8));
+
+        let mut rest = stream;
+        let mut assembler = Assembler::new(Side::Server, None);
+        assembler.tell_binary();
+        let (mut input, mut found) = (rest.as_mut_slice(), Vec::new());
+        while !input.is_empty() {
+            found.push(assembler.read(Mono::START, &mut input, &Limits::default()).into_owned());
+        }
+        let binary = |bytes: &'static [u8]| Found::Binary(Bytes::from_static(bytes));
+        assert_eq!(found, [binary(b"\xff"), binary(b"\xc3("), joined("a")]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::io::Cursor;
 
+use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
@@ -15,6 +16,7 @@ use crate::fault::Fault;
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
 pub(crate) const TEXT: OpCode = OpCode::Data(Data::Text);
+pub(crate) const BINARY: OpCode = OpCode::Data(Data::Binary);
 pub(crate) const CLOSE: OpCode = OpCode::Control(Control::Close);
 pub(crate) const PING: OpCode = OpCode::Control(Control::Ping);
 pub(crate) const PONG: OpCode = OpCode::Control(Control::Pong);
@@ -110,6 +112,13 @@ pub(crate) fn frame_bytes(payload_bytes: usize, mask: Option<[u8; 4]>) -> usize 
 }
 
 /// Appends a final frame.
+/// One unmasked text frame, to be shared by many connections.
+pub(crate) fn text_frame(text: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(frame_bytes(text.len(), None));
+    write_frame(&mut frame, TEXT, text, None);
+    frame.into()
+}
+
 pub(crate) fn write_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: Option<[u8; 4]>) {
     let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
     // Writing to memory cannot fail, and the header's own values are always encodable.

@@ -2,7 +2,7 @@
 //!
 //! *Decides* what a well-formed request is and refuses what two readers could read differently: any transfer
 //! coding, more than one length, an upgrade with a body (faults HSK-02 to HSK-04).
-//! *Does not* route, judge targets or keep a connection for a second request.
+//! *Does not* route, judge targets or decide whether a connection is kept for a second request.
 
 use super::append_within;
 use super::head::{HeadBounds, HeadFlaw, HeadReader};
@@ -22,6 +22,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// What an upgrade needs, when this asks for a valid WebSocket upgrade.
     pub upgrade: Option<Upgrade>,
+    /// Its sender would send another one on the same connection.
+    pub keeps: bool,
 }
 
 impl Request {
@@ -43,7 +45,7 @@ pub struct Upgrade {
     pub accept: String,
 }
 
-/// A response. The connection ends after it.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -147,8 +149,9 @@ impl RequestReader {
     }
 }
 
-/// Appends a response: its head, and its body unless it answers a `HEAD`.
-pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, with_body: bool) {
+/// Appends a response: its head, and its body unless it answers a `HEAD`. The connection ends after it,
+/// unless it is kept for a request that begins within so many seconds.
+pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, with_body: bool, keep_s: Option<u64>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(response.status.to_string().as_bytes());
     out.push(b' ');
@@ -161,7 +164,14 @@ pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, with_body: 
     if response.status != 204 {
         write_header(out, "Content-Length", &response.body.len().to_string());
     }
-    out.extend_from_slice(b"Connection: close\r\n\r\n");
+    match keep_s {
+        None => out.extend_from_slice(b"Connection: close\r\n"),
+        Some(seconds) => {
+            out.extend_from_slice(b"Connection: keep-alive\r\n");
+            write_header(out, "Keep-Alive", &format!("timeout={seconds}"));
+        }
+    }
+    out.extend_from_slice(b"\r\n");
     if with_body && response.status != 204 {
         out.extend_from_slice(&response.body);
     }
@@ -195,10 +205,13 @@ fn parse(head: &[u8], limits: &Limits) -> Result<Parsed, Box<Response>> {
         headers,
         body: Vec::new(),
         upgrade: None,
+        keeps: false,
     });
     if request.headers("host").count() > 1 || minor > 0 && request.header("host").is_none() {
         return Err(bad("one Host header is needed"));
     }
+    let ends = |value: &str| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
+    request.keeps = minor > 0 && !request.headers("connection").any(ends);
     let body_bytes = body_length(&request)?;
     request.upgrade = upgrade::judge(&request, minor, body_bytes)?;
     if body_bytes > limits.message_bytes_max() {
@@ -416,7 +429,7 @@ mod tests {
         };
         let written = |status: u16, with_body: bool| {
             let mut out = Vec::new();
-            write_response(&mut out, &response(status), with_body);
+            write_response(&mut out, &response(status), with_body, None);
             String::from_utf8(out).unwrap()
         };
         let head =
@@ -424,5 +437,19 @@ mod tests {
         assert_eq!(written(404, true), format!("{head}not found"));
         assert_eq!(written(404, false), head);
         assert!(written(204, true).ends_with("X-Forged: c\r\nConnection: close\r\n\r\n"));
+        let mut kept = Vec::new();
+        write_response(&mut kept, &response(200), true, Some(60));
+        let wanted = "Content-Length: 9\r\nConnection: keep-alive\r\nKeep-Alive: timeout=60\r\n\r\nnot found";
+        assert!(String::from_utf8(kept).unwrap().ends_with(wanted));
+    }
+
+    #[test]
+    fn a_request_says_whether_another_may_follow_it() {
+        let keeps = |version: &str, headers: &str| {
+            request(&format!("GET / HTTP/{version}\r\nHost: a\r\n{headers}\r\n")).keeps
+        };
+        assert!(keeps("1.1", "") && keeps("1.1", "Connection: keep-alive\r\n"));
+        assert!(!keeps("1.1", "Connection: Close\r\n") && !keeps("1.1", "Connection: x, close\r\n"));
+        assert!(!keeps("1.0", "") && !keeps("1.0", "Connection: keep-alive\r\n"));
     }
 }

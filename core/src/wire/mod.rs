@@ -4,13 +4,16 @@ pub(crate) mod admin;
 pub(crate) mod assemble;
 pub(crate) mod bookmark;
 pub(crate) mod cursor;
+pub(crate) mod enquiry;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub mod http;
 pub mod json;
+pub(crate) mod live;
 pub(crate) mod mesh;
 pub(crate) mod plain;
 pub(crate) mod runner;
+pub(crate) mod trace;
 pub(crate) mod upgrade;
 
 /// Appends a part of something that will be `total` bytes long, and lets the buffer grow with what has

@@ -130,6 +130,7 @@ mod tests {
             ],
             body: Vec::new(),
             upgrade: None,
+            keeps: false,
         };
         change(&mut request);
         judge(&request, 1, 0).map_err(|response| response.status)
@@ -174,6 +175,7 @@ mod tests {
             headers: vec![("upgrade".to_owned(), "WebSocket".to_owned())],
             body: Vec::new(),
             upgrade: None,
+            keeps: false,
         };
         assert!(judge(&request, 1, 1).is_err());
         assert!(judge(&request, 0, 0).is_err());

@@ -108,6 +108,7 @@ impl End {
                 Event::Upgraded
                 | Event::Declined { .. }
                 | Event::Message(_)
+                | Event::Binary(_)
                 | Event::Pong(_)
                 | Event::Goodbye { .. } => (),
             }
@@ -207,6 +208,7 @@ fn shown(event: &Event<'_>) -> String {
         Event::Upgraded => "upgraded".to_owned(),
         Event::Declined { status } => format!("declined {status}"),
         Event::Message(text) => format!("message {}", brief(text)),
+        Event::Binary(bytes) => format!("binary {bytes:?}"),
         Event::Pong(payload) => format!("pong {}", String::from_utf8_lossy(payload)),
         Event::Goodbye { code, reason } => format!("goodbye {} {reason}", code.unwrap_or_default()),
         Event::Broken(fault) => format!("broken {fault:?}"),

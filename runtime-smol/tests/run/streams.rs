@@ -246,6 +246,76 @@ fn a_slow_reader_gets_every_byte_in_order_and_write_credit_comes_back_exactly() 
 }
 
 #[test]
+fn f_net_03_peers_that_never_read_keep_nobody_waiting() {
+    /// More than the kernel takes for a peer that does not read.
+    const WINDOW: usize = 16_000_000;
+    let flood = Bytes::from(vec![b'x'; WINDOW]);
+    let world = World::of(vec![machine(move |_, input, todo| {
+        match input {
+            Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
+            Input::Received { conn, bytes } => {
+                if bytes == b"flood" {
+                    todo.push(Output::Send { conn, bytes: Payload::Shared(flood.clone()) });
+                } else {
+                    todo.send_copy(conn, bytes);
+                }
+                todo.push(Output::Read { conn });
+            }
+            _ => {}
+        }
+        None
+    })]);
+    let mut deaf: Vec<_> = (0..20).map(|_| world.connect()).collect();
+    for peer in &mut deaf {
+        peer.write_all(b"flood").unwrap();
+    }
+    let mut peer = world.connect();
+    for _ in 0..100 {
+        assert_eq!(ask(&mut peer, b"still there?", 12), b"still there?");
+    }
+    // A peer that listens again gets all of it, and is heard all the while.
+    deaf[0].write_all(b"and this").unwrap();
+    let mut flood = vec![0; WINDOW + 8];
+    deaf[0].read_exact(&mut flood).unwrap();
+    assert!(flood.ends_with(b"xand this"));
+}
+
+#[test]
+fn a_connection_that_moves_with_every_chunk_loses_and_reorders_nothing() {
+    const SHARDS: u16 = 3;
+    const TOTAL: usize = 2_000_000;
+    let hopping = |own: u16| {
+        let next = ShardId((own + 1) % SHARDS);
+        machine(move |_, input, todo| {
+            match input {
+                Input::Opened { conn, .. } => todo.push(Output::Read { conn }),
+                Input::Received { conn, bytes } => {
+                    todo.send_copy(conn, bytes);
+                    // The grant goes along, and so does what is not written yet.
+                    todo.push(Output::Read { conn });
+                    todo.push(Output::Handoff { conn, to: next, parcel: Parcel::new(()) });
+                }
+                _ => {}
+            }
+            None
+        })
+    };
+    let world = World::of((0..SHARDS).map(hopping).collect());
+    let mut peer = world.connect();
+    let mut speaking = peer.try_clone().unwrap();
+    let said: Vec<u8> = (0..TOTAL).map(byte).collect();
+    let speaker = thread::spawn(move || {
+        for piece in said.chunks(10_007) {
+            speaking.write_all(piece).unwrap();
+        }
+    });
+    let mut heard = vec![0; TOTAL];
+    peer.read_exact(&mut heard).unwrap();
+    speaker.join().unwrap();
+    assert!(heard.iter().enumerate().all(|(at, &found)| found == byte(at)));
+}
+
+#[test]
 fn a_connection_moves_to_another_shard_and_goes_on_there() {
     let lobby = machine(|_, input, todo| {
         match input {

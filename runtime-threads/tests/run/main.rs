@@ -8,6 +8,7 @@ mod health;
 mod lives;
 #[path = "../../../runtime-smol/tests/run/scarcity.rs"]
 mod scarcity;
+mod seats;
 #[path = "../../../runtime-smol/tests/run/streams.rs"]
 mod streams;
 #[path = "../../../runtime-smol/tests/run/world.rs"]

@@ -136,7 +136,8 @@ impl<'a> Call<'a> {
         run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T,
     ) -> T {
         let columns = Columns::of(self, fences, keys);
-        let Columns { fences, keys, messages: m, pending: p, settled: s, tried: t, sought: f } = &columns;
+        let Columns { fences, keys, messages: m, pending: p, mentions: n, settled: s, tried: t, sought: f } =
+            &columns;
         let receipts = receipts::json(self.receipts.iter().map(|((batch, _), accept)| (*batch, *accept)));
         let rare: Vec<&Value> = self.rare.iter().map(|(_, json)| json).chain(&receipts).collect();
         let rare = (!rare.is_empty()).then_some(Json(rare));
@@ -165,6 +166,8 @@ impl<'a> Call<'a> {
             &p.prio,
             &p.pos,
             &p.said.0,
+            &n.0,
+            &n.1,
             &s.recip,
             &s.prio,
             &s.pos,
@@ -244,6 +247,8 @@ struct Columns<'a> {
     keys: (Vec<i64>, Vec<i64>),
     messages: Messages<'a>,
     pending: Deliveries<(Vec<i32>,)>,
+    /// Members, and the positions of what mentions them.
+    mentions: (Vec<i64>, Vec<i64>),
     settled: Deliveries<(Vec<i64>, Vec<i16>)>,
     tried: Deliveries<(Vec<i32>,)>,
     sought: Names<'a>,
@@ -310,6 +315,7 @@ impl<'a> Columns<'a> {
             keys: claims.into_iter().unzip(),
             messages: Messages::of(&accepts, |message| key(message).map(|(key, _)| key)),
             pending: Deliveries::default(),
+            mentions: mentions(&accepts).into_iter().unzip(),
             settled: Deliveries::default(),
             tried: Deliveries::default(),
             sought: call.sought.iter().map(sought).collect(),
@@ -327,6 +333,18 @@ impl<'a> Columns<'a> {
         }
         columns
     }
+}
+
+/// Whom these messages mention, in the order of the table's key.
+fn mentions(accepts: &[&Accept]) -> Vec<(i64, i64)> {
+    let of = |accept: &&Accept| {
+        let position = rows::position_column(accept.message.position);
+        accept.mentions.iter().map(move |member| (member.0, position)).collect::<Vec<_>>()
+    };
+    let mut mentions: Vec<(i64, i64)> = accepts.iter().flat_map(of).collect();
+    mentions.sort_unstable();
+    mentions.dedup();
+    mentions
 }
 
 /// Where these messages wait, in the order of the table's key, with their bytes.

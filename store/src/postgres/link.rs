@@ -114,6 +114,16 @@ impl Link {
         rested.map(drop).map_err(Trouble::from)
     }
 
+    /// Waits that long for a notice of what this connection listens to; several that wait count as one. True
+    /// when there was one; the connection's end is an error.
+    pub(super) fn hear(&mut self, time: Duration) -> Result<bool, Trouble> {
+        let heard = self.client.notifications().timeout_iter(time).next();
+        self.is_spoiled |= heard.is_err() || self.client.is_closed();
+        let is_news = heard.map_err(Trouble::from)?.is_some();
+        while self.client.notifications().iter().next().map_err(Trouble::from)?.is_some() {}
+        Ok(is_news)
+    }
+
     /// True when it must not be used again.
     pub(super) fn is_spoiled(&self) -> bool {
         self.is_spoiled || self.client.is_closed()

@@ -12,12 +12,14 @@
 mod adopt;
 mod call;
 mod check;
+mod feed;
 mod fitness;
 mod gate;
 mod health;
 mod inspect;
 mod line;
 mod link;
+mod live;
 mod migrate;
 mod options;
 mod people;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use peermesh_core::store::Driver;
 
 pub use adopt::{AdoptError, adopt, adopt_look};
+pub use feed::{CHANNEL, listen};
 pub use inspect::{Server, Unfitness, inspect};
 pub use migrate::{MigrateError, Report, migrate};
 pub use options::{Options, OptionsError, Waits};

@@ -1,15 +1,16 @@
 //! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo};
+use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo, TopicNo};
 use peermesh_core::store::{
-    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, NewMesh, Op,
-    PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
+    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, LiveLoad, LiveOp,
+    LiveReply, NewMesh, Op, PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::live::{self, SaidKnown};
 use super::receipts::{self, SaidAsked};
 use super::runner::{self, SaidEvent, SaidKey};
 use crate::rows::{self, BadRow};
@@ -19,6 +20,7 @@ pub(super) fn draws(op: &Op) -> bool {
     match op {
         Op::LeasePositions { .. } | Op::CreateMesh(_) | Op::Enrol(_) => true,
         Op::Runner(op) => matches!(op, RunnerOp::Claim { .. }),
+        Op::Live(op) => matches!(op, LiveOp::Claim { .. }),
         Op::Hello(hello) => hello.session.is_some(),
         _ => false,
     }
@@ -30,6 +32,7 @@ pub(super) fn json(op: &Op) -> Option<Value> {
         Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
         Op::KeepSigner(signer) => receipts::keep_signer(signer),
         Op::Runner(op) => runner::json(op),
+        Op::Live(op) => live::json(op),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
             json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })
@@ -44,6 +47,9 @@ pub(super) fn json(op: &Op) -> Option<Value> {
             json!({ "do": "set_revoked", "member": member.0, "at": at.map(millis) })
         }
         Op::Hello(row) => hello(row),
+        Op::Prove { proof, by, until } => json!({
+            "do": "prove", "proof": HEXLOWER.encode(proof), "by": by.cast_signed(), "until": millis(*until),
+        }),
         Op::EndPresences { ids, at } => {
             let ids: Vec<&str> = ids.iter().map(PresenceId::as_str).collect();
             json!({ "do": "end_presences", "ids": ids, "at": millis(*at) })
@@ -202,6 +208,13 @@ pub(super) enum Said {
     RunnerBegun(SaidKey),
     RunnerOwned { runner: i64, epoch: i64, events: i64, bytes: i64, commands: i64 },
     RunnerPruned { rows: i64 },
+    LiveDone,
+    LiveElsewhere,
+    LiveLost,
+    LiveOwned { topic: i64, epoch: i64, stream: Box<str>, top: i64, fed: i64 },
+    LiveAppended { offset: i64, late: bool },
+    LiveRepeated(SaidKnown),
+    LivePruned { rows: i64 },
 }
 
 impl Said {
@@ -261,6 +274,23 @@ impl Said {
             Said::RunnerPruned { rows } => {
                 Reply::Runner(RunnerReply::Pruned { rows: rows::small_count(rows)? })
             }
+            Said::LiveDone => Reply::Live(LiveReply::Done),
+            Said::LiveElsewhere => Reply::Live(LiveReply::OwnedElsewhere),
+            Said::LiveLost => Reply::Live(LiveReply::Lost),
+            Said::LiveOwned { topic, epoch, stream, top, fed } => {
+                Reply::Live(LiveReply::Owned(Box::new(LiveLoad {
+                    no: TopicNo(topic),
+                    epoch: Epoch(rows::count(epoch)?),
+                    stream,
+                    top: rows::count(top)?,
+                    fed: rows::count(fed)?,
+                })))
+            }
+            Said::LiveAppended { offset, late } => {
+                Reply::Live(LiveReply::Appended { offset: rows::count(offset)?, late })
+            }
+            Said::LiveRepeated(known) => Reply::Live(LiveReply::Repeated(known.row()?)),
+            Said::LivePruned { rows } => Reply::Live(LiveReply::Pruned { rows: rows::small_count(rows)? }),
         })
     }
 }

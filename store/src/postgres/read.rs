@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use peermesh_core::ids::{HookId, InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
-    Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MeshLoad, Message, MessageView,
-    OverdueRow, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
+    Answer, Batch, Cursor, Driver, Found, HookRow, InviteRow, LaneCount, MentionRow, MeshLoad, Message,
+    MessageView, OverdueRow, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -74,6 +74,7 @@ impl Desk<'_> {
     fn find(&mut self, query: &Query) -> Result<Found, Trouble> {
         Ok(match query {
             Query::Runner(query) => Found::Runner(self.in_one_state(|desk| desk.find_runner(query))?),
+            Query::Live(query) => Found::Live(self.in_one_state(|desk| desk.find_live(query))?),
             // Pings have a connection of their own.
             Query::Ping { .. } => return Err(BadRow("a ping on a connection of the pool").into()),
             Query::Mesh(id) => Found::Mesh(self.in_one_state(|desk| desk.load(id))?),
@@ -85,6 +86,9 @@ impl Desk<'_> {
             }
             Query::Overdue { before, after, limit } => Found::Overdue(self.overdue(*before, *after, *limit)?),
             Query::Message(position) => Found::Message(self.in_one_state(|desk| desk.view(*position))?),
+            Query::Mentions { member, after, limit } => {
+                Found::Mentions(self.mentions(*member, *after, *limit)?)
+            }
             Query::Depth => {
                 let depth = self.ask(sql::DEPTH, &[])?;
                 let depth = depth.first().ok_or(BadRow("no count"))?;
@@ -187,12 +191,13 @@ impl Desk<'_> {
 
     fn view(&mut self, position: Position) -> Result<Option<MessageView>, Trouble> {
         let place = rows::position_column(position);
-        let Some(row) = self.link.query_opt(self.limit, sql::MESSAGE_READ, &[&place])? else {
-            return Ok(None);
-        };
-        let message = message(&row, 0)?;
-        let mailboxes: Vec<i64> = column(&row, MESSAGE_COLUMNS)?;
-        let waiting = self.ask(sql::MESSAGE_PENDING, &[&mailboxes, &rank(message.priority), &place])?;
+        // A message that is not there costs as many questions as one that is, so that the time an answer
+        // takes tells nobody whether there is one.
+        let row = self.link.query_opt(self.limit, sql::MESSAGE_READ, &[&place])?;
+        let message = row.as_ref().map(|row| message(row, 0)).transpose()?;
+        let mailboxes: Option<Vec<i64>> = row.as_ref().map(|row| column(row, MESSAGE_COLUMNS)).transpose()?;
+        let lane = message.as_ref().map_or(0, |message| rank(message.priority));
+        let waiting = self.ask(sql::MESSAGE_PENDING, &[&mailboxes.unwrap_or_default(), &lane, &place])?;
         let waiting = waiting.iter().map(|row| {
             let tries: i32 = column(row, 1)?;
             Ok::<_, Trouble>((MailboxNo(column(row, 0)?), rows::small_count(i64::from(tries))?))
@@ -205,7 +210,18 @@ impl Desk<'_> {
             Ok::<_, Trouble>((MailboxNo(column(row, 0)?), at, rows::outcome(i64::from(outcome))?))
         });
         let settled = ended.collect::<Result<_, _>>()?;
-        Ok(Some(MessageView { message: Arc::new(message), pending, settled }))
+        Ok(message.map(|message| MessageView { message: Arc::new(message), pending, settled }))
+    }
+
+    fn mentions(
+        &mut self,
+        member: MailboxNo,
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<MentionRow>, Trouble> {
+        let place = (rows::position_column(after), i64::from(limit));
+        let page = self.ask(sql::MENTION_PAGE, &[&member.0, &place.0, &place.1])?;
+        page.iter().map(mention).collect()
     }
 
     fn hooks(&mut self, since: Wall, limit: u32) -> Result<Vec<HookRow>, Trouble> {
@@ -297,6 +313,19 @@ fn message(row: &Row, first: usize) -> Result<Message, Trouble> {
         reply_to: text(row, first + 10)?,
         nonce: text(row, first + 11)?.unwrap_or_default(),
         ciphertext: text(row, first + 12)?.unwrap_or_default(),
+    })
+}
+
+fn mention(row: &Row) -> Result<MentionRow, Trouble> {
+    let position: Option<i64> = column(row, 0)?;
+    Ok(MentionRow {
+        position: rows::position(position.ok_or(BadRow("a mention without its message"))?)?,
+        at: Wall::from_millis(column(row, 1)?),
+        mesh: MeshNo(column(row, 2)?),
+        sender: MailboxNo(column(row, 3)?),
+        session: MailboxNo(column(row, 4)?),
+        priority: priority(row, 5)?,
+        target: rows::target(column(row, 6)?, text(row, 7)?)?,
     })
 }
 

@@ -27,6 +27,18 @@ macro_rules! mesh_columns {
 }
 
 statements! {
+    PUBLICATION_LAST = "SELECT at_offset, key, version, at, gone, body, late FROM mesh.live_publication \
+        WHERE topic = $1 ORDER BY at_offset DESC LIMIT $2";
+    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM mesh.live_entity WHERE topic = $1 \
+        ORDER BY key";
+    LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM mesh.live_key WHERE topic = $1 AND at >= $2 \
+        ORDER BY at DESC, at_offset DESC LIMIT $3";
+    REVOKED = "SELECT name, at FROM mesh.live_revoked ORDER BY at DESC, name LIMIT $1";
+    FEED = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE id > $1 \
+        ORDER BY id LIMIT $2";
+    FEED_OF = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE topic = $1 AND id > $2 \
+        ORDER BY id LIMIT $3";
+    FEED_TOP = "SELECT coalesce(max(id), 0) FROM mesh.live_feed";
     RUNNER_WAITING = "SELECT r.n, r.id FROM mesh.runner r WHERE r.n > $1 \
         AND (EXISTS (SELECT FROM mesh.runner_event e WHERE e.runner = r.n) \
             OR EXISTS (SELECT FROM mesh.runner_command c WHERE c.runner = r.n)) ORDER BY r.n LIMIT $2";
@@ -83,7 +95,7 @@ statements! {
 
     WRITE = "SELECT lost, again, first, owners, seen, replies FROM mesh.write($1, $2, $3, $4, $5, $6, \
         $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)";
+        $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)";
 
     /// Nobody becomes a broker from here to the end of the transaction.
     ADOPT_LOCK = "LOCK TABLE mesh.broker IN SHARE ROW EXCLUSIVE MODE";
@@ -140,6 +152,9 @@ statements! {
         JOIN mesh.pending p ON p.recip = box.n AND p.prio = $2 AND p.pos = $3 ORDER BY p.recip";
     MESSAGE_SETTLED = "SELECT e.mailbox, e.at, e.outcome FROM mesh.settled e WHERE e.pos = $1 \
         ORDER BY e.mailbox";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mesh.mention n LEFT JOIN mesh.message m ON m.pos = n.pos \
+        WHERE n.member = $1 AND n.pos > $2 ORDER BY n.pos LIMIT $3";
     DEPTH = "SELECT count(*) FROM mesh.pending";
 
     /// Columns of every statement of the check: by what the row is ordered (three), for how many rows it

@@ -155,6 +155,7 @@ impl<'a> Mail<'a> {
         self.accepts.retain(|incoming| incoming.fresh);
         self.accepts.sort_by_key(|incoming| incoming.accept.message.position);
         let mut pending = Vec::with_capacity(self.accepts.len());
+        let mut mentions = Vec::new();
         let mut insert = self.conn.prepare_cached(sql::MESSAGE_INSERT)?;
         for Incoming { accept, .. } in &self.accepts {
             if insert_message(&mut insert, accept)? {
@@ -163,11 +164,17 @@ impl<'a> Mail<'a> {
                 let row =
                     |to: &MailboxNo| (to.0, message.priority.rank(), position, rows::count_column(bytes));
                 pending.extend(accept.mailboxes.iter().map(row));
+                mentions.extend(accept.mentions.iter().map(|member| (member.0, position)));
             }
         }
         pending.sort_unstable();
         let mut insert = self.conn.prepare_cached(sql::PENDING_INSERT)?;
         for row in pending {
+            insert.execute(row)?;
+        }
+        mentions.sort_unstable();
+        let mut insert = self.conn.prepare_cached(sql::MENTION_INSERT)?;
+        for row in mentions {
             insert.execute(row)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ mod adopt;
 mod check;
 mod hooks;
 mod keys;
+mod live;
 mod mail;
 mod open;
 mod overdue;

@@ -81,10 +81,24 @@ pub(super) fn set_revoked(conn: &Connection, member: MailboxNo, at: Option<Wall>
     Ok(())
 }
 
-pub(super) fn hello(conn: &Connection, hello: &Hello) -> Result<Reply, Trouble> {
+/// Uses up a proof.
+pub(super) fn prove(conn: &Connection, proof: &[u8; 32], by: u64, until: Wall) -> Result<Reply, Trouble> {
+    if is_anothers(conn, proof, by)? {
+        return Ok(Reply::Replayed);
+    }
+    run(conn, sql::PROOF_SAVE, params![proof, by.cast_signed(), until.as_millis()])?;
+    Ok(Reply::Done)
+}
+
+/// True when a proof was used by another request.
+fn is_anothers(conn: &Connection, proof: &[u8; 32], by: u64) -> Result<bool, Trouble> {
     let mut known = conn.prepare_cached(sql::PROOF_READ)?;
-    let proof_by: Option<i64> = known.query_row([hello.proof], |row| row.get(0)).optional()?;
-    if proof_by.is_some_and(|by| by != hello.proof_by.cast_signed()) {
+    let known: Option<i64> = known.query_row([proof], |row| row.get(0)).optional()?;
+    Ok(known.is_some_and(|known| known != by.cast_signed()))
+}
+
+pub(super) fn hello(conn: &Connection, hello: &Hello) -> Result<Reply, Trouble> {
+    if is_anothers(conn, &hello.proof, hello.proof_by)? {
         return Ok(Reply::Replayed);
     }
     let mailbox = match &hello.session {

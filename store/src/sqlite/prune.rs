@@ -53,6 +53,7 @@ pub(super) fn prune(conn: &Connection, keys: &DedupeKeys, old: Old) -> Result<Re
     for message in &over {
         run(conn, sql::MESSAGE_DELETE, [message.position])?;
         run(conn, sql::SETTLED_DELETE, [message.position])?;
+        run(conn, sql::MENTION_DELETE, [message.position])?;
     }
     if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;

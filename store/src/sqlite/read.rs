@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{
-    Alive, Answer, Batch, Driver, Durability, Found, InviteRow, LaneCount, MeshLoad, MeshRow, Message,
-    MessageView, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
+    Alive, Answer, Batch, Driver, Durability, Found, InviteRow, LaneCount, MentionRow, MeshLoad, MeshRow,
+    Message, MessageView, PendingRow, Priority, Query, Renamed, StoreError, StoreResult,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{history, roll_back, run};
-use super::{check, hooks, overdue, roster, runner, sql};
+use super::{check, hooks, live, overdue, roster, runner, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -61,6 +61,7 @@ fn in_one_state(conn: &Connection, find: impl FnOnce() -> Result<Found, Trouble>
 fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
     Ok(match query {
         Query::Runner(query) => Found::Runner(runner::find(conn, query)?),
+        Query::Live(query) => Found::Live(live::find(conn, query)?),
         Query::Ping { .. } => {
             let history = history(conn)?;
             let migrations = peermesh_migrations::sqlite::names().into();
@@ -77,6 +78,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
             Found::Overdue(overdue::overdue(conn, *before, *after, *limit)?)
         }
         Query::Message(position) => Found::Message(view(conn, *position)?),
+        Query::Mentions { member, after, limit } => Found::Mentions(mentions(conn, *member, *after, *limit)?),
         Query::Depth => {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
             Found::Depth(rows::count(depth)?)
@@ -216,6 +218,30 @@ fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Tr
         settled.push((MailboxNo(row.get(0)?), at, rows::outcome(row.get(2)?)?));
     }
     Ok(Some(MessageView { message: Arc::new(message), pending, settled }))
+}
+
+fn mentions(
+    conn: &Connection,
+    member: MailboxNo,
+    after: Position,
+    limit: u32,
+) -> Result<Vec<MentionRow>, Trouble> {
+    let mut read = conn.prepare_cached(sql::MENTION_PAGE)?;
+    let mut page = read.query((member.0, rows::position_column(after), limit))?;
+    let mut mentions = Vec::new();
+    while let Some(row) = page.next()? {
+        let position: Option<i64> = row.get(0)?;
+        mentions.push(MentionRow {
+            position: rows::position(position.ok_or(BadRow("a mention without its message"))?)?,
+            at: Wall::from_millis(row.get(1)?),
+            mesh: MeshNo(row.get(2)?),
+            sender: MailboxNo(row.get(3)?),
+            session: MailboxNo(row.get(4)?),
+            priority: rows::priority(row.get(5)?)?,
+            target: rows::target(row.get(6)?, row.get(7)?)?,
+        });
+    }
+    Ok(mentions)
 }
 
 /// The message whose columns begin at `first`.

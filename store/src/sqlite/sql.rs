@@ -245,6 +245,12 @@ statements! {
     SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
 
+    MENTION_INSERT = "INSERT INTO mention (member, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
+        FROM mention n LEFT JOIN message m ON m.pos = n.pos \
+        WHERE n.member = ?1 AND n.pos > ?2 ORDER BY n.pos LIMIT ?3";
+    MENTION_DELETE = "DELETE FROM mention WHERE pos = ?1";
+
     CHECK_KEYS = "SELECT d.key, d.pos, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = d.pos AND m.cmid IS NOT NULL) \
             OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = d.pos) \
@@ -321,6 +327,44 @@ statements! {
     KEY_DELETE = "DELETE FROM runner_key WHERE runner = ?1 AND key = ?2";
     KEY_PRUNE = "DELETE FROM runner_key WHERE (runner, key) IN \
         (SELECT runner, key FROM runner_key WHERE at < ?1 ORDER BY at, runner, key LIMIT ?2)";
+
+    TOPIC_CLAIM = "INSERT INTO live_topic (id, life, epoch, stream, top, place, fed) \
+        VALUES (?1, ?2, 1, ?3, 0, 0, 0) \
+        ON CONFLICT (id) DO UPDATE SET life = excluded.life, epoch = epoch + 1 \
+        RETURNING n, epoch, stream, top, fed";
+    TOPIC_RELEASE = "UPDATE live_topic SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    TOPIC_IS_OURS = "SELECT 1 FROM live_topic WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
+    TOPIC_NEXT = "UPDATE live_topic SET top = top + 1, place = ?2 WHERE n = ?1 RETURNING top";
+    TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
+    PUBLICATION_OF_PLACE = "SELECT at_offset, late FROM live_publication WHERE topic = ?1 AND place = ?2";
+    PUBLICATION_INSERT = "INSERT INTO live_publication \
+        (topic, at_offset, place, key, version, at, late, gone, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    PUBLICATION_TRIM = "DELETE FROM live_publication WHERE topic = ?1 AND at_offset <= ?2";
+    PUBLICATION_LAST = "SELECT at_offset, key, version, at, gone, body, late FROM live_publication \
+        WHERE topic = ?1 ORDER BY at_offset DESC LIMIT ?2";
+    ENTITY_PUT = "INSERT INTO live_entity (topic, key, at_offset, version, at, gone, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (topic, key) DO UPDATE \
+        SET at_offset = excluded.at_offset, version = excluded.version, at = excluded.at, \
+            gone = excluded.gone, body = excluded.body \
+        WHERE version IS NULL OR excluded.version IS NULL OR excluded.version > version";
+    ENTITIES = "SELECT at_offset, key, version, at, gone, body FROM live_entity WHERE topic = ?1 \
+        ORDER BY key";
+    ENTITY_PRUNE = "DELETE FROM live_entity WHERE (topic, key) IN (SELECT topic, key FROM live_entity \
+        WHERE gone = 1 AND at < ?1 ORDER BY at, topic, key LIMIT ?2)";
+    LIVE_KEY_PUT = "INSERT INTO live_key (topic, key, fingerprint, at_offset, at) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (topic, key) DO UPDATE \
+        SET fingerprint = excluded.fingerprint, at_offset = excluded.at_offset, at = excluded.at";
+    LIVE_KEY_READ = "SELECT key, fingerprint, at_offset, at FROM live_key \
+        WHERE topic = ?1 AND key = ?2 AND at >= ?3";
+    LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM live_key WHERE topic = ?1 AND at >= ?2 \
+        ORDER BY at DESC, at_offset DESC LIMIT ?3";
+    LIVE_KEY_PRUNE = "DELETE FROM live_key WHERE (topic, key) IN \
+        (SELECT topic, key FROM live_key WHERE at < ?1 ORDER BY at, topic, key LIMIT ?2)";
+    REVOKE = "INSERT INTO live_revoked (user, at) VALUES (?1, ?2) \
+        ON CONFLICT (user) DO UPDATE SET at = max(at, excluded.at)";
+    REVOKED = "SELECT user, at FROM live_revoked ORDER BY at DESC, user LIMIT ?1";
 }
 
 #[cfg(test)]
@@ -332,6 +376,7 @@ mod tests {
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
         "RECEIPT_ANY",   // one row, if there is one
+        "REVOKED",       // whoever serves live topics has to know them all
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
         "ADOPT_RUNNERS", // the same

@@ -17,10 +17,10 @@ use super::people;
 use super::prune::{self, Old};
 use super::read;
 use super::receipts;
-use super::runner;
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
+use super::{live, runner};
 use crate::rows::{self, BadRow, DedupeKeys, Name};
 
 /// Writes, and answers questions when asked to.
@@ -132,6 +132,7 @@ impl Writer {
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
                 Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, op)?),
+                Op::Live(op) => replies[at] = Reply::Live(live::write(conn, self.life, op)?),
                 Op::Accept(accept) => {
                     asked.extend(accept.receipt.is_some().then_some((at, accept)));
                     mail.accept(at, accept, &mut replies)?;
@@ -159,6 +160,9 @@ impl Writer {
                 Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
                 Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
                 Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
+                Op::Prove { proof, by, until } => {
+                    replies[at] = people::prove(conn, proof, *by, *until)?;
+                }
                 Op::KeepHook { hook, stale_before } => hooks::keep(conn, hook, *stale_before)?,
                 Op::ApplyHook { hook, presence, .. } => replies[at] = hooks::apply(conn, hook, presence)?,
                 Op::EndPresences { ids, at: when } => people::end_presences(conn, ids, *when)?,

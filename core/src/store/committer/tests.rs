@@ -431,5 +431,6 @@ fn message() -> Accept {
         request_fingerprint: None,
         reply_to: None,
     };
-    Accept { message: Arc::new(message), mailboxes: Arc::from([MailboxNo(2)]), old: None, receipt: None }
+    let (mailboxes, mentions) = (Arc::from([MailboxNo(2)]), Arc::default());
+    Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt: None }
 }

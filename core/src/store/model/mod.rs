@@ -7,14 +7,18 @@
 mod chain;
 mod check;
 mod history;
+mod live;
+mod look;
 mod owner;
 mod people;
 mod read;
 mod runner;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
@@ -49,6 +53,7 @@ pub struct Model {
     owners: owner::Owners,
     runners: runner::Runners,
     chains: chain::Chains,
+    lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -58,6 +63,7 @@ pub struct Model {
     renamed: BTreeMap<Position, Renamed>,
     pending: BTreeMap<Cursor, u32>,
     settled: BTreeMap<(Position, MailboxNo), (Wall, Outcome)>,
+    mentions: BTreeSet<(MailboxNo, Position)>,
 }
 
 /// What names a message for its sender.
@@ -106,6 +112,7 @@ struct Hook {
 struct Kept {
     message: Arc<Message>,
     mailboxes: Arc<[MailboxNo]>,
+    mentions: Arc<[MailboxNo]>,
 }
 
 /// Where a lost message stood, whose id another one has.
@@ -145,6 +152,7 @@ impl Model {
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
             chains: chain::Chains::default(),
+            lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
@@ -153,7 +161,15 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: Arc::new(["V0001__mesh".to_owned(), "V0002__runner".to_owned()]),
+                migrations: [
+                    "V0001__mesh",
+                    "V0002__runner",
+                    "V0006__mentions",
+                    "V0007__live",
+                    "V0008__receipts",
+                ]
+                .map(str::to_owned)
+                .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -162,6 +178,7 @@ impl Model {
             renamed: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled: BTreeMap::new(),
+            mentions: BTreeSet::new(),
         }
     }
 
@@ -193,6 +210,11 @@ impl Model {
     /// Deliveries that ended and are kept.
     pub fn settled(&self) -> usize {
         self.settled.len()
+    }
+
+    /// Mentions that are kept.
+    pub fn mentions(&self) -> usize {
+        self.mentions.len()
     }
 
     /// Presences that have not ended.

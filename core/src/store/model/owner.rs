@@ -14,13 +14,13 @@ pub(super) struct Owners {
     me: u64,
     last: u64,
     living: BTreeSet<u64>,
-    scopes: BTreeMap<MeshNo, Scope>,
+    pub(super) scopes: BTreeMap<MeshNo, Scope>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Scope {
-    owner: Option<u64>,
-    epoch: Epoch,
+pub(super) struct Scope {
+    pub(super) owner: Option<u64>,
+    pub(super) epoch: Epoch,
 }
 
 impl Default for Owners {
@@ -66,6 +66,11 @@ impl Model {
     /// A broker is dead: what it owns may be taken. Its writes are still judged by their fences.
     pub fn leave(&mut self, broker: u64) {
         self.owners.living.remove(&broker);
+    }
+
+    /// A broker that was given up lives after all. Whatever was taken from it meanwhile is not its own again.
+    pub fn renew(&mut self, broker: u64) {
+        self.owners.living.insert(broker);
     }
 
     /// The broker that writes dies and is started again.

@@ -106,6 +106,16 @@ impl Model {
         Reply::Welcome { mailbox, hooked }
     }
 
+    pub(super) fn prove(&mut self, proof: [u8; 32], by: u64, until: Wall) -> Reply {
+        match self.proofs.insert(proof, Proof { by, until }) {
+            Some(known) if known.by != by => {
+                self.proofs.insert(proof, known);
+                Reply::Replayed
+            }
+            Some(_) | None => Reply::Done,
+        }
+    }
+
     pub(super) fn end_presences(&mut self, ids: &[PresenceId], at: Wall) -> Reply {
         for id in ids {
             if let Some(presence) = self.presences.get_mut(id) {

@@ -1,13 +1,14 @@
 //! What every question means.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::write::cursor;
 use super::{Member, Model};
 use crate::ids::{MailboxNo, MeshId, MeshNo, Position};
 use crate::store::{
-    Cursor, Found, LaneCount, MemberRow, MeshLoad, MeshRow, MessageView, NewMesh, OverdueRow, PendingRow,
-    Priority, Query, Renamed, SessionRow,
+    Cursor, Found, LaneCount, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView, NewMesh,
+    OverdueRow, PendingRow, Priority, Query, Renamed, SessionRow,
 };
 use crate::time::Wall;
 
@@ -15,6 +16,7 @@ impl Model {
     pub(super) fn find(&self, query: &Query) -> Found {
         match query {
             Query::Runner(query) => Found::Runner(self.find_runner(query)),
+            Query::Live(query) => Found::Live(self.find_live(query)),
             Query::Ping { .. } => Found::Alive(self.alive.clone()),
             Query::Mesh(id) => Found::Mesh(self.mesh_ids.get(id).map(|no| self.load(*no))),
             Query::FindMesh(name) => Found::MeshId(self.find_mesh(name)),
@@ -33,6 +35,9 @@ impl Model {
                 Found::Overdue(self.overdue(*before, *after, size(*limit)))
             }
             Query::Message(position) => Found::Message(self.view(*position)),
+            Query::Mentions { member, after, limit } => {
+                Found::Mentions(self.mentions_of(*member, *after, size(*limit)))
+            }
             Query::Depth => Found::Depth(self.pending.len() as u64),
             Query::Check { at, limit } => Found::Checked(self.check(*at, size(*limit))),
             Query::Hooks { since, limit } => {
@@ -145,6 +150,21 @@ impl Model {
                 bytes: message.queued_bytes(),
             })
             .collect()
+    }
+
+    fn mentions_of(&self, member: MailboxNo, after: Position, limit: usize) -> Vec<MentionRow> {
+        let page = (Bound::Excluded((member, after)), Bound::Included((member, Position(u64::MAX))));
+        let messages = self.mentions.range(page).map(|(_, position)| &self.messages[position].message);
+        let row = |message: &Arc<Message>| MentionRow {
+            position: message.position,
+            at: message.at,
+            mesh: message.mesh,
+            sender: message.sender,
+            session: message.session,
+            priority: message.priority,
+            target: message.target.clone(),
+        };
+        messages.take(limit).map(row).collect()
     }
 
     fn view(&self, position: Position) -> Option<MessageView> {

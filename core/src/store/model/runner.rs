@@ -20,16 +20,22 @@ pub(super) struct Runners {
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+pub(super) struct Kept {
     id: RunnerId,
     owner: Option<u64>,
     epoch: Epoch,
-    events: BTreeMap<RunnerSeq, EventRow>,
+    pub(super) events: BTreeMap<RunnerSeq, EventRow>,
     /// Every event id, with its first place and time.
-    seen: BTreeMap<Box<str>, (RunnerSeq, Wall)>,
+    pub(super) seen: BTreeMap<Box<str>, (RunnerSeq, Wall)>,
     dead: BTreeMap<RunnerSeq, DeadRow>,
-    commands: BTreeMap<RunnerSeq, CommandRow>,
+    pub(super) commands: BTreeMap<RunnerSeq, CommandRow>,
     keys: BTreeMap<[u8; 32], KeyRow>,
+}
+
+impl Runners {
+    pub(super) fn find(&self, id: &RunnerId) -> Option<&Kept> {
+        self.all.get(self.ids.get(id)?)
+    }
 }
 
 impl Model {

@@ -10,6 +10,7 @@ impl Model {
         match op {
             Op::KeepSigner(signer) => self.keep_signer(signer),
             Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
+            Op::Live(op) => Reply::Live(self.apply_live(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
             Op::Release(scopes) => self.release(scopes),
             Op::LeasePositions { count } => self.lease(*count),
@@ -18,6 +19,7 @@ impl Model {
             Op::Enrol(enrol) => self.enrol(enrol),
             Op::SetRevoked { member, at } => self.set_revoked(*member, *at),
             Op::Hello(hello) => self.hello(hello),
+            Op::Prove { proof, by, until } => self.prove(*proof, *by, *until),
             Op::EndPresences { ids, at } => self.end_presences(ids, *at),
             Op::SavePeer { member, state } => {
                 self.states.insert(*member, (**state).clone());
@@ -69,8 +71,10 @@ impl Model {
         for mailbox in &*accept.mailboxes {
             self.pending.insert(cursor(message, *mailbox), 0);
         }
-        let kept = Kept { message: message.clone(), mailboxes: accept.mailboxes.clone() };
-        self.messages.insert(message.position, kept);
+        self.mentions.extend(accept.mentions.iter().map(|member| (*member, *position)));
+        let Accept { message, mailboxes, mentions, .. } = accept.clone();
+        let kept = Kept { message, mailboxes, mentions };
+        self.messages.insert(kept.message.position, kept);
         Reply::Inserted
     }
 
@@ -147,6 +151,9 @@ impl Model {
         }
         for mailbox in &*kept.mailboxes {
             self.settled.remove(&(position, *mailbox));
+        }
+        for member in &*kept.mentions {
+            self.mentions.remove(&(*member, position));
         }
     }
 }

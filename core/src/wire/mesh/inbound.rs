@@ -73,6 +73,8 @@ pub(crate) struct Send<'a> {
     pub reply_to_id: Option<Str<'a>>,
     /// Additive: its sender wants a receipt.
     pub receipt: Option<bool>,
+    #[serde(borrow)]
+    pub mentions: Option<Vec<Str<'a>>>,
     /// Additive: the id its message had, when it is sent again because the store's history was lost.
     #[serde(borrow, rename = "message_id")]
     pub message_id: Option<Str<'a>>,

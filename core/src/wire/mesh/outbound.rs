@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::fate::MessageStatusResult;
 use super::features::{FeatureAnswer, Features};
 use super::inbound::Stats;
 use crate::store::{Group, Profile, SavedStats};
@@ -42,6 +43,8 @@ impl Encode for Ack<'_> {
         put_text(out, label!("_reqId"), self.request);
         put(out, label!("recipients"), self.recipients.as_ref());
         put(out, label!("online"), self.online.as_ref());
+        put(out, label!("mentioned"), self.mentioned.as_ref());
+        put(out, label!("unknown_mentions"), self.unknown_mentions);
         put(out, label!("duplicate"), self.duplicate.as_ref());
         put(out, label!("history_available"), self.history_available.as_ref());
         put_text(out, label!("first_seen_at"), self.first_seen_at);
@@ -178,6 +181,12 @@ pub(crate) struct Ack<'a> {
     /// How many of them have somebody connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<usize>,
+    /// Members it mentions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentioned: Option<usize>,
+    /// Mentions that mean nobody, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_mentions: Option<&'a [Box<str>]>,
     /// The message was accepted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<bool>,
@@ -338,28 +347,6 @@ impl PeerRow<'_> {
     }
 }
 
-/// `message_status_result` (3.10).
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename = "message_status_result", rename_all = "camelCase")]
-pub(crate) struct MessageStatusResult<'a> {
-    pub message_id: &'a str,
-    pub target_spec: &'a str,
-    pub delivered: bool,
-    pub delivered_at: Option<String>,
-    pub recipients: Vec<RecipientRow<'a>>,
-    #[serde(rename = "_reqId", skip_serializing_if = "Option::is_none")]
-    pub request: Option<&'a str>,
-}
-
-/// One recipient of a message: `delivered`, `held` (connected, not delivered), `disconnected`, and additively
-/// `expired` and `dead`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct RecipientRow<'a> {
-    pub name: &'a str,
-    pub pubkey: String,
-    pub status: &'a str,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,6 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_written_by_hand_is_what_the_derives_write() {
+        let unknown = [Box::from("x"), Box::from("\"")];
         for text in ["", "plain", "with \"quotes\" and \\", "\u{0}\u{1f}\u{7f}\n", "ü € 😀 \u{2028}"] {
             let receipt = RawValue::from_string(r#"{"a":[1]}"#.to_owned()).unwrap();
             for some in [None, Some(text)] {
@@ -390,6 +378,8 @@ mod tests {
                     request: some,
                     recipients: some.map(str::len),
                     online: some.map(|_| usize::MAX),
+                    mentioned: some.map(str::len),
+                    unknown_mentions: some.map(|_| unknown.as_slice()),
                     duplicate: some.map(str::is_empty),
                     history_available: some.map(str::is_empty),
                     first_seen_at: some,

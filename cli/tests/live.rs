@@ -1,0 +1,237 @@
+//! Live topics as an operator and a watcher meet them: the scaffold of a real process, topics from the
+//! command line over a kill, and the page in a browser.
+
+mod browser;
+mod town;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use peermesh_conformance::server::free_port;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use town::{PATIENCE, Process, Town};
+
+const SECRET: &str = "the-secret-of-live-topics";
+
+#[test]
+fn the_scaffold_starts_on_a_free_port_answers_pings_and_ends_in_time() {
+    let town = Town::new();
+    let mut broker = town.listen_with(&[
+        ("LIVE_WS_PORT", "0"),
+        ("LIVE_WS_HOST", "127.0.0.1"),
+        ("LIVE_WS_PING_INTERVAL_MS", "300"),
+        ("LIVE_WS_DRAIN_TIMEOUT_MS", "1000"),
+        ("PEERMESH_LOG", "debug"),
+        ("PEERMESH_INSTANCE_ID", "here"),
+    ]);
+    let port = port_of(&mut broker);
+    let starting = format!("live server starting on :{port}");
+    assert!(broker.log.iter().any(|line| line.contains(&starting)), "{:?}", broker.log);
+    let connected = Instant::now();
+    let mut watcher = Socket::upgrade(port);
+    watcher.says(1, b"no json");
+    let violation = json!({
+        "type": "error", "code": "protocol-violation", "message": "Invalid message envelope",
+    });
+    assert_eq!(watcher.hears(), violation);
+    watcher.says(1, br#"{"type":"subscribe","topic":"foo"}"#);
+    assert_eq!(watcher.hears(), json!({ "type": "error", "code": "not-implemented" }));
+    assert_eq!(watcher.frame().0, 9, "a ping");
+    // A loaded machine may be late; that a ping does not wait for a second interval is what counts.
+    assert!(connected.elapsed() < Duration::from_secs(5));
+    watcher.says(10, b"");
+    assert_eq!(plain(port, "GET /metrics"), (404, String::new()));
+    let page = plain(town.port, "GET /metrics").1;
+    assert!(page.contains("processor_live_connections{instance_id=\"here\"} 1\n"), "{page}");
+
+    // It hears the goodbye and never answers it.
+    broker.signal(Signal::TERM);
+    let told = Instant::now();
+    while watcher.frame().0 == 9 {}
+    let status = broker.ends(PATIENCE);
+    assert!(status.success(), "{status}");
+    assert!(told.elapsed() < Duration::from_millis(1_000 + 1_000) + SLACK, "{:?}", told.elapsed());
+    for line in ["live server stopping", "live server stopped", "shutdown complete", "connection opened"] {
+        assert!(broker.log.iter().any(|have| have.contains(line)), "{line}: {:?}", broker.log);
+    }
+}
+
+/// What a machine under load may add to a bound of seconds.
+const SLACK: Duration = Duration::from_secs(3);
+
+#[test]
+fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_kill() {
+    let town = Town::new();
+    let serve = || {
+        let mut broker = town.serve_with(&[
+            ("LIVE_WS_PORT", "0"),
+            ("LIVE_WS_HOST", "127.0.0.1"),
+            ("LIVE_AUTH_SECRET", SECRET),
+        ]);
+        let port = broker.log.iter().find_map(|line| ready(line)).unwrap_or_else(|| port_of(&mut broker));
+        (broker, format!("http://127.0.0.1:{port}"))
+    };
+    let (broker, url) = serve();
+    let live = |url: &str, arguments: &[&str]| {
+        let arguments = [&["live"], arguments, &["--broker", url, "--json"]].concat();
+        let mut command = town.command(&arguments);
+        town::Ran::from(command.env("LIVE_AUTH_SECRET", SECRET).output().unwrap())
+    };
+    let first = live(&url, &["pub", "fleet", r#"{"x":1}"#, "--key", "car7", "--id", "once"]);
+    assert_eq!((first.code, &first.json()["offset"]), (0, &json!(1)), "{first:?}");
+    assert_eq!(live(&url, &["pub", "fleet", "2"]).json()["offset"], 2);
+    broker.kill();
+    let (_broker, url) = serve();
+    let again = live(&url, &["pub", "fleet", r#"{"x":1}"#, "--key", "car7", "--id", "once"]);
+    let (again, first) = (again.json(), first.json());
+    assert_eq!((&again["offset"], &again["duplicate"]), (&json!(1), &json!(true)));
+    assert_eq!(again["epoch"], first["epoch"], "the journal survived, so the positions did");
+    let from = format!("{}:1", first["epoch"].as_str().unwrap());
+    let seen = live(&url, &["sub", "fleet", "--from", &from, "--count", "1", "--timeout", "20s"]);
+    assert_eq!((seen.code, &seen.json()[0]["data"]), (0, &json!(2)), "{seen:?}");
+    let none = live(&url, &["sub", "fleet", "--from", &from, "--count", "9", "--timeout", "100ms"]);
+    assert_eq!(none.code, 5, "{none:?}");
+    assert_eq!(live(&url, &["info"]).json()["topics"][0]["topic"], "fleet");
+    assert_eq!(live(&url, &["pub", "fleet", "no json"]).code, 2);
+    assert_eq!(live(&url, &["sub", "fleet", "--from", "nowhere"]).code, 2);
+    assert_eq!(live("http://127.0.0.1:1", &["info"]).code, 4);
+    let stranger = town.run(&["live", "info", "--broker", &url]);
+    assert_eq!(stranger.code, 2, "no token: {stranger:?}");
+    let mut wrong = town.command(&["live", "info", "--broker", &url]);
+    assert_eq!(wrong.env("PEERMESH_LIVE_TOKEN", "wrong").output().unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn the_live_section_of_the_readme_works_as_it_stands() {
+    let town = Town::new();
+    let port = free_port().to_string();
+    let _broker = town.serve_with(&[("LIVE_WS_PORT", &port), ("LIVE_AUTH_SECRET", "s3cret")]);
+    let built = Path::new(env!("CARGO_BIN_EXE_peermesh")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", built.display());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &town::readme("Live topics").join("\n")]);
+    shell.env_clear().env("HOME", town.dir()).env("PATH", path).env("LIVE_WS_PORT", &port);
+    let ran = town::Ran::from(shell.current_dir(town.dir()).output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains(r#"car7 {"x":2}"#) && !ran.out.contains(r#"{"x":1}"#), "{ran:?}");
+}
+
+#[test]
+#[ignore = "starts a browser"]
+fn s_web_02_the_page_shows_topics_in_a_browser_and_runs_nothing_that_came_with_them() {
+    let Some(program) = browser::find() else {
+        let why = "skipped: no chromium on the path; PEERMESH_CHROMIUM can name one";
+        writeln!(std::io::stderr(), "{why}").unwrap();
+        return;
+    };
+    let town = Town::new();
+    let mut broker = town.serve_with(&[
+        ("LIVE_WS_PORT", "0"),
+        ("LIVE_WS_HOST", "127.0.0.1"),
+        ("LIVE_AUTH_SECRET", SECRET),
+    ]);
+    let port = broker.log.iter().find_map(|line| ready(line)).unwrap_or_else(|| port_of(&mut broker));
+    let url = format!("http://127.0.0.1:{port}");
+    let hostile = "<img src=x onerror=document.title='run'>";
+    let publish = |data: &str| {
+        let mut command = town.command(&["live", "pub", hostile, data, "--broker", &url]);
+        assert!(command.env("LIVE_AUTH_SECRET", SECRET).output().unwrap().status.success());
+    };
+    publish("1");
+    let mut page = browser::Page::open(&program, &town.dir().join("browser"), &format!("{url}/"));
+    page.waits_for("document.readyState + typeof look", "completefunction");
+    page.runs(&format!(
+        "document.getElementById('token').value = '{SECRET}'; \
+         document.querySelector('#open button').click(); 0"
+    ));
+    page.waits_for(
+        "document.querySelector('#topics td') && document.querySelector('#topics td').textContent",
+        hostile,
+    );
+    page.runs("document.querySelector('#topics tr').click(); 0");
+    page.waits_for("document.getElementById('messages').textContent.includes('subscribed')", "true");
+    publish("\"<script>document.title='run'</script>\"");
+    page.waits_for("document.getElementById('messages').textContent.includes('<script>')", "true");
+    page.waits_for("document.querySelector('#topics tr').children[1].textContent", "2");
+    page.waits_for("document.querySelector('#topics tr').children[3].textContent", "1");
+    page.waits_for(
+        "document.images.length + document.scripts.length + document.title",
+        "1peermesh live topics",
+    );
+}
+
+fn ready(line: &str) -> Option<u16> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    (record["msg"] == "live server ready").then(|| record["port"].as_u64())??.try_into().ok()
+}
+
+fn port_of(broker: &mut Process) -> u16 {
+    broker.says("live server ready")["port"].as_u64().unwrap().try_into().unwrap()
+}
+
+/// A watcher's socket, as plain as it can be.
+struct Socket(TcpStream);
+
+impl Socket {
+    fn upgrade(port: u16) -> Socket {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        Socket(stream)
+    }
+
+    /// One short frame under a mask of zeros.
+    fn says(&mut self, op: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).unwrap();
+        let mut frame = vec![0x80 | op, 0x80 | length, 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        self.0.write_all(&frame).unwrap();
+    }
+
+    /// Opcode and payload of the next frame.
+    fn frame(&mut self) -> (u8, Vec<u8>) {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).unwrap();
+        assert!(head[1] < 126, "a short frame");
+        let mut payload = vec![0; usize::from(head[1])];
+        self.0.read_exact(&mut payload).unwrap();
+        if head[0] & 0x0f == 8 {
+            assert_eq!(payload, [&1001_u16.to_be_bytes()[..], b"server shutting down"].concat());
+        }
+        (head[0] & 0x0f, payload)
+    }
+
+    /// The next message; pings are left unanswered.
+    fn hears(&mut self) -> Value {
+        loop {
+            let (op, payload) = self.frame();
+            if op == 1 {
+                return serde_json::from_slice(&payload).unwrap();
+            }
+        }
+    }
+}
+
+/// Status and body of one request.
+fn plain(port: u16, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}

@@ -1,0 +1,56 @@
+//! Requests that members sign (mesh protocol 1.7).
+
+use serde_json::{Value, json};
+
+use crate::keys;
+use crate::play::Player;
+use crate::play::hello::{apply, known, mesh_of, text};
+use crate::play::web::request;
+use crate::story::Told;
+use crate::story::act::{Asking, Changes, Peer};
+use crate::story::names::Place;
+
+impl Player {
+    pub(crate) fn enquire(&mut self, peer: &Peer, asking: &Asking) -> Told<()> {
+        if asking.exchange.target != "again" {
+            let now = self.stage.wall();
+            // A signature is good for one request, so no two may have the same time.
+            self.stamp = now.max(self.stamp + 1);
+            self.asked = self.signed(peer, asking, now)?;
+        }
+        let bytes = self.asked.clone();
+        self.must_answer(&asking.exchange, &bytes)
+    }
+
+    fn signed(&self, peer: &Peer, asking: &Asking, now: i64) -> Told<Vec<u8>> {
+        let name = &peer.name;
+        let target = self.names.fill(&asking.exchange.target, Place::Plain)?;
+        let mut fields = json!({
+            "meshId": mesh_of(peer, &self.names),
+            "memberId": known(&self.names, &format!("{name}.member")),
+            "pubkey": keys::public(name),
+            "timestamp": self.stamp,
+            "target": target,
+            "signer": name,
+        });
+        apply(&asking.with, &mut fields, &self.names, now)?;
+        let field = |fields: &Value, name: &str| text(&fields[name]);
+        let [mesh, member, key, stamp, signed, signer] =
+            ["meshId", "memberId", "pubkey", "timestamp", "target", "signer"]
+                .map(|name| field(&fields, name));
+        let signer = keys::pair(&signer);
+        fields["signature"] =
+            keys::sign_request(&signer, ("GET", &signed), (&mesh, &member, &key, &stamp)).into();
+        apply(&asking.then, &mut fields, &self.names, now)?;
+        let parts = ["meshId", "memberId", "pubkey", "timestamp", "signature"];
+        let parts = parts.map(|name| field(&fields, name)).join("|");
+        let header = match fields.get("authorization") {
+            Some(given) => text(given),
+            None => format!("Peermesh {parts}"),
+        };
+        let is_left_out = |changes: &Changes| changes.unset.iter().any(|name| name == "authorization");
+        let headers =
+            if is_left_out(&asking.then) { Vec::new() } else { vec![("Authorization".to_owned(), header)] };
+        Ok(request("GET", &target, &headers, None))
+    }
+}

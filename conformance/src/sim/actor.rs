@@ -1,0 +1,96 @@
+//! Whoever takes part from outside: peers, runners, those who command them, hooks, operators.
+
+mod letters;
+mod page;
+mod peer;
+mod runner;
+mod speech;
+
+use super::cast::Cast;
+use super::dice::Dice;
+use super::link::LinkNo;
+use super::swarm::{Mix, Role};
+use super::tap::Sight;
+use super::world::World;
+use page::{Caller, Hooker, Operator};
+use peer::Peer;
+use runner::Runner;
+
+pub(super) use runner::runner_id;
+
+/// A client of some kind.
+#[derive(Debug)]
+pub(super) enum Actor {
+    Peer(Box<Peer>),
+    Runner(Box<Runner>),
+    Caller(Caller),
+    Hooker(Hooker),
+    Operator(Operator),
+}
+
+impl Actor {
+    /// Every actor is woken with it once.
+    pub(super) const BEGIN: u8 = 0;
+
+    /// `place` is where it stands among the actors of this run, `no` what it is called in every run.
+    pub(super) fn new(place: usize, no: u16, role: &Role, mix: &Mix, cast: &mut Cast, dice: Dice) -> Actor {
+        match role {
+            Role::Peer(role) => Actor::Peer(Box::new(Peer::new(place, no, role.clone(), mix, cast, dice))),
+            Role::Runner(runner) => Actor::Runner(Box::new(Runner::new(place, *runner, mix, dice))),
+            Role::Caller => Actor::Caller(Caller::new(place, mix, dice)),
+            Role::Hooker => Actor::Hooker(Hooker::new(place, mix, dice)),
+            Role::Operator => Actor::Operator(Operator::new(place, mix, dice)),
+        }
+    }
+
+    /// It wanted to be woken.
+    pub(super) fn act(&mut self, world: &mut World, token: u8) {
+        match self {
+            Actor::Peer(peer) => peer.act(world, token),
+            Actor::Runner(runner) => runner.act(world, token),
+            Actor::Caller(caller) => caller.act(world),
+            Actor::Hooker(hooker) => hooker.act(world),
+            Actor::Operator(operator) => operator.act(world),
+        }
+    }
+
+    /// Something of a stream has arrived.
+    pub(super) fn sees(&mut self, world: &mut World, link: LinkNo, sight: Sight) {
+        match self {
+            Actor::Peer(peer) => peer.sees(world, link, sight),
+            Actor::Runner(runner) => runner.sees(world, link, sight),
+            Actor::Caller(caller) => caller.sees(link, &sight),
+            Actor::Hooker(_) | Actor::Operator(_) => {}
+        }
+    }
+
+    /// A stream has ended; `body` is that of a plain answer.
+    pub(super) fn loses(&mut self, world: &mut World, link: LinkNo, body: &[u8]) {
+        match self {
+            Actor::Peer(peer) => peer.loses(world, link),
+            Actor::Runner(runner) => runner.loses(world, link),
+            Actor::Caller(caller) => caller.hears(world, link, body),
+            Actor::Hooker(_) | Actor::Operator(_) => {}
+        }
+    }
+
+    /// Faults have stopped: everybody comes back, and behaves.
+    pub(super) fn make_peace(&mut self, world: &mut World) {
+        match self {
+            Actor::Peer(peer) => peer.make_peace(world),
+            Actor::Runner(runner) => runner.make_peace(world),
+            Actor::Caller(caller) => caller.stop(),
+            Actor::Hooker(hooker) => hooker.stop(),
+            Actor::Operator(operator) => operator.stop(),
+        }
+    }
+
+    /// What it still waits for in peace, if for anything.
+    pub(super) fn waits_for(&self, world: &World) -> Option<String> {
+        match self {
+            Actor::Peer(peer) => peer.waits_for(),
+            Actor::Runner(runner) => runner.waits_for(world),
+            Actor::Caller(_) | Actor::Hooker(_) | Actor::Operator(_) => None,
+        }
+    }
+}

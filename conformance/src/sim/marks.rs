@@ -1,0 +1,157 @@
+//! What truly happened: a counter for every fault and for every hard-won branch.
+//!
+//! A class of faults that is switched on and never comes about tests nothing; so every one is counted where
+//! it takes effect, not where it is wished for.
+
+macro_rules! marks {
+    ($($Mark:ident = $word:literal, $rows:literal;)+) => {
+        /// Something that happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each stands with its word in the table")]
+        pub enum Mark { $($Mark,)+ }
+
+        impl Mark {
+            /// All of them.
+            pub const ALL: &'static [Mark] = &[$(Mark::$Mark,)+];
+
+            /// What it is called in reports.
+            pub const fn word(self) -> &'static str {
+                match self { $(Mark::$Mark => $word,)+ }
+            }
+
+            /// The rows of the fault matrix that it belongs to.
+            pub const fn rows(self) -> &'static str {
+                match self { $(Mark::$Mark => $rows,)+ }
+            }
+        }
+    };
+}
+
+marks! {
+    Accepted = "message accepted", "";
+    Delivered = "delivery acknowledged", "";
+    Redelivered = "message pushed again", "DEL-01";
+    Duplicate = "resend answered as duplicate", "ACC-08";
+    Conflict = "key reused for something else", "ACC-09";
+    RateLimited = "send refused for want of budget", "ACC-10";
+    QueueFull = "send refused for want of room", "ACC-10";
+    KnownWhileSpent = "resend of an accepted key while the budget was spent", "ACC-10";
+    KeyExpired = "key refused because of its age", "ACC-12";
+    NoTarget = "send to somebody who is not there", "DEL-05";
+    Multicast = "message to many", "ACC-14";
+    OneOfMany = "one of many recipients acknowledged", "DEL-04";
+    DeadDelivery = "delivery died of too many tries", "DEL-03";
+    Buried = "delivery died with its removed recipient", "DEL-05";
+    Expired = "delivery expired", "DEL-08";
+    Pruned = "old rows removed", "STO-16";
+    ForeignAck = "acknowledgement of what is not theirs", "DEL-02";
+    AckTwice = "acknowledgement sent twice", "DEL-01";
+    LateAck = "acknowledgement after the lease", "DEL-01";
+    GateShut = "status that holds mail back", "DEL-06";
+    HookSpoke = "hook told a status", "DEL-10";
+    NowFlood = "urgent mail beside waiting mail", "DEL-07";
+    LegacyAck = "delivery settled by a pong", "";
+    LinkCut = "stream cut", "NET-01";
+    LinkCutMidFrame = "stream cut inside a frame", "NET-01";
+    ByteByByte = "bytes delivered one by one", "NET-01";
+    Merged = "several messages in one chunk", "NET-01";
+    Delayed = "bytes delayed by seconds", "NET-01";
+    Stalled = "direction stood still", "NET-01";
+    OneWay = "one direction swallowed everything", "NET-02";
+    HalfOpen = "both directions swallowed everything", "NET-02";
+    HalfClose = "client ended its side only", "NET-01";
+    SlowReader = "client stopped reading", "NET-03";
+    SlowConsumer = "closed as too slow", "NET-03";
+    Stale = "dead connection found by silence", "NET-02";
+    Replaced = "connection replaced by a newer one", "NET-05";
+    LateClose = "older connection ended after it was replaced", "NET-05";
+    SwapConflict = "two clients held down", "NET-06";
+    Reconnected = "client came back", "NET-07";
+    SkewedHello = "hello refused for its time, then let in", "TIM-03";
+    Died = "broker died", "ACC-01";
+    DiedUnread = "died before reading a send", "ACC-01";
+    DiedJudged = "died after judging a send", "ACC-01";
+    DiedInTransaction = "died in the transaction of a send", "ACC-02";
+    DiedCommitting = "died while a send committed", "ACC-03";
+    DiedCommitted = "died after the commit of a send", "ACC-04";
+    DiedBeforeAck = "died before writing an ack", "ACC-04";
+    DiedPushing = "died after writing a push", "ACC-05";
+    DiedAckRead = "died after reading an acknowledgement", "ACC-05";
+    DiedSettling = "died while a delivery was settled", "ACC-05";
+    LostWrite = "death lost a write in flight", "ACC-02";
+    KeptWrite = "death kept a write in flight", "ACC-03";
+    Drained = "broker drained and started again", "LIF-01";
+    DrainedBusy = "broker drained amid sends", "LIF-01";
+    DiedDraining = "died while draining", "LIF-02";
+    Frozen = "process stood still", "TIM-04";
+    Suspended = "host stood still", "TIM-04";
+    JumpedAhead = "wall clock jumped ahead", "TIM-01";
+    JumpedBack = "wall clock jumped back", "TIM-01";
+    ClockStopped = "wall clock stood still", "TIM-01";
+    ClockRaced = "wall clock ran at twice its speed", "TIM-01";
+    Holiday = "all brokers down for days", "STO-16";
+    SlowCommit = "commit took seconds", "STO-12";
+    Refused = "store refused: unavailable", "ACC-06";
+    Busy = "store refused: busy", "STO-11";
+    Full = "store refused: full", "STO-01";
+    ReadFailed = "question refused", "STO-07";
+    UnknownWritten = "commit written, outcome not told", "ACC-07";
+    UnknownLost = "commit lost, outcome not told", "ACC-07";
+    UnknownLate = "commit written after its outcome was given up", "ACC-07";
+    UnknownLateAfterRetry = "late commit after the repeated one", "ACC-07";
+    StoreHung = "store said nothing", "STO-07";
+    StoreCutOff = "one of two brokers cut off from the store", "CLU-01";
+    Corrupt = "store called itself corrupt", "STO-04";
+    MeshMoved = "mesh moved to the other broker", "CLU-06";
+    Fenced = "write refused because the mesh was lost", "CLU-03";
+    LeaseLapsed = "lease of a broker lapsed while it lived", "CLU-04";
+    TurnedAway = "hello sent to the other broker", "CLU-03";
+    EventTaken = "event taken by the target", "EVT-01";
+    EventRepeated = "event sent to the target again", "EVT-01";
+    EventDead = "event refused by the target for good", "EVT-02";
+    EventResent = "event sent by its runner again", "EVT-01";
+    TargetDown = "target down", "EVT-01";
+    TargetLostReply = "target lost its reply", "EVT-01";
+    CommandSent = "command handed over", "CMD-01";
+    CommandAbsent = "command refused: runner away", "CMD-01";
+    CommandQueued = "command queued", "CMD-01";
+    CommandKeyed = "command repeated under its key", "CMD-02";
+    CommandUnanswered = "command without an ack in time", "CMD-01";
+    Removed = "member removed", "AUT-07";
+}
+
+/// How often each of them happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    counts: Vec<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally { counts: vec![0; Mark::ALL.len()] }
+    }
+}
+
+impl Tally {
+    /// One more.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.counts[mark as usize] += 1;
+    }
+
+    /// How often it happened.
+    pub fn count(&self, mark: Mark) -> u64 {
+        self.counts[mark as usize]
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Tally) {
+        for (sum, more) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += more;
+        }
+    }
+
+    /// What never happened.
+    pub fn missing(&self) -> Vec<Mark> {
+        Mark::ALL.iter().copied().filter(|mark| self.count(*mark) == 0).collect()
+    }
+}

@@ -1,0 +1,44 @@
+//! One run: a plan becomes a world, the world goes by, and something can be said about it.
+
+use peermesh_core::digest::StateHash;
+
+use super::clock::MS;
+use super::marks::Tally;
+use super::oracle::rules::Violation;
+use super::plan::Plan;
+use super::world::World;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The plan it was made of.
+    pub plan: Plan,
+    /// The state at its end, which is the same in every run of the plan.
+    pub state: StateHash,
+    /// What went wrong first, if anything did.
+    pub violation: Option<Violation>,
+    /// Simulated milliseconds that went by.
+    pub simulated_ms: u64,
+    /// Facts that machines were told.
+    pub turns: u64,
+    /// What happened.
+    pub tally: Tally,
+    /// The last things that happened before it went wrong, for a person.
+    pub trace: String,
+}
+
+/// Runs a plan, and keeps that many of the last things that happen.
+pub fn run(plan: &Plan, lines: usize) -> Outcome {
+    let mut world = World::new(plan);
+    world.trace.keep(lines);
+    world.run();
+    Outcome {
+        plan: plan.clone(),
+        state: world.state(),
+        simulated_ms: world.now / MS,
+        turns: world.turns,
+        trace: world.trace.shown(),
+        violation: world.broken,
+        tally: world.tally,
+    }
+}

@@ -1,0 +1,200 @@
+//! What is kept of live topics: the drivers against the model, and what each operation means.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use peermesh_core::ids::{Epoch, TopicId, TopicNo};
+use peermesh_core::rng::Rng;
+use peermesh_core::store::model::Model;
+use peermesh_core::store::{
+    Batch, Driver, Found, LiveFence, LiveFound, LiveKey, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow, Op,
+    Query, Reply,
+};
+use peermesh_core::time::Wall;
+
+use crate::beside::{Beside, OnPostgres, OnSqlite};
+use crate::{found, replies};
+
+const TOPICS: [&str; 3] = ["fleet", "ch\u{e4}t room", "*"];
+
+#[test]
+fn sqlite_keeps_of_topics_what_the_model_keeps() {
+    (0..60).for_each(|seed| live(seed, Box::new(OnSqlite::new())));
+}
+
+#[test]
+fn postgres_keeps_of_topics_what_the_model_keeps() {
+    (0..10).for_each(|seed| live(seed, Box::new(OnPostgres::new())));
+}
+
+/// The same random work for both, some of it twice, with a restart half way.
+fn live(seed: u64, mut store: Box<dyn Beside>) {
+    let mut model = Model::new([1; 32]);
+    let rng = Rng::from_seed([u8::try_from(seed).unwrap(); 32]);
+    let mut work = Work { rng, fences: Vec::new(), now: 1_000, place: 0 };
+    let mut seen = HashSet::new();
+    for round in 0..40 {
+        let ops: Vec<Op> = (0..=work.rng.below(12)).map(|_| Op::Live(work.op())).collect();
+        let batch = [Arc::new(Batch::from(ops))];
+        let wanted = replies(&mut model, &batch);
+        assert_eq!(replies(store.writer(), &batch), wanted, "seed {seed}, round {round}: {batch:#?}");
+        for reply in wanted.into_iter().flatten() {
+            let Reply::Live(reply) = reply else { panic!("{reply:?}") };
+            seen.insert(std::mem::discriminant(&reply));
+            if let LiveReply::Owned(load) = reply {
+                work.fences.push(LiveFence { topic: load.no, epoch: load.epoch });
+            }
+        }
+        if round == 20 {
+            model.restart();
+            store.reopen();
+        }
+        for query in questions() {
+            let wanted = found(model.read(&query));
+            assert_eq!(found(store.reader().read(&query)), wanted, "seed {seed}, round {round}: {query:?}");
+        }
+    }
+    assert!(seen.len() >= 6, "the work reached only {} kinds of replies", seen.len());
+}
+
+fn questions() -> Vec<Query> {
+    let mut all = vec![LiveQuery::Revoked { limit: 1 }, LiveQuery::Revoked { limit: 100 }];
+    all.push(LiveQuery::Feed { topic: None, after: 0, limit: 5 });
+    for topic in (1..=4).map(TopicNo) {
+        for (history, keys) in [(2, 1), (1_000, 1_000)] {
+            let keys_since = Wall::from_millis(1_100);
+            all.push(LiveQuery::Topic { topic, history, keys_since, keys });
+        }
+    }
+    all.into_iter().map(Query::Live).collect()
+}
+
+struct Work {
+    rng: Rng,
+    fences: Vec<LiveFence>,
+    now: i64,
+    place: u64,
+}
+
+impl Work {
+    fn op(&mut self) -> LiveOp {
+        self.now += i64::try_from(self.rng.below(20)).unwrap();
+        let at = Wall::from_millis(self.now);
+        let Some(fence) = self.fence() else { return self.claim(at) };
+        match self.rng.below(20) {
+            0 => self.claim(at),
+            1 if self.rng.below(4) == 0 => LiveOp::Release(vec![fence]),
+            2 => LiveOp::Trim { fence, through: self.rng.below(30) },
+            3 => LiveOp::Revoke { user: format!("u{}", self.rng.below(3)).into(), at },
+            4 => LiveOp::Prune {
+                keys_before: Wall::from_millis(self.now - 200),
+                gone_before: Wall::from_millis(self.now - 200),
+                limit: 2,
+            },
+            _ => self.append(fence, at),
+        }
+    }
+
+    fn append(&mut self, fence: LiveFence, at: Wall) -> LiveOp {
+        // Sometimes a write that was made before.
+        self.place = if self.rng.below(6) == 0 { self.place } else { self.place + 1 };
+        let key = (self.rng.below(3) > 0).then(|| format!("e{}", self.rng.below(4)).into());
+        let version = (self.rng.below(2) > 0).then(|| self.rng.below(6));
+        let gone = key.is_some() && self.rng.below(5) == 0;
+        let text =
+            if gone { "null".into() } else { format!("{{\"x\":\"\\u0000\u{1f980}{}\"}}", self.now).into() };
+        let idempotent = (self.rng.below(2) > 0).then(|| {
+            let (key, fingerprint) = ([self.byte(4); 32], [self.byte(2); 32]);
+            Box::new(LiveKey { key, fingerprint, since: Wall::from_millis(self.now - 100) })
+        });
+        let fed = (self.rng.below(4) == 0).then(|| self.rng.below(50));
+        let row = Arc::new(LiveRow { key, version, at, late: false, gone, text });
+        LiveOp::Append { fence, place: self.place, row, key: idempotent, fed }
+    }
+
+    fn claim(&mut self, at: Wall) -> LiveOp {
+        let topic = TopicId::new(TOPICS[usize::try_from(self.rng.below(3)).unwrap()]);
+        LiveOp::Claim { topic, stream: format!("{:x}", self.rng.below(1 << 32)).into(), at }
+    }
+
+    /// Mostly the newest ownership, sometimes one that is over.
+    fn fence(&mut self) -> Option<LiveFence> {
+        let newest = self.fences.len().checked_sub(1)?;
+        let back = usize::try_from(self.rng.below(3)).unwrap();
+        self.fences.get(newest.saturating_sub(back)).copied()
+    }
+
+    fn byte(&mut self, below: u64) -> u8 {
+        u8::try_from(self.rng.below(below)).unwrap()
+    }
+}
+
+#[test]
+fn a_topic_keeps_its_name_for_positions_and_its_last_offset_over_restarts_and_owners() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let claim = |stream: &str| LiveOp::Claim {
+            topic: TopicId::new("t"),
+            stream: stream.into(),
+            at: Wall::from_millis(1),
+        };
+        let first = owned(&mut *store, claim("one"));
+        assert_eq!((first.no, first.epoch, &*first.stream, first.top), (TopicNo(1), Epoch(1), "one", 0));
+        let fence = LiveFence { topic: first.no, epoch: first.epoch };
+        let row = LiveRow {
+            key: None,
+            version: None,
+            at: Wall::from_millis(5),
+            late: false,
+            gone: false,
+            text: "1".into(),
+        };
+        let place = fence.first_place();
+        let append = LiveOp::Append { fence, place, row: Arc::new(row), key: None, fed: Some(7) };
+        let appended = LiveReply::Appended { offset: 1, late: false };
+        assert_eq!(writes(&mut *store, append.clone()), appended);
+        assert_eq!(writes(&mut *store, append.clone()), appended, "the same write again");
+        store.reopen();
+        assert_eq!(writes(&mut *store, append), LiveReply::Lost, "it was another life's");
+        let second = owned(&mut *store, claim("two"));
+        assert_eq!((second.epoch, &*second.stream, second.top, second.fed), (Epoch(2), "one", 1, 7));
+    }
+}
+
+#[test]
+fn what_other_programs_write_is_found_in_its_order() {
+    let mut store = OnPostgres::new();
+    let feed = |topic: Option<&str>, after, limit| {
+        Query::Live(LiveQuery::Feed { topic: topic.map(TopicId::new), after, limit })
+    };
+    for (topic, key, version, data) in
+        [("a", Some("k"), Some(3), "{\"x\":1}"), ("b", None, Some(-1), "null"), ("a", None, None, "[1,  2]")]
+    {
+        store.feeds(topic, key, version, data);
+    }
+    let mut rows = |query: &Query| match found(store.reader().read(query)) {
+        Found::Live(LiveFound::Fed { rows, top }) => (rows, top),
+        other => panic!("{other:?}"),
+    };
+    let (all, top) = rows(&feed(None, 0, 9));
+    let told: Vec<(u64, &str, Option<u64>, &str)> =
+        all.iter().map(|row| (row.id, row.topic.as_str(), row.version, &*row.text)).collect();
+    assert_eq!(told, [(1, "a", Some(3), "{\"x\":1}"), (2, "b", None, "null"), (3, "a", None, "[1,  2]")]);
+    assert_eq!(top, 3);
+    let (of_a, _) = rows(&feed(Some("a"), 1, 9));
+    assert_eq!(of_a.iter().map(|row| row.id).collect::<Vec<_>>(), [3]);
+    assert_eq!(rows(&feed(None, 0, 0)), (Vec::new(), 3));
+}
+
+fn writes(store: &mut dyn Beside, op: LiveOp) -> LiveReply {
+    match replies(store.writer(), &[Arc::new(Batch::from(vec![Op::Live(op)]))]).remove(0).remove(0) {
+        Reply::Live(reply) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn owned(store: &mut dyn Beside, op: LiveOp) -> LiveLoad {
+    match writes(store, op) {
+        LiveReply::Owned(load) => *load,
+        other => panic!("{other:?}"),
+    }
+}

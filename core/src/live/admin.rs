@@ -1,0 +1,158 @@
+//! What an operator sees and does: topics, connections, rights that are taken back.
+
+use serde_json::{Value, json};
+
+use super::publish::Asker;
+use super::residence::Visit;
+use super::{After, Cx, Identity, Lives, Refusal, Right, found_of};
+use crate::fault::Fault;
+use crate::store::{Ended, LiveFound, LiveOp, Op};
+use crate::surface::SessionId;
+use crate::time::Wall;
+use crate::wire::live::LiveCall;
+
+impl Lives {
+    /// Somebody asks for something over HTTP whose token was looked at.
+    pub(crate) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        identity: &Identity,
+        call: LiveCall,
+    ) {
+        let asker = Asker::Request(session);
+        if self.is_revoked(identity) {
+            return self.answer(cx, &asker, Err(Refusal::Forbidden));
+        }
+        let needed = match &call {
+            LiveCall::Publish(publish) => Some((Right::Publish, publish.topic.as_str())),
+            LiveCall::History(call) => Some((Right::History, call.topic.as_str())),
+            LiveCall::Presence { topic, .. } => Some((Right::Presence, topic.as_str())),
+            LiveCall::Broadcast(_) | LiveCall::Topics => None,
+            LiveCall::Connections | LiveCall::Revoke { .. } | LiveCall::Disconnect { .. } => {
+                if !identity.is_operator() {
+                    return self.answer(cx, &asker, Err(Refusal::Forbidden));
+                }
+                None
+            }
+        };
+        if needed.is_some_and(|(right, topic)| !identity.may(right, topic)) {
+            return self.answer(cx, &asker, Err(Refusal::Forbidden));
+        }
+        match call {
+            LiveCall::Publish(publish) => self.publish(cx, asker, publish),
+            LiveCall::Broadcast(broadcast) => {
+                self.broadcast(cx, session, broadcast, |topic| identity.may(Right::Publish, topic));
+            }
+            LiveCall::History(call) => self.visit(cx, Visit::History(asker, call)),
+            LiveCall::Presence { topic, short: true } => {
+                self.visit(cx, Visit::PresenceStats(asker, topic.into()));
+            }
+            LiveCall::Presence { topic, .. } => self.visit(cx, Visit::Presence(asker, topic.into())),
+            LiveCall::Topics => {
+                let body = json!({ "topics": self.topics_of(identity) });
+                cx.answer(session, 200, &body);
+            }
+            LiveCall::Connections => {
+                let body = json!({ "connections": self.connections_shown() });
+                cx.answer(session, 200, &body);
+            }
+            LiveCall::Revoke { user } => {
+                let (user, at): (Box<str>, Wall) = (user.into(), cx.now.wall);
+                let op = LiveOp::Revoke { user: user.clone(), at };
+                cx.stage(Op::Live(op), None, After::TakenBack(session, user, at));
+            }
+            LiveCall::Disconnect { user } => {
+                let closed = self.end_user(cx, &user, Fault::Disconnected, |_| true);
+                cx.answer(session, 200, &json!({ "closed": closed }));
+            }
+        }
+    }
+
+    /// A user's rights are taken back for good.
+    pub(super) fn taken_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        user: &str,
+        at: Wall,
+        ended: &Ended,
+    ) {
+        if let Ended::Refused(_) = ended {
+            return self.answer(cx, &Asker::Request(session), Err(Refusal::Unavailable));
+        }
+        let closed = self.take_back(cx, user, at);
+        cx.answer(session, 200, &json!({ "closed": closed }));
+    }
+
+    /// Whose rights were taken back, here or by another broker.
+    pub(super) fn revocations_known(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        let Some(LiveFound::Revoked(rows)) = found_of(ended) else { return };
+        for (user, at) in rows {
+            if self.revoked.get(&user).is_none_or(|known| *known < at) {
+                self.take_back(cx, &user, at);
+            }
+        }
+    }
+
+    /// Ends every connection of a user whose token was made by then.
+    fn take_back(&mut self, cx: &mut Cx<'_>, user: &str, at: Wall) -> usize {
+        self.revoked.insert(user.into(), at);
+        self.end_user(cx, user, Fault::LiveForbidden, |identity| identity.issued <= at)
+    }
+
+    /// Ends a user's connections; nothing of what waits for them is sent. Tells how many there were.
+    fn end_user(
+        &mut self,
+        cx: &mut Cx<'_>,
+        user: &str,
+        fault: Fault,
+        fits: impl Fn(&Identity) -> bool,
+    ) -> usize {
+        let is_its =
+            |identity: &Identity| !identity.is_operator() && &*identity.user == user && fits(identity);
+        let theirs = self.watchers.iter().filter(|(_, one)| one.identity.as_ref().is_some_and(is_its));
+        let sessions: Vec<SessionId> = theirs.map(|(session, _)| *session).collect();
+        for session in &sessions {
+            self.part_all(cx, *session);
+            cx.end(*session, fault);
+        }
+        sessions.len()
+    }
+
+    /// Topics in memory, as far as somebody may watch them.
+    fn topics_of(&self, identity: &Identity) -> Vec<Value> {
+        let visible =
+            self.topics.values().filter(|topic| identity.may(Right::Subscribe, topic.name.as_str()));
+        let shown = visible.map(|topic| {
+            json!({
+                "topic": topic.name.as_str(),
+                "epoch": topic.epoch,
+                "offset": topic.top,
+                "published": topic.published,
+                "watchers": topic.watchers.len(),
+                "users": topic.presence.users(),
+                "slow": topic.rule.slow.word(),
+                "volatile": topic.rule.volatile,
+            })
+        });
+        shown.collect()
+    }
+
+    fn connections_shown(&self) -> Vec<Value> {
+        let shown = self.watchers.values().map(|watcher| {
+            let topics = watcher.topics.iter().filter_map(|no| self.topics.get(no));
+            json!({
+                "id": &*watcher.id,
+                "user": watcher.identity.as_ref().map(|identity| &*identity.user),
+                "remote": watcher.remote.to_string(),
+                "openedAt": watcher.opened.iso(),
+                "lastSeenAt": watcher.last_seen.iso(),
+                "topics": topics.map(|topic| topic.name.as_str()).collect::<Vec<_>>(),
+                "queuedFrames": watcher.queue.len(),
+                "queuedBytes": watcher.queue.bytes(),
+            })
+        });
+        shown.collect()
+    }
+}

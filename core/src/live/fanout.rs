@@ -1,0 +1,189 @@
+//! A publication goes to its watchers, and to those who do not keep up in the way their topic has it.
+//!
+//! *Always holds:* nobody who publishes waits for a watcher. What waits for one watcher is bounded, and so is
+//! what waits for all of them: the slowest goes first. Nothing is left out without a word.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::publication::{Form, Publication};
+use super::queue::Waiting;
+use super::topic::{Topic, Watch};
+use super::watcher::Watcher;
+use super::{Cx, Lives};
+use crate::config::{Limits, Slow, size};
+use crate::fault::Fault;
+use crate::ids::TopicNo;
+use crate::note::{Level, Note};
+use crate::stats::{Counter, Stats};
+use crate::surface::{Effect, SessionId};
+use crate::wire::live::Outbound;
+
+/// Watchers that take a publication at once, by how they read.
+#[derive(Debug, Default)]
+struct Ready {
+    sockets: Vec<SessionId>,
+    events: Vec<SessionId>,
+}
+
+impl Lives {
+    /// Sends a publication to everybody who watches its topic.
+    pub(super) fn spread(&mut self, cx: &mut Cx<'_>, no: TopicNo, publication: &Arc<Publication>) {
+        let Lives { topics, watchers, queued_bytes, .. } = self;
+        let Some(topic) = topics.get_mut(&no) else { return };
+        let (mut ready, mut slow) = (Ready::default(), Vec::new());
+        // The map is taken out so that each entry can change while the topic is looked at.
+        let mut watches = std::mem::take(&mut topic.watchers);
+        for (session, watch) in &mut watches {
+            let Some(watcher) = watchers.get_mut(session) else { continue };
+            if watcher.queue.is_empty() && watcher.room > 0 && watch.gap.is_none() {
+                let frame = publication.frame(topic.place_of(), watcher.form, false, cx.stats);
+                watcher.room = watcher.room.saturating_sub(frame.len());
+                watch.sent = publication.offset;
+                match watcher.form {
+                    Form::Socket => ready.sockets.push(*session),
+                    Form::Events => ready.events.push(*session),
+                }
+                continue;
+            }
+            let before = watcher.queue.bytes();
+            let kept = hold(topic, no, watch, watcher, publication, &cx.config.limits, cx.stats);
+            *queued_bytes = *queued_bytes + watcher.queue.bytes() - before;
+            if !kept {
+                slow.push(*session);
+            }
+        }
+        topic.watchers = watches;
+        let name = topic.name.clone();
+        let counts = (ready.sockets.len() + ready.events.len(), topic.watchers.len());
+        for (sessions, form) in [(ready.sockets, Form::Socket), (ready.events, Form::Events)] {
+            if !sessions.is_empty() {
+                cx.stats.add(Counter::ToldPosition, sessions.len() as u64);
+                let frame = publication.frame(topic.place_of(), form, false, cx.stats);
+                cx.effects.list.push(Effect::Share { sessions, frame });
+            }
+        }
+        cx.note(Level::Trace, || {
+            let note = Note::new(Level::Trace, "live message routed").with("topic", name.as_str());
+            note.with("offset", publication.offset).with("sent", counts.0).with("watchers", counts.1)
+        });
+        for session in slow {
+            cx.count(Counter::LiveSlow);
+            self.close_slow(cx, session, no);
+        }
+        self.shed(cx);
+    }
+
+    /// So many bytes can go to a watcher: what waits moves up.
+    pub(crate) fn room(&mut self, cx: &mut Cx<'_>, session: SessionId, room: usize) {
+        let Lives { topics, watchers, queued_bytes, .. } = self;
+        let Some(watcher) = watchers.get_mut(&session) else { return };
+        watcher.room = room;
+        while watcher.room > 0
+            && let Some(Waiting { topic, offset, frame, .. }) = watcher.queue.pop()
+        {
+            *queued_bytes -= frame.len();
+            watcher.room = watcher.room.saturating_sub(frame.len());
+            let watch = topics.get_mut(&topic).and_then(|topic| topic.watchers.get_mut(&session));
+            if let Some(watch) = watch {
+                watch.sent = watch.sent.max(offset);
+            }
+            cx.stats.count(Counter::ToldPosition);
+            cx.effects.list.push(Effect::Share { sessions: vec![session], frame });
+        }
+        if watcher.queue.is_empty() {
+            self.tell_gaps(cx, session);
+        }
+    }
+
+    /// What was dropped is told as soon as everything before it has left.
+    fn tell_gaps(&mut self, cx: &mut Cx<'_>, session: SessionId) {
+        let Some(watcher) = self.watchers.get(&session) else { return };
+        for no in watcher.topics.clone() {
+            let Some(topic) = self.topics.get_mut(&no) else { continue };
+            let gap = topic.watchers.get_mut(&session).and_then(|watch| watch.gap.take());
+            let Some((from, to)) = gap else { continue };
+            let (name, epoch) = (topic.name.clone(), topic.epoch.clone());
+            let told = Outbound::Gap { topic: name.as_str(), epoch: &epoch, from, to };
+            self.tell(cx, session, &told);
+        }
+    }
+
+    /// Closes the slowest while too much waits for all of them together.
+    fn shed(&mut self, cx: &mut Cx<'_>) {
+        while self.queued_bytes > size(cx.config.limits.live_queued_bytes_max()) {
+            let most = self.watchers.iter().max_by_key(|(_, watcher)| watcher.queue.bytes());
+            let Some((session, watcher)) = most.filter(|(_, watcher)| !watcher.queue.is_empty()) else {
+                return;
+            };
+            let (session, no) = (*session, watcher.topics.first().copied().unwrap_or_default());
+            cx.count(Counter::LiveShed);
+            self.close_slow(cx, session, no);
+        }
+    }
+
+    /// Ends a watcher that does not keep up, and tells it where it stands in one of its topics.
+    fn close_slow(&mut self, cx: &mut Cx<'_>, session: SessionId, no: TopicNo) {
+        let topic = self.topics.get(&no);
+        let reason = topic.map(|topic| {
+            let sent = topic.watchers.get(&session).map_or(0, |watch| watch.sent);
+            let (epoch, name) = (&topic.epoch, serde_json::Value::from(topic.name.as_str()));
+            // `kind` comes first and the name, which may be cut, last.
+            format!(
+                r#"{{"kind":"{}","offset":{sent},"epoch":{},"topic":{name}}}"#,
+                Fault::SlowConsumer.row().reason,
+                json!(epoch)
+            )
+        });
+        self.part_all(cx, session);
+        match reason {
+            Some(reason) => cx.end_saying(session, Fault::SlowConsumer, reason),
+            None => cx.end(session, Fault::SlowConsumer),
+        }
+    }
+}
+
+/// Keeps a publication for a watcher that cannot take it; false when too much waits for it.
+fn hold(
+    topic: &Topic,
+    no: TopicNo,
+    watch: &mut Watch,
+    watcher: &mut Watcher,
+    publication: &Publication,
+    limits: &Limits,
+    stats: &mut Stats,
+) -> bool {
+    let (place, form, offset) = (topic.place_of(), watcher.form, publication.offset);
+    let entity = (topic.rule.slow == Slow::Conflate).then(|| publication.key.clone().unwrap_or_default());
+    if let Some(entity) = &entity {
+        // What is older than what waits or has left says nothing to somebody who is behind.
+        if publication.late {
+            stats.count(Counter::LiveConflated);
+            return true;
+        }
+        if let Some(waiting) = watcher.queue.waiting(no, entity) {
+            stats.count(Counter::LiveConflated);
+            waiting.by(offset, publication.frame(place, form, true, stats));
+            return true;
+        }
+    }
+    if let Some((_, to)) = &mut watch.gap {
+        stats.count(Counter::LiveGaps);
+        *to = offset;
+        return true;
+    }
+    let frame = publication.frame(place, form, false, stats);
+    let is_over = watcher.queue.len() >= size(limits.live_queue_frames_max())
+        || watcher.queue.bytes() + frame.len() > size(limits.live_queue_bytes_max());
+    if !is_over {
+        watcher.queue.push(Waiting { topic: no, offset, entity, frame });
+        return true;
+    }
+    if topic.rule.slow == Slow::Gap {
+        stats.count(Counter::LiveGaps);
+        watch.gap = Some((offset, offset));
+        return true;
+    }
+    false
+}

@@ -1,0 +1,161 @@
+//! Publications that other programs write: into the store's feed, or from within this process.
+//!
+//! *Decides* which rows of the feed are still to be published. The feed is a table with an order; every topic
+//! remembers with its publications how far it took it, so that nothing is published twice or left out,
+//! whoever owns the topic. A hint that something stands there only saves waiting.
+
+use super::publish::Asker;
+use super::residence::Visit;
+use super::{After, Cx, Lives, Timer, found_of};
+use crate::ids::{TopicId, TopicNo};
+use crate::store::{Ended, FedRow, LiveFound, LiveQuery, Query};
+use crate::wire::live::Publish;
+
+/// Between two looks at the feed without a hint, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+/// Rows of one look.
+const PAGE: u32 = 256;
+
+/// How far the feed was read.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    /// Up to here it was looked at for all topics; none before the first look.
+    seen: Option<u64>,
+    looking: bool,
+    /// There was a hint meanwhile.
+    again: bool,
+}
+
+/// How far a topic is with the feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Catching {
+    /// It takes what comes.
+    #[default]
+    Even,
+    /// What stands behind its last row is being read; true when more came meanwhile.
+    Behind { more: bool },
+}
+
+impl Lives {
+    /// There may be something in the feed.
+    pub(crate) fn hinted(&mut self, cx: &mut Cx<'_>) {
+        self.look_at_feed(cx);
+    }
+
+    /// A program that this one trusts publishes: a row of the feed, or a surface of this process.
+    pub(crate) fn feed(&mut self, cx: &mut Cx<'_>, publish: Publish, row: Option<u64>) {
+        self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), row));
+    }
+
+    pub(super) fn look_at_feed(&mut self, cx: &mut Cx<'_>) {
+        if !cx.config.live.as_ref().is_some_and(|live| live.has_feed) || self.draining {
+            return;
+        }
+        self.timers.arm(Timer::Feed, cx.now.mono.after_millis(LOOK_MS));
+        if std::mem::replace(&mut self.feed.looking, true) {
+            self.feed.again = true;
+            return;
+        }
+        let (after, limit) = self.feed.seen.map_or((0, 0), |seen| (seen, PAGE));
+        cx.ask(Query::Live(LiveQuery::Feed { topic: None, after, limit }), After::Fed(None));
+    }
+
+    /// Rows behind what a topic took, since it is in memory.
+    pub(super) fn catch_up(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        if !cx.config.live.as_ref().is_some_and(|live| live.has_feed) {
+            return;
+        }
+        topic.catching = Catching::Behind { more: false };
+        topic.outstanding += 1;
+        let (name, after) = (topic.name.clone(), topic.fed);
+        let query = LiveQuery::Feed { topic: Some(name), after, limit: PAGE };
+        cx.ask(Query::Live(query), After::Fed(Some(no)));
+    }
+
+    /// A row of a topic could not be written: it is read again.
+    pub(super) fn feed_again(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        topic.refused_feed = true;
+        self.timers.arm_by(Timer::Feed, cx.now.mono.after_millis(LOOK_MS));
+    }
+
+    pub(super) fn fed(&mut self, cx: &mut Cx<'_>, of: Option<TopicNo>, ended: Ended) {
+        let found = found_of(ended);
+        match of {
+            Some(no) => self.caught_up(cx, no, found),
+            None => self.looked(cx, found),
+        }
+    }
+
+    fn looked(&mut self, cx: &mut Cx<'_>, found: Option<LiveFound>) {
+        self.feed.looking = false;
+        let refused: Vec<TopicNo> =
+            self.topics.iter().filter(|(_, topic)| topic.refused_feed).map(|(no, _)| *no).collect();
+        for no in refused {
+            self.retry_feed(cx, no);
+        }
+        let Some(LiveFound::Fed { rows, top }) = found else { return };
+        let is_full = rows.len() as u64 >= u64::from(PAGE);
+        self.feed.seen = Some(rows.last().map_or_else(|| self.feed.seen.unwrap_or(top), |last| last.id));
+        for row in rows {
+            let Some(no) = self.by_name.get(&row.topic).copied() else { continue };
+            match self.topics.get_mut(&no).map(|topic| &mut topic.catching) {
+                Some(Catching::Even) => self.take_row(cx, no, row),
+                Some(Catching::Behind { more }) => *more = true,
+                None => {}
+            }
+        }
+        if is_full || std::mem::take(&mut self.feed.again) {
+            self.look_at_feed(cx);
+        }
+    }
+
+    fn caught_up(&mut self, cx: &mut Cx<'_>, no: TopicNo, found: Option<LiveFound>) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        topic.outstanding = topic.outstanding.saturating_sub(1);
+        let more = std::mem::take(&mut topic.catching) == Catching::Behind { more: true };
+        let Some(LiveFound::Fed { rows, .. }) = found else {
+            return self.feed_again(cx, no);
+        };
+        let is_full = rows.len() as u64 >= u64::from(PAGE);
+        for row in rows {
+            self.take_row(cx, no, row);
+        }
+        if is_full || more {
+            self.retry_feed(cx, no);
+        }
+        self.may_forget(cx, no);
+    }
+
+    /// Reads a topic's rows again from the last that is written, once nothing of them is on its way.
+    fn retry_feed(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        if topic.unstored.is_empty() && topic.catching == Catching::Even {
+            topic.refused_feed = false;
+            topic.fed_asked = topic.fed;
+            self.catch_up(cx, no);
+        } else {
+            topic.refused_feed = true;
+            self.timers.arm_by(Timer::Feed, cx.now.mono.after_millis(LOOK_MS));
+        }
+    }
+
+    fn take_row(&mut self, cx: &mut Cx<'_>, no: TopicNo, row: FedRow) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        if topic.refused_feed || row.id <= topic.fed_asked {
+            return;
+        }
+        topic.fed_asked = row.id;
+        let FedRow { id, topic, key, version, text } = row;
+        let publish = Publish {
+            topic: TopicId::as_str(&topic).to_owned(),
+            key: key.map(Into::into),
+            version,
+            // Whoever reads a row again gets the first answer.
+            idempotency_key: Some(format!("feed:{id}")),
+            data: text.to_string(),
+        };
+        self.feed(cx, publish, Some(id));
+    }
+}

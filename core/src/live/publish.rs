@@ -1,0 +1,353 @@
+//! How a publication comes to its offset: judged, written, told.
+//!
+//! *Decides* what is a repetition. *Always holds:* nobody is told of a publication before its commit; of one
+//! topic commits come back in the order in which they were staged; the same key gives the same answer.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::publication::Publication;
+use super::residence::Visit;
+use super::{After, Cx, Lives, Refusal, reply_of};
+use crate::config::{Limits, Slow, size};
+use crate::ids::TopicNo;
+use crate::stats::Counter;
+use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
+use crate::surface::SessionId;
+use crate::wire::live::{Broadcast, Outbound, Publish, Receipt};
+
+/// Who wants to know what came of it.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    /// A watcher, by what it calls its message.
+    Watcher(SessionId, Option<String>),
+    /// An HTTP request.
+    Request(SessionId),
+    /// An HTTP request about several topics, and which of them this is.
+    Call(CallNo, usize),
+    /// The feed, which asks again by itself.
+    Feed,
+}
+
+/// A request about several topics, by its number in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CallNo(pub u64);
+
+/// See [`CallNo`].
+#[derive(Debug)]
+pub(super) struct Call {
+    session: SessionId,
+    missing: usize,
+    topics: Vec<String>,
+    results: Vec<Value>,
+}
+
+/// What came of a publication.
+#[derive(Clone, Debug)]
+pub(super) struct Stood {
+    topic: String,
+    epoch: Box<str>,
+    offset: u64,
+    duplicate: bool,
+}
+
+/// A publication that waits for its commit.
+#[derive(Debug)]
+pub(super) struct Unstored {
+    place: u64,
+    row: Arc<LiveRow>,
+    key: Option<LiveKey>,
+    fed: Option<u64>,
+    /// The first of them asked for it, the others for the same.
+    askers: Vec<Asker>,
+}
+
+impl Lives {
+    /// Somebody publishes and may.
+    pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, publish: Publish) {
+        match judge(&publish, &cx.config.limits) {
+            Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
+            Err(why) => self.answer(cx, &asker, Err(why)),
+        }
+    }
+
+    /// Somebody publishes the same to many topics; those that it may not are refused one by one.
+    pub(super) fn broadcast(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        Broadcast { topics, what }: Broadcast,
+        may: impl Fn(&str) -> bool,
+    ) {
+        if topics.is_empty() || topics.len() as u64 > cx.config.limits.live_broadcast_max() {
+            let why = Refusal::Limit("topics of one broadcast");
+            return self.answer(cx, &Asker::Request(session), Err(why));
+        }
+        self.calls_made += 1;
+        let no = CallNo(self.calls_made);
+        let results = vec![Value::Null; topics.len()];
+        let call = Call { session, missing: topics.len(), topics: topics.clone(), results };
+        self.calls.insert(no, call);
+        for (at, topic) in topics.into_iter().enumerate() {
+            let asker = Asker::Call(no, at);
+            if may(&topic) {
+                self.publish(cx, asker, Publish { topic, ..what.clone() });
+            } else {
+                self.answer(cx, &asker, Err(Refusal::Forbidden));
+            }
+        }
+    }
+
+    /// The topic of a publication is in memory.
+    pub(super) fn accept(
+        &mut self,
+        cx: &mut Cx<'_>,
+        no: TopicNo,
+        asker: Asker,
+        mut publish: Publish,
+        fed: Option<u64>,
+    ) {
+        if self.draining {
+            return self.answer(cx, &asker, Err(Refusal::ShuttingDown));
+        }
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        let limits = &cx.config.limits;
+        topic.tidy(limits, cx.now.wall);
+        if topic.rule.slow == Slow::Conflate {
+            publish.key.get_or_insert_default();
+        }
+        let key = publish.idempotency_key.as_deref().map(|key| LiveKey {
+            key: Sha256::digest(key.as_bytes()).into(),
+            fingerprint: fingerprint(&publish),
+            since: cx.now.wall.before_millis(limits.live_keys_ms()),
+        });
+        if let Some(key) = &key {
+            if let Some(known) = topic.keys.find(&key.key).copied() {
+                return self.answer_known(cx, no, &[asker], *key, known);
+            }
+            let same = topic.unstored.iter_mut().find(|one| one.key.is_some_and(|used| used.key == key.key));
+            if let Some(one) = same {
+                if one.key.is_some_and(|used| used.fingerprint == key.fingerprint) {
+                    return one.askers.push(asker);
+                }
+                return self.answer(cx, &asker, Err(Refusal::Conflict));
+            }
+        }
+        let is_full = |entity: &str| !topic.has_room_for(entity, publish.data.len(), limits);
+        if publish.key.as_deref().is_some_and(is_full) {
+            return self.answer(cx, &asker, Err(Refusal::Limit("entities of one topic")));
+        }
+        if topic.unstored.len() as u64 >= limits.live_unstored_max() {
+            return self.answer(cx, &asker, Err(Refusal::Unavailable));
+        }
+        let late = publish.key.as_deref().is_some_and(|entity| topic.is_late(entity, publish.version));
+        let row = LiveRow {
+            gone: publish.removes(),
+            key: publish.key.map(Into::into),
+            version: publish.version,
+            at: cx.now.wall,
+            late,
+            text: publish.data.into(),
+        };
+        let (place, fence) = (topic.place, topic.fence);
+        topic.place += 1;
+        let one = Unstored { place, row: Arc::new(row), key, fed, askers: vec![asker] };
+        match fence {
+            Some(fence) => self.stage(cx, fence, one),
+            None => {
+                let offset = topic.top + 1;
+                self.stand(cx, no, &one, offset, late);
+            }
+        }
+    }
+
+    fn stage(&mut self, cx: &mut Cx<'_>, fence: LiveFence, one: Unstored) {
+        let Some(topic) = self.topics.get_mut(&fence.topic) else { return };
+        let Unstored { place, row, key, fed, .. } = &one;
+        let (row, key) = (Arc::clone(row), key.map(Box::new));
+        let op = LiveOp::Append { fence, place: *place, row, key, fed: *fed };
+        cx.stage(Op::Live(op), None, After::Appended(fence, one.place));
+        topic.outstanding += 1;
+        topic.unstored.push_back(one);
+    }
+
+    /// The store has written a publication, or not.
+    pub(super) fn appended(&mut self, cx: &mut Cx<'_>, fence: LiveFence, place: u64, ended: Ended) {
+        let no = fence.topic;
+        let Some(topic) = self.topics.get_mut(&no).filter(|topic| topic.fence == Some(fence)) else { return };
+        topic.outstanding = topic.outstanding.saturating_sub(1);
+        let at = topic.unstored.iter().position(|one| one.place == place);
+        let Some(one) = at.and_then(|at| topic.unstored.remove(at)) else { return };
+        match reply_of(ended) {
+            Some(LiveReply::Appended { offset, late }) => self.stand(cx, no, &one, offset, late),
+            Some(LiveReply::Repeated(known)) => {
+                topic.keys.learn(known, size(cx.config.limits.live_keys_max()));
+                let Some(key) = one.key else { return };
+                if let Some(id) = one.fed {
+                    topic.fed = topic.fed.max(id);
+                }
+                self.answer_known(cx, no, &one.askers, key, known);
+            }
+            Some(LiveReply::Lost) => {
+                self.answer_all(cx, &one.askers, Refusal::NotOwner);
+                return self.lose(cx, no);
+            }
+            _ => {
+                self.answer_all(cx, &one.askers, Refusal::Unavailable);
+                if one.fed.is_some() {
+                    self.feed_again(cx, no);
+                }
+            }
+        }
+        self.may_forget(cx, no);
+    }
+
+    /// A publication stands at its offset: everybody learns of it.
+    fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: &Unstored, offset: u64, late: bool) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        let limits = &cx.config.limits;
+        let row = LiveRow { late, ..(*one.row).clone() };
+        let publication = Arc::new(Publication::of(offset, &row));
+        topic.apply(&publication, limits, cx.now.wall);
+        topic.fed = topic.fed.max(one.fed.unwrap_or(0));
+        if let Some(LiveKey { key, fingerprint, .. }) = one.key {
+            topic
+                .keys
+                .learn(LiveKnown { key, fingerprint, offset, at: row.at }, size(limits.live_keys_max()));
+        }
+        cx.count(Counter::LivePublications);
+        let mut stood = topic.stood(offset, false);
+        for asker in &one.askers {
+            if stood.duplicate {
+                cx.count(Counter::LiveDuplicates);
+            }
+            self.answer(cx, asker, Ok(stood.clone()));
+            stood.duplicate = true;
+        }
+        self.spread(cx, no, &publication);
+        self.trim(cx, no, TRIM_STEP);
+        self.may_forget(cx, no);
+    }
+
+    fn answer_known(
+        &mut self,
+        cx: &mut Cx<'_>,
+        no: TopicNo,
+        askers: &[Asker],
+        key: LiveKey,
+        known: LiveKnown,
+    ) {
+        if known.fingerprint != key.fingerprint {
+            return self.answer_all(cx, askers, Refusal::Conflict);
+        }
+        let Some(topic) = self.topics.get(&no) else { return };
+        let stood = topic.stood(known.offset, true);
+        for asker in askers {
+            cx.count(Counter::LiveDuplicates);
+            self.answer(cx, asker, Ok(stood.clone()));
+        }
+        self.may_forget(cx, no);
+    }
+
+    pub(super) fn answer_all(&mut self, cx: &mut Cx<'_>, askers: &[Asker], why: Refusal) {
+        for asker in askers {
+            self.answer(cx, asker, Err(why));
+        }
+    }
+
+    /// Tells whoever asked what came of it.
+    pub(super) fn answer(&mut self, cx: &mut Cx<'_>, asker: &Asker, came: Result<Stood, Refusal>) {
+        match asker {
+            Asker::Watcher(session, id) => match came {
+                Ok(stood) => {
+                    let (id, topic) = (id.as_deref(), stood.topic.as_str());
+                    let told = Outbound::Published { id, topic, receipt: stood.receipt() };
+                    self.tell(cx, *session, &told);
+                }
+                Err(why) => self.refuse(cx, *session, id.as_deref(), None, why),
+            },
+            Asker::Request(session) => {
+                let status = came.as_ref().map_or_else(|why| why.row().1, |_| 200);
+                cx.answer(*session, status, &body(&came));
+            }
+            Asker::Call(no, at) => {
+                let Some(call) = self.calls.get_mut(no) else { return };
+                let mut result = body(&came);
+                result["topic"] = call.topics[*at].as_str().into();
+                call.results[*at] = result;
+                call.missing -= 1;
+                if call.missing == 0
+                    && let Some(call) = self.calls.remove(no)
+                {
+                    cx.answer(call.session, 200, &json!({ "results": call.results }));
+                }
+            }
+            Asker::Feed => {}
+        }
+    }
+}
+
+/// Publications that the history dropped before the store is told to forget them, so that it is told of many
+/// at once.
+const TRIM_STEP: u64 = 64;
+
+impl Unstored {
+    pub(super) fn askers(&self) -> &[Asker] {
+        &self.askers
+    }
+}
+
+impl Stood {
+    fn receipt(&self) -> Receipt<'_> {
+        Receipt { epoch: &self.epoch, offset: self.offset, duplicate: self.duplicate }
+    }
+}
+
+impl super::topic::Topic {
+    fn stood(&self, offset: u64, duplicate: bool) -> Stood {
+        Stood { topic: self.name.as_str().to_owned(), epoch: self.epoch.clone(), offset, duplicate }
+    }
+}
+
+fn body(came: &Result<Stood, Refusal>) -> Value {
+    match came {
+        Ok(stood) => serde_json::to_value(stood.receipt()).unwrap_or_default(),
+        Err(why) => {
+            let (code, _, message) = why.row();
+            json!({ "error": code, "message": message })
+        }
+    }
+}
+
+/// Whether names are within their bounds.
+fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
+    let fits = |text: &str| text.len() as u64 <= limits.live_name_bytes_max();
+    if publish.topic.is_empty() || !fits(&publish.topic) {
+        return Err(Refusal::Limit("length of a topic's name"));
+    }
+    if !publish.key.as_deref().is_none_or(fits) {
+        return Err(Refusal::Limit("length of a key"));
+    }
+    let is_odd = |key: &str| key.is_empty() || !fits(key);
+    if publish.idempotency_key.as_deref().is_some_and(is_odd) {
+        return Err(Refusal::Limit("length of an idempotency key"));
+    }
+    if publish.version.is_some_and(|version| i64::try_from(version).is_err()) {
+        return Err(Refusal::Limit("size of a version"));
+    }
+    Ok(())
+}
+
+/// What a key of idempotency stands for.
+fn fingerprint(publish: &Publish) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let version = publish.version.map(|version| version.to_string());
+    for part in [publish.key.as_deref(), version.as_deref(), Some(&publish.data)] {
+        let part = part.map(str::as_bytes);
+        hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hash.update(part.unwrap_or_default());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,159 @@
+//! What waits for one watcher: frames in order, bounded by number and bytes.
+//!
+//! *Decides* what a later value of an entity replaces. *Does not* decide what happens when a bound is hit.
+//! *Always holds:* of one entity of a conflated topic at most one value waits, the newest; it keeps the place
+//! of the one it replaced.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::ids::TopicNo;
+
+/// See the module's own words.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// None where something was taken out of the middle.
+    frames: VecDeque<Option<Waiting>>,
+    /// The number of the first of them.
+    first: u64,
+    count: usize,
+    bytes: usize,
+    /// Where the value of an entity waits.
+    places: BTreeMap<(TopicNo, Box<str>), u64>,
+}
+
+/// A frame that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub topic: TopicNo,
+    pub offset: u64,
+    /// The entity, in topics that conflate.
+    pub entity: Option<Box<str>>,
+    pub frame: Bytes,
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Frames that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Their bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Puts a frame behind all others.
+    pub(crate) fn push(&mut self, waiting: Waiting) {
+        if let Some(entity) = &waiting.entity {
+            let place = self.first + self.frames.len() as u64;
+            self.places.insert((waiting.topic, entity.clone()), place);
+        }
+        self.count += 1;
+        self.bytes += waiting.frame.len();
+        self.frames.push_back(Some(waiting));
+    }
+
+    /// The value of an entity that waits, for a newer one to take its place.
+    pub(crate) fn waiting(&mut self, topic: TopicNo, entity: &str) -> Option<Replace<'_>> {
+        let place = *self.places.get(&(topic, entity.into()))?;
+        let at = usize::try_from(place.checked_sub(self.first)?).ok()?;
+        let waiting = self.frames.get_mut(at)?.as_mut()?;
+        Some(Replace { waiting, bytes: &mut self.bytes })
+    }
+
+    /// Takes the first.
+    pub(crate) fn pop(&mut self) -> Option<Waiting> {
+        while let Some(front) = self.frames.pop_front() {
+            self.first += 1;
+            if let Some(waiting) = front {
+                self.forget(&waiting);
+                if self.count == 0 {
+                    // A watcher that keeps up holds no buffer.
+                    self.frames = VecDeque::new();
+                }
+                return Some(waiting);
+            }
+        }
+        None
+    }
+
+    /// Drops everything of a topic.
+    pub(crate) fn drop_topic(&mut self, topic: TopicNo) {
+        for at in 0..self.frames.len() {
+            let is_its = self.frames[at].as_ref().is_some_and(|waiting| waiting.topic == topic);
+            if is_its && let Some(waiting) = self.frames[at].take() {
+                self.forget(&waiting);
+            }
+        }
+    }
+
+    fn forget(&mut self, waiting: &Waiting) {
+        self.count -= 1;
+        self.bytes -= waiting.frame.len();
+        if let Some(entity) = &waiting.entity {
+            self.places.remove(&(waiting.topic, entity.clone()));
+        }
+    }
+}
+
+/// A waiting value that a newer one may replace.
+#[derive(Debug)]
+pub(crate) struct Replace<'a> {
+    waiting: &'a mut Waiting,
+    bytes: &'a mut usize,
+}
+
+impl Replace<'_> {
+    pub(crate) fn by(self, offset: u64, frame: Bytes) {
+        *self.bytes = *self.bytes - self.waiting.frame.len() + frame.len();
+        (self.waiting.offset, self.waiting.frame) = (offset, frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(topic: i64, entity: Option<&str>, offset: u64) -> Waiting {
+        let frame = Bytes::from(vec![b'x'; 10]);
+        Waiting { topic: TopicNo(topic), offset, entity: entity.map(Into::into), frame }
+    }
+
+    fn offsets(queue: &mut Queue) -> Vec<u64> {
+        std::iter::from_fn(|| queue.pop().map(|waiting| waiting.offset)).collect()
+    }
+
+    #[test]
+    fn a_later_value_takes_the_place_of_the_one_that_waits() {
+        let mut queue = Queue::default();
+        for (entity, offset) in [("a", 1), ("b", 2), ("c", 3)] {
+            queue.push(waiting(1, Some(entity), offset));
+        }
+        queue.pop();
+        queue.waiting(TopicNo(1), "b").unwrap().by(9, Bytes::from_static(b"four"));
+        assert!(queue.waiting(TopicNo(1), "a").is_none() && queue.waiting(TopicNo(2), "b").is_none());
+        assert_eq!((queue.len(), queue.bytes()), (2, 14));
+        assert_eq!(offsets(&mut queue), [9, 3]);
+        assert!(queue.waiting(TopicNo(1), "b").is_none());
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_waits_of_a_topic_goes_with_it() {
+        let mut queue = Queue::default();
+        for (topic, offset) in [(1, 1), (2, 2), (1, 3), (2, 4)] {
+            queue.push(waiting(topic, None, offset));
+        }
+        queue.drop_topic(TopicNo(1));
+        assert_eq!((queue.len(), queue.bytes()), (2, 20));
+        queue.push(waiting(2, Some("a"), 5));
+        assert!(queue.waiting(TopicNo(2), "a").is_some());
+        assert_eq!(offsets(&mut queue), [2, 4, 5]);
+    }
+}

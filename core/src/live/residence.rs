@@ -1,0 +1,220 @@
+//! Which topics are in memory: claimed on first use, given up when nobody needs them.
+//!
+//! *Always holds:* what is in memory is ours under the epoch of its fence; a write under another one changes
+//! nothing, and the topic is then forgotten here. A topic that lives in memory only is forgotten with
+//! everything it had, and its positions are called otherwise when it comes back.
+
+use data_encoding::HEXLOWER;
+
+use super::publish::Asker;
+use super::subscribe::Opening;
+use super::topic::Topic;
+use super::{After, Cx, Lives, Refusal, Timer, found_of, reply_of};
+use crate::config::TopicRule;
+use crate::ids::{TopicId, TopicNo};
+use crate::note::{Level, Note};
+use crate::rng::Rng;
+use crate::store::{
+    Ended, LiveFence, LiveFound, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveTopic, Op, Query,
+};
+use crate::surface::SessionId;
+use crate::wire::live::{HistoryCall, Publish, Subscribe};
+
+/// What a claim told of a topic.
+pub(crate) type Load = LiveLoad;
+
+/// Who waits for a topic to be in memory.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// A watcher, by what it calls its message.
+    Subscribe(SessionId, Option<String>, Subscribe),
+    /// A request for a stream of events.
+    Stream(SessionId, Box<Opening>),
+    /// A publication, and the row of the feed that it comes from.
+    Publish(Asker, Box<Publish>, Option<u64>),
+    History(Asker, HistoryCall),
+    Presence(Asker, Box<str>),
+    PresenceStats(Asker, Box<str>),
+}
+
+impl Visit {
+    fn topic(&self) -> &str {
+        match self {
+            Visit::Subscribe(_, _, wish) => &wish.topic,
+            Visit::Stream(_, opening) => &opening.topic,
+            Visit::Publish(_, publish, _) => &publish.topic,
+            Visit::History(_, call) => &call.topic,
+            Visit::Presence(_, topic) | Visit::PresenceStats(_, topic) => topic,
+        }
+    }
+}
+
+impl Lives {
+    /// Does what a visitor wants as soon as the topic is in memory.
+    pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
+        if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
+            return self.receive(cx, no, visit);
+        }
+        let name = TopicId::new(visit.topic());
+        let limits = &cx.config.limits;
+        if let Some(visits) = self.coming.get_mut(&name) {
+            return visits.push(visit);
+        }
+        if self.by_name.len() as u64 + self.coming.len() as u64 >= limits.live_topics_max() {
+            return self.turn_away(cx, vec![visit], Refusal::Limit("topics in memory"));
+        }
+        if name.as_str().is_empty() || name.as_str().len() as u64 > limits.live_name_bytes_max() {
+            return self.turn_away(cx, vec![visit], Refusal::Limit("length of a topic's name"));
+        }
+        let rule = rule_of(cx, name.as_str());
+        let stream: Box<str> = stream(cx.rng).into();
+        if rule.volatile {
+            self.volatile_made += 1;
+            let no = TopicNo(-self.volatile_made);
+            self.settle(cx, no, Topic::new(name, stream, None, rule), vec![visit]);
+            return;
+        }
+        self.coming.insert(name.clone(), vec![visit]);
+        let claim = LiveOp::Claim { topic: name.clone(), stream, at: cx.now.wall };
+        cx.stage(Op::Live(claim), None, After::Claimed(name));
+    }
+
+    pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, name: TopicId, ended: Ended) {
+        let why = match reply_of(ended) {
+            Some(LiveReply::Owned(load)) => {
+                let limits = &cx.config.limits;
+                let query = LiveQuery::Topic {
+                    topic: load.no,
+                    history: u32::try_from(limits.live_history_max()).unwrap_or(u32::MAX),
+                    keys_since: cx.now.wall.before_millis(limits.live_keys_ms()),
+                    keys: u32::try_from(limits.live_keys_max()).unwrap_or(u32::MAX),
+                };
+                return cx.ask(Query::Live(query), After::Loaded(name, load));
+            }
+            Some(LiveReply::OwnedElsewhere) => Refusal::NotOwner,
+            _ => Refusal::Unavailable,
+        };
+        let visits = self.coming.remove(&name).unwrap_or_default();
+        self.turn_away(cx, visits, why);
+    }
+
+    pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, name: TopicId, load: &Load, ended: Ended) {
+        let visits = self.coming.remove(&name).unwrap_or_default();
+        let fence = LiveFence { topic: load.no, epoch: load.epoch };
+        let Some(LiveFound::Topic(kept)) = found_of(ended) else {
+            cx.stage(Op::Live(LiveOp::Release(vec![fence])), None, After::Nothing);
+            return self.turn_away(cx, visits, Refusal::Unavailable);
+        };
+        let rule = rule_of(cx, name.as_str());
+        let mut topic = Topic::new(name, load.stream.clone(), Some(fence), rule);
+        (topic.top, topic.fed, topic.fed_asked) = (load.top, load.fed, load.fed);
+        let LiveTopic { history, entities, keys } = *kept;
+        topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.wall);
+        self.settle(cx, load.no, topic, visits);
+        self.catch_up(cx, load.no);
+    }
+
+    fn settle(&mut self, cx: &mut Cx<'_>, no: TopicNo, topic: Topic, visits: Vec<Visit>) {
+        self.by_name.insert(topic.name.clone(), no);
+        self.topics.insert(no, topic);
+        for visit in visits {
+            self.receive(cx, no, visit);
+        }
+        self.may_forget(cx, no);
+    }
+
+    fn receive(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {
+        match visit {
+            Visit::Subscribe(session, id, wish) => self.seat(cx, no, session, id.as_deref(), &wish),
+            Visit::Stream(session, opening) => self.seat_stream(cx, no, session, *opening),
+            Visit::Publish(asker, publish, fed) => self.accept(cx, no, asker, *publish, fed),
+            Visit::History(asker, call) => self.show_history(cx, no, &asker, &call),
+            Visit::Presence(asker, _) => self.show_presence(cx, no, &asker, false),
+            Visit::PresenceStats(asker, _) => self.show_presence(cx, no, &asker, true),
+        }
+    }
+
+    /// Tells everybody who waited that the topic cannot be served here and now.
+    fn turn_away(&mut self, cx: &mut Cx<'_>, visits: Vec<Visit>, why: Refusal) {
+        for visit in visits {
+            match visit {
+                Visit::Subscribe(session, id, wish) => {
+                    if let Some(watcher) = self.watchers.get_mut(&session) {
+                        watcher.coming = watcher.coming.saturating_sub(1);
+                    }
+                    self.refuse(cx, session, id.as_deref(), Some(&wish.topic), why);
+                }
+                Visit::Stream(session, _) => self.answer(cx, &Asker::Request(session), Err(why)),
+                Visit::Publish(asker, ..)
+                | Visit::History(asker, _)
+                | Visit::Presence(asker, _)
+                | Visit::PresenceStats(asker, _) => self.answer(cx, &asker, Err(why)),
+            }
+        }
+    }
+
+    /// The topic is another broker's: whoever watches it is told to ask that one.
+    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        let name = topic.name.clone();
+        let unstored = std::mem::take(&mut topic.unstored);
+        let sessions: Vec<SessionId> = topic.watchers.keys().copied().collect();
+        for one in unstored {
+            self.answer_all(cx, one.askers(), Refusal::NotOwner);
+        }
+        for session in sessions {
+            self.part_from(cx, session, no, Some("not-owner"), None);
+        }
+        self.topics.remove(&no);
+        self.by_name.remove(&name);
+        for timer in [Timer::Leave(no), Timer::Forget(no)] {
+            self.timers.disarm(timer);
+        }
+        cx.note(Level::Warn, || Note::new(Level::Warn, "live topic lost").with("topic", name.as_str()));
+    }
+
+    /// Arms or disarms the clock after which a topic is forgotten.
+    pub(super) fn may_forget(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let Some(topic) = self.topics.get(&no) else { return };
+        if topic.is_needed() {
+            self.timers.disarm(Timer::Forget(no));
+        } else {
+            self.timers.arm_by(Timer::Forget(no), cx.now.mono.after_millis(cx.config.limits.mesh_idle_ms()));
+        }
+    }
+
+    pub(super) fn forget(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        if self.topics.get(&no).is_none_or(Topic::is_needed) {
+            return;
+        }
+        self.trim(cx, no, 1);
+        if let Some(topic) = self.topics.remove(&no) {
+            self.by_name.remove(&topic.name);
+            if let Some(fence) = topic.fence {
+                cx.stage(Op::Live(LiveOp::Release(vec![fence])), None, After::Nothing);
+            }
+        }
+    }
+
+    /// Lets the store forget what the history has dropped, if that is enough to be worth a write.
+    pub(super) fn trim(&mut self, cx: &mut Cx<'_>, no: TopicNo, step: u64) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        let Some(fence) = topic.fence else { return };
+        let through = topic.forgotten();
+        if through >= topic.trimmed.saturating_add(step) {
+            topic.trimmed = through;
+            cx.stage(Op::Live(LiveOp::Trim { fence, through }), None, After::Nothing);
+        }
+    }
+}
+
+/// How a topic is served.
+fn rule_of(cx: &Cx<'_>, name: &str) -> TopicRule {
+    let rules = cx.config.live.iter().flat_map(|live| &live.rules);
+    rules.clone().find(|(pattern, _)| pattern.fits(name)).map(|(_, rule)| *rule).unwrap_or_default()
+}
+
+/// A fresh word for the positions of a topic.
+fn stream(rng: &mut Rng) -> String {
+    HEXLOWER.encode(&rng.next_u64().to_be_bytes())
+}

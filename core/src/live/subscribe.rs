@@ -1,0 +1,236 @@
+//! A watcher comes to a topic, and goes.
+//!
+//! *Always holds:* a watcher is shown everything up to one offset and from there on gets what follows,
+//! because both happen in one turn. After the word that it is unsubscribed nothing of the topic comes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::publication::{Form, Publication};
+use super::publish::Asker;
+use super::residence::Visit;
+use super::topic::{Start, Watch};
+use super::{Cx, Identity, Lives, Refusal, Right};
+use crate::config::size;
+use crate::ids::{TopicId, TopicNo};
+use crate::stats::{Counter, Gauge};
+use crate::surface::{Effect, SessionId};
+use crate::wire::live::{HistoryCall, HistoryPage, Outbound, Shown, Spot, Subscribe, Subscribed};
+
+/// Somebody who wants a topic as a stream of events.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub identity: Identity,
+    pub remote: IpAddr,
+    pub topic: String,
+    /// Go on behind this.
+    pub last: Option<Spot>,
+}
+
+impl Lives {
+    /// A watcher wants to watch a topic and may.
+    pub(super) fn wish(&mut self, cx: &mut Cx<'_>, asker: Asker, session: SessionId, wish: Subscribe) {
+        let limits = &cx.config.limits;
+        let Some(watcher) = self.watchers.get_mut(&session) else { return };
+        if watcher.topics.len() + watcher.coming >= size(limits.live_subscriptions_max()) {
+            return self.answer(cx, &asker, Err(Refusal::Limit("subscriptions of one connection")));
+        }
+        if wish.topic.is_empty() || wish.topic.len() as u64 > limits.live_name_bytes_max() {
+            return self.answer(cx, &asker, Err(Refusal::Limit("length of a topic's name")));
+        }
+        watcher.coming += 1;
+        let Asker::Watcher(_, id) = asker else { return };
+        self.visit(cx, Visit::Subscribe(session, id, wish));
+    }
+
+    /// Somebody wants a topic as a stream of events, over HTTP.
+    pub(crate) fn stream(&mut self, cx: &mut Cx<'_>, session: SessionId, opening: Opening) {
+        let asker = Asker::Request(session);
+        if self.draining || self.is_full(cx) {
+            let why = if self.draining { Refusal::ShuttingDown } else { Refusal::Limit("connections") };
+            return self.answer(cx, &asker, Err(why));
+        }
+        if let Err(why) = self.may(&opening.identity, Right::Subscribe, &opening.topic) {
+            return self.answer(cx, &asker, Err(why));
+        }
+        if opening.topic.is_empty() || opening.topic.len() as u64 > cx.config.limits.live_name_bytes_max() {
+            return self.answer(cx, &asker, Err(Refusal::Limit("length of a topic's name")));
+        }
+        self.visit(cx, Visit::Stream(session, Box::new(opening)));
+    }
+
+    /// The topic of a stream is in memory.
+    pub(super) fn seat_stream(&mut self, cx: &mut Cx<'_>, no: TopicNo, session: SessionId, opening: Opening) {
+        let Opening { identity, remote, topic, last } = opening;
+        cx.effects.list.push(Effect::Stream { session });
+        self.enter(cx, session, remote, Form::Events, Some(identity));
+        self.arm_token(cx, session);
+        let wish = Subscribe { topic, recover: last, ..Subscribe::default() };
+        self.seat(cx, no, session, None, &wish);
+    }
+
+    /// The topic that a watcher wants is in memory.
+    pub(super) fn seat(
+        &mut self,
+        cx: &mut Cx<'_>,
+        no: TopicNo,
+        session: SessionId,
+        id: Option<&str>,
+        wish: &Subscribe,
+    ) {
+        let Some(watcher) = self.watchers.get_mut(&session) else { return self.may_forget(cx, no) };
+        watcher.coming = watcher.coming.saturating_sub(1);
+        let identity = watcher.identity.as_ref();
+        if !identity.is_some_and(|identity| identity.may(Right::Subscribe, &wish.topic)) {
+            return self.refuse(cx, session, id, Some(&wish.topic), Refusal::Forbidden);
+        }
+        if !watcher.topics.insert(no) {
+            return self.refuse(cx, session, id, Some(&wish.topic), Refusal::AlreadySubscribed);
+        }
+        self.subscriptions += 1;
+        self.join(cx, no, session);
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        topic.tidy(&cx.config.limits, cx.now.wall);
+        topic.watchers.insert(session, Watch { presence: wish.presence, sent: topic.top, gap: None });
+        let start = topic.start(wish.recover.as_ref(), size(wish.history));
+        let topic = &self.topics[&no];
+        let who = wish.presence.then(|| topic.presence.who(topic.name.as_str()));
+        let (snapshot, publications, recovered) = match &start {
+            Start::Fresh { snapshot, last } => (Some(shown(snapshot)), last.as_deref().map(shown), None),
+            Start::Recovered(missed) => (None, Some(shown(missed)), Some(true)),
+            Start::Missed(snapshot) => (Some(shown(snapshot)), None, Some(false)),
+        };
+        let all = Subscribed {
+            id,
+            topic: topic.name.as_str(),
+            epoch: &topic.epoch,
+            offset: topic.top,
+            slow: topic.rule.slow.word(),
+            recovered,
+            snapshot,
+            publications,
+            presence: who,
+        };
+        let said = Outbound::Subscribed(Box::new(all));
+        self.tell(cx, session, &said);
+        match recovered {
+            Some(true) => cx.count(Counter::LiveRecovered),
+            Some(false) => cx.count(Counter::LiveMissed),
+            None => {}
+        }
+        self.count_subscriptions(cx);
+    }
+
+    pub(super) fn unsubscribe(&mut self, cx: &mut Cx<'_>, session: SessionId, id: Option<&str>, name: &str) {
+        match self.by_name.get(&TopicId::new(name)).copied() {
+            Some(no) => self.part_from(cx, session, no, None, Some(id)),
+            None => self.tell(cx, session, &Outbound::Unsubscribed { id, topic: name, code: None }),
+        }
+    }
+
+    /// A watcher watches a topic no longer; it is told so where it asked for that, or why.
+    pub(super) fn part_from(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        no: TopicNo,
+        code: Option<&'static str>,
+        asked: Option<Option<&str>>,
+    ) {
+        let Some(watcher) = self.watchers.get_mut(&session) else { return };
+        let user = watcher.identity.as_ref().map(|identity| Arc::clone(&identity.user));
+        if watcher.topics.remove(&no) {
+            self.subscriptions -= 1;
+            let before = watcher.queue.bytes();
+            watcher.queue.drop_topic(no);
+            self.queued_bytes -= before - watcher.queue.bytes();
+            if let Some(topic) = self.topics.get_mut(&no) {
+                topic.watchers.remove(&session);
+            }
+            if let Some(user) = user {
+                self.part(cx, no, session, &user);
+            }
+        }
+        if code.is_some() || asked.is_some() {
+            let Some(topic) = self.topics.get(&no) else { return };
+            let name = topic.name.clone();
+            let told = Outbound::Unsubscribed { id: asked.flatten(), topic: name.as_str(), code };
+            self.tell(cx, session, &told);
+        }
+        self.count_subscriptions(cx);
+        self.may_forget(cx, no);
+    }
+
+    /// A watcher watches nothing any more.
+    pub(super) fn part_all(&mut self, cx: &mut Cx<'_>, session: SessionId) {
+        let Some(watcher) = self.watchers.get(&session) else { return };
+        for no in watcher.topics.clone() {
+            self.part_from(cx, session, no, None, None);
+        }
+    }
+
+    /// Whether somebody may do that, and still may.
+    pub(super) fn may(&self, identity: &Identity, right: Right, topic: &str) -> Result<(), Refusal> {
+        let is_so = identity.may(right, topic) && !self.is_revoked(identity);
+        if is_so { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+
+    /// A page of what a topic keeps.
+    pub(super) fn show_history(&mut self, cx: &mut Cx<'_>, no: TopicNo, asker: &Asker, call: &HistoryCall) {
+        let Some(topic) = self.topics.get_mut(&no) else { return };
+        topic.tidy(&cx.config.limits, cx.now.wall);
+        // A position under another word says nothing about these.
+        let since = call.since.as_ref().filter(|spot| spot.epoch == *topic.epoch).map(|spot| spot.offset);
+        let limit = size(call.limit.min(cx.config.limits.live_history_max()));
+        let page = topic.page(since, limit, call.reverse);
+        let publications = shown(&page);
+        let topic = &self.topics[&no];
+        let (name, epoch) = (topic.name.as_str(), &topic.epoch);
+        let page = HistoryPage { topic: name, epoch, offset: topic.top, publications };
+        match asker {
+            Asker::Watcher(session, id) => {
+                self.tell(cx, *session, &Outbound::History { id: id.as_deref(), page });
+            }
+            Asker::Request(session) => {
+                cx.answer(*session, 200, &serde_json::to_value(&page).unwrap_or_default());
+            }
+            Asker::Call(..) | Asker::Feed => {}
+        }
+        self.may_forget(cx, no);
+    }
+
+    /// Who watches a topic.
+    pub(super) fn show_presence(&mut self, cx: &mut Cx<'_>, no: TopicNo, asker: &Asker, is_short: bool) {
+        let topic = &self.topics[&no];
+        let name = topic.name.as_str();
+        let (connections, users) = (topic.watchers.len(), topic.presence.users());
+        match asker {
+            Asker::Watcher(session, id) if is_short => {
+                let id = id.as_deref();
+                self.tell(cx, *session, &Outbound::PresenceStats { id, topic: name, connections, users });
+            }
+            Asker::Watcher(session, id) => {
+                let who = topic.presence.who(name);
+                self.tell(cx, *session, &Outbound::Presence { id: id.as_deref(), who });
+            }
+            Asker::Request(session) if is_short => {
+                let body = serde_json::json!({ "topic": name, "connections": connections, "users": users });
+                cx.answer(*session, 200, &body);
+            }
+            Asker::Request(session) => {
+                let who = topic.presence.who(name);
+                cx.answer(*session, 200, &serde_json::to_value(&who).unwrap_or_default());
+            }
+            Asker::Call(..) | Asker::Feed => {}
+        }
+        self.may_forget(cx, no);
+    }
+
+    fn count_subscriptions(&self, cx: &mut Cx<'_>) {
+        cx.stats.set(Gauge::LiveSubscriptions, i64::try_from(self.subscriptions).unwrap_or(i64::MAX));
+    }
+}
+
+fn shown(publications: &[Arc<Publication>]) -> Vec<Shown<'_>> {
+    publications.iter().map(|publication| publication.shown()).collect()
+}

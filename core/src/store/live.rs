@@ -1,0 +1,251 @@
+//! What is kept of live topics: publications within bounds, the latest value of every entity, keys of
+//! idempotency, and whose rights were taken back.
+//!
+//! *Always holds:* a topic has one owner at a time. Every operation on a topic names the epoch since which
+//! it is its writer's; under another one it changes nothing and replies [`LiveReply::Lost`]. Offsets are
+//! given out by the store, one after the other, so that a write that was refused leaves no gap.
+
+use std::sync::Arc;
+
+use crate::ids::{Epoch, TopicId, TopicNo};
+use crate::time::Wall;
+
+/// The word that a topic is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LiveFence {
+    /// Which topic.
+    pub topic: TopicNo,
+    /// Since which change of owner.
+    pub epoch: Epoch,
+}
+
+impl LiveFence {
+    /// The first place of a write under this epoch: there are 2^32 for each.
+    pub const fn first_place(&self) -> u64 {
+        (self.epoch.0 << 32) + 1
+    }
+}
+
+/// A write that concerns live topics.
+#[derive(Clone, Debug, Hash)]
+pub enum LiveOp {
+    /// Makes a topic ours under a fresh epoch, unless it is another living broker's. One that was never heard
+    /// of is made, and its positions are called `stream`. Replies `Owned` or `OwnedElsewhere`.
+    Claim {
+        /// Which.
+        topic: TopicId,
+        /// What its positions are called if it is made.
+        stream: Box<str>,
+        /// When.
+        at: Wall,
+    },
+    /// Gives topics up. Those that are not ours under that epoch are left alone. Replies `Done`.
+    Release(Vec<LiveFence>),
+    /// Keeps a publication at the next offset. One whose place is not behind all earlier ones is a write that
+    /// is run again: it stands where it stands, or at offset 0 if it was removed meanwhile. A publication is
+    /// late when its version is no newer than what is known of its entity; else it is what is known from here
+    /// on. Replies `Appended`, or `Repeated` when its key of idempotency was used before: then only `fed` is
+    /// kept.
+    Append {
+        /// Whose.
+        fence: LiveFence,
+        /// Its place among the writes to its topic: grows, and is never used twice.
+        place: u64,
+        /// What. Whether it is late is found out here.
+        row: Arc<LiveRow>,
+        /// Its key of idempotency.
+        key: Option<Box<LiveKey>>,
+        /// The row of the feed that it comes from.
+        fed: Option<u64>,
+    },
+    /// Removes publications up to an offset, that one included. The latest values of entities stay. Replies
+    /// `Done`.
+    Trim {
+        /// Whose.
+        fence: LiveFence,
+        /// Up to which.
+        through: u64,
+    },
+    /// Takes the rights back that a user was given until then. Replies `Done`.
+    Revoke {
+        /// Whose.
+        user: Box<str>,
+        /// Until when.
+        at: Wall,
+    },
+    /// Removes at most `limit` each of keys, and of entities that were removed, that came before `before`.
+    /// Stands under no epoch. Replies `Pruned`.
+    Prune {
+        /// Keys older than this go.
+        keys_before: Wall,
+        /// Removed entities older than this go.
+        gone_before: Wall,
+        /// At most this many of each kind.
+        limit: u32,
+    },
+}
+
+impl LiveOp {
+    /// The topic it writes to, as its writer owns it; none where it stands under no epoch.
+    pub fn fence(&self) -> Option<LiveFence> {
+        match self {
+            LiveOp::Append { fence, .. } | LiveOp::Trim { fence, .. } => Some(*fence),
+            LiveOp::Claim { .. } | LiveOp::Release(_) | LiveOp::Revoke { .. } | LiveOp::Prune { .. } => None,
+        }
+    }
+}
+
+/// The reply to a write that concerns live topics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LiveReply {
+    /// It is so.
+    Done,
+    /// The topic is ours.
+    Owned(Box<LiveLoad>),
+    /// The topic is another living broker's.
+    OwnedElsewhere,
+    /// It stands there.
+    Appended {
+        /// At this offset.
+        offset: u64,
+        /// It is no newer than what was known of its entity.
+        late: bool,
+    },
+    /// The key was used before; nothing was written.
+    Repeated(LiveKnown),
+    /// The topic is not ours under that epoch; nothing was written.
+    Lost,
+    /// This many rows went.
+    Pruned {
+        /// Of the kind of which most went.
+        rows: u32,
+    },
+}
+
+/// A question that concerns live topics.
+#[derive(Clone, Debug, Hash)]
+pub enum LiveQuery {
+    /// What is kept of a topic. Finds `Topic`.
+    Topic {
+        /// Which.
+        topic: TopicNo,
+        /// Publications at most, the last ones.
+        history: u32,
+        /// Keys that came before this are not wanted.
+        keys_since: Wall,
+        /// Keys at most, the last ones.
+        keys: u32,
+    },
+    /// Whose rights were taken back, the last ones first. Finds `Revoked`.
+    Revoked {
+        /// At most this many.
+        limit: u32,
+    },
+    /// What other programs wrote for live topics, in order: at most `limit` rows behind `after`. Finds `Fed`.
+    Feed {
+        /// Of this topic; none for all of them.
+        topic: Option<TopicId>,
+        /// Those behind this one.
+        after: u64,
+        /// At most this many.
+        limit: u32,
+    },
+}
+
+/// What was found of live topics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LiveFound {
+    /// What is kept of a topic.
+    Topic(Box<LiveTopic>),
+    /// Whose rights were taken back, and until when.
+    Revoked(Vec<(Box<str>, Wall)>),
+    /// Rows of the feed.
+    Fed {
+        /// In order.
+        rows: Vec<FedRow>,
+        /// The last row there is that no unfinished write may still come before.
+        top: u64,
+    },
+}
+
+/// A topic that is ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LiveLoad {
+    /// Its number in this store.
+    pub no: TopicNo,
+    /// Since when it is ours.
+    pub epoch: Epoch,
+    /// What its positions are called, for as long as they are kept.
+    pub stream: Box<str>,
+    /// The last offset that was given out.
+    pub top: u64,
+    /// The last row of the feed that it took.
+    pub fed: u64,
+}
+
+/// What is kept of a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LiveTopic {
+    /// Its last publications, in order of their offsets.
+    pub history: Vec<(u64, LiveRow)>,
+    /// The latest value of every entity, by key; of those that were removed, their removal.
+    pub entities: Vec<(u64, LiveRow)>,
+    /// Its keys of idempotency, oldest first.
+    pub keys: Vec<LiveKnown>,
+}
+
+/// A publication.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LiveRow {
+    /// The entity it is about.
+    pub key: Option<Box<str>>,
+    /// Grows with the age of what it says of that entity.
+    pub version: Option<u64>,
+    /// When it came.
+    pub at: Wall,
+    /// It is no newer than what was known of its entity.
+    pub late: bool,
+    /// It removes its entity.
+    pub gone: bool,
+    /// What it says: JSON.
+    pub text: Arc<str>,
+}
+
+/// A key of idempotency that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LiveKey {
+    /// The hash of the key.
+    pub key: [u8; 32],
+    /// The hash of what it stands for.
+    pub fingerprint: [u8; 32],
+    /// A use of the key before this does not count any more.
+    pub since: Wall,
+}
+
+/// A key of idempotency that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LiveKnown {
+    /// The hash of the key.
+    pub key: [u8; 32],
+    /// The hash of what it stood for.
+    pub fingerprint: [u8; 32],
+    /// What came of it.
+    pub offset: u64,
+    /// When.
+    pub at: Wall,
+}
+
+/// Something that another program wrote for a live topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FedRow {
+    /// Its place in the feed.
+    pub id: u64,
+    /// Its topic.
+    pub topic: TopicId,
+    /// The entity it is about.
+    pub key: Option<Box<str>>,
+    /// Grows with the age of what it says of that entity.
+    pub version: Option<u64>,
+    /// What it says: JSON.
+    pub text: Arc<str>,
+}

@@ -1,0 +1,202 @@
+//! What every operation and question on live topics means.
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use crate::ids::{Epoch, TopicId, TopicNo};
+use crate::store::{
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,
+    LiveTopic,
+};
+use crate::time::Wall;
+
+/// All topics and what is kept of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lives {
+    ids: BTreeMap<TopicId, TopicNo>,
+    all: BTreeMap<TopicNo, Kept>,
+    revoked: BTreeMap<Box<str>, Wall>,
+    /// What other programs wrote.
+    feed: Vec<FedRow>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    owner: Option<u64>,
+    epoch: Epoch,
+    stream: Box<str>,
+    top: u64,
+    place: u64,
+    fed: u64,
+    /// With the places of their writes.
+    history: BTreeMap<u64, (u64, LiveRow)>,
+    entities: BTreeMap<Box<str>, (u64, LiveRow)>,
+    keys: BTreeMap<[u8; 32], LiveKnown>,
+}
+
+impl Model {
+    /// Lets another program write something into the feed.
+    pub fn feed(&mut self, row: FedRow) {
+        self.lives.feed.push(row);
+    }
+
+    pub(super) fn apply_live(&mut self, op: &LiveOp) -> LiveReply {
+        match op {
+            LiveOp::Claim { topic, stream, .. } => self.claim_topic(topic, stream),
+            LiveOp::Release(fences) => {
+                for fence in fences {
+                    if let Some(kept) = self.kept_topic(fence) {
+                        kept.owner = None;
+                    }
+                }
+                LiveReply::Done
+            }
+            LiveOp::Append { fence, place, row, key, fed } => match self.kept_topic(fence) {
+                Some(kept) => kept.append(*place, row, key.as_deref(), *fed),
+                None => LiveReply::Lost,
+            },
+            LiveOp::Trim { fence, through } => match self.kept_topic(fence) {
+                Some(kept) => {
+                    kept.history.retain(|offset, _| offset > through);
+                    LiveReply::Done
+                }
+                None => LiveReply::Lost,
+            },
+            LiveOp::Revoke { user, at } => {
+                let until = self.lives.revoked.entry(user.clone()).or_insert(*at);
+                *until = (*until).max(*at);
+                LiveReply::Done
+            }
+            LiveOp::Prune { keys_before, gone_before, limit } => {
+                self.prune_topics(*keys_before, *gone_before, usize::try_from(*limit).unwrap_or(usize::MAX))
+            }
+        }
+    }
+
+    fn claim_topic(&mut self, id: &TopicId, stream: &str) -> LiveReply {
+        let next = TopicNo(i64::try_from(self.lives.all.len()).unwrap_or(i64::MAX) + 1);
+        let no = *self.lives.ids.entry(id.clone()).or_insert(next);
+        let me = self.owners.me();
+        let kept = self.lives.all.entry(no).or_insert_with(|| Kept {
+            owner: None,
+            epoch: Epoch(0),
+            stream: stream.into(),
+            top: 0,
+            place: 0,
+            fed: 0,
+            history: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        });
+        if kept.owner.is_some_and(|owner| owner != me && self.owners.lives(owner)) {
+            return LiveReply::OwnedElsewhere;
+        }
+        kept.owner = Some(me);
+        kept.epoch = Epoch(kept.epoch.0 + 1);
+        let Kept { epoch, stream, top, fed, .. } = kept;
+        LiveReply::Owned(Box::new(LiveLoad {
+            no,
+            epoch: *epoch,
+            stream: stream.clone(),
+            top: *top,
+            fed: *fed,
+        }))
+    }
+
+    fn kept_topic(&mut self, fence: &LiveFence) -> Option<&mut Kept> {
+        let me = self.owners.me();
+        let kept = self.lives.all.get_mut(&fence.topic)?;
+        (kept.owner == Some(me) && kept.epoch == fence.epoch).then_some(kept)
+    }
+
+    fn prune_topics(&mut self, keys_before: Wall, gone_before: Wall, limit: usize) -> LiveReply {
+        let (mut keys, mut gone) = (Vec::new(), Vec::new());
+        for (no, kept) in &self.lives.all {
+            keys.extend(kept.keys.values().map(|known| (known.at, *no, known.key)));
+            let removed = kept.entities.iter().filter(|(_, (_, row))| row.gone);
+            gone.extend(removed.map(|(key, (_, row))| (row.at, *no, key.clone())));
+        }
+        keys.retain(|(at, ..)| *at < keys_before);
+        gone.retain(|(at, ..)| *at < gone_before);
+        keys.sort();
+        gone.sort();
+        keys.truncate(limit);
+        gone.truncate(limit);
+        let rows = keys.len().max(gone.len());
+        for (_, no, key) in keys {
+            self.lives.all.get_mut(&no).map(|kept| kept.keys.remove(&key));
+        }
+        for (_, no, key) in gone {
+            self.lives.all.get_mut(&no).map(|kept| kept.entities.remove(&key));
+        }
+        LiveReply::Pruned { rows: u32::try_from(rows).unwrap_or(u32::MAX) }
+    }
+
+    pub(super) fn find_live(&self, query: &LiveQuery) -> LiveFound {
+        let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        match query {
+            LiveQuery::Topic { topic, history, keys_since, keys } => {
+                let kept = self.lives.all.get(topic);
+                let topic = kept.map(|kept| kept.show(size(*history), *keys_since, size(*keys)));
+                LiveFound::Topic(Box::new(topic.unwrap_or_default()))
+            }
+            LiveQuery::Revoked { limit } => {
+                let mut rows: Vec<_> =
+                    self.lives.revoked.iter().map(|(user, at)| (user.clone(), *at)).collect();
+                rows.sort_by(|(one, at), (other, then)| then.cmp(at).then(one.cmp(other)));
+                rows.truncate(size(*limit));
+                LiveFound::Revoked(rows)
+            }
+            LiveQuery::Feed { topic, after, limit } => {
+                let wanted =
+                    |row: &&FedRow| row.id > *after && topic.as_ref().is_none_or(|t| row.topic == *t);
+                let rows = self.lives.feed.iter().filter(wanted).take(size(*limit)).cloned().collect();
+                LiveFound::Fed { rows, top: self.lives.feed.last().map_or(0, |row| row.id) }
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn append(&mut self, place: u64, row: &LiveRow, key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
+        if place <= self.place {
+            let same = self.history.iter().find(|(_, (written, _))| *written == place);
+            let (offset, late) = same.map_or((0, false), |(offset, (_, row))| (*offset, row.late));
+            return LiveReply::Appended { offset, late };
+        }
+        self.fed = self.fed.max(fed.unwrap_or(0));
+        if let Some(key) = key
+            && let Some(known) = self.keys.get(&key.key).filter(|known| known.at >= key.since)
+        {
+            return LiveReply::Repeated(*known);
+        }
+        self.place = place;
+        self.top += 1;
+        let offset = self.top;
+        let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
+        let version = known.and_then(|(_, row)| row.version);
+        let late = row.version.zip(version).is_some_and(|(version, known)| version <= known);
+        let row = LiveRow { late, ..row.clone() };
+        if let Some(entity) = row.key.clone().filter(|_| !late) {
+            self.entities.insert(entity, (offset, row.clone()));
+        }
+        if let Some(LiveKey { key, fingerprint, .. }) = key.copied() {
+            self.keys.insert(key, LiveKnown { key, fingerprint, offset, at: row.at });
+        }
+        self.history.insert(offset, (place, row));
+        LiveReply::Appended { offset, late }
+    }
+
+    fn show(&self, history: usize, keys_since: Wall, keys: usize) -> LiveTopic {
+        let skip = self.history.len().saturating_sub(history);
+        let rows = self.history.iter().skip(skip).map(|(offset, (_, row))| (*offset, row.clone()));
+        let known = self.keys.values().copied();
+        let mut known: Vec<LiveKnown> = known.filter(|known| known.at >= keys_since).collect();
+        known.sort_by_key(|known| (known.at, known.offset));
+        LiveTopic {
+            history: rows.collect(),
+            entities: self.entities.values().cloned().collect(),
+            keys: known.split_off(known.len().saturating_sub(keys)),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+-- What is kept of live topics (live protocol): publications within bounds, the latest value of every entity, keys of
+-- idempotency, whose rights were taken back, and what other programs write for topics. Offsets have no gaps.
+
+CREATE TABLE mesh.live_topic (
+    n      bigint PRIMARY KEY,
+    id     text NOT NULL UNIQUE,
+    owner  integer, -- which broker serves it; NULL when none does
+    epoch  bigint NOT NULL,
+    stream text NOT NULL, -- what its offsets are called; another word means that something may be missing
+    top    bigint NOT NULL, -- the last offset that was given out
+    place  bigint NOT NULL, -- the last write that was given one
+    fed    bigint NOT NULL  -- the last row of the feed among its publications
+);
+
+CREATE TABLE mesh.live_publication (
+    topic     bigint NOT NULL,
+    at_offset bigint NOT NULL,
+    place     bigint NOT NULL, -- which write made it
+    key       text,
+    version   bigint,
+    at        bigint NOT NULL,
+    late      boolean NOT NULL,
+    gone      boolean NOT NULL,
+    body      text NOT NULL,
+    PRIMARY KEY (topic, at_offset)
+);
+
+-- The latest value of every entity, or its removal.
+CREATE TABLE mesh.live_entity (
+    topic     bigint NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    at_offset bigint NOT NULL,
+    version   bigint,
+    at        bigint NOT NULL,
+    gone      boolean NOT NULL,
+    body      text NOT NULL,
+    PRIMARY KEY (topic, key)
+);
+
+CREATE INDEX live_entity_gone ON mesh.live_entity (at, topic, key) WHERE gone;
+
+CREATE TABLE mesh.live_key (
+    topic       bigint NOT NULL,
+    key         bytea NOT NULL,
+    fingerprint bytea NOT NULL,
+    at_offset   bigint NOT NULL,
+    at          bigint NOT NULL,
+    PRIMARY KEY (topic, key)
+);
+
+CREATE INDEX live_key_by_age ON mesh.live_key (at, topic, key);
+
+CREATE TABLE mesh.live_revoked (
+    name text COLLATE "C" PRIMARY KEY,
+    at   bigint NOT NULL
+);
+
+ALTER TABLE mesh.live_publication ALTER COLUMN body SET STORAGE EXTERNAL;
+ALTER TABLE mesh.live_entity ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- Where other programs write for live topics.
+CREATE TABLE mesh.live_feed (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic   text NOT NULL,
+    key     text,
+    version bigint,
+    data    json NOT NULL,
+    at      timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX live_feed_by_topic ON mesh.live_feed (topic, id);
+
+-- Rows become visible in the order of their ids: whoever writes holds the others up until the end of its transaction.
+CREATE FUNCTION mesh.live_feed_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('mesh.live_feed'));
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER in_order BEFORE INSERT ON mesh.live_feed
+    FOR EACH STATEMENT EXECUTE FUNCTION mesh.live_feed_in_order();
+
+CREATE FUNCTION mesh.live_feed_hint() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('peermesh_live', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER hint AFTER INSERT ON mesh.live_feed FOR EACH STATEMENT EXECUTE FUNCTION mesh.live_feed_hint();
+
+-- Performs one operation on a topic, if the broker is its owner under the epoch that the operation names.
+CREATE FUNCTION mesh.perform_for_live(me integer, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    t bigint := (op ->> 'topic')::bigint;
+BEGIN
+    IF t IS NOT NULL AND NOT EXISTS (
+        SELECT FROM mesh.live_topic WHERE n = t AND owner = me AND epoch = (op ->> 'epoch')::bigint)
+    THEN
+        RETURN '{"is": "live_lost"}';
+    END IF;
+    CASE op ->> 'what'
+        WHEN 'claim' THEN RETURN mesh.claim_topic(me, op ->> 'id', op ->> 'stream');
+        WHEN 'release' THEN
+            UPDATE mesh.live_topic l SET owner = NULL
+            FROM jsonb_to_recordset(op -> 'scopes') AS f (topic bigint, epoch bigint)
+            WHERE l.n = f.topic AND l.epoch = f.epoch AND l.owner = me;
+        WHEN 'append' THEN RETURN mesh.append_live(t, op);
+        WHEN 'trim' THEN
+            DELETE FROM mesh.live_publication WHERE topic = t AND at_offset <= (op ->> 'through')::bigint;
+        WHEN 'revoke' THEN
+            INSERT INTO mesh.live_revoked AS r (name, at) VALUES (op ->> 'user', (op ->> 'at')::bigint)
+            ON CONFLICT (name) DO UPDATE SET at = greatest(r.at, excluded.at);
+        WHEN 'prune' THEN
+            RETURN jsonb_build_object('is', 'live_pruned', 'rows', mesh.prune_live(
+                (op ->> 'keys_before')::bigint, (op ->> 'gone_before')::bigint, (op ->> 'limit')::bigint));
+    END CASE;
+    RETURN '{"is": "live_done"}';
+END $$;
+
+-- Makes a topic the broker's under a fresh epoch, unless it is another living one's.
+CREATE FUNCTION mesh.claim_topic(me integer, of_id text, of_stream text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    held record;
+BEGIN
+    INSERT INTO mesh.live_topic (n, id, epoch, stream, top, place, fed)
+    VALUES ((SELECT coalesce(max(n), 0) + 1 FROM mesh.live_topic), of_id, 0, of_stream, 0, 0, 0)
+    ON CONFLICT (id) DO NOTHING;
+    -- The row is locked from here on, so of several that claim, one comes after the other.
+    SELECT t.n, t.owner, t.epoch, t.stream, t.top, t.fed,
+        b.ended_at IS NULL AND b.alive_until > clock_timestamp() AS is_alive INTO held
+    FROM mesh.live_topic t LEFT JOIN mesh.broker b ON b.n = t.owner WHERE t.id = of_id FOR UPDATE OF t;
+    IF held.owner IS DISTINCT FROM me AND (held.is_alive OR NOT mesh.stop_writes_of(held.owner)) THEN
+        RETURN '{"is": "live_elsewhere"}';
+    END IF;
+    UPDATE mesh.live_topic SET owner = me, epoch = held.epoch + 1 WHERE n = held.n;
+    RETURN jsonb_build_object('is', 'live_owned', 'topic', held.n, 'epoch', held.epoch + 1,
+        'stream', held.stream, 'top', held.top, 'fed', held.fed);
+END $$;
+
+CREATE FUNCTION mesh.append_live(t bigint, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    known record;
+    o bigint;
+    p bigint := (op ->> 'place')::bigint;
+    is_late boolean := false;
+    k bytea := decode(op ->> 'idempotency_key', 'hex');
+BEGIN
+    SELECT place INTO o FROM mesh.live_topic WHERE n = t;
+    IF p <= o THEN
+        SELECT at_offset, late INTO known FROM mesh.live_publication WHERE topic = t AND place = p;
+        RETURN jsonb_build_object('is', 'live_appended', 'offset', coalesce(known.at_offset, 0),
+            'late', coalesce(known.late, false));
+    END IF;
+    IF op ->> 'fed' IS NOT NULL THEN
+        UPDATE mesh.live_topic SET fed = greatest(fed, (op ->> 'fed')::bigint) WHERE n = t;
+    END IF;
+    IF k IS NOT NULL THEN
+        SELECT * INTO known FROM mesh.live_key WHERE topic = t AND key = k AND at >= (op ->> 'since')::bigint;
+        IF FOUND THEN
+            RETURN jsonb_build_object('is', 'live_repeated', 'key', encode(known.key, 'hex'),
+                'fingerprint', encode(known.fingerprint, 'hex'), 'offset', known.at_offset, 'at', known.at);
+        END IF;
+    END IF;
+    UPDATE mesh.live_topic SET top = top + 1, place = p WHERE n = t RETURNING top INTO o;
+    IF op ->> 'key' IS NOT NULL THEN
+        INSERT INTO mesh.live_entity AS e (topic, key, at_offset, version, at, gone, body)
+        VALUES (t, op ->> 'key', o, (op ->> 'version')::bigint, (op ->> 'at')::bigint, (op ->> 'gone')::boolean,
+            op ->> 'body')
+        ON CONFLICT (topic, key) DO UPDATE SET at_offset = excluded.at_offset, version = excluded.version,
+            at = excluded.at, gone = excluded.gone, body = excluded.body
+        WHERE e.version IS NULL OR excluded.version IS NULL OR excluded.version > e.version;
+        is_late := NOT FOUND;
+    END IF;
+    INSERT INTO mesh.live_publication (topic, at_offset, place, key, version, at, late, gone, body)
+    VALUES (t, o, p, op ->> 'key', (op ->> 'version')::bigint, (op ->> 'at')::bigint, is_late,
+        (op ->> 'gone')::boolean, op ->> 'body');
+    IF k IS NOT NULL THEN
+        INSERT INTO mesh.live_key (topic, key, fingerprint, at_offset, at)
+        VALUES (t, k, decode(op ->> 'fingerprint', 'hex'), o, (op ->> 'at')::bigint)
+        ON CONFLICT (topic, key) DO UPDATE SET fingerprint = excluded.fingerprint, at_offset = excluded.at_offset,
+            at = excluded.at;
+    END IF;
+    RETURN jsonb_build_object('is', 'live_appended', 'offset', o, 'late', is_late);
+END $$;
+
+-- Removes what is old, at most `size` rows of each kind, and tells of which most went. Rows of the feed go once they
+-- stand among the publications of their topic.
+CREATE FUNCTION mesh.prune_live(keys_before bigint, gone_before bigint, size bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    gone_rows bigint;
+    most bigint := 0;
+BEGIN
+    DELETE FROM mesh.live_key WHERE (topic, key) IN
+        (SELECT topic, key FROM mesh.live_key WHERE at < keys_before ORDER BY at, topic, key LIMIT size);
+    GET DIAGNOSTICS gone_rows = ROW_COUNT;
+    most := greatest(most, gone_rows);
+    DELETE FROM mesh.live_entity WHERE (topic, key) IN
+        (SELECT topic, key FROM mesh.live_entity WHERE gone AND at < gone_before
+         ORDER BY at, topic, key LIMIT size);
+    GET DIAGNOSTICS gone_rows = ROW_COUNT;
+    most := greatest(most, gone_rows);
+    DELETE FROM mesh.live_feed WHERE id IN
+        (SELECT f.id FROM mesh.live_feed f JOIN mesh.live_topic t ON t.id = f.topic AND f.id <= t.fed
+         WHERE f.at < to_timestamp(gone_before / 1000.0) ORDER BY f.id LIMIT size);
+    RETURN most;
+END $$;

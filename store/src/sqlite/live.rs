@@ -1,0 +1,178 @@
+//! What is kept of live topics: written and read. The embedded store has no feed.
+
+use std::sync::Arc;
+
+use peermesh_core::ids::{Epoch, TopicId, TopicNo};
+use peermesh_core::store::{
+    LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow, LiveTopic,
+};
+use peermesh_core::time::Wall;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+use super::sql;
+use super::trouble::Trouble;
+use super::write::run;
+use crate::rows;
+
+/// Performs one operation.
+pub(super) fn write(conn: &Connection, life: i64, op: &LiveOp) -> Result<LiveReply, Trouble> {
+    if let Some(LiveFence { topic, epoch }) = op.fence() {
+        let place = (topic.0, life, rows::count_column(epoch.0));
+        if !conn.prepare_cached(sql::TOPIC_IS_OURS)?.exists(place)? {
+            return Ok(LiveReply::Lost);
+        }
+    }
+    match op {
+        LiveOp::Claim { topic, stream, .. } => return claim(conn, life, topic, stream),
+        LiveOp::Release(fences) => {
+            for LiveFence { topic, epoch } in fences {
+                run(conn, sql::TOPIC_RELEASE, (topic.0, life, rows::count_column(epoch.0)))?;
+            }
+        }
+        LiveOp::Append { fence, place, row, key, fed } => {
+            let place = rows::count_column(*place);
+            return append(conn, fence.topic.0, place, row, key.as_deref(), *fed);
+        }
+        LiveOp::Trim { fence, through } => {
+            run(conn, sql::PUBLICATION_TRIM, (fence.topic.0, rows::count_column(*through)))?;
+        }
+        LiveOp::Revoke { user, at } => {
+            run(conn, sql::REVOKE, (user, at.as_millis()))?;
+        }
+        LiveOp::Prune { keys_before, gone_before, limit } => {
+            let keys = run(conn, sql::LIVE_KEY_PRUNE, (keys_before.as_millis(), limit))?;
+            let gone = run(conn, sql::ENTITY_PRUNE, (gone_before.as_millis(), limit))?;
+            return Ok(LiveReply::Pruned { rows: u32::try_from(keys.max(gone)).unwrap_or(u32::MAX) });
+        }
+    }
+    Ok(LiveReply::Done)
+}
+
+fn claim(conn: &Connection, life: i64, id: &TopicId, stream: &str) -> Result<LiveReply, Trouble> {
+    let mut take = conn.prepare_cached(sql::TOPIC_CLAIM)?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+    let (no, epoch, stream, top, fed): (i64, i64, String, i64, i64) =
+        take.query_row((id.as_str(), life, stream), read)?;
+    Ok(LiveReply::Owned(Box::new(LiveLoad {
+        no: TopicNo(no),
+        epoch: Epoch(rows::count(epoch)?),
+        stream: stream.into(),
+        top: rows::count(top)?,
+        fed: rows::count(fed)?,
+    })))
+}
+
+fn append(
+    conn: &Connection,
+    topic: i64,
+    place: i64,
+    row: &LiveRow,
+    key: Option<&LiveKey>,
+    fed: Option<u64>,
+) -> Result<LiveReply, Trouble> {
+    let last: i64 = conn.prepare_cached(sql::TOPIC_PLACE)?.query_row([topic], |row| row.get(0))?;
+    if place <= last {
+        let mut again = conn.prepare_cached(sql::PUBLICATION_OF_PLACE)?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (offset, late) = again.query_row((topic, place), read).optional()?.unwrap_or((0, false));
+        return Ok(LiveReply::Appended { offset: rows::count(offset)?, late });
+    }
+    if let Some(fed) = fed {
+        run(conn, sql::TOPIC_FED, (topic, rows::count_column(fed)))?;
+    }
+    if let Some(key) = key
+        && let Some(known) =
+            one(conn, sql::LIVE_KEY_READ, params![topic, key.key, key.since.as_millis()], known)?
+    {
+        return Ok(LiveReply::Repeated(known));
+    }
+    let offset: i64 = conn.prepare_cached(sql::TOPIC_NEXT)?.query_row((topic, place), |row| row.get(0))?;
+    let LiveRow { key: entity, version, at, gone, text, .. } = row;
+    let version = version.map(rows::count_column);
+    let mut late = false;
+    if let Some(entity) = entity {
+        let value = params![topic, entity, offset, version, at.as_millis(), gone, &**text];
+        late = run(conn, sql::ENTITY_PUT, value)? == 0;
+    }
+    let columns = params![topic, offset, place, entity, version, at.as_millis(), late, gone, &**text];
+    run(conn, sql::PUBLICATION_INSERT, columns)?;
+    if let Some(LiveKey { key, fingerprint, .. }) = key {
+        run(conn, sql::LIVE_KEY_PUT, params![topic, key, fingerprint, offset, at.as_millis()])?;
+    }
+    Ok(LiveReply::Appended { offset: rows::count(offset)?, late })
+}
+
+/// Answers one question.
+pub(super) fn find(conn: &Connection, query: &LiveQuery) -> Result<LiveFound, Trouble> {
+    Ok(match query {
+        LiveQuery::Topic { topic, history, keys_since, keys } => {
+            let mut found = LiveTopic {
+                history: all(conn, sql::PUBLICATION_LAST, (topic.0, history), publication)?,
+                entities: all(conn, sql::ENTITIES, [topic.0], entity)?,
+                keys: all(conn, sql::LIVE_KEYS, (topic.0, keys_since.as_millis(), keys), known)?,
+            };
+            found.history.reverse();
+            found.keys.reverse();
+            LiveFound::Topic(Box::new(found))
+        }
+        LiveQuery::Revoked { limit } => {
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?.into(), Wall::from_millis(row.get(1)?)));
+            LiveFound::Revoked(all(conn, sql::REVOKED, [limit], read)?)
+        }
+        LiveQuery::Feed { .. } => LiveFound::Fed { rows: Vec::new(), top: 0 },
+    })
+}
+
+fn all<T>(
+    conn: &Connection,
+    sql: &str,
+    place: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut select = conn.prepare_cached(sql)?;
+    let mut found = select.query(place)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(read(row)?);
+    }
+    Ok(rows)
+}
+
+fn one<T>(
+    conn: &Connection,
+    sql: &str,
+    place: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Option<T>, Trouble> {
+    let mut select = conn.prepare_cached(sql)?;
+    select.query_row(place, |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn publication(row: &Row<'_>) -> Result<(u64, LiveRow), Trouble> {
+    let late = row.get(6)?;
+    let (offset, value) = entity(row)?;
+    Ok((offset, LiveRow { late, ..value }))
+}
+
+/// A row with the columns offset, key, version, at, gone, body.
+fn entity(row: &Row<'_>) -> Result<(u64, LiveRow), Trouble> {
+    let version: Option<i64> = row.get(2)?;
+    let value = LiveRow {
+        key: row.get::<_, Option<String>>(1)?.map(Into::into),
+        version: version.map(rows::count).transpose()?,
+        at: Wall::from_millis(row.get(3)?),
+        late: false,
+        gone: row.get(4)?,
+        text: Arc::from(row.get::<_, String>(5)?),
+    };
+    Ok((rows::count(row.get(0)?)?, value))
+}
+
+fn known(row: &Row<'_>) -> Result<LiveKnown, Trouble> {
+    Ok(LiveKnown {
+        key: rows::bytes_32(&row.get::<_, Vec<u8>>(0)?)?,
+        fingerprint: rows::bytes_32(&row.get::<_, Vec<u8>>(1)?)?,
+        offset: rows::count(row.get(2)?)?,
+        at: Wall::from_millis(row.get(3)?),
+    })
+}
