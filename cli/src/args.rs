@@ -249,6 +249,9 @@ pub(crate) enum Command {
         /// They are some receipts of a chain, not all of it
         #[arg(long)]
         some: bool,
+        /// A key may come again so many days later: the broker's dedupe_retention_ms, in days
+        #[arg(long, value_name = "DAYS", value_parser = at_least_one)]
+        retention_days: Option<u32>,
     },
     /// Print a completion script
     #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]

@@ -45,6 +45,7 @@ use peer::join::Join;
 use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
+use prove::Demand;
 use terminal::Terminal;
 
 #[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
@@ -93,8 +94,8 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
     }
-    if let Command::Prove { file, broker_key, some } = &command {
-        return prove::run(file, broker_key, *some, terminal);
+    if let &Command::Prove { ref file, ref broker_key, some, retention_days } = &command {
+        return prove::run(file, broker_key, Demand { some, retention_days }, terminal);
     }
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);

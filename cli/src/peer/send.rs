@@ -1,13 +1,11 @@
 //! `send`: one message, under one key, until the broker has accepted it or refused it for good.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
-use peermesh_core::ids::mint_text;
+use peermesh_core::ids::{PublicKey, mint_text};
 use peermesh_core::rng::Rng;
 use peermesh_core::store::Priority;
 use serde_json::{Value, json};
@@ -16,6 +14,7 @@ use super::PeerError;
 use super::link::LinkError;
 use super::peers;
 use super::profile::Profile;
+use super::receipt::{self, Shelf};
 use super::seal::{self, Sealed};
 use super::session::{Manner, Session};
 use super::target::{self, Target};
@@ -59,6 +58,10 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         Some(id) => id.to_owned(),
         None => mint_text(&mut Rng::from_seed(home::random::<32>()?)),
     };
+    let shelf = |path: &Path| {
+        Shelf::open(path).map_err(|source| PeerError::NoShelf { path: path.to_owned(), source })
+    };
+    let shelf = send.receipt.map(shelf).transpose()?;
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
@@ -67,7 +70,7 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         message["mentions"] = mentioned(&mut session, send.mentions)?.into();
     }
     let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
-    let Accepted { message_id, duplicate, unknown_mentions, receipt } = accepted;
+    let Accepted { message_id, duplicate, unknown_mentions, receipt: given } = accepted;
     if !unknown_mentions.is_empty() {
         terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
     }
@@ -75,13 +78,8 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
         "duplicate": duplicate,
     });
-    if let Some(path) = send.receipt {
-        let no_receipt = |why| PeerError::NoReceipt { message_id: message_id.clone(), why };
-        let receipt = receipt.map_err(no_receipt)?;
-        let lost =
-            |source| PeerError::ReceiptLost { message_id: message_id.clone(), path: path.to_owned(), source };
-        keep(path, &receipt).map_err(lost)?;
-        value["receipt"] = receipt;
+    if let Some(shelf) = shelf {
+        value["receipt"] = keep(shelf, given, (&id, &message_id), session.broker_key)?;
     }
     if !send.until_delivered {
         session.close();
@@ -199,11 +197,18 @@ fn accept(
     }
 }
 
-/// Keeps a receipt on a line of its own, for good.
-fn keep(path: &Path, receipt: &Value) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(format!("{receipt}\n").as_bytes())?;
-    file.sync_all()
+/// Keeps the receipt of a message, if it is one.
+fn keep(
+    mut shelf: Shelf,
+    given: Result<Value, String>,
+    message: (&str, &str),
+    broker: Option<PublicKey>,
+) -> Result<Value, PeerError> {
+    let message_id = || message.1.to_owned();
+    let sound = given.and_then(|given| receipt::check(&given, message, broker).map(|()| given));
+    let given = sound.map_err(|why| PeerError::NoReceipt { message_id: message_id(), why })?;
+    shelf.keep(&given).map_err(|source| PeerError::ReceiptLost { message_id: message_id(), source })?;
+    Ok(given)
 }
 
 /// A message that the broker has.

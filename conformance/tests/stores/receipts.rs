@@ -42,6 +42,19 @@ fn receipts_of_one_commit_share_its_end_in_the_order_of_positions() {
 }
 
 #[test]
+fn what_a_receipt_says_is_kept_byte_by_byte() {
+    each(|desk| {
+        // In canonical JSON a zero byte is an escape, which a database must not take for its own.
+        let odd = r#"\u0000 " \ ü ␀ 😀 \\n"#;
+        let draft = chain_draft(odd);
+        let row = receipt(desk.accepts(desk.message(1).client_id("a\0b").receipted(odd)));
+        assert_eq!((&row.content, row.end), (&draft.content, link(&CHAIN_START, &draft.head, 1)));
+        let Reply::Known(seen) = desk.finds("a\0b") else { panic!("it is not known") };
+        assert_eq!(seen.receipt.as_deref(), Some(&row));
+    });
+}
+
+#[test]
 fn a_long_commit_is_signed_in_runs() {
     each(|desk| {
         let count = RUN_MAX + 2;

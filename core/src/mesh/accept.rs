@@ -147,7 +147,7 @@ impl Mesh {
             return Err(denied(paid)(No::new(Counter::SendDraining, text)));
         }
         wish.measure(limits).map_err(denied(paid))?;
-        self.check_receipt(wish).map_err(denied(paid))?;
+        self.check_receipt(cx, wish).map_err(denied(paid))?;
         if let Some(down) = cx.store.down {
             return Err(denied(paid)(No::down(down)));
         }

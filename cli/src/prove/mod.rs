@@ -2,16 +2,19 @@
 //!
 //! *Decides* whether the broker's key signed every receipt, whether the numbers of each mesh go on from 1
 //! without a gap, whether each receipt follows the one before it, and whether no key was accepted twice.
-//! *Does not* ask anybody. *Always holds:* an error names the line it is about.
+//! *Does not* ask anybody. *Always holds:* an error names the line it is about, and the way out if there is
+//! one.
 
-use std::collections::BTreeMap;
+mod chain;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use chain::{Chain, judge};
 use peermesh_core::ids::{HistoryEpoch, MeshId, PublicKey};
 use peermesh_core::receipt::{BYTES_MAX, Receipt, ReceiptError};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -30,7 +33,8 @@ pub(crate) enum ProveError {
     #[error("there is no receipt in it")]
     Empty,
     #[error(
-        "lines {one} and {two} both have number {sequence} of mesh {mesh} and differ: the broker signed both"
+        "lines {one} and {two} both have number {sequence} of mesh {mesh} and differ: the broker signed \
+         both; if its store was restored from an older copy, peermesh adopt was not run on it"
     )]
     Fork { one: usize, two: usize, sequence: u64, mesh: MeshId },
     #[error(
@@ -39,13 +43,25 @@ pub(crate) enum ProveError {
     )]
     Broken { line: usize, before: usize, sequence: u64, mesh: MeshId },
     #[error(
-        "line {line}: number {} of mesh {mesh} is missing before number {sequence}; --some takes receipts \
-         of a chain that is not all there",
+        "line {line}: number {sequence} of mesh {mesh} follows number {last} on line {before}: the broker left numbers out"
+    )]
+    Skipped { line: usize, before: usize, sequence: u64, last: u64, mesh: MeshId },
+    #[error(
+        "line {line}: number {} of mesh {mesh} is missing before number {sequence}; add the receipts of the \
+         other senders, or use --some if there are not all",
         sequence - 1
     )]
     Gap { line: usize, sequence: u64, mesh: MeshId },
-    #[error("lines {one} and {two}: key {key:?} of member {member} was accepted twice")]
-    KeyTwice { one: usize, two: usize, key: String, member: String },
+    #[error(
+        "lines {one} and {two}: history {epoch} of mesh {mesh} begins on line {two}, so line {one} cannot \
+         belong to it: the broker went back to a history that it had left"
+    )]
+    Reentered { one: usize, two: usize, epoch: HistoryEpoch, mesh: MeshId },
+    #[error(
+        "lines {one} and {two}: key {key:?} of member {member} was accepted twice, at {first} and {last}; if \
+         the broker may have forgotten it meanwhile, say with --retention-days how long it knows keys"
+    )]
+    KeyTwice { one: usize, two: usize, key: String, member: String, first: String, last: String },
 }
 
 impl ProveError {
@@ -58,18 +74,31 @@ impl ProveError {
     }
 }
 
-/// Checks the receipts in a file, one a line; `-` is standard input. With `some`, they need not be all of
-/// their chains.
-pub(crate) fn run(file: &Path, broker_key: &str, some: bool, terminal: &mut Terminal) -> Result<(), Failure> {
+/// What is asked of receipts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demand {
+    /// They need not be all of their chains.
+    pub(crate) some: bool,
+    /// A key that was accepted so many days before is forgotten and may come again; without it, none may.
+    pub(crate) retention_days: Option<u32>,
+}
+
+/// Checks the receipts in a file, one a line; `-` is standard input.
+pub(crate) fn run(
+    file: &Path,
+    broker_key: &str,
+    demand: Demand,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let key = PublicKey::from_hex(broker_key).ok_or_else(|| ProveError::Key(broker_key.to_owned()))?;
     let failed = |source| ProveError::File { file: file.to_owned(), source };
     let lines = match file.as_os_str() == "-" {
         true => read(io::stdin().lock(), &key, failed)?,
         false => read(BufReader::new(File::open(file).map_err(failed)?), &key, failed)?,
     };
-    let chains = judge(lines, some)?;
+    let chains = judge(lines, demand)?;
     let value = json!({ "meshes": chains.iter().map(Chain::json).collect::<Vec<_>>() });
-    let told: Vec<String> = chains.iter().flat_map(|chain| chain.told(some)).collect();
+    let told: Vec<String> = chains.iter().flat_map(|chain| chain.told(demand.some)).collect();
     Ok(terminal.result(&value, told.iter().map(String::as_str))?)
 }
 
@@ -109,156 +138,6 @@ fn read(
     if lines.is_empty() { Err(ProveError::Empty) } else { Ok(lines) }
 }
 
-/// The receipts of one mesh.
-struct Chain {
-    mesh: MeshId,
-    receipts: usize,
-    /// Each history with its first and last number, in the order of the first.
-    histories: Vec<(HistoryEpoch, u64, u64)>,
-}
-
-/// Checks all of them together, mesh by mesh.
-fn judge(lines: Vec<Line>, some: bool) -> Result<Vec<Chain>, ProveError> {
-    let mut meshes: BTreeMap<MeshId, Vec<Line>> = BTreeMap::new();
-    for line in lines {
-        meshes.entry(line.receipt.mesh.clone()).or_default().push(line);
-    }
-    meshes.into_iter().map(|(mesh, lines)| Links::new(mesh, lines)?.judge(some)).collect()
-}
-
-/// Receipts of one mesh by their numbers, each once, with the place of the one that each follows.
-struct Links {
-    mesh: MeshId,
-    lines: Vec<Line>,
-    before: Vec<Option<usize>>,
-}
-
-impl Links {
-    fn new(mesh: MeshId, mut lines: Vec<Line>) -> Result<Links, ProveError> {
-        lines.sort_by_key(|Line { line, receipt }| (receipt.sequence, receipt.epoch, *line));
-        for pair in lines.windows(2) {
-            let [one, two] = [&pair[0], &pair[1]];
-            let same_place =
-                (one.receipt.sequence, one.receipt.epoch) == (two.receipt.sequence, two.receipt.epoch);
-            if same_place && one.receipt.link != two.receipt.link {
-                let (one, two, sequence) = (one.line, two.line, one.receipt.sequence);
-                return Err(ProveError::Fork { one, two, sequence, mesh });
-            }
-        }
-        // The same receipt may have been kept twice: a retry is answered with it again.
-        lines.dedup_by_key(|line| line.receipt.link);
-        let by_link: BTreeMap<[u8; 32], usize> =
-            lines.iter().enumerate().map(|(place, line)| (line.receipt.link, place)).collect();
-        let before = lines.iter().map(|line| by_link.get(&line.receipt.previous).copied()).collect();
-        Ok(Links { mesh, lines, before })
-    }
-
-    fn judge(self, some: bool) -> Result<Chain, ProveError> {
-        for place in 0..self.lines.len() {
-            self.judge_link(place, some)?;
-        }
-        self.judge_keys()?;
-        let mut histories: Vec<(HistoryEpoch, u64, u64)> = Vec::new();
-        for Line { receipt, .. } in &self.lines {
-            match histories.iter_mut().find(|(epoch, ..)| *epoch == receipt.epoch) {
-                Some((_, _, last)) => *last = receipt.sequence,
-                None => histories.push((receipt.epoch, receipt.sequence, receipt.sequence)),
-            }
-        }
-        Ok(Chain { mesh: self.mesh, receipts: self.lines.len(), histories })
-    }
-
-    /// A receipt follows the one of the number before it, of its own history or of one that was adopted.
-    fn judge_link(&self, place: usize, some: bool) -> Result<(), ProveError> {
-        let Line { line, receipt } = &self.lines[place];
-        let (line, sequence) = (*line, receipt.sequence);
-        if sequence == 1 || self.before[place].is_some() {
-            return Ok(());
-        }
-        let is_before =
-            |other: &&Line| other.receipt.sequence == sequence - 1 && other.receipt.epoch == receipt.epoch;
-        let mesh = self.mesh.clone();
-        match self.lines.iter().find(is_before) {
-            Some(other) => Err(ProveError::Broken { line, before: other.line, sequence, mesh }),
-            None if some => Ok(()),
-            None => Err(ProveError::Gap { line, sequence, mesh }),
-        }
-    }
-
-    /// A key is accepted once in one history, and once along every chain that leads from one to the next.
-    /// What was lost with a history may be accepted again in another one.
-    fn judge_keys(&self) -> Result<(), ProveError> {
-        let mut seen: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-        for (place, Line { receipt, .. }) in self.lines.iter().enumerate() {
-            let (member, key) = (&*receipt.content.sender_member_id, &*receipt.content.client_message_id);
-            let known = seen.entry((member, key)).or_default();
-            if let Some(first) = known.iter().find(|first| self.leads_to(**first, place)) {
-                let (one, two) = (self.lines[*first].line, self.lines[place].line);
-                return Err(ProveError::KeyTwice {
-                    one,
-                    two,
-                    key: key.to_owned(),
-                    member: member.to_owned(),
-                });
-            }
-            known.push(place);
-        }
-        Ok(())
-    }
-
-    fn leads_to(&self, first: usize, mut last: usize) -> bool {
-        if self.lines[first].receipt.epoch == self.lines[last].receipt.epoch {
-            return true;
-        }
-        while let Some(before) = self.before[last].filter(|_| last > first) {
-            last = before;
-        }
-        last == first
-    }
-}
-
-impl Chain {
-    fn first(&self) -> u64 {
-        self.histories.iter().map(|(_, first, _)| *first).min().unwrap_or(0)
-    }
-
-    fn last(&self) -> u64 {
-        self.histories.iter().map(|(.., last)| *last).max().unwrap_or(0)
-    }
-
-    fn json(&self) -> Value {
-        let histories: Vec<Value> = self
-            .histories
-            .iter()
-            .map(|(epoch, first, last)| json!({ "history_epoch": epoch.hex(), "first": first, "last": last }))
-            .collect();
-        json!({
-            "mesh_id": self.mesh.as_str(),
-            "receipts": self.receipts,
-            "first": self.first(),
-            "last": self.last(),
-            "histories": histories,
-        })
-    }
-
-    fn told(&self, some: bool) -> Vec<String> {
-        let (first, last) = (self.first(), self.last());
-        let whole = if some { "all of them sound" } else { "no gap" };
-        let mut told = vec![format!(
-            "mesh {}: {} receipts from {first} to {last}, {whole}, no key twice",
-            self.mesh, self.receipts
-        )];
-        if let [_, others @ ..] = &*self.histories {
-            told.extend(others.iter().map(|(epoch, first, _)| {
-                format!(
-                    "  from {first} on another history ({epoch}): the store was restored from an older copy"
-                )
-            }));
-        }
-        told
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::SigningKey;
@@ -286,9 +165,14 @@ mod tests {
         }
 
         fn accepts(&mut self, key: &str, epoch: HistoryEpoch) -> String {
+            self.accepts_on(self.head.0 + 1, key, epoch)
+        }
+
+        /// On that day of January.
+        fn accepts_on(&mut self, day: u64, key: &str, epoch: HistoryEpoch) -> String {
             let mesh = MeshId::new("m");
             let content = Content {
-                accepted_at: "t".into(),
+                accepted_at: format!("2026-01-{day:02}T00:00:00.000Z"),
                 body_sha256: "b".into(),
                 client_message_id: key.into(),
                 message_id: format!("id-{key}"),
@@ -305,9 +189,13 @@ mod tests {
     }
 
     fn judged(broker: &Broker, lines: &[&str], some: bool) -> Result<Vec<Chain>, String> {
+        demanded(broker, lines, Demand { some, retention_days: None })
+    }
+
+    fn demanded(broker: &Broker, lines: &[&str], demand: Demand) -> Result<Vec<Chain>, String> {
         let failed = |source| ProveError::File { file: "f".into(), source };
         let lines = read(lines.join("\n").as_bytes(), &broker.public(), failed);
-        lines.and_then(|lines| judge(lines, some)).map_err(|error| error.to_string())
+        lines.and_then(|lines| judge(lines, demand)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -355,6 +243,38 @@ mod tests {
             error.starts_with("line 2: number 2 of mesh m does not follow number 1 on line 1"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn numbers_that_the_broker_itself_leaves_out_are_told() {
+        let mut broker = Broker::new();
+        let one = broker.accepts("a", A);
+        broker.head.0 += 2;
+        let four = broker.accepts("b", A);
+        let error = judged(&broker, &[&one, &four], true).err().unwrap();
+        assert!(error.starts_with("line 2: number 4 of mesh m follows number 1 on line 1"), "{error}");
+    }
+
+    #[test]
+    fn f_sto_14_a_history_that_was_left_does_not_go_on() {
+        let mut broker = Broker::new();
+        let [one, two, three] = [("a", A), ("b", B), ("c", A)].map(|(key, epoch)| broker.accepts(key, epoch));
+        let error = judged(&broker, &[&one, &two, &three], false).err().unwrap();
+        assert!(error.starts_with("lines 1 and 3: history aaaa"), "{error}");
+        assert!(judged(&broker, &[&one, &two], false).is_ok());
+    }
+
+    #[test]
+    fn a_key_may_come_again_when_its_time_is_over_and_the_time_was_told() {
+        let mut broker = Broker::new();
+        let lines = [1, 7, 8].map(|day| broker.accepts_on(day, if day == 7 { "b" } else { "a" }, A));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let prove = |days| demanded(&broker, &lines, Demand { some: false, retention_days: days });
+        assert!(prove(Some(7)).is_ok());
+        for days in [None, Some(8)] {
+            let error = prove(days).err().unwrap();
+            assert!(error.contains("2026-01-01T00:00:00.000Z and 2026-01-08T00:00:00.000Z"), "{error}");
+        }
     }
 
     #[test]
