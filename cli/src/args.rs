@@ -237,7 +237,8 @@ pub(crate) enum Command {
     Fingerprint(Outline),
     /// Check receipts offline: the broker's signature, that none of a mesh is missing, and no key twice
     #[command(after_help = "The file has one receipt a line, as `peermesh send --receipt` keeps them;\n\
-        `-` is standard input. They must be all receipts of their meshes, from number 1 on, unless --some is given.\n\n\
+        `-` is standard input. They must be all receipts of their meshes, from number 1 on, unless --some\n\
+        is given.\n\n\
         Examples:\n  peermesh prove receipts.jsonl --broker-key KEY --some\n  \
         peermesh prove chain.jsonl --broker-key KEY --json")]
     Prove {

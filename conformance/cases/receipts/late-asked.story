@@ -4,13 +4,12 @@ limits ack_deadline_ms=2000 send_rate_per_minute=60 send_rate_burst=1
 
 mesh garden with ann, bob
 ann connects
-ann.s1 connects
 store delays 100ms
 ann tells bob "one" as c1
-ann.s1 tells bob "one" as c1 with receipt=true id=again
+ann tells bob "one" as c1 with receipt=true id=again
 ann sees ack {id: c1, duplicate: false, !receipt, !receipt_error}
-ann.s1 sees ack {id: again, duplicate: true, !receipt, receipt_error: ~"without a receipt"}
-# The same behind a look, which ends in an accept.
+ann sees ack {id: again, duplicate: true, !receipt, receipt_error: ~"without a receipt"}
+# What was refused was never accepted, so whoever asks when it comes again is the first.
 ann tells bob "two" as c2
 ann sees ack {id: c2, queued: false, error: ~"retry: rate_limit"}
 store heals

@@ -1,6 +1,6 @@
 story: a key that paid for one recipient pays the rest when it comes again for many
 covers: mesh protocol 8.7; f_acc_10
-limits send_rate_per_minute=60 send_rate_burst=3
+limits send_rate_per_minute=6 send_rate_burst=3
 
 mesh garden with ann, bob, carl, dora, eve, fay
 ann connects
