@@ -44,7 +44,6 @@ END $$;
 CREATE FUNCTION mesh.keep_receipts(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     item record;
-    of_mesh bigint;
     before bigint;
     head bytea;
     this bytea;
@@ -80,6 +79,7 @@ BEGIN
             before + least((item.rank + 63) / 64 * 64, item.count), head, this,
             decode(item.draft ->> 'hash', 'hex'), decode(item.draft ->> 'epoch', 'hex'),
             item.draft ->> 'content');
+        UPDATE mesh.message SET receipted = true WHERE pos = item.pos;
         head := this;
         IF item.rank = item.count THEN
             INSERT INTO mesh.chain (mesh, n, link) VALUES (item.mesh, before + item.count, head)
