@@ -362,8 +362,18 @@ impl Traffic {
         }
     }
 
+    /// Mostly for a key that somebody may have used, else for one that was used, however long ago.
     fn find(&mut self, shard: usize) -> Op {
         let of_shard = |mesh: MeshNo| usize::try_from(mesh.0).unwrap() % SHARDS == shard;
+        let used = |accept: &Accept| {
+            let message = &accept.message;
+            let id = message.client_message_id.clone().filter(|_| of_shard(message.mesh))?;
+            Some(Op::Find { mesh: message.mesh, sender: message.sender, client_message_id: id })
+        };
+        let used: Vec<Op> = self.sent.iter().filter_map(used).collect();
+        if self.below(3) == 0 && !used.is_empty() {
+            return used[self.below(used.len())].clone();
+        }
         let senders: Vec<_> = self.members.iter().copied().filter(|(mesh, _)| of_shard(*mesh)).collect();
         let Some(&(mesh, sender)) = senders.get(self.below(senders.len().max(1))) else {
             return self.enrol();
