@@ -133,6 +133,9 @@ pub(crate) enum Command {
         /// older copy
         #[arg(long, value_name = "ID", requires = "id")]
         message_id: Option<String>,
+        /// Ask for the broker's signed receipt, and append it to this file
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
         /// A name or key of somebody who is mentioned, and finds the message with `peermesh mentions`
         #[arg(long = "mention", value_name = "WHO")]
         mentions: Vec<String>,
@@ -232,6 +235,25 @@ pub(crate) enum Command {
         printf hi | peermesh fingerprint --to alice --priority now --meta meta.json\n  \
         printf hi | peermesh fingerprint --kind topic --to builds --layout hex")]
     Fingerprint(Outline),
+    /// Check receipts offline: the broker's signature, that none of a mesh is missing, and no key twice
+    #[command(after_help = "The file has one receipt a line, as `peermesh send --receipt` keeps them;\n\
+        `-` is standard input. They must be all receipts of their meshes, from number 1 on, unless --some\n\
+        is given.\n\n\
+        Examples:\n  peermesh prove receipts.jsonl --broker-key KEY --some\n  \
+        peermesh prove chain.jsonl --broker-key KEY --json")]
+    Prove {
+        /// The file of receipts
+        file: PathBuf,
+        /// The broker's public key: `broker_pubkey` of `peermesh mesh show`
+        #[arg(long, value_name = "KEY")]
+        broker_key: String,
+        /// They are some receipts of a chain, not all of it
+        #[arg(long)]
+        some: bool,
+        /// A key may come again so many days later: the broker's dedupe_retention_ms, in days
+        #[arg(long, value_name = "DAYS", value_parser = at_least_one)]
+        retention_days: Option<u32>,
+    },
     /// Print a completion script
     #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
     Completions {

@@ -20,6 +20,7 @@ mod logs;
 mod metrics;
 mod migrate;
 mod peer;
+mod prove;
 mod report;
 mod serve;
 mod signals;
@@ -44,6 +45,7 @@ use peer::join::Join;
 use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
+use prove::Demand;
 use terminal::Terminal;
 
 #[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
@@ -92,6 +94,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
     }
+    if let &Command::Prove { ref file, ref broker_key, some, retention_days } = &command {
+        return prove::run(file, broker_key, Demand { some, retention_days }, terminal);
+    }
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);
     let broker = common.broker.as_deref();
@@ -134,7 +139,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, message_id, mentions } => {
+        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions } => {
             let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
             let send = Send {
                 to: &to,
@@ -145,6 +150,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
                 id: id.as_deref(),
                 mentions: &mentions,
                 message_id: message_id.as_deref(),
+                receipt: receipt.as_deref(),
                 broker,
             };
             peer::send::run(&acting()?, &send, terminal)
@@ -172,7 +178,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
-        Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
+        Command::Canonicalize { .. } | Command::Fingerprint(_) | Command::Prove { .. } => Ok(()),
     }
 }
 

@@ -56,9 +56,15 @@ impl Ground {
         }
     }
 
-    /// Sends under a key; what the broker said of it.
+    /// Where all receipts are kept.
+    fn receipts(&self) -> String {
+        self.town.dir().join("receipts.jsonl").to_str().unwrap().to_owned()
+    }
+
+    /// Sends under a key, and keeps the receipt; what the broker said of it.
     fn sends(&self, key: &str, before: Option<&str>) -> String {
-        let mut arguments = vec!["send", "bob", key, "--id", key, "--as", "ann"];
+        let file = self.receipts();
+        let mut arguments = vec!["send", "bob", key, "--id", key, "--as", "ann", "--receipt", &file];
         arguments.extend(before.into_iter().flat_map(|id| ["--message-id", id]));
         self.town.json(&arguments)["message_id"].as_str().unwrap().to_owned()
     }
@@ -121,8 +127,23 @@ fn live<C>(ground: &Ground, copy: impl FnOnce(&Ground) -> C, restore: impl FnOnc
     assert_eq!(ids.len(), told.len(), "an id was told for two messages: {told:?}");
     // What the restored store knew as delivered is not delivered again; what it lost is, under its old id.
     assert_eq!(ground.town.inbox("bob"), ["lost-1", "lost-2", "lost-3", "new"]);
+    proves(ground, &before);
     broker.signal(Signal::TERM);
     assert_eq!(broker.ends(SHUTDOWN).code(), Some(0), "{:?}", broker.log);
+}
+
+/// Receipts of both histories are sound: the one before went on to number 5, the one after it goes on behind
+/// number 2, where the copy was made.
+fn proves(ground: &Ground, before: &str) {
+    let key = ground.town.json(&["mesh", "show", "demo"])["broker_pubkey"].as_str().unwrap().to_owned();
+    let proved = ground.town.json(&["prove", &ground.receipts(), "--broker-key", &key]);
+    let chain = &proved["meshes"][0];
+    let range =
+        |history: &Value| [&history["first"], &history["last"]].map(|number| number.as_u64().unwrap());
+    let [lost, next] = [0, 1].map(|place| &chain["histories"][place]);
+    assert_eq!((lost["history_epoch"].as_str(), range(lost)), (Some(before), [1, 5]), "{proved}");
+    assert_eq!((next["history_epoch"].as_str(), range(next)), (Some(&*ground.epoch()), [3, 6]), "{proved}");
+    assert_eq!(chain["receipts"], 9, "those that were told twice are told the same: {proved}");
 }
 
 #[test]

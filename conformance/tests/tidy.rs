@@ -24,11 +24,12 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
     ("fingerprint", &["jcs", "store"]),
+    ("receipt", &["ids", "jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
@@ -46,6 +47,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "machine",
             "message_id",
             "note",
+            "receipt",
             "rng",
             "stats",
             "store",

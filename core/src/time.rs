@@ -83,7 +83,19 @@ impl Wall {
         (*self.iso_text()).to_owned()
     }
 
-    /// The same without an allocation.
+    /// Reads what [`Wall::iso`] writes, and nothing else.
+    pub fn from_iso(text: &str) -> Option<Wall> {
+        let number = |place: std::ops::Range<usize>| text.get(place)?.parse::<u16>().ok();
+        let small = |place| u8::try_from(number(place)?).ok();
+        let month = Month::try_from(small(5..7)?).ok()?;
+        let date = Date::from_calendar_date(i32::from(number(0..4)?), month, small(8..10)?).ok()?;
+        let clock = date.with_hms_milli(small(11..13)?, small(14..16)?, small(17..19)?, number(20..23)?);
+        let stamp = clock.ok()?.assume_utc();
+        let wall = Wall(stamp.unix_timestamp().saturating_mul(1_000) + i64::from(stamp.millisecond()));
+        (*wall.iso_text() == *text).then_some(wall)
+    }
+
+    /// [`Wall::iso`] without an allocation.
     pub(crate) fn iso_text(self) -> IsoText {
         let millis = self.0.rem_euclid(1_000).unsigned_abs();
         let stamp = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000)).ok();
@@ -182,6 +194,25 @@ mod tests {
         assert_eq!(Wall::from_millis(-1).iso(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Wall::from_millis(951_782_400_000).iso(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Wall::from_millis(i64::MAX).iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_it_is_shown_and_in_no_other_form() {
+        for millis in [-1, 0, 951_782_400_000, 1_767_323_045_678] {
+            let wall = Wall::from_millis(millis);
+            assert_eq!(Wall::from_iso(&wall.iso()), Some(wall));
+        }
+        for odd in [
+            "",
+            "2026-01-02T03:04:05Z",
+            "2026-01-02T03:04:05.678+00:00",
+            "2026-02-30T03:04:05.678Z",
+            "2026-01-02 03:04:05.678Z",
+            "2026-01-02T03:04:05.678Zz",
+            "+026-01-02T03:04:05.678Z",
+        ] {
+            assert_eq!(Wall::from_iso(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -229,7 +229,8 @@ CREATE TABLE mesh.message (
     fp        bytea,
     reply_to  bytea,
     nonce     bytea NOT NULL,
-    cipher    bytea NOT NULL
+    cipher    bytea NOT NULL,
+    receipted boolean   -- it has a receipt; NULL when it has none, so that others need not look for one
 ) WITH (toast_tuple_target = 8160);
 
 ALTER TABLE mesh.message
@@ -253,7 +254,8 @@ CREATE TABLE mesh.tombstone (
     target bytea,
     cmid   bytea NOT NULL,
     fp     bytea,
-    body   bytea NOT NULL -- `mesh.digest` of the message
+    body   bytea NOT NULL, -- `mesh.digest` of the message
+    receipted boolean      -- as of the message
 );
 
 -- (mesh, sender, cmid) of messages and tombstones. The key is 64 bits of a keyed hash of the three, made by

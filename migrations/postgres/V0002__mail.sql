@@ -94,7 +94,8 @@ BEGIN
     IF cardinality(first) > 0 OR cardinality(owners) > 0 THEN
         SELECT jsonb_agg(jsonb_build_object('pos', s.pos, 'at', s.at, 'recip', s.recip, 'prio', s.prio,
             'target', encode(s.target, 'hex'), 'fp', encode(s.fp, 'hex'), 'body', encode(s.body, 'hex'),
-            'history_available', s.history_available))
+            'history_available', s.history_available,
+            'receipt', CASE WHEN s.receipted THEN mesh.receipt_at(s.pos) END))
         INTO seen
         FROM mesh.seen s WHERE s.pos = ANY (first || owners);
     END IF;
@@ -167,10 +168,10 @@ RETURN sha256(int8send(octet_length(nonce)) || nonce || int8send(octet_length(ci
 -- What is known of those that own client ids.
 CREATE VIEW mesh.seen AS
 SELECT pos, at, mesh, sender, cmid, recip, prio, target, fp, mesh.digest(nonce, cipher, reply_to) AS body,
-    true AS history_available
+    true AS history_available, receipted
 FROM mesh.message
 UNION ALL
-SELECT pos, at, mesh, sender, cmid, recip, prio, target, fp, body, false FROM mesh.tombstone;
+SELECT pos, at, mesh, sender, cmid, recip, prio, target, fp, body, false, receipted FROM mesh.tombstone;
 
 -- The positions of those that own these client ids, in their order; 0 where nobody does.
 CREATE FUNCTION mesh.find(keys bigint[], meshes bigint[], senders bigint[], cmids bytea[])
@@ -395,8 +396,9 @@ BEGIN
         after := (SELECT b.first - 1 FROM mesh.block b WHERE b.first > young ORDER BY b.first LIMIT 1);
     END LOOP;
     IF cardinality(over) > 0 OR cardinality(outlived) > 0 THEN
-        INSERT INTO mesh.tombstone (pos, at, mesh, sender, key, recip, prio, target, cmid, fp, body)
-        SELECT pos, at, mesh, sender, key, recip, prio, target, cmid, fp, mesh.digest(nonce, cipher, reply_to)
+        INSERT INTO mesh.tombstone (pos, at, mesh, sender, key, recip, prio, target, cmid, fp, body, receipted)
+        SELECT pos, at, mesh, sender, key, recip, prio, target, cmid, fp,
+            mesh.digest(nonce, cipher, reply_to), receipted
         FROM mesh.message WHERE pos = ANY (tombs)
         ON CONFLICT DO NOTHING;
         PERFORM mesh.forget_keys(keys, key_positions);
@@ -406,6 +408,7 @@ BEGIN
         DELETE FROM mesh.mention WHERE pos = ANY (over);
         DELETE FROM mesh.renamed r WHERE r.pos = ANY (over || outlived)
             AND NOT EXISTS (SELECT FROM mesh.tombstone t WHERE t.pos = r.pos);
+        PERFORM mesh.forget_receipts(over || outlived);
         DELETE FROM mesh.block WHERE block.first < (
             SELECT max(b.first) FROM mesh.block b WHERE b.first <= least(
                 (SELECT min(pos) FROM mesh.message), (SELECT min(pos) FROM mesh.tombstone)));

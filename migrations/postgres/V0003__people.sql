@@ -19,6 +19,8 @@ BEGIN
         WHEN 'claim' THEN RETURN mesh.claim(me, op);
         WHEN 'release' THEN RETURN mesh.release(me, op);
         WHEN 'rename' THEN RETURN mesh.rename(op);
+        WHEN 'receipts' THEN RETURN mesh.keep_receipts(op);
+        WHEN 'keep_signer' THEN RETURN mesh.keep_signer(op);
         WHEN 'lease_positions' THEN RETURN mesh.lease_positions((op ->> 'count')::bigint);
         WHEN 'create_mesh' THEN RETURN mesh.create_mesh(op);
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);

@@ -208,6 +208,7 @@ impl Ledger {
                 mailboxes: Arc::new([to]),
                 mentions: Arc::default(),
                 old: None,
+                receipt: None,
             }));
             self.unsettled.push(message);
         }

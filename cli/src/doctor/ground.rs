@@ -56,7 +56,7 @@ fn stand_ins(settings: &Settings) -> Vec<Check> {
         Some(path) => named_key(path),
         None => Check::warn(
             "key file",
-            "there is none: no mesh and no invite can be made",
+            "there is none: no mesh, invite or receipt can be made",
             "set PEERMESH_KEY_FILE to the file that all brokers of this database share",
         ),
     };

@@ -8,6 +8,7 @@ pub(crate) mod link;
 pub(crate) mod mentions;
 pub(crate) mod peers;
 pub(crate) mod profile;
+mod receipt;
 mod seal;
 pub(crate) mod send;
 mod session;
@@ -75,6 +76,15 @@ pub(crate) enum PeerError {
         "the message {message_id} is accepted but not delivered yet; the broker keeps it and goes on trying"
     )]
     NotDelivered { message_id: String },
+    #[error("the message {message_id} is accepted, but there is no receipt of it: {why}")]
+    NoReceipt { message_id: String, why: String },
+    #[error("nothing was sent: receipts cannot be kept in {}: {source}; choose another file", path.display())]
+    NoShelf { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the message {message_id} is accepted, but its receipt cannot be kept: {source}; the same send with \
+         the same --id gets it again"
+    )]
+    ReceiptLost { message_id: String, source: std::io::Error },
     #[error("{id} is no message id; use the 8 to 32 letters and digits that peermesh send printed")]
     BadMessageId { id: String },
     #[error("no message of yours has this id, or it was removed by age; check the id and --as")]
@@ -124,6 +134,7 @@ impl PeerError {
             | PeerError::NoMessage
             | PeerError::NotAMember { .. }
             | PeerError::SendRefused { .. }
+            | PeerError::NoReceipt { .. }
             | PeerError::NoPresence { .. }
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. }
@@ -133,6 +144,8 @@ impl PeerError {
             PeerError::NotDelivered { .. } => Exit::Timeout,
             PeerError::DamagedProfile { .. }
             | PeerError::Fingerprint(_)
+            | PeerError::ReceiptLost { .. }
+            | PeerError::NoShelf { .. }
             | PeerError::WrongClock
             | PeerError::NoAnswers { .. } => Exit::Failed,
         }

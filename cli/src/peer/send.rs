@@ -1,10 +1,11 @@
 //! `send`: one message, under one key, until the broker has accepted it or refused it for good.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
-use peermesh_core::ids::mint_text;
+use peermesh_core::ids::{PublicKey, mint_text};
 use peermesh_core::rng::Rng;
 use peermesh_core::store::Priority;
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::PeerError;
 use super::link::LinkError;
 use super::peers;
 use super::profile::Profile;
+use super::receipt::{self, Shelf};
 use super::seal::{self, Sealed};
 use super::session::{Manner, Session};
 use super::target::{self, Target};
@@ -43,6 +45,8 @@ pub(crate) struct Send<'a> {
     pub(crate) mentions: &'a [String],
     /// The id the message had before its broker's store was lost.
     pub(crate) message_id: Option<&'a str>,
+    /// Ask for a receipt, and keep it in this file.
+    pub(crate) receipt: Option<&'a Path>,
     pub(crate) broker: Option<&'a str>,
 }
 
@@ -54,6 +58,10 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         Some(id) => id.to_owned(),
         None => mint_text(&mut Rng::from_seed(home::random::<32>()?)),
     };
+    let shelf = |path: &Path| {
+        Shelf::open(path).map_err(|source| PeerError::NoShelf { path: path.to_owned(), source })
+    };
+    let shelf = send.receipt.map(shelf).transpose()?;
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
@@ -62,7 +70,7 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         message["mentions"] = mentioned(&mut session, send.mentions)?.into();
     }
     let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
-    let Accepted { message_id, duplicate, unknown_mentions } = accepted;
+    let Accepted { message_id, duplicate, unknown_mentions, receipt: given } = accepted;
     if !unknown_mentions.is_empty() {
         terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
     }
@@ -70,6 +78,9 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
         "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
         "duplicate": duplicate,
     });
+    if let Some(shelf) = shelf {
+        value["receipt"] = keep(shelf, given, (&id, &message_id), session.broker_key)?;
+    }
     if !send.until_delivered {
         session.close();
         let again = if duplicate { " (sent before, and not again)" } else { "" };
@@ -107,6 +118,9 @@ fn message(send: &Send<'_>, id: &str, spec: &str, body: &Sealed) -> Result<Value
         "nonce": body.nonce,
         "ciphertext": body.ciphertext,
     });
+    if send.receipt.is_some() {
+        message["receipt"] = true.into();
+    }
     if let Some(before) = send.message_id {
         message["message_id"] = before.into();
     }
@@ -183,6 +197,20 @@ fn accept(
     }
 }
 
+/// Keeps the receipt of a message, if it is one.
+fn keep(
+    mut shelf: Shelf,
+    given: Result<Value, String>,
+    message: (&str, &str),
+    broker: Option<PublicKey>,
+) -> Result<Value, PeerError> {
+    let message_id = || message.1.to_owned();
+    let sound = given.and_then(|given| receipt::check(&given, message, broker).map(|()| given));
+    let given = sound.map_err(|why| PeerError::NoReceipt { message_id: message_id(), why })?;
+    shelf.keep(&given).map_err(|source| PeerError::ReceiptLost { message_id: message_id(), source })?;
+    Ok(given)
+}
+
 /// A message that the broker has.
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {
@@ -191,6 +219,8 @@ struct Accepted {
     duplicate: bool,
     /// Mentions that mean nobody.
     unknown_mentions: Vec<String>,
+    /// Its receipt, or why there is none.
+    receipt: Result<Value, String>,
 }
 
 /// What one ack says.
@@ -228,7 +258,13 @@ fn read_ack(ack: &Value) -> Verdict {
             let duplicate = ack.get("duplicate") == Some(&Value::Bool(true));
             let unknown = ack.get("unknown_mentions").and_then(Value::as_array).into_iter().flatten();
             let unknown_mentions = unknown.filter_map(Value::as_str).map(str::to_owned).collect();
-            Verdict::Accepted(Accepted { message_id: text("messageId"), duplicate, unknown_mentions })
+            let why = || match text("receipt_error") {
+                why if why.is_empty() => "this broker gives none".to_owned(),
+                why => why,
+            };
+            let receipt = ack.get("receipt").filter(|receipt| receipt.is_object()).cloned();
+            let (message_id, receipt) = (text("messageId"), receipt.ok_or_else(why));
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
         }
         error => {
             let told_ms = ack.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0);
@@ -283,7 +319,8 @@ mod tests {
     fn an_ack_without_an_error_is_an_acceptance() {
         let accepted = |duplicate, unknown: &[&str]| {
             let unknown_mentions = unknown.iter().map(ToString::to_string).collect();
-            Verdict::Accepted(Accepted { message_id: "m1".into(), duplicate, unknown_mentions })
+            let (message_id, receipt) = ("m1".into(), Err("this broker gives none".into()));
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
         };
         let mut ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
         assert_eq!(read_ack(&ack), accepted(false, &[]));
@@ -293,6 +330,14 @@ mod tests {
         assert_eq!(read_ack(&ack), accepted(true, &[]));
         ack["unknown_mentions"] = json!(["x"]);
         assert_eq!(read_ack(&ack), accepted(true, &["x"]));
+        let receipt = |ack: &Value| match read_ack(ack) {
+            Verdict::Accepted(accepted) => accepted.receipt,
+            other => panic!("{other:?}"),
+        };
+        ack["receipt"] = json!({"a": 1});
+        assert_eq!(receipt(&ack), Ok(json!({"a": 1})));
+        let ack = json!({ "messageId": "m1", "queued": true, "receipt_error": "no key" });
+        assert_eq!(receipt(&ack), Err("no key".into()));
     }
 
     #[test]
@@ -306,6 +351,7 @@ mod tests {
             id: None,
             mentions: &[],
             message_id: None,
+            receipt: None,
             broker: None,
         };
         let [one, other] = ["hello", "sealed otherwise"]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer;
+use peermesh_core::ids::PublicKey;
 use peermesh_core::time::Wall;
 use serde_json::{Value, json};
 
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     pushes: VecDeque<Value>,
     /// Deliveries that waited for this member at hello.
     pub(crate) queued: u64,
+    /// What verifies the broker's receipts, if it told that.
+    pub(crate) broker_key: Option<PublicKey>,
 }
 
 impl Session {
@@ -130,7 +133,9 @@ fn greet(profile: &Profile, address: &Address, manner: Manner) -> Result<Session
         match kind(&message) {
             "hello_ack" => {
                 let queued = message.get("queued").and_then(Value::as_u64).unwrap_or(0);
-                return Ok(Session { link, requests: 0, pushes: VecDeque::new(), queued });
+                let broker_key = message.get("brokerPubkey").and_then(Value::as_str);
+                let broker_key = broker_key.and_then(PublicKey::from_hex);
+                return Ok(Session { link, requests: 0, pushes: VecDeque::new(), queued, broker_key });
             }
             "error" => return Err(refusal(&message)),
             _ => {}

@@ -63,7 +63,7 @@ pub(super) fn any(home: Result<Home, HomeError>, settings: &Settings) -> Result<
     }
     if ground.vault_key.is_none() {
         let way_out = "set PEERMESH_KEY_FILE to the file of 32 bytes that all brokers of this database share";
-        let note = Note::new(Level::Warn, "no key file").with("refused", "mesh create, invite");
+        let note = Note::new(Level::Warn, "no key file").with("refused", "mesh create, invite, receipts");
         ground.notes.push(note.with("way_out", way_out));
     }
     Ok(ground)

@@ -130,9 +130,15 @@ impl Peer {
 
     /// Says `text` to somebody, under this key. The text stands for a sealed one.
     pub(crate) fn sends(&mut self, to: &str, key: &str, text: &str) {
+        self.sends_for(to, (key, text), false);
+    }
+
+    /// The same; with `receipt`, it asks for one.
+    pub(crate) fn sends_for(&mut self, to: &str, (key, text): (&str, &str), receipt: bool) {
         self.says(&json!({
             "type": "send", "id": key, "client_message_id": key, "targetSpec": to, "priority": "now",
-            "nonce": "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25j", "ciphertext": data_encoding::BASE64.encode(text.as_bytes()),
+            "nonce": "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25j", "receipt": receipt,
+            "ciphertext": data_encoding::BASE64.encode(text.as_bytes()),
         }));
     }
 

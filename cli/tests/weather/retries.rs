@@ -1,9 +1,11 @@
 //! Many senders retry every message, whatever they were told, while the broker is killed again and again.
 //!
 //! In the end there is one message for each key: accepted, stored and delivered once, under the one id that
-//! every answer has named.
+//! every answer has named. Half of the keys ask for receipts, which are the same in every answer, and are
+//! proved to be one chain.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -101,7 +103,10 @@ fn retries(store: &Store, messages: usize, kills: usize) {
         let sent: Vec<_> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
         (sent, broker)
     });
-    let sent: BTreeMap<String, BTreeSet<String>> = sent.into_iter().flatten().collect();
+    let (receipts, sent) =
+        sent.into_iter().flatten().map(|(key, told)| (told.receipts, (key, told.ids))).unzip();
+    proves(store.town(), receipts, SENDERS * messages.div_ceil(2));
+    let sent: BTreeMap<String, BTreeSet<String>> = sent;
     assert_eq!(sent.len(), SENDERS * messages, "every key was accepted");
     assert!(sent.values().all(|ids| ids.len() == 1), "a key has one id for ever");
     let ids: BTreeSet<&String> = sent.values().flatten().collect();
@@ -114,6 +119,23 @@ fn retries(store: &Store, messages: usize, kills: usize) {
     {
         assert_eq!(stored[field], wanted, "{field}: {stored}");
     }
+}
+
+/// Of those who asked, each has one receipt, and all are one chain.
+fn proves(town: &Town, receipts: Vec<BTreeSet<String>>, wanted: usize) {
+    assert!(receipts.iter().all(|told| told.len() <= 1), "a key has one receipt for ever");
+    let receipts: Vec<String> = receipts.into_iter().flatten().collect();
+    assert_eq!(receipts.len(), wanted, "every second key has one");
+    let file = town.dir().join("receipts.jsonl");
+    fs::write(&file, receipts.join("\n")).unwrap();
+    let shown = town.json(&["mesh", "show", "demo"]);
+    let key = shown["broker_pubkey"].as_str().expect("a key");
+    let proved = town.json(&["prove", file.to_str().unwrap(), "--broker-key", key]);
+    let chain = &proved["meshes"][0];
+    assert_eq!(
+        (&chain["receipts"], &chain["first"], &chain["last"]),
+        (&wanted.into(), &1.into(), &wanted.into())
+    );
 }
 
 /// What the check of keys says once nothing waits any more.
@@ -148,8 +170,15 @@ struct Sender<'a> {
     /// What is to be sent, each key as often as an answer to it is still wanted.
     waiting: VecDeque<String>,
     under_way: Vec<String>,
-    /// The ids that answers have named, by key.
-    ids: BTreeMap<String, BTreeSet<String>>,
+    /// What answers have told, by key.
+    told: BTreeMap<String, Told>,
+}
+
+/// What answers to one key have told.
+#[derive(Debug, Default)]
+struct Told {
+    ids: BTreeSet<String>,
+    receipts: BTreeSet<String>,
 }
 
 impl Sender<'_> {
@@ -159,10 +188,10 @@ impl Sender<'_> {
         let keys = |n| [key(n), key(n)];
         let once: Vec<String> = (0..messages).flat_map(keys).collect();
         let waiting = (0..ANSWERS / 2).flat_map(|_| once.iter().cloned()).collect();
-        Sender { identity, to, waiting, under_way: Vec::new(), ids: BTreeMap::new() }
+        Sender { identity, to, waiting, under_way: Vec::new(), told: BTreeMap::new() }
     }
 
-    fn sends_all(mut self, port: u16, answers: &AtomicUsize) -> BTreeMap<String, BTreeSet<String>> {
+    fn sends_all(mut self, port: u16, answers: &AtomicUsize) -> BTreeMap<String, Told> {
         let mut last = Instant::now();
         while !self.waiting.is_empty() || !self.under_way.is_empty() {
             assert!(last.elapsed() < PATIENCE * 3, "{} is not served", self.identity.name);
@@ -176,7 +205,7 @@ impl Sender<'_> {
                 last = Instant::now();
             }
         }
-        self.ids
+        self.told
     }
 
     /// Sends what there is room for and hears one answer; false when the connection is over, or all is done.
@@ -184,7 +213,7 @@ impl Sender<'_> {
         while self.under_way.len() < WINDOW
             && let Some(key) = self.waiting.pop_front()
         {
-            peer.sends(self.to, &key, &key);
+            peer.sends_for(self.to, (&key, &key), asks(&key));
             self.under_way.push(key);
         }
         if self.under_way.is_empty() {
@@ -200,8 +229,10 @@ impl Sender<'_> {
         self.under_way.swap_remove(place);
         match ack["error"].as_str() {
             None => {
-                let id = ack["messageId"].as_str().expect("an id").to_owned();
-                self.ids.entry(key).or_default().insert(id);
+                let told = self.told.entry(key.clone()).or_default();
+                told.ids.insert(ack["messageId"].as_str().expect("an id").to_owned());
+                assert_eq!(ack["receipt"].is_object(), asks(&key), "{ack}");
+                told.receipts.extend(ack["receipt"].is_object().then(|| ack["receipt"].to_string()));
                 answers.fetch_add(1, Ordering::Relaxed);
             }
             Some(refusal) => {
@@ -212,4 +243,9 @@ impl Sender<'_> {
         }
         true
     }
+}
+
+/// Every second key of a sender asks for a receipt.
+fn asks(key: &str) -> bool {
+    key.ends_with(['0', '2', '4', '6', '8'])
 }

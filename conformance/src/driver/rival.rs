@@ -126,6 +126,7 @@ impl Shared {
                     mailboxes: last.1.into(),
                     mentions: Arc::default(),
                     old: None,
+                    receipt: None,
                 })]
             }
             Sharing::Keeps { pid, cwd, status } => {

@@ -15,18 +15,21 @@ pub(crate) enum Kind {
     UnknownCommit,
     /// Its sender's budget is spent.
     Saturated,
+    /// It is used for a message whose sender wants a receipt.
+    Receipt,
     /// It comes while it is on its way from another connection of its sender.
     TwoConnections,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 7] = [
+    pub(crate) const ALL: [Kind; 8] = [
         Kind::First,
         Kind::Retry,
         Kind::Mismatch,
         Kind::Crash,
         Kind::UnknownCommit,
         Kind::Saturated,
+        Kind::Receipt,
         Kind::TwoConnections,
     ];
 }

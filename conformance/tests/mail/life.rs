@@ -207,8 +207,12 @@ impl Life {
         let (id, priority) = (format!("m{}", self.count), PRIORITIES[self.pick(3)]);
         let spec = if target == "*" { target.to_owned() } else { keys::public(target) };
         let body = "eHh4".repeat(1 + self.pick(self.body_max));
-        let frame = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": spec,
+        let mut frame = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": spec,
             "priority": priority, "nonce": "", "ciphertext": body});
+        if self.rng.below(4) == 0 {
+            self.kinds.count(Kind::Receipt);
+            frame["receipt"] = json!(true);
+        }
         let mut other = frame.clone();
         other["id"] = json!(format!("{OTHER}{id}"));
         match self.pick(3) {
@@ -454,6 +458,7 @@ impl Life {
                 mind.welcome = true;
                 // Nobody is welcomed but by an owner.
                 self.blind &= self.robbed;
+                self.oracle.chain.greeted(frame)?;
             }
             "ack" => {
                 let line = (name.to_owned(), mind.number);

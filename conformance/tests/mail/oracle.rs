@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use peermesh_conformance::story::Told;
 use serde_json::Value;
 
+use crate::chain::Chain;
+
 /// A message by its sender's member and key.
 pub(crate) type Key = (String, String);
 
@@ -52,6 +54,7 @@ pub(crate) struct Oracle {
     /// Mail may be under way to somebody who does not look at it.
     pub(crate) sleeps: bool,
     pub(crate) sent: BTreeMap<Key, Sent>,
+    pub(crate) chain: Chain,
     keys: BTreeMap<String, Key>,
     deeds: u64,
     conflicts: usize,
@@ -132,6 +135,9 @@ impl Oracle {
                 return Err(format!("{key:?} was first seen at two times: {ack}").into());
             }
             self.duplicates += usize::from(is_duplicate);
+            if sent.wants_receipt() {
+                self.chain.acked(&key, ack)?;
+            }
         }
         sent.accepted.get_or_insert(self.deeds);
         self.conflicts += usize::from(is_conflict);
@@ -212,6 +218,12 @@ impl Oracle {
         accepted.filter_map(|(key, sent)| Some((key.clone(), sent.id.clone()?))).collect()
     }
 
+    /// The keys of all that was to have a receipt, accepted or not.
+    pub(crate) fn receipted(&self) -> Vec<Key> {
+        let wanted = self.sent.iter().filter(|(_, sent)| sent.wants_receipt());
+        wanted.map(|(key, _)| key.clone()).collect()
+    }
+
     /// In the end each delivery is over, and what counts as delivered was seen (I1, I12).
     pub(crate) fn judge(&self, key: &Key, status: &Value, identities: &BTreeMap<String, String>) -> Told<()> {
         let sent = &self.sent[key];
@@ -253,6 +265,10 @@ impl Sent {
     /// Which of the meanings was accepted.
     pub(crate) fn first(&self) -> usize {
         self.first.unwrap_or(0)
+    }
+
+    fn wants_receipt(&self) -> bool {
+        self.meanings[0]["receipt"] == true
     }
 
     fn is_direct(&self) -> bool {

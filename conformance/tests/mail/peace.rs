@@ -80,9 +80,10 @@ impl Life {
     }
 
     pub(crate) fn judge(&mut self) -> Told<()> {
+        self.judge_chain()?;
         for (key, id) in self.oracle.ids() {
             let status = json!({"type": "message_status", "messageId": id, "_reqId": id});
-            let status = self.ask(&status, |frame| frame["_reqId"] == *id)?;
+            let status = self.ask("ann", &status, |frame| frame["_reqId"] == *id)?;
             self.oracle.judge(&key, &status, &self.by_key)?;
         }
         self.judge_store()?;
@@ -101,6 +102,33 @@ impl Life {
             }
         }
         Err("bob is not let in".into())
+    }
+
+    /// Whoever wanted a receipt asks again, until it has one; then the chain has all of these and no others,
+    /// whatever became of the commits before.
+    fn judge_chain(&mut self) -> Told<()> {
+        let asked = self.oracle.receipted();
+        for key in &asked {
+            let mut left_ms = PATIENCE_MS;
+            loop {
+                // What was never accepted is accepted now, and a conflict tells what had been.
+                let (again, target) = (self.oracle.sent[key].first(), &self.oracle.sent[key].target);
+                let is_kin = |name: &&&str| member_of(name) == key.0 && **name != *target;
+                let name = IDENTITIES.iter().find(is_kin).ok_or_else(|| format!("who sent {key:?}?"))?;
+                let ack = self.ask_to_send(name, key, again)?;
+                if ack.get("receipt").is_some() {
+                    break;
+                }
+                if left_ms == 0 {
+                    return Err(format!("{key:?} gets no receipt: {ack}").into());
+                }
+                // It may have to wait for its budget.
+                self.town.wait(200)?;
+                left_ms = left_ms.saturating_sub(200);
+            }
+        }
+        self.oracle.chain.judge(&asked)?;
+        self.settle()
     }
 
     /// Every key has one message, every message its key, and there are no others (I2, I15). A check that
@@ -137,7 +165,7 @@ impl Life {
         for n in 0..RESENDS {
             let key = &known[n % known.len()];
             let again = self.oracle.sent[key].first();
-            let ack = self.ask_to_send(key, again)?;
+            let ack = self.ask_to_send("ann", key, again)?;
             if ack["duplicate"] != true {
                 return Err(format!("{n}: a resend is answered {ack}").into());
             }
@@ -148,7 +176,7 @@ impl Life {
                 "targetSpec": keys::public("bob"), "nonce": "", "ciphertext": "bGFzdA=="});
             let key = ("ann".to_owned(), id);
             self.oracle.begins(&key, "bob", [last.clone(), last]);
-            let ack = self.ask_to_send(&key, 0)?;
+            let ack = self.ask_to_send("ann", &key, 0)?;
             // One that was answered late is a duplicate when it comes again.
             if ack["queued"] != true || ack["duplicate"] != false && !self.is_real {
                 return Err(format!("after {RESENDS} resends, the {n}. message gets {ack}").into());
@@ -157,14 +185,15 @@ impl Life {
         self.settle()
     }
 
-    fn ask_to_send(&mut self, key: &Key, meaning: usize) -> Told<Value> {
-        let Peer { number, .. } = self.peer("ann");
-        let frame = self.oracle.sends(("ann".to_owned(), number), key, meaning);
+    fn ask_to_send(&mut self, name: &'static str, key: &Key, meaning: usize) -> Told<Value> {
+        let Peer { number, .. } = self.peer(name);
+        let frame = self.oracle.sends((name.to_owned(), number), key, meaning);
         let (frame, _) = frame.ok_or_else(|| format!("{key:?} was never sent"))?;
         let mut tries = 0;
         loop {
             tries += 1;
-            let ack = self.ask(&frame, |answer| answer["type"] == "ack" && answer["id"] == frame["id"])?;
+            let is_answer = |answer: &Value| answer["type"] == "ack" && answer["id"] == frame["id"];
+            let ack = self.ask(name, &frame, is_answer)?;
             // A real store on a busy machine may take longer than these lives let an answer take.
             let is_late = self.is_real && text(&ack, "error").starts_with("retry: store_down");
             if !is_late || tries > 200 {
@@ -174,15 +203,20 @@ impl Life {
         }
     }
 
-    /// Asks for something as Ann, and gives the answer.
-    fn ask(&mut self, question: &Value, is_answer: impl Fn(&Value) -> bool) -> Told<Value> {
-        let ann = self.peer("ann");
-        self.town.send(&ann, question);
+    /// Asks for something as somebody, and gives the answer.
+    fn ask(
+        &mut self,
+        name: &'static str,
+        question: &Value,
+        is_answer: impl Fn(&Value) -> bool,
+    ) -> Told<Value> {
+        let peer = self.peer(name);
+        self.town.send(&peer, question);
         let mut seen = Vec::new();
         for _ in 0..PATIENCE_MS {
             self.town.wait(1)?;
-            let frames = self.town.take(&ann);
-            frames.iter().try_for_each(|frame| self.hear("ann", frame))?;
+            let frames = self.town.take(&peer);
+            frames.iter().try_for_each(|frame| self.hear(name, frame))?;
             seen.extend(frames);
             if let Some(answer) = seen.iter().find(|frame| is_answer(frame)) {
                 return Ok(answer.clone());

@@ -231,6 +231,7 @@ pub(crate) fn accept(position: u64, client_id: Option<&str>) -> Op {
         mailboxes: Arc::from([BOB]),
         mentions: Arc::from([ANN, BOB]),
         old: None,
+        receipt: None,
     })
 }
 

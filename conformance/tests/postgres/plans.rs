@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use peermesh_conformance::server::{Database, Server};
-use peermesh_core::ids::{HookId, InviteId, MeshId, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey};
 use peermesh_core::store::{
-    CheckPart, CheckPlace, Claimant, Cursor, HookRow, Op, PeerState, Priority, Profile, Query, SavedStats,
-    Status,
+    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, Op, PeerState, Priority,
+    Profile, Query, SavedStats, Status,
 };
 use peermesh_core::time::Wall;
 
 use crate::desk::{ANN, BOB, Broker, accept, enrol, find, hello, invite, mesh, prune, settle};
 
 /// Tables that grow with use.
-const GROWING: [&str; 15] = [
+const GROWING: [&str; 18] = [
+    "chain",
     "dedupe",
     "invite",
     "mailbox",
@@ -27,6 +28,8 @@ const GROWING: [&str; 15] = [
     "pending_status",
     "presence",
     "proof",
+    "receipt",
+    "renamed",
     "scope",
     "settled",
     "tombstone",
@@ -142,9 +145,12 @@ fn populate(database: &Database) {
             FROM generate_series(1, 50000) n;
         INSERT INTO mesh.pending SELECT 1 + n % 20000, n, 9, 0, 1 FROM generate_series(80000, 100000) n;
         INSERT INTO mesh.settled SELECT n, 1 + n % 20000, 1, 0 FROM generate_series(1000, 79999) n;
+        INSERT INTO mesh.chain SELECT n, n, sha256(int8send(n)) FROM generate_series(2, 2000) n;
+        INSERT INTO mesh.receipt (mesh, n, pos, ends, previous, link, hash, epoch, content)
+            SELECT 2, n, 1000 + n, (n + 63) / 64 * 64, '', '', '', '', '' FROM generate_series(1, 50000) n;
         INSERT INTO mesh.mention SELECT 1 + n % 20000, n FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.block SELECT n * 1000 FROM generate_series(1, 100) n;
-        UPDATE mesh.store SET next = 200000;
+        UPDATE mesh.store SET next = 200000, floor = 150000;
         ANALYZE";
     database.client().batch_execute(fill).unwrap();
 }
@@ -162,6 +168,8 @@ fn lives(broker: &mut Broker) {
         let mail = [6, 7].map(|position| accept(position, Some(&format!("id-{position}"))));
         let again = [accept(8, Some("id-7")), find("id-6"), find("id-99")];
         broker.writes_under(&[fence], [&mail[..], &again, &[settle(6), tried]].concat()).unwrap();
+        let receipted = [9, 10].map(receipted);
+        broker.writes_under(&[fence], receipted.to_vec()).unwrap();
         broker.write(prune(2_000, 50)).unwrap();
         let (proofs_before, limit) = (Wall::from_millis(0), 50);
         let (messages_before, keys_before) = (Wall::from_millis(3_000), Wall::from_millis(0));
@@ -196,6 +204,16 @@ fn lives(broker: &mut Broker) {
         broker.asks(&query).unwrap();
     }
     broker.pings().unwrap();
+}
+
+/// A message that wants a receipt, and the id it had in a history that is lost.
+fn receipted(position: u64) -> Op {
+    let Op::Accept(accept) = accept(position, Some(&format!("id-{position}"))) else { unreachable!() };
+    let (content, head) = ("{}".into(), r#"{"sequence":"#.into());
+    let draft = Draft { content, hash: [1; 32], head, epoch: HistoryEpoch([1; 16]) };
+    let drafts = Drafts { plain: draft.clone(), renamed: Some(draft) };
+    let old = Some(Position(position + 90));
+    Op::Accept(Accept { old, receipt: Some(Box::new(drafts)), ..accept })
 }
 
 fn people() -> Vec<Op> {

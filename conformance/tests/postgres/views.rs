@@ -15,7 +15,8 @@ fn the_relations_that_operators_know_show_messages_and_deliveries() {
     message.target = Target::Spec("@cooks".into());
     message.position = Position(2);
     let mailboxes = Arc::from([ANN, BOB, MailboxNo(9)]);
-    let group = Accept { message: Arc::new(message), mailboxes, mentions: Arc::from([BOB]), old: None };
+    let mentions = Arc::from([BOB]);
+    let group = Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt: None };
     broker.writes(vec![accept(1, Some("id")), Op::Accept(group), settle(1), settle(2), hello(1, 1)]).unwrap();
 
     let mut client = database.client();

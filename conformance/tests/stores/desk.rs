@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use peermesh_conformance::server::Database;
 use peermesh_core::ids::{
-    HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
+    HistoryEpoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
 };
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Accept, Batch, Claimant, Cursor, Driver, Enrol, Found, Hello, HookRow, InviteRow, MeshLoad, Message,
-    MessageView, NewMesh, Op, Outcome, PresenceKind, PresenceRow, Priority, Query, Reply, Role, Settled,
-    Status, Target,
+    self, Accept, Batch, Claimant, Cursor, Drafts, Driver, Enrol, Found, Hello, HookRow, InviteRow, MeshLoad,
+    Message, MessageView, NewMesh, Op, Outcome, PresenceKind, PresenceRow, Priority, Query, Reply, Role,
+    Settled, Status, Target,
 };
 use peermesh_core::time::Wall;
 use peermesh_store::postgres::Postgres;
+use sha2::{Digest, Sha256};
 
 use crate::beside::{memory_dir, open_postgres, open_sqlite};
 use crate::{found, replies};
@@ -71,6 +72,10 @@ impl Desk {
         replies(&mut *self.driver, &[Arc::new(Batch::from(Vec::from(ops)))]).remove(0)
     }
 
+    pub(crate) fn writes_all(&mut self, ops: Vec<Op>) -> Vec<Reply> {
+        replies(&mut *self.driver, &[Arc::new(Batch::from(ops))]).remove(0)
+    }
+
     pub(crate) fn asks(&mut self, query: &Query) -> Found {
         found(self.driver.read(query))
     }
@@ -95,7 +100,7 @@ impl Desk {
             request_fingerprint: None,
             reply_to: None,
         };
-        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None }
+        Draft { message, mailboxes: vec![BOB], mentions: Vec::new(), old: None, receipt: None }
     }
 
     pub(crate) fn accepts(&mut self, draft: Draft) -> Reply {
@@ -259,9 +264,17 @@ pub(crate) struct Draft {
     mailboxes: Vec<MailboxNo>,
     mentions: Vec<MailboxNo>,
     old: Option<Position>,
+    receipt: Option<Box<Drafts>>,
 }
 
 impl Draft {
+    /// It asks for a receipt that says this.
+    pub(crate) fn receipted(mut self, text: &str) -> Draft {
+        let renamed = self.old.map(|_| chain_draft(&format!("{text} under its old id")));
+        self.receipt = Some(Box::new(Drafts { plain: chain_draft(text), renamed }));
+        self
+    }
+
     /// It stood there before its history was lost.
     pub(crate) fn once_at(mut self, old: u64) -> Draft {
         self.old = Some(Position(old));
@@ -315,8 +328,13 @@ impl Draft {
     }
 
     pub(crate) fn op(self) -> Op {
-        let (mailboxes, mentions) = (self.mailboxes.into(), self.mentions.into());
-        Op::Accept(Accept { message: Arc::new(self.message), mailboxes, mentions, old: self.old })
+        Op::Accept(Accept {
+            message: Arc::new(self.message),
+            mailboxes: self.mailboxes.into(),
+            mentions: self.mentions.into(),
+            old: self.old,
+            receipt: self.receipt,
+        })
     }
 }
 
@@ -330,6 +348,14 @@ pub(crate) fn mesh(id: &str, slug: &str) -> Op {
         root_key_sealed: Vec::new(),
         created_at: Wall::from_millis(0),
     }))
+}
+
+/// What is entered into a chain for this text.
+pub(crate) fn chain_draft(text: &str) -> store::Draft {
+    let content = serde_json::json!({ "text": text }).to_string();
+    let head = format!("{{\"text\":\"{text}\",\"n\":");
+    let hash = Sha256::digest(content.as_bytes()).into();
+    store::Draft { content: content.into(), hash, head: head.into(), epoch: HistoryEpoch([3; 16]) }
 }
 
 /// The position of what a key is known for.

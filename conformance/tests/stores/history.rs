@@ -20,8 +20,8 @@ use crate::desk::{BOB, Desk, mesh};
 
 const EPOCH: HistoryEpoch = HistoryEpoch([0xab; 16]);
 const AT: Wall = Wall::from_millis(77_000);
-const RENAMED: Reply = Reply::Accepted(Accepted { renamed: true });
-const NOT_RENAMED: Reply = Reply::Accepted(Accepted { renamed: false });
+const RENAMED: Reply = Reply::Accepted(Accepted { renamed: true, receipt: None });
+const NOT_RENAMED: Reply = Reply::Accepted(Accepted { renamed: false, receipt: None });
 
 #[test]
 fn f_sto_14_nothing_that_a_lost_history_numbered_is_numbered_again() {

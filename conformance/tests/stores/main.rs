@@ -8,6 +8,7 @@ mod keys;
 mod live;
 mod meaning;
 mod mentions;
+mod receipts;
 mod runner;
 mod traffic;
 
@@ -29,14 +30,16 @@ const POSTGRES_SEEDS: u64 = 40;
 const ROUNDS: usize = 24;
 
 /// Every kind of reply that the work must reach.
-const REPLIES: [&str; 19] = [
+const REPLIES: [&str; 21] = [
     "accepted",
+    "accepted with a receipt",
     "done",
     "enrolled",
     "exhausted",
     "free key",
     "key taken",
     "known message",
+    "known receipt",
     "known slug",
     "known tombstone",
     "leased",
@@ -179,10 +182,14 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Runner(_) => "runner",
         Reply::Live(_) => "live",
         Reply::Done => "done",
-        Reply::Inserted | Reply::Accepted(_) => "accepted",
+        Reply::Inserted => "accepted",
+        Reply::Accepted(asked) if asked.receipt.is_some() => "accepted with a receipt",
+        Reply::Accepted(_) => "accepted",
+        Reply::Signer(_) => "signer",
         Reply::Existing => "known slug",
-        Reply::Known(seen) if seen.history_available => "known message",
-        Reply::Known(_) => "known tombstone",
+        Reply::Known(seen) if !seen.history_available => "known tombstone",
+        Reply::Known(seen) if seen.receipt.is_some() => "known receipt",
+        Reply::Known(_) => "known message",
         Reply::Free => "free key",
         Reply::Positions { .. } => "leased",
         Reply::Owned { .. } => "owned",

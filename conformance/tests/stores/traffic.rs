@@ -13,11 +13,13 @@ use peermesh_core::ids::{
 };
 use peermesh_core::rng::Rng;
 use peermesh_core::store::{
-    Accept, Batch, Claimant, Cursor, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message, NewMesh, Op,
-    Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role, SavedStats,
-    Settled, Status, Target,
+    Accept, Batch, Claimant, Cursor, Drafts, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message,
+    NewMesh, Op, Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role,
+    SavedStats, Settled, Status, Target,
 };
 use peermesh_core::time::Wall;
+
+use crate::desk::chain_draft;
 
 const SHARDS: usize = 2;
 
@@ -81,9 +83,10 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then; a
-    /// presence that is given a hook after its hello has it the second time; and a hello that does not stand
-    /// leaves its proof to a request, which keeps it.
+    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then,
+    /// and whoever says hello before the mesh changes hands stays the second time; a presence that is given a
+    /// hook after its hello has it the second time; and a hello that does not stand leaves its proof to a
+    /// request, which keeps it.
     pub(crate) fn are_repeatable(batches: &[Arc<Batch>]) -> bool {
         let has = |wanted: fn(&Op) -> bool| batches.iter().flat_map(|batch| &batch.ops).any(wanted);
         let anew = has(|op| matches!(op, Op::LeasePositions { .. } | Op::Prune { .. } | Op::Release(_)));
@@ -94,7 +97,7 @@ impl Traffic {
         !(anew
             || (keeps || hello) && has(|op| matches!(op, Op::ApplyHook { .. }))
             || hello && has(|op| matches!(op, Op::Prove { .. }))
-            || claims && has(|op| matches!(op, Op::Enrol(_)))
+            || claims && has(|op| matches!(op, Op::Enrol(_) | Op::Hello(_)))
             || finds && has(|op| matches!(op, Op::Accept(_))))
     }
 
@@ -127,7 +130,7 @@ impl Traffic {
                     self.owned.push(Fence { mesh, epoch: *epoch });
                 }
                 (Op::KeepHook { hook, .. }, _) => self.hooks.push(hook.id.clone()),
-                (Op::Accept(accept), Reply::Inserted) => self.sent.push(accept.clone()),
+                (Op::Accept(accept), Reply::Inserted | Reply::Accepted(_)) => self.sent.push(accept.clone()),
                 (_, Reply::Pruned(_)) => self.sent_before_prune = self.sent.len(),
                 _ => {}
             }
@@ -331,11 +334,46 @@ impl Traffic {
         mentions.sort_unstable();
         mentions.dedup();
         let (mailboxes, mentions) = (mailboxes.into(), mentions.into());
-        Op::Accept(Accept { message: Arc::new(message), mailboxes, mentions, old: None })
+        let (message, receipt) = self.receipted(message);
+        Op::Accept(Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt })
     }
 
+    /// Some messages ask for a receipt, under ids of their own; some are others like these, under the same
+    /// ids.
+    fn receipted(&mut self, mut message: Message) -> (Message, Option<Box<Drafts>>) {
+        let asks = |accept: &&Accept| accept.receipt.is_some() && accept.message.mesh == message.mesh;
+        let young = &self.sent[self.sent_before_prune..];
+        let receipted: Vec<&Accept> = young.iter().filter(asks).collect();
+        match self.rng.below(8) {
+            0 => {
+                let text = format!("receipt-{}", message.position);
+                let drafts = Drafts { plain: chain_draft(&text), renamed: None };
+                message.client_message_id = Some(text.into());
+                (message, Some(Box::new(drafts)))
+            }
+            1 if !receipted.is_empty() => {
+                let of = usize::try_from(self.rng.below(receipted.len() as u64)).unwrap();
+                let Accept { message: first, receipt, .. } = receipted[of];
+                message.client_message_id.clone_from(&first.client_message_id);
+                message.sender = first.sender;
+                (message, receipt.clone())
+            }
+            _ => (message, None),
+        }
+    }
+
+    /// Mostly for a key that somebody may have used, else for one that was used, however long ago.
     fn find(&mut self, shard: usize) -> Op {
         let of_shard = |mesh: MeshNo| usize::try_from(mesh.0).unwrap() % SHARDS == shard;
+        let used = |accept: &Accept| {
+            let message = &accept.message;
+            let id = message.client_message_id.clone().filter(|_| of_shard(message.mesh))?;
+            Some(Op::Find { mesh: message.mesh, sender: message.sender, client_message_id: id })
+        };
+        let used: Vec<Op> = self.sent.iter().filter_map(used).collect();
+        if self.below(3) == 0 && !used.is_empty() {
+            return used[self.below(used.len())].clone();
+        }
         let senders: Vec<_> = self.members.iter().copied().filter(|(mesh, _)| of_shard(*mesh)).collect();
         let Some(&(mesh, sender)) = senders.get(self.below(senders.len().max(1))) else {
             return self.enrol();

@@ -17,7 +17,7 @@ use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::stats::Counter;
-use crate::store::{Accept, Ended, Likeness, Message, Op, Reply, Seen, Target};
+use crate::store::{self, Accept, Drafts, Ended, Likeness, Message, Op, ReceiptRow, Reply, Seen, Target};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::Send;
 
@@ -48,6 +48,7 @@ pub(super) struct Passed {
     mailboxes: Arc<[MailboxNo]>,
     mentioned: Option<Box<Mentioned>>,
     old: Option<Position>,
+    receipt: Option<Box<Drafts>>,
     spent: u64,
 }
 
@@ -106,7 +107,8 @@ impl Mesh {
         };
         let until = cx.now.mono.after_millis(cx.config.limits.ack_deadline_ms());
         let id = send.id.as_deref().unwrap_or("").into();
-        let mut waiter = Waiter { presence: no, session, id, until, likeness: None };
+        let receipt = wish.receipt;
+        let mut waiter = Waiter { presence: no, session, id, until, likeness: None, receipt };
         let key: Option<SendKey> = wish.key.as_deref().map(|key| (member, key.into()));
         if let Some(key) = &key {
             waiter = match self.join_flight(key, &wish, waiter) {
@@ -145,6 +147,7 @@ impl Mesh {
             return Err(denied(paid)(No::new(Counter::SendDraining, text)));
         }
         wish.measure(limits).map_err(denied(paid))?;
+        self.check_receipt(cx, wish).map_err(denied(paid))?;
         if let Some(down) = cx.store.down {
             return Err(denied(paid)(No::down(down)));
         }
@@ -167,7 +170,9 @@ impl Mesh {
         match positions.next(cx) {
             Some(position) => {
                 let old = self.place_before(cx, positions, wish);
-                Ok(Passed { position, member, session, target, mailboxes, mentioned, old, spent })
+                let drafts = |ids| self.drafts(cx, ids, (wish, member), (position, old));
+                let receipt = positions.ids.as_ref().and_then(drafts);
+                Ok(Passed { position, member, session, target, mailboxes, mentioned, old, receipt, spent })
             }
             None => {
                 self.give_back(member, spent);
@@ -196,7 +201,7 @@ impl Mesh {
         passed: Passed,
         waiters: Vec<Waiter>,
     ) {
-        let Passed { position, member, session, target, mailboxes, mentioned, old, spent } = passed;
+        let Passed { position, member, session, target, mailboxes, mentioned, old, receipt, spent } = passed;
         let message = Arc::new(Message {
             position,
             mesh: self.no,
@@ -220,7 +225,7 @@ impl Mesh {
         }
         let mentions = mentioned.as_ref().map(|them| Arc::clone(&them.members)).unwrap_or_default();
         let (kept, to) = (Arc::clone(&message), Arc::clone(&mailboxes));
-        let accept = Accept { message: kept, mailboxes: to, mentions, old };
+        let accept = Accept { message: kept, mailboxes: to, mentions, old, receipt };
         // Positions grow, so this keeps their order.
         self.accepting.push_back(Accepting { message, mailboxes, mentioned, old, spent, waiters });
         self.stage(cx, Op::Accept(accept), Then::Accepted(position));
@@ -246,19 +251,19 @@ impl Mesh {
                 self.answer_all(cx, ids, &seen, (&message, &waiters), None);
             }
             ended @ (Ended::Done(_) | Ended::Found(_)) => {
-                if let (Ended::Done(Reply::Accepted(asked)), Some(old)) = (ended, old)
-                    && asked.renamed
-                {
-                    self.names.add(position, old);
-                }
+                let asked = match ended {
+                    Ended::Done(Reply::Accepted(asked)) => asked,
+                    _ => store::Accepted::default(),
+                };
+                old.filter(|_| asked.renamed).into_iter().for_each(|old| self.names.add(position, old));
                 cx.count(Counter::Accepted);
                 let online =
                     mailboxes.iter().filter(|no| self.roster.taker(**no, |_| false).is_some()).count();
                 let message_id = self.names.encode(ids, position);
                 cx.note(Level::Debug, || Note::new(Level::Debug, "ws send").with("message_id", &*message_id));
                 let reach = Some((mailboxes.len(), online));
-                let mentioned = mentioned.as_deref();
-                self.welcome_message(cx, ids, (&message, &message_id), waiters, (reach, mentioned));
+                let told = (&*message, &*message_id, asked.receipt);
+                self.welcome_message(cx, ids, told, waiters, (reach, mentioned.as_deref()));
                 self.post(cx, ids, &message, &mailboxes);
             }
             Ended::Refused(error) => {
@@ -274,17 +279,20 @@ impl Mesh {
         &mut self,
         cx: &mut Cx<'_>,
         ids: &MessageIds,
-        (message, message_id): (&Message, &str),
+        (message, message_id, receipt): (&Message, &str, Option<Box<ReceiptRow>>),
         mut waiters: Vec<Waiter>,
         (reach, mentioned): (Option<(usize, usize)>, Option<&Mentioned>),
     ) {
         for waiter in waiters.extract_if(.., |waiter| waiter.likeness.is_none()) {
             let (at, duplicate, history_available) = (message.at, false, true);
-            let accepted = Accepted { message_id, at, duplicate, history_available, reach, mentioned };
+            let receipt = receipt.as_deref();
+            let accepted =
+                Accepted { message_id, at, duplicate, history_available, reach, mentioned, receipt };
             self.confirm(cx, &waiter, &accepted);
         }
         if !waiters.is_empty() {
-            self.answer_all(cx, ids, &Seen::of(message), (message, &waiters), reach);
+            let seen = Seen { receipt, ..Seen::of(message) };
+            self.answer_all(cx, ids, &seen, (message, &waiters), reach);
         }
     }
 

@@ -7,7 +7,7 @@ use super::mention::Mentioned;
 use super::{Cx, Mesh};
 use crate::message_id::MessageIds;
 use crate::stats::{Counter, MeshCounter};
-use crate::store::{Likeness, Seen, StoreError};
+use crate::store::{Likeness, ReceiptRow, Seen, StoreError};
 use crate::surface::{Down, Effect, PresenceNo, SessionId};
 use crate::time::{Mono, Wall};
 use crate::wire::mesh::Ack;
@@ -20,6 +20,8 @@ pub(super) struct Waiter {
     pub id: Box<str>,
     /// It is not kept waiting longer than that.
     pub until: Mono,
+    /// It wants a receipt.
+    pub receipt: bool,
     /// What it asked for; none for the one whose send is on its way.
     pub likeness: Option<Box<Likeness>>,
 }
@@ -41,6 +43,8 @@ pub(super) struct Accepted<'a> {
     pub history_available: bool,
     /// Mailboxes it goes to, and how many of them have somebody connected.
     pub reach: Option<(usize, usize)>,
+    /// Where it stands in the chain of receipts.
+    pub receipt: Option<&'a ReceiptRow>,
     /// Whom it mentions, where that was looked up.
     pub mentioned: Option<&'a Mentioned>,
 }
@@ -98,6 +102,7 @@ impl Mesh {
     /// Tells somebody that its message is stored.
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>, waiter: &Waiter, accepted: &Accepted<'_>) {
         let first_seen_at = accepted.at.iso_text();
+        let receipt = waiter.receipt.then(|| self.receipt_of(accepted.receipt));
         let ack = Ack {
             id: &waiter.id,
             message_id: accepted.message_id,
@@ -110,6 +115,8 @@ impl Mesh {
             history_available: Some(accepted.history_available),
             first_seen_at: Some(&first_seen_at),
             durability: Some(cx.store.durability.word()),
+            receipt: receipt.as_ref().and_then(|receipt| receipt.as_deref().ok()),
+            receipt_error: receipt.as_ref().and_then(|receipt| receipt.as_ref().err()).copied(),
             ..Ack::default()
         };
         self.answer_send(cx, (waiter.presence, waiter.session), &ack);
@@ -127,9 +134,15 @@ impl Mesh {
         let message_id = &*self.names.encode(ids, seen.position);
         if likeness.is_same_request(&seen.likeness) {
             cx.count(Counter::Duplicate);
-            let (at, history_available) = (seen.at, seen.history_available);
-            let accepted =
-                Accepted { message_id, at, duplicate: true, history_available, reach, mentioned: None };
+            let accepted = Accepted {
+                message_id,
+                at: seen.at,
+                duplicate: true,
+                history_available: seen.history_available,
+                reach,
+                mentioned: None,
+                receipt: seen.receipt.as_deref(),
+            };
             return self.confirm(cx, waiter, &accepted);
         }
         cx.count(Counter::SendConflict);
@@ -207,6 +220,7 @@ mod tests {
             include_str!("known.rs"),
             include_str!("mention.rs"),
             include_str!("quota.rs"),
+            include_str!("receipts.rs"),
             include_str!("target.rs"),
             include_str!("wish.rs"),
         ];

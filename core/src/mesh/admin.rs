@@ -121,6 +121,9 @@ impl Mesh {
                 body["online"] = json!(online);
                 body["queued"] = json!(self.queued);
                 body["owner_pubkey"] = json!(self.row.owner_key.hex());
+                if let Some(key) = self.signer.public() {
+                    body["broker_pubkey"] = json!(key.hex());
+                }
                 if let Some(history) = cx.store.history {
                     body["history_epoch"] = json!(history.epoch.hex());
                     body["history_since"] = json!(history.since.iso());

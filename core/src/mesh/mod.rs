@@ -9,6 +9,7 @@
 //! | whom a send mentions | `mention.rs` |
 //! | what becomes of a key that was used before | `known.rs`; how a sender is answered: `acks.rs` |
 //! | how long things are kept | `retention.rs`; whether they still agree: `check.rs` |
+//! | what a receipt says, and who signs it | `receipts.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | under which id a message is known | `names.rs` |
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
@@ -41,6 +42,7 @@ mod names;
 mod presence;
 mod profile;
 mod quota;
+mod receipts;
 mod refusal;
 mod residence;
 mod retention;
@@ -84,6 +86,8 @@ pub(crate) enum After {
     Nothing,
     /// A block of positions is ours.
     Positions,
+    /// The key that receipts are signed with.
+    Signer,
     /// Somebody's mesh was claimed.
     Claimed(Box<residence::Visit>),
     /// A mesh was looked up for everybody who waits for it.
@@ -145,6 +149,7 @@ pub(crate) struct Meshes {
     /// Who waits until what is in memory is surely ours.
     doubted: Vec<residence::Visit>,
     positions: Positions,
+    signer: receipts::Signer,
     retention: retention::Round,
     check: check::Check,
     /// When this process began, by both clocks.
@@ -178,6 +183,8 @@ struct Mesh {
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
     names: names::Names,
+    signer: receipts::Signer,
+    signed: Option<receipts::Signed>,
     /// Connections whose hello is being recorded.
     joining: BTreeSet<SessionId>,
     /// Hellos that wait for their turn.
@@ -242,6 +249,7 @@ impl Meshes {
             claims: 0,
             doubted: Vec::new(),
             positions: Positions::default(),
+            signer: receipts::Signer::default(),
             retention: retention::Round::default(),
             check: check::Check::default(),
             began: None,
@@ -254,6 +262,8 @@ impl Meshes {
     /// The process starts: asks for what every send needs.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         self.began = Some(cx.now);
+        // Known before any mesh can be served, since it stands before the positions that all wait for.
+        self.ask_signer(cx);
         self.positions.refill(cx);
     }
 
@@ -428,6 +438,8 @@ impl Mesh {
             roster,
             mailboxes: BTreeMap::new(),
             names: names::Names::new(&load.renamed),
+            signer: receipts::Signer::default(),
+            signed: None,
             joining: BTreeSet::new(),
             turns: turn::Turns::new(rng),
             accepting: VecDeque::new(),

@@ -1,8 +1,8 @@
 //! How much a sender may send and a mailbox may hold.
 //!
-//! *Always holds:* a key spends at most once in `rate_window_ms`, however often it comes again, and what was
-//! accepted before spends nothing (I14). What was spent is not given back because a target or a queue
-//! refused.
+//! *Always holds:* in `rate_window_ms` a key spends no more than the dearest send that came under it costs,
+//! however often it comes again, and what was accepted before spends nothing (I14). What was spent is not
+//! given back because a target or a queue refused.
 
 use super::acks::No;
 use super::{Cx, Mesh, SendKey};
@@ -13,7 +13,8 @@ use crate::stats::Counter;
 
 impl Mesh {
     /// Takes from the member's budget what a send to that many mailboxes costs: one for each, but never more
-    /// than a full budget holds, so that everybody can be reached. Gives what was taken.
+    /// than a full budget holds, so that everybody can be reached. What its key has paid already is not taken
+    /// again. Gives what was taken.
     pub(super) fn spend(
         &mut self,
         cx: &Cx<'_>,
@@ -23,10 +24,12 @@ impl Mesh {
     ) -> Result<u64, No> {
         let limits = &cx.config.limits;
         let (rate, burst) = (limits.send_rate_per_minute(), limits.send_burst());
-        if rate == 0 || key.is_some_and(|key| self.spent.has(cx.now.mono, key)) {
+        let cost = (mailboxes as u64).clamp(1, burst.max(1));
+        let paid = key.map_or(0, |key| self.spent.amount(cx.now.mono, key));
+        if rate == 0 || cost <= paid {
             return Ok(0);
         }
-        let cost = (mailboxes as u64).clamp(1, burst.max(1));
+        let cost = cost - paid;
         let bucket = self.buckets.find_or_insert(member, || Bucket::new(rate, burst));
         match bucket.take_many(cx.now.mono, cost) {
             Ok(()) => Ok(cost),
@@ -47,12 +50,12 @@ impl Mesh {
         }
     }
 
-    /// A send that took something was refused: the same key takes nothing more for a while.
+    /// A send that took something was refused: the same key does not take that again for a while.
     pub(super) fn remember_spent(&mut self, cx: &Cx<'_>, key: Option<SendKey>, cost: u64) {
         let limits = &cx.config.limits;
         if let Some(key) = key.filter(|_| cost > 0) {
             let until = cx.now.mono.after_millis(limits.rate_window_ms());
-            self.spent.note(cx.now.mono, key, until, size(limits.rate_keys_max()));
+            self.spent.note(cx.now.mono, (key, cost), until, size(limits.rate_keys_max()));
         }
     }
 

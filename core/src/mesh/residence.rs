@@ -216,7 +216,8 @@ impl Meshes {
         };
         match load {
             Ok(load) => {
-                let mesh = Mesh::new(cx.rng, load, self.began.unwrap_or(cx.now), epoch, loading.floor);
+                let mut mesh = Mesh::new(cx.rng, load, self.began.unwrap_or(cx.now), epoch, loading.floor);
+                mesh.signer = self.signer.clone();
                 self.by_id.insert(id.clone(), mesh.no);
                 let no = mesh.no;
                 self.resident.insert(no, mesh);
@@ -333,6 +334,7 @@ impl Meshes {
 
     /// Asks again for what could not be had while the store was away.
     pub(crate) fn store_is_back(&mut self, cx: &mut Cx<'_>) {
+        self.ask_signer(cx);
         if self.positions.ids.is_none() || self.positions.next >= self.positions.end {
             self.positions.refill(cx);
         }
@@ -362,6 +364,7 @@ impl Meshes {
         match after {
             After::Nothing => {}
             After::Positions => self.positions_leased(cx, ended),
+            After::Signer => self.signer_kept(cx, ended),
             After::Claimed(visit) => self.claimed(cx, *visit, ended),
             After::Loaded(id, epoch) => self.loaded(cx, &id, epoch, ended),
             After::Overdue => self.overdue_read(cx, ended),

@@ -321,6 +321,7 @@ impl Mesh {
             queued: self.queued_for(no),
             durability: cx.durability(),
             history_epoch: cx.history_epoch(),
+            broker_pubkey: self.signer.public().map(|key| key.hex()),
         };
         cx.tell(session, &ack);
         self.end_presences(cx, stray.into_iter().collect());
@@ -349,7 +350,7 @@ impl Mesh {
         }
         let send_only = presence.send_only;
         let queued = self.queued_for_new(&presence);
-        let ack_text = ack(cx, &presence, row, greeting, queued);
+        let ack_text = ack(cx, &presence, row, greeting, (queued, self.signer.public()));
         cx.note(Level::Info, || {
             Note::new(
                 Level::Info,
@@ -506,7 +507,7 @@ fn ack<'a>(
     presence: &'a Presence,
     row: &'a MemberRow,
     greeting: &Greeting,
-    queued: u64,
+    (queued, broker): (u64, Option<PublicKey>),
 ) -> HelloAck<'a> {
     let by_member = matches!(greeting, Greeting::Hello(_)) && !presence.send_only;
     let state = row.state.as_ref().filter(|_| by_member);
@@ -527,6 +528,7 @@ fn ack<'a>(
         queued,
         durability: cx.durability(),
         history_epoch: cx.history_epoch(),
+        broker_pubkey: broker.map(|key| key.hex()),
     }
 }
 

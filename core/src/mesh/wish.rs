@@ -26,6 +26,8 @@ pub(super) struct Wish<'a> {
     pub mentions: Vec<Cow<'a, str>>,
     /// The id that its message had in a history that is lost, as its sender says.
     pub message_id: Option<Cow<'a, str>>,
+    /// It asks for a receipt.
+    pub receipt: bool,
     /// When its sender took it on, as far as it says.
     enqueued_at: Option<Wall>,
 }
@@ -54,6 +56,7 @@ impl<'a> Wish<'a> {
             reply_to: some(send.reply_to_id.as_deref()),
             mentions: send.mentions.iter().flatten().map(|text| Cow::Borrowed(&**text)).collect(),
             message_id: some(send.message_id.as_deref()).filter(|id| id.len() == ID_CHARS),
+            receipt: send.receipt == Some(true),
             enqueued_at: send.enqueued_at.map(Wall::from_millis),
         })
     }
@@ -71,6 +74,7 @@ impl<'a> Wish<'a> {
             reply_to: self.reply_to.map(own),
             mentions: self.mentions.into_iter().map(own).collect(),
             message_id: self.message_id.map(own),
+            receipt: self.receipt,
             enqueued_at: self.enqueued_at,
         }
     }

@@ -5,7 +5,7 @@
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::{Message, Priority, Target};
+use super::{Message, Priority, ReceiptRow, Target};
 use crate::ids::Position;
 use crate::time::Wall;
 
@@ -20,13 +20,15 @@ pub struct Seen {
     pub likeness: Likeness,
     /// The message itself is still kept.
     pub history_available: bool,
+    /// Where it stands in the chain of receipts, if it asked for that.
+    pub receipt: Option<Box<ReceiptRow>>,
 }
 
 impl Seen {
     /// What a message will be known as.
     pub fn of(message: &Message) -> Seen {
         let (position, at) = (message.position, message.at);
-        Seen { position, at, likeness: Likeness::of(message), history_available: true }
+        Seen { position, at, likeness: Likeness::of(message), history_available: true, receipt: None }
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
 //! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when
-//! two sends are one, `check.rs` what must belong together.
+//! two sends are one, `chain.rs` what a chain of receipts is made of, `check.rs` what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
+mod chain;
 mod check;
 pub(crate) mod committer;
 mod likeness;
@@ -20,6 +21,7 @@ mod runner;
 
 pub(crate) use committer::Ended;
 
+pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_of_run, link};
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
 pub use live::{

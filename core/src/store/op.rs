@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority, Role,
-    RunnerOp, RunnerReply, Seen, Status,
+    Drafts, Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority,
+    ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -117,6 +117,9 @@ pub enum Op {
         /// How often.
         tries: u32,
     },
+    /// Keeps the key that receipts are signed with, unless there is one. Replies `Signer` with the one that
+    /// is kept.
+    KeepSigner(Box<SignerRow>),
     /// Concerns runners. Replies `Runner`.
     Runner(RunnerOp),
     /// Concerns live topics. Replies `Live`.
@@ -152,6 +155,8 @@ pub enum Reply {
     Inserted,
     /// The message was not there before, and asked for more than to be kept.
     Accepted(Accepted),
+    /// The key that receipts are signed with.
+    Signer(Box<SignerRow>),
     /// It was there before.
     Existing,
     /// The client message id was used before.
@@ -318,13 +323,18 @@ pub struct Accept {
     /// The message was lost with its history, where it stood here. It is known by the id it had from there
     /// on, if that place lies below the floor of this history and nothing else has it.
     pub old: Option<Position>,
+    /// It asks for a receipt: it is entered into the chain of its mesh when it is accepted, in the order of
+    /// positions.
+    pub receipt: Option<Box<Drafts>>,
 }
 
 /// What became of what a message asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Accepted {
     /// It is known by the id it had.
     pub renamed: bool,
+    /// Where it stands in the chain.
+    pub receipt: Option<Box<ReceiptRow>>,
 }
 
 /// A delivery that ends.

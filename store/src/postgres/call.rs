@@ -18,6 +18,7 @@ use postgres::types::{Json, ToSql};
 use serde_json::Value;
 
 use super::rare::{self, Said};
+use super::receipts;
 use super::seen::SeenRow;
 use crate::rows::{self, BadRow, DedupeKeys, Name};
 
@@ -33,6 +34,8 @@ pub(super) struct Call<'a> {
     changes: BTreeMap<Cursor, Change>,
     changed: HashSet<Position>,
     rare: Vec<(Place, Value)>,
+    /// Messages that ask for a receipt: all of them in the last call, when everything else is written.
+    receipts: Vec<(Place, &'a Accept)>,
     draws: bool,
     prunes: bool,
 }
@@ -55,15 +58,25 @@ pub(super) enum Written {
 /// The calls that write these batches in order: nearly always one.
 pub(super) fn gather<'a>(batches: impl Iterator<Item = &'a Batch>) -> Vec<Call<'a>> {
     let mut calls = vec![Call::default()];
+    let mut receipts = Vec::new();
     for (batch, ops) in batches.map(|batch| &batch.ops).enumerate() {
         for (at, op) in ops.iter().enumerate() {
             if calls.last().is_some_and(|call| call.must_end_before(op)) {
                 calls.push(Call::default());
             }
+            if let Op::Accept(accept) = op
+                && accept.receipt.is_some()
+            {
+                receipts.push(((batch, at), accept));
+            }
             if let Some(call) = calls.last_mut() {
                 call.take((batch, at), op);
             }
         }
+    }
+    receipts.sort_by_key(|((batch, _), accept)| (*batch, accept.message.position));
+    if let Some(call) = calls.last_mut() {
+        call.receipts = receipts;
     }
     calls
 }
@@ -125,7 +138,8 @@ impl<'a> Call<'a> {
         let columns = Columns::of(self, fences, keys);
         let Columns { fences, keys, messages: m, pending: p, mentions: n, settled: s, tried: t, sought: f } =
             &columns;
-        let rare: Vec<&Value> = self.rare.iter().map(|(_, json)| json).collect();
+        let receipts = receipts::json(self.receipts.iter().map(|((batch, _), accept)| (*batch, *accept)));
+        let rare: Vec<&Value> = self.rare.iter().map(|(_, json)| json).chain(&receipts).collect();
         let rare = (!rare.is_empty()).then_some(Json(rare));
         run(&[
             &broker,
@@ -211,18 +225,16 @@ impl<'a> Call<'a> {
             replies.push((*place, if *owner == 0 { Reply::Free } else { known(*owner)? }));
         }
         let said = said.map(|Json(said)| said).unwrap_or_default();
-        if said.len() != self.rare.len() {
+        if said.len() != self.rare.len() + usize::from(!self.receipts.is_empty()) {
             return Err(BadRow("not as many replies as operations"));
         }
-        // Of a message that was not accepted there is no more to say. Of another one the last word counts.
-        let is_over = |(_, reply): &&(Place, Reply)| !matches!(reply, Reply::Inserted);
-        let over: HashSet<Place> = match self.rare.is_empty() {
-            true => HashSet::new(),
-            false => replies.iter().filter(is_over).map(|(place, _)| *place).collect(),
-        };
-        for ((place, _), said) in self.rare.iter().zip(said) {
-            if !over.contains(place) {
-                replies.push((*place, said.reply()?));
+        let mut said = said.into_iter();
+        for ((place, _), said) in self.rare.iter().zip(said.by_ref()) {
+            replies.push((*place, said.reply()?));
+        }
+        if let Some(Said::Receipts { of }) = said.next() {
+            for ((place, _), asked) in self.receipts.iter().zip(of) {
+                replies.push((*place, asked.reply()?));
             }
         }
         Ok(Written::Replies(replies))

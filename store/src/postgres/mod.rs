@@ -26,6 +26,7 @@ mod people;
 mod pool;
 mod rare;
 mod read;
+mod receipts;
 mod runner;
 mod seen;
 mod sql;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::live::{self, SaidKnown};
+use super::receipts::{self, SaidAsked};
 use super::runner::{self, SaidEvent, SaidKey};
 use crate::rows::{self, BadRow};
 
@@ -29,6 +30,7 @@ pub(super) fn draws(op: &Op) -> bool {
 pub(super) fn json(op: &Op) -> Option<Value> {
     let mut value = match op {
         Op::Accept(_) | Op::Find { .. } | Op::Settle(_) | Op::Tried { .. } => return None,
+        Op::KeepSigner(signer) => receipts::keep_signer(signer),
         Op::Runner(op) => runner::json(op),
         Op::Live(op) => live::json(op),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
@@ -181,6 +183,7 @@ pub(super) enum Said {
     Done,
     Inserted,
     Accepted { renamed: bool },
+    Signer { public: String, sealed: String },
     Existing,
     Positions { first: i64, count: i64, secret: String },
     Owned { epoch: i64, free: i64 },
@@ -188,6 +191,7 @@ pub(super) enum Said {
     NoMesh,
     Stranger,
     Enrolled { mailbox: i64 },
+    Receipts { of: Vec<SaidAsked> },
     Exhausted,
     EnrolKeyTaken,
     Welcome { mailbox: i64, hooked: Option<String> },
@@ -219,7 +223,9 @@ impl Said {
         Ok(match self {
             Said::Done => Reply::Done,
             Said::Inserted => Reply::Inserted,
-            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed }),
+            Said::Accepted { renamed } => Reply::Accepted(Accepted { renamed, receipt: None }),
+            Said::Signer { public, sealed } => receipts::signer(&public, &sealed)?,
+            Said::Receipts { .. } => return Err(BadRow("receipts that nobody asked for")),
             Said::Existing => Reply::Existing,
             Said::Positions { first, count, secret } => Reply::Positions {
                 first: rows::position(first)?,

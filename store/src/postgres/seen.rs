@@ -5,6 +5,7 @@ use peermesh_core::time::Wall;
 use serde::Deserialize;
 
 use super::rare::unhex;
+use super::receipts::SaidReceipt;
 use crate::rows::{self, BadRow};
 
 /// A row of `mesh.seen`. Bytes are hexadecimal.
@@ -18,6 +19,7 @@ pub(super) struct SeenRow {
     fp: Option<String>,
     body: String,
     history_available: bool,
+    receipt: Option<SaidReceipt>,
 }
 
 impl SeenRow {
@@ -34,6 +36,7 @@ impl SeenRow {
             at: Wall::from_millis(self.at),
             likeness,
             history_available: self.history_available,
+            receipt: self.receipt.as_ref().map(SaidReceipt::row).transpose()?,
         })
     }
 }

@@ -227,7 +227,10 @@ impl Written {
         let mut replies: Vec<Vec<Reply>> =
             batches.iter().map(|batch| vec![Reply::Done; batch.ops.len()]).collect();
         for ((batch, at), reply) in all {
-            replies[batch][at] = reply;
+            // Of a message that was not accepted there is no more to say. Otherwise the last word counts.
+            if !matches!(replies[batch][at], Reply::Known(_)) {
+                replies[batch][at] = reply;
+            }
         }
         Outcome::Written(replies)
     }

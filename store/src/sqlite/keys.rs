@@ -6,11 +6,11 @@
 use peermesh_core::ids::Position;
 use peermesh_core::store::{Likeness, Message, Seen, Target};
 use peermesh_core::time::Wall;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fresh::Fresh;
 use super::read;
+use super::receipts;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -96,10 +96,11 @@ fn holder<'a>(
     own: i64,
     gathered: &impl Fn(Position) -> Option<&'a Message>,
 ) -> Result<Holder, Trouble> {
+    let mut read = conn.prepare_cached(sql::KEPT_AT)?;
     for column in fresh.at(key) {
-        let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
         let mut found = read.query([column])?;
-        let holder = judge(conn, column, found.next()?.map(|row| (row, 0)), name, own, gathered)?;
+        let row = found.next()?.ok_or(BadRow("nothing, where nothing is a row of its own"))?;
+        let holder = judge(conn, row, name, own, gathered)?;
         if !matches!(holder, Holder::Other) {
             return Ok(holder);
         }
@@ -107,12 +108,10 @@ fn holder<'a>(
     let mut read = conn.prepare_cached(sql::DEDUPE_HOLDERS)?;
     let mut found = read.query([key])?;
     while let Some(row) = found.next()? {
-        let column: i64 = row.get(0)?;
-        if fresh.get((key, column)).is_some() {
+        if fresh.get((key, row.get(0)?)).is_some() {
             continue; // It was looked at, or it is forgotten.
         }
-        let kept = row.get_ref(1)? != ValueRef::Null;
-        let holder = judge(conn, column, kept.then_some((row, 1)), name, own, gathered)?;
+        let holder = judge(conn, row, name, own, gathered)?;
         if !matches!(holder, Holder::Other) {
             return Ok(holder);
         }
@@ -120,35 +119,44 @@ fn holder<'a>(
     Ok(Holder::Other)
 }
 
-/// Whether the message at this position has this name; `kept` is its row, with the first of its columns.
+/// Whether a message has this name, from its position and what is kept of it.
 fn judge<'a>(
     conn: &Connection,
-    column: i64,
-    kept: Option<(&Row<'_>, usize)>,
+    row: &Row<'_>,
     name: Name<'_>,
     own: i64,
     gathered: &impl Fn(Position) -> Option<&'a Message>,
 ) -> Result<Holder, Trouble> {
+    let (column, mesh): (i64, Option<i64>) = (row.get(0)?, row.get(3)?);
     if column == own {
-        let is_over = kept.is_none() && conn.prepare_cached(sql::TOMBSTONE_READ)?.exists([own])?;
+        let is_over = mesh.is_none() && conn.prepare_cached(sql::TOMBSTONE_READ)?.exists([own])?;
         return Ok(Holder::Own { is_over });
     }
-    let same = |seen| Holder::Same(Box::new(seen));
-    if let Some((row, first)) = kept {
-        let id: Option<Box<str>> = row.get(first + 8)?;
-        let is_same = name.is(row.get(first + 2)?, row.get(first + 3)?, id.as_deref());
-        return Ok(if is_same { same(Seen::of(&read::message(row, first)?)) } else { Holder::Other });
-    }
     let position = rows::position(column)?;
+    let same = |seen| Ok(Holder::Same(Box::new(seen)));
+    let receipt = || match row.get::<_, Option<i64>>(14)? {
+        Some(_) => receipts::receipt_at(conn, position),
+        None => Ok(None),
+    };
+    if let Some(mesh) = mesh {
+        if !name.is(mesh, row.get(4)?, row.get::<_, Option<Box<str>>>(9)?.as_deref()) {
+            return Ok(Holder::Other);
+        }
+        return same(Seen { receipt: receipt()?, ..Seen::of(&read::message(row, 1)?) });
+    }
     let mut tombstone = conn.prepare_cached(sql::TOMBSTONE_READ)?;
     let mut tombs = tombstone.query([column])?;
-    if let Some(row) = tombs.next()? {
-        let is_same = name.is(row.get(1)?, row.get(2)?, row.get::<_, Option<Box<str>>>(6)?.as_deref());
-        return Ok(if is_same { same(faded(position, row)?) } else { Holder::Other });
+    if let Some(tomb) = tombs.next()? {
+        if !name.is(tomb.get(1)?, tomb.get(2)?, tomb.get::<_, Option<Box<str>>>(6)?.as_deref()) {
+            return Ok(Holder::Other);
+        }
+        return same(Seen { receipt: receipt()?, ..faded(position, tomb)? });
     }
     let message = gathered(position).ok_or(BadRow("a client message id without its message"))?;
-    let is_same = name.is(message.mesh.0, message.sender.0, message.client_message_id.as_deref());
-    Ok(if is_same { same(Seen::of(message)) } else { Holder::Other })
+    if !name.is(message.mesh.0, message.sender.0, message.client_message_id.as_deref()) {
+        return Ok(Holder::Other);
+    }
+    same(Seen::of(message))
 }
 
 /// A row of `tombstone`.
@@ -159,7 +167,13 @@ fn faded(position: Position, row: &Row<'_>) -> Result<Seen, Trouble> {
         fingerprint: row.get(7)?,
         body: rows::bytes_32(&row.get::<_, Vec<u8>>(8)?)?,
     };
-    Ok(Seen { position, at: Wall::from_millis(row.get(0)?), likeness, history_available: false })
+    Ok(Seen {
+        position,
+        at: Wall::from_millis(row.get(0)?),
+        likeness,
+        history_available: false,
+        receipt: None,
+    })
 }
 
 /// Keeps of a message what must be known while its name is.
@@ -212,7 +226,7 @@ mod tests {
     #[test]
     fn f_dos_03_a_resend_is_one_read_by_its_key_and_no_write() {
         // Keys of late are in memory and lead to their messages; older ones are read together with them.
-        for (gathered_max, read) in [(1_000, "MESSAGE_READ"), (1, "DEDUPE_HOLDERS")] {
+        for (gathered_max, read) in [(1_000, "KEPT_AT"), (1, "DEDUPE_HOLDERS")] {
             let dir = memory_dir();
             let (mut writer, _) = parts(dir.path());
             writer.keys().fresh.set_gathered_max(gathered_max);

@@ -195,7 +195,7 @@ impl<'a> Mail<'a> {
             let (position, old) = (rows::position_column(message.position), rows::position_column(*old));
             run(self.conn, sql::RENAME, (position, old, message.mesh.0))?;
             let renamed = self.conn.prepare_cached(sql::RENAMED_AS)?.exists((position, old))?;
-            replies[*at] = Reply::Accepted(Accepted { renamed });
+            replies[*at] = Reply::Accepted(Accepted { renamed, receipt: None });
         }
         Ok(())
     }

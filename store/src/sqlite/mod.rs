@@ -16,6 +16,7 @@ mod people;
 mod place;
 mod prune;
 mod read;
+mod receipts;
 mod roster;
 mod runner;
 mod schema;

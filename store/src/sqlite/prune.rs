@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::keys::{self, Keys};
 use super::read;
+use super::receipts;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -57,6 +58,7 @@ pub(super) fn prune(conn: &Connection, keys: &mut Keys, old: Old) -> Result<Repl
     if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;
         run(conn, sql::RENAMED_PRUNE, ())?;
+        receipts::forget(conn, over.iter().chain(&outlived).map(|gone| gone.position))?;
     }
     let presences = run(conn, sql::PRESENCE_PRUNE, (old.messages_before.as_millis(), old.limit))?;
     let proofs = run(conn, sql::PROOF_PRUNE, (old.proofs_before.as_millis(), old.limit))?;

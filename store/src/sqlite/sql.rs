@@ -159,11 +159,17 @@ statements! {
     DEDUPE_INSERT = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     DEDUPE_DELETE = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
     DEDUPE_HAS = "SELECT 1 FROM dedupe WHERE key = ?1 AND pos = ?2";
+    /// What is kept of a position: its message and its receipt, with columns like those of `DEDUPE_HOLDERS`.
+    KEPT_AT = concat!(
+        "SELECT d.pos, ", message_columns!("m."), ", r.n FROM (SELECT ?1 AS pos) d \
+        LEFT JOIN message m ON m.pos = d.pos LEFT JOIN receipt r ON r.pos = d.pos"
+    );
     /// Who stands at a key, with the message it belongs to; its columns are empty where that is not kept (or
     /// not yet).
     DEDUPE_HOLDERS = concat!(
         "SELECT d.pos, ", message_columns!("m."),
-        " FROM dedupe d LEFT JOIN message m ON m.pos = d.pos WHERE d.key = ?1"
+        ", r.n FROM dedupe d LEFT JOIN message m ON m.pos = d.pos LEFT JOIN receipt r ON r.pos = d.pos \
+        WHERE d.key = ?1"
     );
 
     MESSAGE_INSERT = "INSERT INTO message \
@@ -188,6 +194,7 @@ statements! {
         AND EXISTS (SELECT 1 FROM message WHERE pos = ?1) \
         AND NOT EXISTS (SELECT 1 FROM message WHERE pos = ?2) \
         AND NOT EXISTS (SELECT 1 FROM tombstone WHERE pos = ?2) ON CONFLICT DO NOTHING";
+    RENAMED_READ = "SELECT 1 FROM renamed WHERE pos = ?1";
     RENAMED_AS = "SELECT 1 FROM renamed WHERE pos = ?1 AND old = ?2";
     RENAMED = "SELECT pos, old FROM renamed WHERE mesh = ?1 ORDER BY pos";
     RENAMED_PRUNE = "DELETE FROM renamed WHERE NOT EXISTS (SELECT 1 FROM message WHERE pos = renamed.pos) \
@@ -201,6 +208,25 @@ statements! {
         WHERE one = 1";
     ADOPT_SCOPES = "UPDATE scope SET life = NULL, epoch = epoch + ?1";
     ADOPT_RUNNERS = "UPDATE runner SET life = NULL, epoch = epoch + ?1";
+
+    SIGNER_KEEP = "INSERT INTO signer (one, public, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING";
+    SIGNER_READ = "SELECT public, sealed FROM signer WHERE one = 1";
+    CHAIN_READ = "SELECT n, link FROM chain WHERE mesh = ?1";
+    CHAIN_SAVE = "INSERT INTO chain (mesh, n, link) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (mesh) DO UPDATE SET n = excluded.n, link = excluded.link";
+    RECEIPT_INSERT = "INSERT INTO receipt (mesh, n, pos, ends, previous, link, hash, epoch, content) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    RECEIPT_AT = "SELECT mesh, n, ends, previous, link, epoch, content FROM receipt WHERE pos = ?1";
+    RECEIPT_PATH = "SELECT hash, link FROM receipt WHERE mesh = ?1 AND n > ?2 AND n <= ?3 ORDER BY n";
+    RECEIPT_ANY = "SELECT 1 FROM receipt LIMIT 1";
+    /// All receipts that share a signature with that of this message, unless a message of them is known. They
+    /// stand side by side, at most `RUN_MAX` of them.
+    RECEIPT_FORGET = "WITH run AS (SELECT o.mesh, o.n, o.pos FROM receipt r JOIN receipt o \
+            ON o.mesh = r.mesh AND o.n > r.ends - 64 AND o.n <= r.ends AND o.ends = r.ends WHERE r.pos = ?1) \
+        DELETE FROM receipt WHERE (mesh, n) IN (SELECT mesh, n FROM run) AND NOT EXISTS (SELECT 1 FROM run \
+            WHERE EXISTS (SELECT 1 FROM message m WHERE m.pos = run.pos) \
+            OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = run.pos))";
+    MESSAGE_EXISTS = "SELECT 1 FROM message WHERE pos = ?1";
 
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
@@ -357,6 +383,7 @@ mod tests {
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
         "FRESH_READ",    // all that wait are wanted, and few wait
+        "RECEIPT_ANY",   // one row, if there is one
         "REVOKED",       // whoever serves live topics has to know them all
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster

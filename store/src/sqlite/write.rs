@@ -18,6 +18,7 @@ use super::mail::Mail;
 use super::people;
 use super::prune::{self, Old};
 use super::read;
+use super::receipts;
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
@@ -143,12 +144,17 @@ impl Writer {
     fn perform(&mut self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
         let conn = &self.conn;
         let mut mail = Mail::new(conn, &mut self.keys);
+        let mut asked = Vec::new();
         let mut replies = vec![Reply::Done; batch.ops.len()];
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
                 Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, op)?),
                 Op::Live(op) => replies[at] = Reply::Live(live::write(conn, self.life, op)?),
-                Op::Accept(accept) => mail.accept(at, accept, &mut replies)?,
+                Op::Accept(accept) => {
+                    asked.extend(accept.receipt.is_some().then_some((at, accept)));
+                    mail.accept(at, accept, &mut replies)?;
+                }
+                Op::KeepSigner(signer) => replies[at] = receipts::keep_signer(conn, signer)?,
                 Op::Find { mesh, sender, client_message_id: id } => {
                     mail.find(at, Name { mesh: *mesh, sender: *sender, id });
                 }
@@ -181,6 +187,7 @@ impl Writer {
             }
         }
         mail.write(&mut replies)?;
+        receipts::enter(conn, &asked, &mut replies)?;
         Ok(replies)
     }
 }

@@ -432,5 +432,5 @@ fn message() -> Accept {
         reply_to: None,
     };
     let (mailboxes, mentions) = (Arc::from([MailboxNo(2)]), Arc::default());
-    Accept { message: Arc::new(message), mailboxes, mentions, old: None }
+    Accept { message: Arc::new(message), mailboxes, mentions, old: None, receipt: None }
 }

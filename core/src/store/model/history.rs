@@ -2,7 +2,7 @@
 
 use super::{Model, Renamed};
 use crate::ids::{HistoryEpoch, Position};
-use crate::store::{Accept, Accepted, Adopted, History};
+use crate::store::{Accept, Adopted, History};
 use crate::time::Wall;
 
 impl Model {
@@ -30,7 +30,7 @@ impl Model {
     }
 
     /// Lets a message that is kept have the id it had, if it is free. Tells whether it has it.
-    pub(super) fn rename(&mut self, accept: &Accept, old: Position) -> Accepted {
+    pub(super) fn rename(&mut self, accept: &Accept, old: Position) -> bool {
         let Accept { message, .. } = accept;
         let has = |renamed: &Renamed| renamed.old == old;
         let is_free = old < self.alive.history.floor
@@ -41,6 +41,6 @@ impl Model {
             let renamed = Renamed { mesh: message.mesh, old };
             self.renamed.entry(message.position).or_insert(renamed);
         }
-        Accepted { renamed: self.renamed.get(&message.position).is_some_and(has) }
+        self.renamed.get(&message.position).is_some_and(has)
     }
 }

@@ -4,6 +4,7 @@
 //! unknown outcomes or crashes wraps this driver. A clone is a snapshot. Several brokers may share one model:
 //! each acts under the number it joined with.
 
+mod chain;
 mod check;
 mod history;
 mod live;
@@ -21,7 +22,7 @@ pub use look::Fate;
 
 use super::{
     Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
-    Outcome, PeerState, Query, Role, Seen, StoreError, StoreResult,
+    Outcome, PeerState, Query, Reply, Role, Seen, StoreError, StoreResult,
 };
 use crate::ids::{
     HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -51,6 +52,7 @@ pub struct Model {
     hooks: Vec<Hook>,
     owners: owner::Owners,
     runners: runner::Runners,
+    chains: chain::Chains,
     lives: live::Lives,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
@@ -149,6 +151,7 @@ impl Model {
             hooks: Vec::new(),
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
+            chains: chain::Chains::default(),
             lives: live::Lives::default(),
             alive: Alive {
                 lease_ms: None,
@@ -158,9 +161,15 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0007__live"]
-                    .map(str::to_owned)
-                    .into(),
+                migrations: [
+                    "V0001__mesh",
+                    "V0002__runner",
+                    "V0006__mentions",
+                    "V0007__live",
+                    "V0008__receipts",
+                ]
+                .map(str::to_owned)
+                .into(),
             },
             proofs: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -237,7 +246,9 @@ impl Driver for Model {
             if !lost.is_empty() {
                 return Err(StoreError::Fenced(lost));
             }
-            Ok(Answer::Replies(batch.ops.iter().map(|op| self.apply(op)).collect()))
+            let mut replies: Vec<Reply> = batch.ops.iter().map(|op| self.apply(op)).collect();
+            self.enter_receipts(batch, &mut replies);
+            Ok(Answer::Replies(replies))
         };
         batches.iter().map(&mut write_batch).collect()
     }

@@ -2,12 +2,13 @@
 
 use super::{Kept, Model, Tombstone};
 use crate::ids::{MailboxNo, Position};
-use crate::store::{Accept, Cursor, Message, Op, Pruned, Reply, Seen, Settled};
+use crate::store::{Accept, Accepted, Cursor, Message, Op, Pruned, Reply, Seen, Settled};
 use crate::time::Wall;
 
 impl Model {
     pub(super) fn apply(&mut self, op: &Op) -> Reply {
         match op {
+            Op::KeepSigner(signer) => self.keep_signer(signer),
             Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
             Op::Live(op) => Reply::Live(self.apply_live(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
@@ -27,7 +28,10 @@ impl Model {
             Op::KeepHook { hook, stale_before } => self.keep_hook(hook, *stale_before),
             Op::ApplyHook { hook, presence, .. } => self.apply_hook(hook, presence),
             Op::Accept(accept) => match (self.accept(accept), accept.old) {
-                (Reply::Inserted, Some(old)) => Reply::Accepted(self.rename(accept, old)),
+                (Reply::Inserted, Some(old)) => {
+                    let renamed = self.rename(accept, old);
+                    Reply::Accepted(Accepted { renamed, receipt: None })
+                }
                 (reply, _) => reply,
             },
             Op::Find { mesh, sender, client_message_id } => {
@@ -86,7 +90,7 @@ impl Model {
     fn known(&self, position: Position) -> Reply {
         let kept = self.messages.get(&position).map(|kept| Seen::of(&kept.message));
         let seen = kept.unwrap_or_else(|| self.tombstones[&position].seen.clone());
-        Reply::Known(Box::new(seen))
+        Reply::Known(Box::new(Seen { receipt: self.chains.receipt_at(position), ..seen }))
     }
 
     fn prune(&mut self, messages_before: Wall, keys_before: Wall, proofs_before: Wall, limit: u32) -> Reply {
@@ -107,6 +111,7 @@ impl Model {
             self.forget(*position, keys_before);
         }
         let buried = self.tombstones.len() - tombs;
+        self.forget_receipts();
         let ended = self.presences.iter().filter_map(|(id, presence)| Some((presence.ended?, id.clone())));
         let mut ended: Vec<_> = ended.filter(|(at, _)| *at < messages_before).collect();
         ended.sort();

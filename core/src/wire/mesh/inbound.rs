@@ -71,6 +71,8 @@ pub(crate) struct Send<'a> {
     pub request_fingerprint: Option<Str<'a>>,
     #[serde(borrow)]
     pub reply_to_id: Option<Str<'a>>,
+    /// Additive: its sender wants a receipt.
+    pub receipt: Option<bool>,
     #[serde(borrow)]
     pub mentions: Option<Vec<Str<'a>>>,
     /// Additive: the id its message had, when it is sent again because the store's history was lost.

@@ -1,6 +1,7 @@
 //! What the broker says. Strict: every field of the contract, in a fixed order.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::fate::MessageStatusResult;
 use super::features::{FeatureAnswer, Features};
@@ -53,6 +54,8 @@ impl Encode for Ack<'_> {
         put_text(out, label!("conflict"), self.conflict);
         put_text(out, label!("broker_fingerprint_prefix"), self.broker_fingerprint_prefix);
         put_text(out, label!("broker_message_id"), self.broker_message_id);
+        put(out, label!("receipt"), self.receipt);
+        put_text(out, label!("receipt_error"), self.receipt_error);
         out.push(b'}');
     }
 }
@@ -146,6 +149,9 @@ pub(crate) struct HelloAck<'a> {
     /// Additive: which history the store tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history_epoch: Option<String>,
+    /// Additive: what verifies receipts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker_pubkey: Option<String>,
 }
 
 /// What the mesh knows of the member (2.4).
@@ -208,6 +214,12 @@ pub(crate) struct Ack<'a> {
     /// The id of the message it became.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broker_message_id: Option<&'a str>,
+    /// The broker's signed word that it accepted the message, to whoever asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<&'a RawValue>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt_error: Option<&'a str>,
 }
 
 /// `push` of a message (3.3), with every attribution field.
@@ -356,6 +368,7 @@ mod tests {
     fn what_is_written_by_hand_is_what_the_derives_write() {
         let unknown = [Box::from("x"), Box::from("\"")];
         for text in ["", "plain", "with \"quotes\" and \\", "\u{0}\u{1f}\u{7f}\n", "ü € 😀 \u{2028}"] {
+            let receipt = RawValue::from_string(r#"{"a":[1]}"#.to_owned()).unwrap();
             for some in [None, Some(text)] {
                 let ack = Ack {
                     id: text,
@@ -376,6 +389,8 @@ mod tests {
                     conflict: some,
                     broker_fingerprint_prefix: some,
                     broker_message_id: some,
+                    receipt: some.map(|_| &*receipt),
+                    receipt_error: some,
                 };
                 assert_eq!(written(&ack), serde_json::to_string(&ack).unwrap());
                 let push = Push {
