@@ -384,6 +384,7 @@ mod tests {
         "RUNNER_DEPTH",  // the same
         "FRESH_READ",    // all that wait are wanted, and few wait
         "RECEIPT_ANY",   // one row, if there is one
+        "KEPT_AT",       // the one position that is asked for
         "REVOKED",       // whoever serves live topics has to know them all
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
