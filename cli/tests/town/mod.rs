@@ -11,12 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use peermesh_conformance::server::free_port;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything that must happen may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much of what a process said is shown when a test fails.
+const LINES_TOLD: usize = 60;
 
 /// Names what carries the brokers of all tests; without it, they have their default.
 const RUNTIME: &str = "PEERMESH_RUNTIME";
@@ -203,10 +207,30 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops it where it is. A signal is only on its way when it was sent, and threads that are at work may do
+    /// a little more until it arrives; when this returns, all of them stand still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let child = WaitId::Pid(Pid::from_child(&self.child));
+        retry_on_intr(|| waitid(child.clone(), WaitIdOptions::STOPPED)).unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Kills it as a power cut would: nothing is flushed, nothing is said.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Says what it said last, for whoever reads why a test failed.
+    #[allow(clippy::print_stderr, reason = "the harness shows it with the failure")]
+    fn tell_log(&self) {
+        let from = self.log.len().saturating_sub(LINES_TOLD);
+        eprintln!("process {} said last:\n{}\n", self.child.id(), self.log[from..].join("\n"));
     }
 
     /// Waits for its end, which must come within `patience`; reads the rest of its log.
@@ -234,6 +258,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            self.log.extend(self.lines.try_iter());
+            self.tell_log();
+        }
     }
 }
 
