@@ -6,11 +6,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use peermesh_conformance::server::free_port;
+use peermesh_conformance::server::{Database, free_port};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
@@ -25,16 +26,40 @@ const LINES_TOLD: usize = 60;
 /// Names what carries the brokers of all tests; without it, they have their default.
 const RUNTIME: &str = "PEERMESH_RUNTIME";
 
+/// Names the store of the brokers of all tests: `postgres` gives each town a database of its own. Without it,
+/// they keep their store in files.
+const STORE: &str = "PEERMESH_TEST_STORE";
+
 /// A data directory and the port its broker uses.
 pub(crate) struct Town {
     dir: TempDir,
     pub(crate) port: u16,
+    /// Whatever other towns have.
+    keeps_files: bool,
+    /// Made when it is first needed.
+    database: OnceLock<Database>,
 }
 
 impl Town {
     /// An empty town.
     pub(crate) fn new() -> Town {
-        Town { dir: tempfile::tempdir().unwrap(), port: free_port() }
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        Town { dir, port, keeps_files: false, database: OnceLock::new() }
+    }
+
+    /// An empty town for a test of the store in files.
+    pub(crate) fn with_files() -> Town {
+        Town { keeps_files: true, ..Town::new() }
+    }
+
+    /// Where its broker has its store, unless that is in files.
+    fn database_url(&self) -> Option<&str> {
+        match std::env::var(STORE) {
+            _ if self.keeps_files => None,
+            Ok(store) if store == "postgres" => Some(self.database.get_or_init(Database::fresh).url()),
+            Ok(store) if !store.is_empty() => panic!("{STORE} is {store:?}, and may be postgres or nothing"),
+            _ => None,
+        }
     }
 
     /// The directory everything of this town lies in.
@@ -47,7 +72,8 @@ impl Town {
         self.dir.path().join(".local/share/peermesh")
     }
 
-    /// The command with nothing of the tester's environment but the runtime that brokers are to be tested on.
+    /// The command with nothing of the tester's environment but the runtime and the store that brokers are to
+    /// be tested on.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peermesh"));
         command
@@ -57,6 +83,7 @@ impl Town {
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.dir.path())
             .envs(std::env::var_os(RUNTIME).map(|runtime| (RUNTIME, runtime)))
+            .envs(self.database_url().map(|url| ("DATABASE_URL", url)))
             .stdin(Stdio::null());
         command
     }
