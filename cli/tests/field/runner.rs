@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::SECRET;
 use crate::town::PATIENCE;
 
+/// How long a runner that wants to be taken waits at one connection.
+const TRY: Duration = Duration::from_secs(5);
+
 /// A runner's connection.
 pub(crate) struct Runner(TcpStream);
 
@@ -101,12 +104,15 @@ impl Runner {
         }
     }
 
-    /// Connects as soon as a broker takes the runner, which a heartbeat with an id shows.
+    /// Connects as soon as a broker takes the runner, which a heartbeat with an id shows. Like a real one it
+    /// does not wait for ever at one connection while another might be served.
     pub(crate) fn settles(patience: Duration, port: u16, id: &str) -> Runner {
         let until = Instant::now() + patience;
         loop {
             let settled = Runner::connect(port, id).and_then(|mut runner| {
+                runner.0.set_read_timeout(Some(TRY))?;
                 runner.tells(&json!({ "type": "ack", "id": format!("{id} is here") }))?;
+                runner.0.set_read_timeout(Some(PATIENCE))?;
                 Ok(runner)
             });
             match settled {
