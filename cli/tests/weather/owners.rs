@@ -76,6 +76,8 @@ fn an_owner_that_slept_through_its_lease_is_fenced_and_its_peers_are_sent_away()
     let ack = ann_at_heir.hears_ack_of("late-1");
     assert!(ack["error"].is_null(), "{ack}");
     assert_eq!(at_heir.hears_push()["messageId"], ack["messageId"]);
+    // Until its store has answered again, it would say that it is in trouble, and not whose the mesh is.
+    ground.becomes(200, PATIENCE);
     let refused = Peer::joins(ground.town.port, &ann).unwrap_err();
     assert!(is_not_owner(&refused), "{refused:?}");
 }
