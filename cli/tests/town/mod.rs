@@ -234,8 +234,8 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Stops it where it is. A signal is only on its way when it was sent, and threads that are at work may do
-    /// a little more until it arrives; when this returns, all of them stand still.
+    /// Stops it where it is. A signal is only on its way when it was sent, and threads that are at work may
+    /// do a little more until it arrives; when this returns, all of them stand still.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
         let child = WaitId::Pid(Pid::from_child(&self.child));
@@ -257,7 +257,8 @@ impl Process {
     #[allow(clippy::print_stderr, reason = "the harness shows it with the failure")]
     fn tell_log(&self) {
         let from = self.log.len().saturating_sub(LINES_TOLD);
-        eprintln!("process {} said last:\n{}\n", self.child.id(), self.log[from..].join("\n"));
+        let last = self.log[from..].join("\n");
+        eprintln!("process {} said last:\n{last}\n", self.child.id());
     }
 
     /// Waits for its end, which must come within `patience`; reads the rest of its log.
