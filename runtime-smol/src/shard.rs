@@ -47,11 +47,11 @@ const FACTS_PER_TURN_MAX: usize = 256;
 pub(crate) fn run(
     id: ShardId,
     machine: Box<dyn Machine + Send>,
-    hub: Arc<Hub>,
+    hub: &Arc<Hub>,
     listeners: Vec<(Listener, Async<TcpListener>)>,
 ) {
     let executor = Rc::new(LocalExecutor::new());
-    let own = Arc::clone(&hub);
+    let own = Arc::clone(hub);
     let shard = Rc::new_cyclic(|me| RefCell::new(Shard::new(id, machine, own, &executor, me)));
     for (kind, listener) in listeners {
         executor.spawn(accept(kind, listener, Rc::downgrade(&shard))).detach();
