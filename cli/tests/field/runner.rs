@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::SECRET;
-use crate::town::PATIENCE;
-
-/// How long a runner that wants to be taken waits at one connection.
-const TRY: Duration = Duration::from_secs(5);
+use crate::town::{PATIENCE, Patience, TRY};
 
 /// A runner's connection.
 pub(crate) struct Runner(TcpStream);
@@ -107,7 +104,7 @@ impl Runner {
     /// Connects as soon as a broker takes the runner, which a heartbeat with an id shows. Like a real one it
     /// does not wait for ever at one connection while another might be served.
     pub(crate) fn settles(patience: Duration, port: u16, id: &str) -> Runner {
-        let until = Instant::now() + patience;
+        let mut patience = Patience::of(patience);
         loop {
             let settled = Runner::connect(port, id).and_then(|mut runner| {
                 runner.0.set_read_timeout(Some(TRY))?;
@@ -117,7 +114,7 @@ impl Runner {
             });
             match settled {
                 Ok(runner) => return runner,
-                Err(error) => assert!(Instant::now() < until, "nobody takes the runner {id}: {error}"),
+                Err(error) => assert!(patience.lasts(), "nobody takes the runner {id}: {error}"),
             }
             thread::sleep(Duration::from_millis(50));
         }

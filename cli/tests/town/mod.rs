@@ -23,12 +23,36 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How much of what a process said is shown when a test fails.
 const LINES_TOLD: usize = 60;
 
+/// How long one of several tries may take, and what it counts at most.
+pub(crate) const TRY: Duration = Duration::from_secs(5);
+
 /// Names what carries the brokers of all tests; without it, they have their default.
 const RUNTIME: &str = "PEERMESH_RUNTIME";
 
 /// Names the store of the brokers of all tests: `postgres` gives each town a database of its own. Without it,
 /// they keep their store in files.
 const STORE: &str = "PEERMESH_TEST_STORE";
+
+/// Patience with a broker that is tried again and again. A try counts [`TRY`] at most: a machine that stood
+/// still meanwhile says nothing about the broker.
+pub(crate) struct Patience {
+    left: Duration,
+    since: Instant,
+}
+
+impl Patience {
+    /// As much as that, counted from here.
+    pub(crate) fn of(all: Duration) -> Patience {
+        Patience { left: all, since: Instant::now() }
+    }
+
+    /// Counts a try that failed; false when it was the last.
+    pub(crate) fn lasts(&mut self) -> bool {
+        let began = std::mem::replace(&mut self.since, Instant::now());
+        self.left = self.left.saturating_sub((self.since - began).min(TRY));
+        !self.left.is_zero()
+    }
+}
 
 /// A data directory and the port its broker uses.
 pub(crate) struct Town {
