@@ -93,7 +93,7 @@ fn every_log_line_is_one_json_object() {
 
 #[test]
 fn the_first_record_tells_port_version_and_limits() {
-    let town = Town::new();
+    let town = Town::with_files();
     let port = town.port.to_string();
     let mut command = town.command(&["serve", "--host", "127.0.0.1", "--port", &port]);
     command.env("STATUS_TTL_SECONDS", "61");
@@ -119,7 +119,7 @@ fn health_finds_a_broker_by_its_port_alone() {
 
 #[test]
 fn f_sto_05_a_second_broker_on_the_same_directory_is_refused() {
-    let town = Town::new();
+    let town = Town::with_files();
     let _broker = town.serve();
     let other = Town::new();
     let port = other.port.to_string();

@@ -1,4 +1,5 @@
-//! A broker on threads: what it says of its room, and that its small stacks are deep enough.
+//! A broker on threads: what it says of its room, what a connection costs it, and that its small stacks are
+//! deep enough.
 
 #![cfg(feature = "threads")]
 
@@ -13,11 +14,14 @@ use std::path::Path;
 use std::process::Command;
 
 use peer::{Identity, Peer};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde_json::Value;
 use town::{PATIENCE, Process, Town};
 
 /// The deepest JSON that a broker can be told to read.
 const DEPTH: usize = 128;
+/// Connections that say nothing.
+const IDLE: usize = 1_000;
 /// Members that stay connected until their stacks are looked at.
 const PEERS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
 
@@ -77,6 +81,67 @@ fn the_setting_can_be_given_in_every_way_and_a_runtime_that_is_none_is_refused()
     assert_eq!(shown(&["--runtime", "threads"]), "threads");
     let ran = town.run(&["serve", "--runtime", "fibres"]);
     assert!(ran.code == 2 && ran.err.contains("--runtime: fibres") && ran.err.contains("threads"), "{ran:?}");
+}
+
+/// A thread for each of them costs little, and an end in good order waits for none of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_idle_connections_take_less_than_40_kib_each_and_hold_up_no_end() {
+    allow_files(IDLE as u64 + 200);
+    let town = Town::new();
+    let mut broker = town.serve_with(&[
+        ("PEERMESH_RUNTIME", "threads"),
+        ("PEERMESH_HANDSHAKES_MAX", "2000"),
+        ("PEERMESH_HELLO_TIMEOUT_MS", "120000"),
+        ("PEERMESH_DRAIN_MS", "500"),
+    ]);
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", broker.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+    };
+    let before = resident();
+    let mut idle: Vec<TcpStream> = (0..IDLE).map(|_| upgraded(town.port)).collect();
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 40 * IDLE, "{grown} KiB for {IDLE} connections");
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.ends(PATIENCE).code(), Some(0), "{:?}", broker.log);
+    // Each heard the goodbye before its stream ended, and none answered it.
+    for stream in &mut idle {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard.first(), Some(&0x88), "{heard:?}");
+    }
+}
+
+/// A WebSocket connection that says nothing after its upgrade.
+fn upgraded(port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    stream
+}
+
+/// Raises the soft limit of open files as far as is needed.
+fn allow_files(needed: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        let maximum = limit.maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).unwrap_or_else(|error| {
+            panic!(
+                "this test needs {needed} open files, and the hard limit is {maximum:?}: raise it ({error})"
+            )
+        });
+    }
 }
 
 /// Goes the deepest ways there are, with connections that stay, and then looks how much of each stack was

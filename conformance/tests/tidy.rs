@@ -180,13 +180,59 @@ fn a_build_for_threads_and_the_embedded_store_contains_no_async_executor() {
     assert_eq!(names.iter().find(is_async), None);
 }
 
+/// The same files, the same offers but for the stack of a connection's thread, and whatever both have in the
+/// same order.
 #[test]
 fn the_runtimes_can_be_read_side_by_side() {
     let files = |runtime: &str| -> BTreeSet<PathBuf> {
         let own = root().join(runtime).join("src");
         files_below(&own).iter().map(|path| path.strip_prefix(&own).unwrap().to_owned()).collect()
     };
-    assert_eq!(files("runtime-smol"), files("runtime-threads"));
+    let names = files("runtime-smol");
+    assert_eq!(names, files("runtime-threads"));
+    let mut wrong = Vec::new();
+    for name in names {
+        let [smol, threads] = ["runtime-smol", "runtime-threads"].map(|runtime| {
+            let text = fs::read_to_string(root().join(runtime).join("src").join(&name)).unwrap();
+            text.lines().filter_map(item).collect::<Vec<_>>()
+        });
+        let offers = |items: &[(bool, String)]| -> BTreeSet<String> {
+            let public = items.iter().filter(|(is_public, _)| *is_public).map(|(_, item)| item.clone());
+            public.filter(|item| item != "const STACK_BYTES").collect()
+        };
+        if offers(&smol) != offers(&threads) {
+            wrong.push(format!("{}: {:?} and {:?}", name.display(), offers(&smol), offers(&threads)));
+        }
+        // Where there are several of a name, their order says nothing.
+        let once =
+            |item: &str, of: &[(bool, String)]| of.iter().filter(|(_, other)| other == item).count() == 1;
+        let shared = |of: &[(bool, String)]| -> Vec<String> {
+            let names = of.iter().map(|(_, item)| item.clone());
+            names.filter(|item| once(item, &smol) && once(item, &threads)).collect()
+        };
+        if let Some((mine, other)) = shared(&smol).iter().zip(&shared(&threads)).find(|(a, b)| a != b) {
+            wrong.push(format!("{}: {mine} stands where the other has {other}", name.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The item or field that a line begins, and whether it is public: `fn open`, of `pub(crate) fn open(&self)`.
+fn item(line: &str) -> Option<(bool, String)> {
+    let line = line.trim_start();
+    let (is_public, rest) = match line.strip_prefix("pub ") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("pub(crate) ").unwrap_or(line)),
+    };
+    let rest = rest.strip_prefix("async ").unwrap_or(rest);
+    let mut words = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let (kind, name) = (words.next()?, words.next().unwrap_or_default());
+    let is_item = ["fn", "struct", "enum", "type", "const"].contains(&kind);
+    match (is_item, is_public) {
+        (true, _) => Some((is_public, format!("{kind} {name}"))),
+        (false, true) => Some((true, kind.to_owned())),
+        (false, false) => None,
+    }
 }
 
 #[test]

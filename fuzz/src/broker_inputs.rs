@@ -258,8 +258,12 @@ impl Life {
         let body = if body < 240 { key } else { body };
         let priority = ["now", "next", "low"][usize::from(urgent % 3)];
         let id = format!("m{key}");
-        let send = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": target,
+        let mut send = json!({"type": "send", "id": id, "client_message_id": id, "targetSpec": target,
             "priority": priority, "nonce": "", "ciphertext": "x".repeat(usize::from(body) * 4)});
+        if urgent >= 192 {
+            // By name, by key, and somebody who is nobody.
+            send["mentions"] = json!(["member 2", Who::of(to).key(), "stranger"]);
+        }
         self.says(from, &send.to_string());
     }
 

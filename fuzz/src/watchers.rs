@@ -70,7 +70,7 @@ impl Watchers {
     pub fn publish(&mut self, world: &mut World, topic: u8, about: u8, body: u8) {
         self.published += 1;
         let mut publication = json!({"topic": name_of(topic), "data": "x".repeat(usize::from(body) * 8)});
-        if about % 4 > 0 {
+        if !about.is_multiple_of(4) {
             publication["key"] = json!(format!("e{}", about % 4));
         }
         if about >= 128 {

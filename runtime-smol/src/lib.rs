@@ -137,7 +137,7 @@ pub fn start(plan: Plan) -> io::Result<Running> {
     });
     for (id, machine) in (0..).map(ShardId).zip(plan.shards) {
         let (hub, listeners) = (Arc::clone(&hub), std::mem::take(&mut listeners));
-        let work = move || shard::run(id, machine, hub, listeners);
+        let work = move || shard::run(id, machine, &hub, listeners);
         if let Err(error) = spawn(format!("shard-{id}"), &ended, work) {
             inboxes.iter().for_each(Inbox::close);
             return Err(error);

@@ -47,17 +47,18 @@ const FACTS_PER_TURN_MAX: usize = 256;
 pub(crate) fn run(
     id: ShardId,
     machine: Box<dyn Machine + Send>,
-    hub: Arc<Hub>,
+    hub: &Arc<Hub>,
     listeners: Vec<(Listener, Async<TcpListener>)>,
 ) {
     let executor = Rc::new(LocalExecutor::new());
-    let shard = Rc::new_cyclic(|me| RefCell::new(Shard::new(id, machine, hub, &executor, me)));
+    let own = Arc::clone(hub);
+    let shard = Rc::new_cyclic(|me| RefCell::new(Shard::new(id, machine, own, &executor, me)));
     for (kind, listener) in listeners {
         executor.spawn(accept(kind, listener, Rc::downgrade(&shard))).detach();
     }
     let turns = executor.spawn(drive(Rc::downgrade(&shard)));
     async_io::block_on(executor.run(turns));
-    shard.borrow().inbox().close();
+    hub.inbox(id).close();
     if let Some(panic) = shard.borrow_mut().panic.take() {
         panic::resume_unwind(panic);
     }
@@ -69,7 +70,7 @@ async fn drive(shard: Weak<RefCell<Shard>>) {
     poll_fn(|cx| {
         let Some(shard) = shard.upgrade() else { return Poll::Ready(()) };
         let mut shard = shard.borrow_mut();
-        shard.hear(cx);
+        shard.attend(cx);
         shard.turn();
         if let Some(at) = shard.deadline() {
             alarm.wake_by(at, cx);
@@ -172,7 +173,7 @@ impl Shard {
 
     fn take_posts(&mut self) {
         let mut posts = mem::take(&mut self.posts);
-        if !self.inbox().take(&mut posts) {
+        if !self.hub.inbox(self.id).take(&mut posts) {
             self.finished = true;
         }
         for post in posts.drain(..) {
@@ -217,7 +218,9 @@ impl Shard {
                     self.echoes.push((conn, Echo::Scraped(page)));
                 }
                 Output::Weigh { conn } => self.echoes.push((conn, Echo::Weighed((self.hub.weigh)()))),
-                Output::Forward(forward) => self.hub.counter.submit(self.id, forward, self.inbox()),
+                Output::Forward(forward) => {
+                    self.hub.counter.submit(self.id, forward, self.hub.inbox(self.id));
+                }
                 Output::Note(note) => self.note(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
@@ -312,9 +315,14 @@ impl Shard {
     /// A connection with a grant has bytes, or its end, to read.
     pub(crate) fn receive(&mut self, id: ConnId, link: &Link) {
         let mut scratch = mem::take(&mut self.scratch);
-        let mut stream = link.stream.get_ref();
-        match stream.read(&mut scratch) {
-            Ok(0) => {
+        let read = link.stream.get_ref().read(&mut scratch);
+        self.hear(id, link, read.map(|bytes| &mut scratch[..bytes]));
+        self.scratch = scratch;
+    }
+
+    fn hear(&mut self, id: ConnId, link: &Link, read: io::Result<&mut [u8]>) {
+        match read {
+            Ok([]) => {
                 link.spend();
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.ended = true;
@@ -323,13 +331,12 @@ impl Shard {
             }
             Ok(bytes) => {
                 link.spend();
-                link.filled.set(bytes == scratch.len());
-                self.tell_now(Input::Received { conn: id, bytes: &mut scratch[..bytes] });
+                link.filled.set(bytes.len() == SCRATCH_BYTES);
+                self.tell_now(Input::Received { conn: id, bytes });
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(_) => self.lose(id),
         }
-        self.scratch = scratch;
     }
 
     /// The kernel takes bytes of this connection again.
@@ -399,15 +406,11 @@ impl Shard {
     }
 
     /// Learns how to wake the task that takes the turns.
-    fn hear(&mut self, cx: &Context<'_>) {
+    fn attend(&mut self, cx: &Context<'_>) {
         if self.bell.as_ref().is_none_or(|bell| !bell.will_wake(cx.waker())) {
             self.bell = Some(cx.waker().clone());
-            self.inbox().hear(cx.waker().clone());
+            self.hub.inbox(self.id).hear(cx.waker().clone());
         }
-    }
-
-    fn inbox(&self) -> &Inbox {
-        &self.hub.inboxes[usize::from(self.id.0)]
     }
 }
 
@@ -447,6 +450,10 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    fn inbox(&self, of: ShardId) -> &Inbox {
+        &self.inboxes[usize::from(of.0)]
+    }
+
     fn post(&self, to: ShardId, post: Post) {
         if let Some(inbox) = self.inboxes.get(usize::from(to.0)) {
             inbox.post(post);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::SECRET;
-use crate::town::PATIENCE;
+use crate::town::{PATIENCE, Patience, TRY};
 
 /// A runner's connection.
 pub(crate) struct Runner(TcpStream);
@@ -101,17 +101,20 @@ impl Runner {
         }
     }
 
-    /// Connects as soon as a broker takes the runner, which a heartbeat with an id shows.
+    /// Connects as soon as a broker takes the runner, which a heartbeat with an id shows. Like a real one it
+    /// does not wait for ever at one connection while another might be served.
     pub(crate) fn settles(patience: Duration, port: u16, id: &str) -> Runner {
-        let until = Instant::now() + patience;
+        let mut patience = Patience::of(patience);
         loop {
             let settled = Runner::connect(port, id).and_then(|mut runner| {
+                runner.0.set_read_timeout(Some(TRY))?;
                 runner.tells(&json!({ "type": "ack", "id": format!("{id} is here") }))?;
+                runner.0.set_read_timeout(Some(PATIENCE))?;
                 Ok(runner)
             });
             match settled {
                 Ok(runner) => return runner,
-                Err(error) => assert!(Instant::now() < until, "nobody takes the runner {id}: {error}"),
+                Err(error) => assert!(patience.lasts(), "nobody takes the runner {id}: {error}"),
             }
             thread::sleep(Duration::from_millis(50));
         }

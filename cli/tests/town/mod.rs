@@ -6,31 +6,84 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use peermesh_conformance::server::free_port;
-use rustix::process::{Pid, Signal, kill_process};
+use peermesh_conformance::server::{Database, free_port};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything that must happen may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much of what a process said is shown when a test fails.
+const LINES_TOLD: usize = 60;
+
+/// How long one of several tries may take, and what it counts at most.
+pub(crate) const TRY: Duration = Duration::from_secs(5);
+
 /// Names what carries the brokers of all tests; without it, they have their default.
 const RUNTIME: &str = "PEERMESH_RUNTIME";
+
+/// Names the store of the brokers of all tests: `postgres` gives each town a database of its own. Without it,
+/// they keep their store in files.
+const STORE: &str = "PEERMESH_TEST_STORE";
+
+/// Patience with a broker that is tried again and again. A try counts [`TRY`] at most: a machine that stood
+/// still meanwhile says nothing about the broker.
+pub(crate) struct Patience {
+    left: Duration,
+    since: Instant,
+}
+
+impl Patience {
+    /// As much as that, counted from here.
+    pub(crate) fn of(all: Duration) -> Patience {
+        Patience { left: all, since: Instant::now() }
+    }
+
+    /// Counts a try that failed; false when it was the last.
+    pub(crate) fn lasts(&mut self) -> bool {
+        let began = std::mem::replace(&mut self.since, Instant::now());
+        self.left = self.left.saturating_sub((self.since - began).min(TRY));
+        !self.left.is_zero()
+    }
+}
 
 /// A data directory and the port its broker uses.
 pub(crate) struct Town {
     dir: TempDir,
     pub(crate) port: u16,
+    /// Whatever other towns have.
+    keeps_files: bool,
+    /// Made when it is first needed.
+    database: OnceLock<Database>,
 }
 
 impl Town {
     /// An empty town.
     pub(crate) fn new() -> Town {
-        Town { dir: tempfile::tempdir().unwrap(), port: free_port() }
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        Town { dir, port, keeps_files: false, database: OnceLock::new() }
+    }
+
+    /// An empty town for a test of the store in files.
+    pub(crate) fn with_files() -> Town {
+        Town { keeps_files: true, ..Town::new() }
+    }
+
+    /// Where its broker has its store, unless that is in files.
+    fn database_url(&self) -> Option<&str> {
+        match std::env::var(STORE) {
+            _ if self.keeps_files => None,
+            Ok(store) if store == "postgres" => Some(self.database.get_or_init(Database::fresh).url()),
+            Ok(store) if !store.is_empty() => panic!("{STORE} is {store:?}, and may be postgres or nothing"),
+            _ => None,
+        }
     }
 
     /// The directory everything of this town lies in.
@@ -43,7 +96,8 @@ impl Town {
         self.dir.path().join(".local/share/peermesh")
     }
 
-    /// The command with nothing of the tester's environment but the runtime that brokers are to be tested on.
+    /// The command with nothing of the tester's environment but the runtime and the store that brokers are to
+    /// be tested on.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peermesh"));
         command
@@ -53,6 +107,7 @@ impl Town {
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.dir.path())
             .envs(std::env::var_os(RUNTIME).map(|runtime| (RUNTIME, runtime)))
+            .envs(self.database_url().map(|url| ("DATABASE_URL", url)))
             .stdin(Stdio::null());
         command
     }
@@ -203,10 +258,31 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops it where it is. A signal is only on its way when it was sent, and threads that are at work may
+    /// do a little more until it arrives; when this returns, all of them stand still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let child = WaitId::Pid(Pid::from_child(&self.child));
+        retry_on_intr(|| waitid(child.clone(), WaitIdOptions::STOPPED)).unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Kills it as a power cut would: nothing is flushed, nothing is said.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Says what it said last, for whoever reads why a test failed.
+    #[allow(clippy::print_stderr, reason = "the harness shows it with the failure")]
+    fn tell_log(&self) {
+        let from = self.log.len().saturating_sub(LINES_TOLD);
+        let last = self.log[from..].join("\n");
+        eprintln!("process {} said last:\n{last}\n", self.child.id());
     }
 
     /// Waits for its end, which must come within `patience`; reads the rest of its log.
@@ -234,6 +310,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            self.log.extend(self.lines.try_iter());
+            self.tell_log();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use ed25519_dalek::SigningKey;
 use peermesh_conformance::keys;
 use serde_json::{Value, json};
 
-use crate::town::{PATIENCE, Town};
+use crate::town::{PATIENCE, Patience, Town};
 
 /// A member of a mesh, with its secret key.
 #[derive(Clone, Debug)]
@@ -93,11 +93,11 @@ impl Peer {
 
     /// Connects and says hello until the broker agrees, which must be before `patience` has passed.
     pub(crate) fn joins_within(patience: Duration, port: u16, identity: &Identity) -> Peer {
-        let until = Instant::now() + patience;
+        let mut patience = Patience::of(patience);
         loop {
             match Peer::joins(port, identity) {
                 Ok(peer) => return peer,
-                Err(said) => assert!(Instant::now() < until, "{} was not let in: {said:?}", identity.name),
+                Err(said) => assert!(patience.lasts(), "{} was not let in: {said:?}", identity.name),
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -159,12 +159,12 @@ fn f_clu_04_an_owner_that_slept_through_its_lease_sends_nothing_of_a_runner_that
     let mut at_sleeper = Runner::settles(PATIENCE, field.port(0), "r1");
     tells(&mut at_sleeper, &["e1"]);
     let (_other, _proxy, _broker_b) = ground.serve_another_with(&field.settings(1));
-    sleeper.signal(Signal::STOP);
+    sleeper.freeze();
     // It will be the first that the sleeper reads.
     at_sleeper.says(&json!({ "type": "error", "id": "e9" })).unwrap();
     let mut at_heir = Runner::settles(TAKEOVER, field.port(1), "r1");
     tells(&mut at_heir, &["e2"]);
-    sleeper.signal(Signal::CONT);
+    sleeper.thaw();
     let told = loop {
         match at_sleeper.hears_any() {
             Ok(Heard::Text(text)) => {

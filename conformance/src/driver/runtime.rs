@@ -14,8 +14,8 @@ use peermesh_runtime_threads as threads;
 
 use crate::driver::page;
 
-/// More connections than any story has.
-const CONNECTIONS_MAX: usize = 2_000;
+/// More connections than any story or attack has.
+const CONNECTIONS_MAX: usize = 6_000;
 
 /// What carries a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

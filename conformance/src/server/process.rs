@@ -98,7 +98,7 @@ impl Running {
     /// Ends it without a chance to say or write anything.
     pub(super) fn kill(mut self) {
         // The first one makes the others: when it stands still, there are no more to come.
-        let _ = kill_process(self.server, Signal::STOP);
+        halt(&[self.server]);
         let sessions = self.children();
         let _ = kill_process(self.server, Signal::KILL);
         for session in &sessions {
@@ -115,10 +115,8 @@ impl Running {
     }
 
     pub(super) fn freeze(&self) {
-        let _ = kill_process(self.server, Signal::STOP);
-        for child in self.children() {
-            let _ = kill_process(child, Signal::STOP);
-        }
+        halt(&[self.server]);
+        halt(&self.children());
     }
 
     pub(super) fn thaw(&self) {
@@ -150,6 +148,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
+    }
+}
+
+/// Stops processes where they are. A signal is only on its way when it was sent, and whoever it is for may do
+/// a little more until it arrives; so this waits until all of them stand still.
+fn halt(processes: &[Pid]) {
+    for process in processes {
+        let _ = kill_process(*process, Signal::STOP);
+    }
+    let moves = |process: &Pid| {
+        status_of(process.as_raw_pid()).is_some_and(|(state, _)| !matches!(state, 'T' | 'Z' | 'X'))
+    };
+    while processes.iter().any(moves) {
+        thread::sleep(LOOK);
     }
 }
 

@@ -24,10 +24,12 @@ fn f_net_04_hundreds_that_come_back_at_once_are_all_back_and_others_talk() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes minutes, for ./check --long"]
 fn f_net_04_thousands_that_come_back_at_once_are_all_back_and_others_talk() {
     let _alone = alone();
-    storm(Runtime::Smol, 5_000);
+    for runtime in RUNTIMES {
+        storm(runtime, 5_000);
+    }
 }
 
 fn storm(runtime: Runtime, clients: usize) {

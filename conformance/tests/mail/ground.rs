@@ -10,10 +10,10 @@ use peermesh_conformance::story::{Terms, Told};
 pub(crate) enum Ground {
     /// The machines over the model, under virtual time.
     Memory,
-    /// Real sockets and time, on threads over SQLite.
-    Sqlite,
-    /// The same on smol over Postgres, so that lives are lived on both runtimes.
-    Postgres,
+    /// Real sockets and time over SQLite.
+    Sqlite(Runtime),
+    /// The same over Postgres.
+    Postgres(Runtime),
 }
 
 impl Ground {
@@ -24,8 +24,8 @@ impl Ground {
     pub(crate) fn town(self, terms: &Terms) -> Told<Town> {
         match self {
             Ground::Memory => Town::new(terms),
-            Ground::Sqlite => Ok(Town::on(Box::new(Sockets::new(Runtime::Threads, terms)?), terms)),
-            Ground::Postgres => Ok(Town::on(Box::new(Sockets::on_postgres(Runtime::Smol, terms)?), terms)),
+            Ground::Sqlite(runtime) => Ok(Town::on(Box::new(Sockets::new(runtime, terms)?), terms)),
+            Ground::Postgres(runtime) => Ok(Town::on(Box::new(Sockets::on_postgres(runtime, terms)?), terms)),
         }
     }
 }

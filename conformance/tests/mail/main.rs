@@ -19,8 +19,9 @@ use std::thread;
 use ground::Ground;
 use kinds::Kinds;
 use life::Life;
+use peermesh_conformance::driver::runtime::Runtime;
 
-/// Seeds played on every change, in memory and on real sockets over each store.
+/// Seeds played on every change, in memory and on real sockets: over each store, and on each runtime.
 const SEEDS: RangeInclusive<u64> = 1..=200;
 const REAL_SEEDS: RangeInclusive<u64> = 1..=8;
 /// Seeds of a long run.
@@ -44,21 +45,23 @@ fn every_accepted_message_arrives_once_and_in_order_whatever_happens() {
 #[test]
 fn the_same_holds_on_real_sockets_over_sqlite() {
     let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    live(Ground::Sqlite, REAL_SEEDS, REAL_AT_ONCE).must_prove_something(1);
+    live(Ground::Sqlite(Runtime::Threads), REAL_SEEDS, REAL_AT_ONCE).must_prove_something(1);
 }
 
 #[test]
 fn the_same_holds_on_real_sockets_over_postgres() {
     let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    live(Ground::Postgres, REAL_SEEDS, REAL_AT_ONCE).must_prove_something(1);
+    live(Ground::Postgres(Runtime::Smol), REAL_SEEDS, REAL_AT_ONCE).must_prove_something(1);
 }
 
 #[test]
 #[ignore = "minutes of real time, for ./check --long"]
-fn the_same_holds_on_real_sockets_for_long() {
+fn the_same_holds_on_both_runtimes_over_both_stores_for_long() {
     let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    for ground in [Ground::Sqlite, Ground::Postgres] {
-        live(ground, LONG_SEEDS, REAL_AT_ONCE).must_prove_something(10);
+    for runtime in [Runtime::Smol, Runtime::Threads] {
+        for ground in [Ground::Sqlite(runtime), Ground::Postgres(runtime)] {
+            live(ground, LONG_SEEDS, REAL_AT_ONCE).must_prove_something(10);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs with small machines and real sockets. The other runtime's tests take all but this file from here.
 
 mod couriers;
+mod endings;
 mod health;
 mod lives;
 mod scarcity;

@@ -2,6 +2,8 @@
 
 #[path = "../../../runtime-smol/tests/run/couriers.rs"]
 mod couriers;
+#[path = "../../../runtime-smol/tests/run/endings.rs"]
+mod endings;
 #[path = "../../../runtime-smol/tests/run/health.rs"]
 mod health;
 #[path = "../../../runtime-smol/tests/run/lives.rs"]
