@@ -171,8 +171,15 @@ impl World {
             return;
         }
         place.digest.told(now, &input);
+        if let Some(scribe) = &mut place.scribe {
+            scribe.told(now, &input);
+        }
         place.deadline = place.machine.handle(now, input, &mut todo);
         place.digest.said(&todo, place.deadline);
+        if let Some(scribe) = &mut place.scribe {
+            scribe.said(&todo, 0, place.deadline);
+        }
+        self.write_down(node, shard);
         self.turns += 1;
         self.turns_at_once += 1;
         if self.turns_at_once > TURNS_AT_ONCE_MAX {
