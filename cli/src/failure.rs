@@ -14,6 +14,7 @@ use crate::home::HomeError;
 use crate::http::HttpError;
 use crate::live::LiveError;
 use crate::peer::PeerError;
+use crate::replay::ReplayError;
 use crate::serve::ServeError;
 
 /// Any failure of any command.
@@ -38,6 +39,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -61,6 +64,7 @@ impl Failure {
             Failure::Http(error) => error.exit(),
             Failure::Live(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
+            Failure::Replay(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

@@ -34,6 +34,14 @@ fn i18_every_recorded_life_is_lived_again_to_the_same_state() {
 }
 
 #[test]
+fn a_recording_without_payloads_leads_to_the_same_state_too() {
+    for life in lives(1..=6, Payloads::Hash) {
+        let relive = relived(&life).unwrap();
+        assert_eq!(relive.shards(), relive.end().unwrap().shards);
+    }
+}
+
+#[test]
 fn a_recording_that_stops_anywhere_is_lived_up_to_there() {
     let life = lives(3..=3, Payloads::Full).pop().unwrap();
     let turns = |file: &[u8]| relived(file).unwrap().shards().iter().map(|(turns, _)| turns).sum::<u64>();

@@ -92,7 +92,7 @@ impl Node {
             let shard = ShardId(shard);
             let setup = Setup { shard, shards: count, config: Arc::clone(config), seed: *seed };
             Shard {
-                scribe: recorded.map(|payloads| Scribe::new(shard, payloads)),
+                scribe: recorded.map(|payloads| Scribe::new(shard, payloads, [7; 16])),
                 machine: Broker::new(setup),
                 digest: Digest::new(),
                 deadline: None,
@@ -115,7 +115,7 @@ impl Node {
             shard.write_down(&mut tape, 0);
         }
         let shards = self.shards.iter().map(|shard| (shard.digest.turns(), shard.digest.state())).collect();
-        tape.extend_from_slice(&End { why: EndReason::Finished, shards, lost: 0 }.block());
+        tape.extend_from_slice(&End { why: EndReason::Finished, shards }.block());
         Some(tape)
     }
 

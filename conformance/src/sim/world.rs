@@ -3,12 +3,13 @@
 //! *Always holds:* what happens depends on the plan alone. Every draw comes from a stream of the seed, every
 //! walk is over something ordered, and events of one moment come in the order in which they were put down.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peermesh_core::config::{Config, RunnerConfig, Secret};
 use peermesh_core::digest::{Digest, StateHash};
 use peermesh_core::ids::{ConnId, ShardId};
-use peermesh_core::journal::Payloads;
+use peermesh_core::journal::{Payloads, Stream};
 use peermesh_core::machine::Outputs;
 use peermesh_core::note::Level;
 use peermesh_core::store::{Op, Reply, Work};
@@ -68,6 +69,8 @@ pub(super) struct World {
     /// What is kept of every life, where lives are recorded.
     recorded: Option<Payloads>,
     pub recordings: Vec<Vec<u8>>,
+    /// Connections between two shards' scribes.
+    pub moving: BTreeMap<ConnId, Stream>,
     pub turns: u64,
     /// Turns at this very moment, to notice machines that spin.
     pub turns_at_once: u32,
@@ -111,6 +114,7 @@ impl World {
             digest: Digest::new(),
             recorded,
             recordings: Vec::new(),
+            moving: BTreeMap::new(),
             turns: 0,
             turns_at_once: 0,
             crediting: None,

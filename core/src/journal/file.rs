@@ -78,8 +78,6 @@ pub struct End {
     pub why: EndReason,
     /// Turns and state of each shard.
     pub shards: Vec<(u64, StateHash)>,
-    /// Facts that were not recorded any more, of all shards, as far as was known then.
-    pub lost: u64,
 }
 
 /// Why a recording ended.
@@ -115,7 +113,7 @@ coded_enums! {
 }
 
 coded_structs! {
-    End { why, shards, lost }
+    End { why, shards }
 }
 
 impl Coded for StateHash {

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use super::coded::{Coded, Tape, put_counted};
 use super::file::{self, FACTS_HEAD_BYTES};
 use super::header::Payloads;
+use super::shade::{Shade, Stream};
 use crate::digest::{Digest, StateHash};
 use crate::forward::Forwarded;
 use crate::ids::{ConnId, ShardId, Ticket};
-use crate::machine::{Deadline, Ending, Input, Listener, Memory, Order, Outputs};
+use crate::machine::{Closing, Deadline, Ending, Input, Listener, Memory, Order, Output, Outputs};
 use crate::store::StoreResult;
 use crate::time::{Mono, Now, Wall};
 
@@ -31,6 +32,10 @@ pub struct Scribe {
     facts: u64,
     /// The time of the last fact of this block.
     last: Now,
+    /// Puts other letters in the place of what is sealed.
+    shade: Option<Shade>,
+    /// Connections that moved on, as far as they were followed.
+    departed: Vec<(ConnId, Stream)>,
 }
 
 /// A fact as it was written down.
@@ -63,11 +68,12 @@ pub enum Fact {
 }
 
 impl Scribe {
-    /// A scribe that has written nothing.
-    pub fn new(shard: ShardId, payloads: Payloads) -> Scribe {
-        let digest = match payloads {
-            Payloads::Full => Digest::new(),
-            Payloads::Hash => Digest::blind(),
+    /// A scribe that has written nothing. Whatever is not kept is replaced under the key, which is the same for
+    /// all shards and must not be kept either.
+    pub fn new(shard: ShardId, payloads: Payloads, key: [u8; 16]) -> Scribe {
+        let (digest, shade) = match payloads {
+            Payloads::Full => (Digest::new(), None),
+            Payloads::Hash => (Digest::blind(), Some(Shade::new(key))),
         };
         Scribe {
             shard,
@@ -78,7 +84,22 @@ impl Scribe {
             first: 0,
             facts: 0,
             last: Now::default(),
+            shade,
+            departed: Vec::new(),
         }
+    }
+
+    /// Follows a connection on from where another shard's scribe left it: before the machine is told that it
+    /// came.
+    pub fn arrives(&mut self, conn: ConnId, stream: Stream) {
+        if let Some(shade) = &mut self.shade {
+            shade.arrives(conn, stream);
+        }
+    }
+
+    /// Connections that moved to other shards, for their scribes. There are none where everything is kept.
+    pub fn departed(&mut self) -> impl Iterator<Item = (ConnId, Stream)> {
+        self.departed.drain(..)
     }
 
     /// The machine is about to be told this.
@@ -94,7 +115,22 @@ impl Scribe {
             now.wall.as_millis().wrapping_sub(self.last.wall.as_millis()).put(to);
             self.last = now;
         }
-        put(input, to);
+        match (&mut self.shade, input) {
+            (Some(shade), Input::Received { conn, bytes }) => {
+                put(input, to);
+                let start = to.len() - bytes.len();
+                shade.stream(*conn, to.get_mut(start..).unwrap_or_default());
+            }
+            (Some(shade), Input::Stored { ticket, result }) => {
+                ticket.put(to);
+                shade.found(result).as_ref().unwrap_or(result).put(to);
+            }
+            (Some(shade), Input::Closed { conn, how: Ending::Broken }) => {
+                shade.leaves(*conn);
+                put(input, to);
+            }
+            (Some(_) | None, _) => put(input, to),
+        }
         self.digest.told(now, input);
     }
 
@@ -102,6 +138,18 @@ impl Scribe {
     pub fn said(&mut self, outputs: &Outputs, earlier: usize, deadline: Option<Deadline>) {
         self.digest.said_since(outputs, earlier, deadline);
         self.is_in_turn = false;
+        let Some(shade) = &mut self.shade else { return };
+        for wish in outputs.list().get(earlier..).unwrap_or_default() {
+            match wish {
+                Output::Handoff { conn, .. } => {
+                    self.departed.extend(shade.leaves(*conn).map(|stream| (*conn, stream)));
+                }
+                Output::Close { conn, how: Closing::Both } => {
+                    shade.leaves(*conn);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Bytes of the block under way.
