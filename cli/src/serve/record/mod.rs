@@ -315,3 +315,29 @@ impl Writer {
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The settings of a broker without any.
+    pub(super) fn config() -> Config {
+        let mut limits = peermesh_core::config::Limits::default();
+        limits.set("record_waiting_bytes_max", 256 * 1_024).unwrap();
+        Config {
+            limits,
+            public_url: "ws://127.0.0.1:7900/ws".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_sha: "unknown".to_owned(),
+            admin_token: None,
+            hook_token: None,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            vault_key: None,
+            expected_migration: None,
+            log_level: Level::Info,
+            runners: None,
+            live: None,
+        }
+    }
+}

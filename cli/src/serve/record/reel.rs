@@ -139,3 +139,37 @@ impl Reel {
 pub(super) fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use peermesh_core::journal::Payloads;
+    use peermesh_core::machine::{Input, Outputs};
+    use peermesh_core::time::Now;
+
+    use super::super::anew;
+    use super::*;
+
+    /// A writer that takes nothing for ever, as a disk that hangs.
+    #[test]
+    fn a_disk_that_hangs_ends_the_recording_within_its_bound_and_nobody_waits() {
+        let config = Arc::new(super::super::tests::config());
+        let (words, said) = channel();
+        let (header, scribes) = anew(Payloads::Full, &config, 1, 0).unwrap();
+        let reel = Reel::new(header, words, scribes, false);
+        let mut bytes = [7; 40_000];
+        for _ in 0..100 {
+            let mut scribe = locked(&reel.scribes[0]);
+            scribe.told(Now::default(), &Input::Received { conn: ConnId(1), bytes: &mut bytes });
+            scribe.said(&Outputs::new(), 0, None);
+            reel.hand_over(0, 1, &mut scribe);
+        }
+        assert!(reel.is_over.load(Ordering::Relaxed) && reel.has_hole.load(Ordering::Relaxed));
+        let waiting = reel.waiting.load(Ordering::Relaxed);
+        let bound = config.limits.record_waiting_bytes_max();
+        assert!(waiting > 0 && waiting as u64 <= bound, "{waiting} of {bound}");
+        let blocks = said.try_iter().count();
+        assert_eq!(blocks, usize::try_from(bound).unwrap() / 40_100);
+    }
+}
