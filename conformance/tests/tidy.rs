@@ -24,7 +24,7 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
@@ -33,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
     ("digest", &["ids", "machine", "store", "time"]),
+    ("journal", &["broker", "config", "digest", "forward", "ids", "machine", "note", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (

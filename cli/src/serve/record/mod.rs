@@ -41,7 +41,7 @@ pub(crate) use ring::RingError;
 /// What shards have not handed over is fetched this often, so that a process that is killed has lost no more.
 const TICK: Duration = Duration::from_millis(200);
 /// Room for the end of a recording.
-const END_BYTES: u64 = 64 * 1_024;
+const END_BYTES: u64 = 16 * 1_024;
 /// The least time between two recordings, where nobody would notice another one.
 const QUIET_RENEW: Duration = Duration::from_secs(60);
 
@@ -226,7 +226,7 @@ impl Writer {
     fn write(&mut self, shard: usize, block: &[u8], state: (u64, StateHash)) {
         let Some((_, file)) = &mut self.file else { return };
         let length = block.len() as u64;
-        if self.bytes + length + END_BYTES.min(self.ring.one_bytes_max() / 4) > self.ring.one_bytes_max() {
+        if self.bytes + length + END_BYTES > self.ring.one_bytes_max() {
             return self.end(EndReason::Full, None);
         }
         match file.write_all(block) {
