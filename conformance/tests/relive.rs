@@ -1,7 +1,12 @@
 //! Recordings of whole towns are lived again, and every broker comes to the state that it had.
 
 use peermesh_conformance::sim::{self, Plan};
-use peermesh_core::journal::{JournalError, Payloads, Relive, ReliveError, Step};
+use peermesh_core::ids::ShardId;
+use peermesh_core::journal::{
+    Blocks, End, EndReason, JournalError, Payloads, Relive, ReliveError, Scribe, Step,
+};
+use peermesh_core::machine::{Input, Machine, Order, Outputs};
+use peermesh_core::time::{Mono, Now, Wall};
 
 /// Every life of every broker of these towns.
 fn lives(seeds: std::ops::RangeInclusive<u64>, payloads: Payloads) -> Vec<Vec<u8>> {
@@ -76,6 +81,32 @@ fn damage_and_holes_are_named_and_what_stands_before_them_is_lived() {
     let holed = [&life[..first], &life[first + block(first)..]].concat();
     let error = relived(&holed).unwrap_err();
     assert!(matches!(error, ReliveError::Hole { from: 1, .. }), "{error}");
+}
+
+/// A machine that panics leaves the fact that it was told, and nothing after it.
+#[test]
+fn the_turn_a_broker_failed_in_is_lived_last_and_only_when_asked_for() {
+    let life = lives(2..=2, Payloads::Full).pop().unwrap();
+    let (mut header, _) = Blocks::open(&life).unwrap();
+    header.seeds.truncate(1);
+    let (mut machine, mut scribe) =
+        (header.machines().remove(0), Scribe::new(ShardId(0), Payloads::Full, [0; 16]));
+    let mut todo = Outputs::new();
+    let at = |millis| Now { mono: Mono::START.after_millis(millis), wall: Wall::from_millis(0) };
+    scribe.told(at(1), &Input::Wake);
+    let deadline = machine.handle(at(1), Input::Wake, &mut todo);
+    scribe.said(&todo, 0, deadline);
+    let state = scribe.state();
+    scribe.told(at(2), &Input::Order(Order::Drain));
+    assert!(scribe.is_in_turn() && scribe.state() == state);
+    let block = scribe.take_block(Vec::new()).unwrap();
+    let end = End { why: EndReason::Failed, shards: vec![(1, state)] };
+    let file = [header.beginning(), block, end.block()].concat();
+    let mut relive = Relive::open(&file).unwrap();
+    assert_eq!(relive.to_the_end(&mut ()), Ok(Step::Fatal));
+    assert_eq!(relive.shards(), end.shards);
+    assert_eq!(relive.step(&mut ()), Ok(Step::Lived));
+    assert_eq!(relive.step(&mut ()), Ok(Step::Ended));
 }
 
 #[test]
