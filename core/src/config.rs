@@ -379,7 +379,7 @@ limits! {
     /// The least and the most that watchers are told to wait after a shutdown, spread among them, is half of
     /// this and this, in milliseconds.
     live_retry_ms = 10 * SECOND, 10, 10 * MINUTE;
-    /// Bytes of recordings that are kept. One recording is at most half of that, so that the one before stays.
+    /// Bytes of recordings that are kept. One is at most half of that, so that the one before stays.
     record_bytes_max = 1_024 * MIB, 256 * KIB, 1_048_576 * MIB;
     /// Bytes of a recording that wait for its disk; beyond them it ends with a hole.
     record_waiting_bytes_max = 16 * MIB, 256 * KIB, 1_024 * MIB;

@@ -1,8 +1,8 @@
 //! What happens in a recording, told while it is lived again: to one message, or to everybody as the log told
 //! it.
 //!
-//! *Decides* from what the machines are told and wish for, and from nothing they have inside, so that it tells
-//! what truly went out and came in.
+//! *Decides* from what the machines are told and wish for, and from nothing they have inside, so that it
+//! tells what truly went out and came in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Brokers that are recorded, on every runtime of this build: real processes, real traffic, and the same state
-//! again from the file.
+//! Brokers that are recorded, on every runtime of this build: real processes, real traffic, and the same
+//! state again from the file.
 
 #[allow(dead_code, reason = "each test file uses its own part of a peer")]
 #[path = "../weather/peer.rs"]

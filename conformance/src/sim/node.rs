@@ -114,7 +114,8 @@ impl Node {
         for shard in &mut self.shards {
             shard.write_down(&mut tape, 0);
         }
-        let shards = self.shards.iter().map(|shard| (shard.digest.turns(), shard.digest.state())).collect();
+        let scribes = self.shards.iter().filter_map(|shard| shard.scribe.as_ref());
+        let shards = scribes.map(|scribe| (scribe.turns(), scribe.state())).collect();
         tape.extend_from_slice(&End { why: EndReason::Finished, shards }.block());
         Some(tape)
     }

@@ -176,7 +176,7 @@ impl Broker {
         }
     }
 
-    /// Numbers its requests from behind `first` on, where answers to earlier ones may still come to its place.
+    /// Numbers its requests from behind `first` on, where answers to earlier ones may still come.
     #[must_use]
     pub fn asking_from(mut self, first: u64) -> Broker {
         self.commits.number_from(first);

@@ -1,7 +1,7 @@
 //! What a recording begins with: everything its machines were made with.
 //!
-//! *Always holds:* a recording can be lived again without anything else, so it holds the secrets of its broker.
-//! It is for the same eyes as the broker's own files.
+//! *Always holds:* a recording can be lived again without anything else, so it holds the secrets of its
+//! broker. It is for the same eyes as the broker's own files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! Lives a recording again: the same machines, the same facts, and the same states or a word where they differ.
+//! Lives a recording again: the same machines, the same facts, and the same states or a word where they
+//! differ.
 //!
-//! Shards are lived side by side. What they say to each other is not in the recording: it is made again, and a
-//! fact that brings something from another shard waits until that shard has said it. Beyond that they take
-//! turns by the clock that they shared.
+//! Shards are lived side by side. What they say to each other is not in the recording: it is made again,
+//! and a fact that brings something from another shard waits until that shard has said it. Beyond that
+//! they take turns by the clock that they shared.
 
 use std::collections::{BTreeMap, VecDeque};
 

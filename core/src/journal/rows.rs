@@ -118,7 +118,12 @@ coded_enums! {
         9 = Pruned { rows },
     }
     RunnerFound {
-        0 = Events(rows), 1 = Commands(rows), 2 = Waiting(rows), 3 = Runners(rows), 4 = Dead(rows), 5 = Depth(depth)
+        0 = Events(rows),
+        1 = Commands(rows),
+        2 = Waiting(rows),
+        3 = Runners(rows),
+        4 = Dead(rows),
+        5 = Depth(depth),
     }
     DeadReason { 0 = Refused, 1 = Poison, 2 = TooOld }
     LiveReply {

@@ -1,7 +1,7 @@
 //! Writes down what one machine is told, turn after turn, in blocks that each say what state they lead to.
 //!
-//! *Always holds:* a fact is written down before the machine is told, so that the one that a machine died of is
-//! there. A block can be read without those before it.
+//! *Always holds:* a fact is written down before the machine is told, so that the one that a machine died
+//! of is there. A block can be read without those before it.
 
 use std::net::IpAddr;
 
@@ -68,8 +68,8 @@ pub enum Fact {
 }
 
 impl Scribe {
-    /// A scribe that has written nothing. Whatever is not kept is replaced under the key, which is the same for
-    /// all shards and must not be kept either.
+    /// A scribe that has written nothing. Whatever is not kept is replaced under the key, which is the
+    /// same for all shards and must not be kept either.
     pub fn new(shard: ShardId, payloads: Payloads, key: [u8; 16]) -> Scribe {
         let (digest, shade) = match payloads {
             Payloads::Full => (Digest::new(), None),

@@ -1,11 +1,12 @@
 //! Puts other letters in the place of what peers seal, before it is written down.
 //!
-//! *Decides* letter by letter, so that nothing has to be held back: what stands in the place of a letter is a
-//! running hash, under a key that nobody keeps, of the text up to it. Texts keep their length, equal texts stay
-//! equal, and others differ from their first different letter on.
+//! *Decides* letter by letter, so that nothing has to be held back: what stands in the place of a letter
+//! is a running hash, under a key that nobody keeps, of the text up to it. Texts keep their length, equal
+//! texts stay equal, and others differ from their first different letter on.
 //!
-//! *Does not* touch anything else: the value of `ciphertext` in what comes in over a WebSocket, and in what the
-//! store finds of messages. All else is read by the broker, and must stay for it to behave alike.
+//! *Does not* touch anything else: the value of `ciphertext` in what comes in over a WebSocket, and in
+//! what the store finds of messages. All else is read by the broker, and must stay for it to behave
+//! alike.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What all shards of a recorded broker share: where blocks go, and which recording they belong to.
 //!
-//! *Always holds:* nobody waits here. A block is taken or, when too many bytes wait for the disk, dropped, and
-//! then the recording has ended for everybody.
+//! *Always holds:* nobody waits here. A block is taken or, when too many bytes wait for the disk,
+//! dropped, and then the recording has ended for everybody.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};

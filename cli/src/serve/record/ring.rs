@@ -1,7 +1,7 @@
 //! The folder of recordings: a bounded ring of files, of which the oldest go to make room.
 //!
-//! *Always holds:* only the owner can read it, one broker records in it at a time, and all recordings together
-//! stay below their bound.
+//! *Always holds:* only the owner can read it, one broker records in it at a time, and all recordings
+//! together stay below their bound.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
