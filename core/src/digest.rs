@@ -23,8 +23,16 @@ use crate::time::Now;
 pub struct Digest {
     hash: Fold,
     turns: u64,
-    /// Of what peers and the store say only kind and length count.
-    is_blind: bool,
+    eye: Eye,
+}
+
+/// What of a turn counts with all its bytes. Of everything else kind, number and length do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Eye {
+    Everything,
+    /// What is sent to peers.
+    Sends,
+    Nothing,
 }
 
 /// What was absorbed so far: 32 hex digits.
@@ -46,24 +54,30 @@ impl Default for Digest {
 impl Digest {
     /// A digest of nothing.
     pub fn new() -> Digest {
-        Digest { hash: Fold::NOTHING, turns: 0, is_blind: false }
+        Digest { hash: Fold::NOTHING, turns: 0, eye: Eye::Everything }
+    }
+
+    /// A digest of nothing to which every byte counts that is sent to a peer, and of all else kind, number and
+    /// length: cheap enough for a broker that serves.
+    pub fn of_sends() -> Digest {
+        Digest { eye: Eye::Sends, ..Digest::new() }
     }
 
     /// A digest of nothing that stays the same when texts are replaced by others of the same length: of what
     /// is received, sent, stored and found, only kind and length count.
     pub fn blind() -> Digest {
-        Digest { is_blind: true, ..Digest::new() }
+        Digest { eye: Eye::Nothing, ..Digest::new() }
     }
 
     /// A fact comes in.
     pub fn told(&mut self, now: Now, input: &Input<'_>) {
         self.turns += 1;
         (self.turns, now).hash(&mut self.hash);
-        let (hash, is_blind) = (&mut self.hash, self.is_blind);
+        let (hash, is_brief) = (&mut self.hash, self.eye != Eye::Everything);
         match input {
-            Input::Received { conn, bytes } if is_blind => (1_u8, conn, bytes.len()).hash(hash),
-            Input::Stored { ticket, result } if is_blind => (4_u8, ticket, shape(result)).hash(hash),
-            Input::Scraped { conn, page } if is_blind => (7_u8, conn, page.len()).hash(hash),
+            Input::Received { conn, bytes } if is_brief => (1_u8, conn, bytes.len()).hash(hash),
+            Input::Stored { ticket, result } if is_brief => (4_u8, ticket, shape(result)).hash(hash),
+            Input::Scraped { conn, page } if is_brief => (7_u8, conn, page.len()).hash(hash),
             Input::Opened { conn, listener, remote } => (0_u8, conn, listener, remote).hash(hash),
             Input::Received { conn, bytes } => (1_u8, conn, &**bytes).hash(hash),
             Input::Sent { conn, bytes } => (2_u8, conn, bytes).hash(hash),
@@ -89,9 +103,9 @@ impl Digest {
         let wishes = outputs.list().get(earlier..).unwrap_or_default();
         wishes.len().hash(&mut self.hash);
         for wish in wishes {
-            match self.is_blind {
-                true => self.absorb_shape(wish, outputs),
-                false => self.absorb(wish, outputs),
+            match (self.eye, wish) {
+                (Eye::Everything, _) | (Eye::Sends, Output::Send { .. }) => self.absorb(wish, outputs),
+                (Eye::Sends | Eye::Nothing, _) => self.absorb_shape(wish, outputs),
             }
         }
         deadline.hash(&mut self.hash);
@@ -318,8 +332,7 @@ mod tests {
 
     #[test]
     fn a_blind_digest_sees_kinds_and_lengths_alone() {
-        let told = |digest: Digest, bytes: &mut [u8]| {
-            let mut digest = digest;
+        let told = |mut digest: Digest, bytes: &mut [u8]| {
             digest.told(at(0), &Input::Received { conn: ConnId(1), bytes });
             let mut outputs = Outputs::new();
             outputs.send_copy(ConnId(1), bytes);

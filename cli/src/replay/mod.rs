@@ -24,9 +24,9 @@ pub(crate) enum ReplayError {
     #[error("{path}: {error}")]
     Journal { path: PathBuf, error: JournalError },
     #[error("{path}: {error}; the {turns} turns before that are as they were")]
-    Relive { path: PathBuf, turns: u64, error: ReliveError },
+    Relive { path: PathBuf, turns: u64, error: Box<ReliveError> },
     #[error("{path}: {error}; it was recorded by peermesh {theirs} and this is {ours}: use that one")]
-    Other { path: PathBuf, error: ReliveError, theirs: String, ours: &'static str },
+    Other { path: PathBuf, error: Box<ReliveError>, theirs: String, ours: &'static str },
     #[error("{path}: it ends before the state that it says it ended in; a part of it is missing")]
     Short { path: PathBuf },
     #[error("{path}: no message {id} in this recording; it was accepted before or after, or elsewhere")]
@@ -106,13 +106,11 @@ fn message_named(until: &str) -> Result<&str, ReplayError> {
 fn differs(path: &Path, relive: &Relive<'_>, error: ReliveError) -> ReplayError {
     let (theirs, ours) = (relive.header().version().to_owned(), env!("CARGO_PKG_VERSION"));
     let path = path.to_owned();
-    match error {
-        ReliveError::Differs { .. } | ReliveError::Silent { .. } if theirs != ours => {
-            ReplayError::Other { path, error, theirs, ours }
-        }
-        error => {
-            ReplayError::Relive { path, turns: relive.shards().iter().map(|(turns, _)| turns).sum(), error }
-        }
+    let may_be_ours = matches!(error, ReliveError::Differs { .. } | ReliveError::Silent { .. });
+    let (turns, error) = (relive.shards().iter().map(|(turns, _)| turns).sum(), Box::new(error));
+    match may_be_ours && theirs != ours {
+        true => ReplayError::Other { path, error, theirs, ours },
+        false => ReplayError::Relive { path, turns, error },
     }
 }
 

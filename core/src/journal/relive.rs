@@ -145,7 +145,7 @@ impl<'a> Relive<'a> {
     pub fn open(file: &'a [u8]) -> Result<Relive<'a>, JournalError> {
         let (header, mut blocks) = Blocks::open(file)?;
         let digest = match header.payloads {
-            Payloads::Full => Digest::new(),
+            Payloads::Full => Digest::of_sends(),
             Payloads::Hash => Digest::blind(),
         };
         let lives = header.machines().into_iter().map(|machine| Shard {
@@ -290,11 +290,11 @@ impl<'a> Relive<'a> {
             Fact::Sent(conn, bytes) => Input::Sent { conn, bytes },
             Fact::Closed(conn, how) => Input::Closed { conn, how },
             Fact::Stored(ticket, result) => Input::Stored { ticket, result },
-            Fact::Relayed(from) => match take_first(&mut self.envelopes, (from, own)) {
+            Fact::Relayed(from) => match take_first(&mut self.envelopes, &(from, own)) {
                 Some(envelope) => Input::Relayed { from, envelope },
                 None => return,
             },
-            Fact::Adopted(conn) => match take_first(&mut self.parcels, (own, conn)) {
+            Fact::Adopted(conn) => match take_first(&mut self.parcels, &(own, conn)) {
                 Some(parcel) => Input::Adopted { conn, parcel },
                 None => return,
             },
@@ -366,11 +366,11 @@ impl<'a> Shard<'a> {
     }
 }
 
-fn take_first<K: Ord, T>(queues: &mut BTreeMap<K, VecDeque<T>>, key: K) -> Option<T> {
-    let queue = queues.get_mut(&key)?;
+fn take_first<K: Ord, T>(queues: &mut BTreeMap<K, VecDeque<T>>, key: &K) -> Option<T> {
+    let queue = queues.get_mut(key)?;
     let first = queue.pop_front();
     if queue.is_empty() {
-        queues.remove(&key);
+        queues.remove(key);
     }
     first
 }

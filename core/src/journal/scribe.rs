@@ -72,7 +72,7 @@ impl Scribe {
     /// same for all shards and must not be kept either.
     pub fn new(shard: ShardId, payloads: Payloads, key: [u8; 16]) -> Scribe {
         let (digest, shade) = match payloads {
-            Payloads::Full => (Digest::new(), None),
+            Payloads::Full => (Digest::of_sends(), None),
             Payloads::Hash => (Digest::blind(), Some(Shade::new(key))),
         };
         Scribe {
