@@ -92,6 +92,9 @@ enum Bench {
         /// What carries the broker: smol or threads [default: the broker's own]
         #[arg(long)]
         runtime: Option<String>,
+        /// Where the broker is recorded [default: it is not]
+        #[arg(long)]
+        record: Option<PathBuf>,
         /// The broker [default: the program `peermesh` beside this one]
         #[arg(long)]
         program: Option<PathBuf>,
@@ -195,11 +198,11 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, program, place } => {
+        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, record, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
             let dir = place.dir()?;
-            carry(&Plan { program, dir, pairs, window, idle, time, runtime, shared: None }, runs)?;
+            carry(&Plan { program, dir, pairs, window, idle, time, runtime, record, shared: None }, runs)?;
         }
         Bench::Runners { runners, callers, window, seconds, runs, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
@@ -408,8 +411,9 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     let server = Server::new();
     for &pairs in senders {
         let shared = Some(Arc::new(Watched::on(&server)));
-        let (program, dir, runtime) = (program.into(), dir.into(), None);
-        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, shared };
+        let (program, dir) = (program.into(), dir.into());
+        let (runtime, record) = (None, None);
+        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, record, shared };
         let run = loopback::run(&plan)?;
         table.row([
             pairs.to_string(),

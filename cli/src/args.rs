@@ -254,6 +254,26 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DAYS", value_parser = at_least_one)]
         retention_days: Option<u32>,
     },
+    /// Live a recording of `peermesh serve --record` again, and print the state it leads to
+    #[command(
+        after_help = "The recording is lived by the broker's own machines, and after every block the state is\n\
+        compared with the one that was recorded: exit code 0 says that every bit was the same.\n\n\
+        Examples:\n  peermesh replay records/20261121T113000123Z-4711-1.peermesh\n  \
+        peermesh replay FILE --until msg:q3Xk2vZr\n  peermesh replay FILE --until msg:q3Xk2vZr --explain\n  \
+        peermesh replay FILE --explain --json"
+    )]
+    Replay {
+        /// The recording
+        file: PathBuf,
+        /// Stop once this message is accepted (or first named, if that was before the recording began):
+        /// msg: and its id, or the first 8 characters of it or more
+        #[arg(long, value_name = "msg:ID")]
+        until: Option<String>,
+        /// Tell what happened: with --until to that message, from its acceptance to the end of the recording;
+        /// else every log record again, with its time
+        #[arg(long)]
+        explain: bool,
+    },
     /// Print a completion script
     #[command(after_help = "Example:\n  peermesh completions bash > ~/.bash_completions/peermesh")]
     Completions {
@@ -283,6 +303,17 @@ pub(crate) struct Settings {
     /// The configuration file [default: $PEERMESH_CONFIG, else DIR/peermesh.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Record everything the broker is told into a ring of files, for `peermesh replay`; they hold secrets
+    #[arg(long, value_name = "DIR")]
+    record: Option<String>,
+    /// What is kept of what peers seal: full, or hash (its length, and letters that tell nothing) [default:
+    /// full]
+    #[arg(long, value_name = "WHAT")]
+    record_payloads: Option<String>,
+    /// When a full recording gives way to another, for which the broker begins anew in place and everybody
+    /// connects again: full, quiet (only while nobody is connected) or never [default: full]
+    #[arg(long, value_name = "WHEN")]
+    record_renew: Option<String>,
     /// Serve on a Postgres that may lose what it has accepted; every ack then says so
     #[arg(long)]
     allow_relaxed_durability: bool,
@@ -291,9 +322,22 @@ pub(crate) struct Settings {
 impl Settings {
     /// As the settings' reader takes them.
     pub(crate) fn flags(self, common: &Common) -> Flags {
-        let Settings { port, host, shards, runtime, public_url, config, allow_relaxed_durability } = self;
+        let Settings { port, host, shards, runtime, public_url, config, .. } = self;
+        let Settings { record, record_payloads, record_renew, allow_relaxed_durability, .. } = self;
         let data = common.data.is_some();
-        Flags { data, port, host, shards, runtime, public_url, config, allow_relaxed_durability }
+        Flags {
+            data,
+            port,
+            host,
+            shards,
+            runtime,
+            public_url,
+            config,
+            record,
+            record_payloads,
+            record_renew,
+            allow_relaxed_durability,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::http::HttpError;
 use crate::live::LiveError;
 use crate::peer::PeerError;
 use crate::prove::ProveError;
+use crate::replay::ReplayError;
 use crate::serve::ServeError;
 
 /// Any failure of any command.
@@ -40,6 +41,7 @@ pub(crate) enum Failure {
     Peer(#[from] PeerError),
     #[error(transparent)]
     Prove(#[from] ProveError),
+    Replay(#[from] ReplayError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot write to standard output: {0}")]
@@ -65,6 +67,7 @@ impl Failure {
             Failure::Live(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
             Failure::Prove(error) => error.exit(),
+            Failure::Replay(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

@@ -21,6 +21,7 @@ mod metrics;
 mod migrate;
 mod peer;
 mod prove;
+mod replay;
 mod report;
 mod serve;
 mod signals;
@@ -90,6 +91,9 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     }
     if let Command::Fingerprint(outline) = &command {
         return canonical::fingerprint(outline, terminal);
+    }
+    if let Command::Replay { file, until, explain } = &command {
+        return replay::run(file, until.as_deref(), *explain, terminal);
     }
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
@@ -177,7 +181,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
-        Command::Completions { .. } => Ok(()),
+        Command::Completions { .. } | Command::Replay { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) | Command::Prove { .. } => Ok(()),
     }
 }

@@ -16,14 +16,35 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 /// Renders the page: `OpenMetrics` when asked, else the plain text format 0.0.4.
-pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, instance: &str, openmetrics: bool) -> Bytes {
+pub(crate) fn page(shards: &[Stats], edge: &Edge<'_>, openmetrics: bool) -> Bytes {
     let mut registry = Registry::default();
+    let Edge { log_records_dropped, recorded, instance } = *edge;
     let (shards, instance) = (shards.to_vec(), instance.to_owned());
-    registry.register_collector(Box::new(Snapshot { shards, log_records_dropped, instance }));
+    registry.register_collector(Box::new(Snapshot { shards, log_records_dropped, recorded, instance }));
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = text::encode(&mut text, &registry);
     Bytes::from(if openmetrics { text } else { plain(&text) })
+}
+
+/// What the program around the shards counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge<'a> {
+    /// Log records that nobody took.
+    pub(crate) log_records_dropped: u64,
+    /// What was recorded.
+    pub(crate) recorded: Recorded,
+    /// What tells this broker from others.
+    pub(crate) instance: &'a str,
+}
+
+/// What recordings came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recorded {
+    /// Bytes written.
+    pub(crate) bytes: u64,
+    /// Recordings that ended because their disk did not keep up or refused.
+    pub(crate) holes: u64,
 }
 
 /// The numbers of all shards as one collector.
@@ -31,15 +52,24 @@ pub(crate) fn page(shards: &[Stats], log_records_dropped: u64, instance: &str, o
 struct Snapshot {
     shards: Vec<Stats>,
     log_records_dropped: u64,
+    recorded: Recorded,
     /// What tells this broker from others.
     instance: String,
 }
 
-/// The one counter that the edge itself keeps.
+/// Counters that the edge itself keeps.
 const LOG_DROPPED: Series = Series {
     name: "peermesh_log_records_dropped_total",
     label: None,
     help: "Log records dropped because standard error did not take them",
+};
+
+const RECORD_BYTES: Series =
+    Series { name: "peermesh_record_bytes_total", label: None, help: "Bytes written to recordings" };
+const RECORD_HOLES: Series = Series {
+    name: "peermesh_record_holes_total",
+    label: None,
+    help: "Recordings that ended early because their disk did not keep up or refused",
 };
 
 impl Collector for Snapshot {
@@ -47,6 +77,8 @@ impl Collector for Snapshot {
         let mut rows: Vec<(Series, u64)> =
             Counter::ALL.iter().map(|&counter| (counter.series(), self.counted(counter))).collect();
         rows.push((LOG_DROPPED, self.log_records_dropped));
+        rows.push((RECORD_BYTES, self.recorded.bytes));
+        rows.push((RECORD_HOLES, self.recorded.holes));
         for family in rows.chunk_by(|(one, _), (other, _)| one.name == other.name) {
             if family.iter().any(|(series, _)| series.is_of_instance()) {
                 self.encode_of_instance(&mut encoder, family)?;
@@ -196,7 +228,9 @@ mod tests {
     use super::*;
 
     fn shown(shards: &[Stats], openmetrics: bool) -> String {
-        String::from_utf8(page(shards, 3, "here", openmetrics).to_vec()).unwrap()
+        let recorded = Recorded { bytes: 7, holes: 1 };
+        let edge = Edge { log_records_dropped: 3, recorded, instance: "here" };
+        String::from_utf8(page(shards, &edge, openmetrics).to_vec()).unwrap()
     }
 
     fn two_shards() -> [Stats; 2] {

@@ -48,4 +48,4 @@ mod world;
 pub use marks::{Mark, Tally};
 pub use oracle::rules::{Rule, Violation};
 pub use plan::{Class, Plan, Without};
-pub use run::{Outcome, run};
+pub use run::{Outcome, run, run_recorded};

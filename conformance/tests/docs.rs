@@ -96,6 +96,7 @@ const NO_LIMIT: &[&str] = &[
     "last_pong_ago_ms",
     "jump_ms",
     "stack_bytes",
+    "torn_bytes",
     "latency_ms",
     "peermesh_live_queue_bytes",
     "retry_after_ms",

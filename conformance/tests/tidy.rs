@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("store", &["config", "ids", "machine", "time"]),
     ("forward", &["ids"]),
     ("digest", &["ids", "machine", "store", "time"]),
+    ("journal", &["broker", "config", "digest", "forward", "ids", "machine", "note", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
     ("surface", &["config", "fault", "forward", "ids", "note", "rng", "stats", "store", "time", "wire"]),
     (

@@ -379,6 +379,13 @@ limits! {
     /// The least and the most that watchers are told to wait after a shutdown, spread among them, is half of
     /// this and this, in milliseconds.
     live_retry_ms = 10 * SECOND, 10, 10 * MINUTE;
+    /// Bytes of recordings that are kept. One is at most half of that, so that the one before stays.
+    record_bytes_max = 1_024 * MIB, 256 * KIB, 1_048_576 * MIB;
+    /// Bytes of a recording that wait for its disk; beyond them it ends with a hole.
+    record_waiting_bytes_max = 16 * MIB, 256 * KIB, 1_024 * MIB;
+    /// From the beginning of a recording until another one may take its place in the same process, in
+    /// milliseconds.
+    record_renew_ms_min = 60 * MINUTE, SECOND, 30 * DAY;
     /// Log records of one message and reason that strangers can cause, per minute; the next one says how many
     /// were left out.
     stranger_logs_per_minute_max = 60, 1, 1_000_000;

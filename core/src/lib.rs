@@ -57,6 +57,7 @@
 //! | `mesh/` | people and mail, as sessions | sockets, bytes, other surfaces |
 //! | `runner/` | runners, their commands and events, as sessions | sockets, bytes, other surfaces |
 //! | `broker/` | which connection speaks to which surface | what a message means |
+//! | `journal/` | how to write down what a broker was told, and how to live it again | files, clocks |
 //!
 //! Five laws hold everywhere: the core touches nothing; same seed and inputs give the same bytes; nothing is
 //! said before it is durable; everything has a limit ([`config::Limits`]); calls go down and facts come back
@@ -71,6 +72,7 @@ pub mod fingerprint;
 pub mod forward;
 pub mod ids;
 pub mod jcs;
+pub mod journal;
 mod kit;
 mod live;
 pub mod machine;

@@ -46,6 +46,8 @@ pub struct Plan {
     pub time: Duration,
     /// What carries the broker, if not its default.
     pub runtime: Option<String>,
+    /// Where it is recorded, if it is.
+    pub record: Option<PathBuf>,
     /// The database that the broker keeps its messages in; none for the embedded store.
     pub shared: Option<Arc<Watched>>,
 }
@@ -132,7 +134,10 @@ impl Outcome {
 pub fn run(plan: &Plan) -> Result<Outcome, LoopbackError> {
     let url = plan.shared.as_ref().map(|shared| shared.url());
     let runtime = plan.runtime.iter().map(|runtime| ("PEERMESH_RUNTIME", runtime.as_str()));
-    let more: Vec<_> = url.iter().map(|url| ("DATABASE_URL", url.as_str())).chain(runtime).collect();
+    let record = plan.record.as_ref().map(|dir| dir.display().to_string());
+    let record = record.iter().map(|dir| ("PEERMESH_RECORD", dir.as_str()));
+    let shared = url.iter().map(|url| ("DATABASE_URL", url.as_str()));
+    let more: Vec<_> = shared.chain(runtime).chain(record).collect();
     let mut server = Server::start(&plan.program, &plan.dir, &more)?;
     let people = populate(&mut server, plan.pairs * 2 + plan.idle)?;
     let mut outcome = Outcome { connections: plan.pairs * 2 + plan.idle, ..Outcome::default() };

@@ -11,6 +11,7 @@ pub(crate) mod live;
 mod names;
 mod parse;
 mod reader;
+mod record;
 pub(crate) mod reporting;
 pub(crate) mod runners;
 mod runtime;
@@ -32,6 +33,7 @@ use reader::{Reader, Row};
 use runners::Runners;
 
 pub(crate) use database::Store;
+pub(crate) use record::{Recording, Renew};
 pub(crate) use runtime::Runtime;
 
 /// What the command line says about settings.
@@ -45,6 +47,9 @@ pub(crate) struct Flags {
     pub(crate) runtime: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) config: Option<PathBuf>,
+    pub(crate) record: Option<String>,
+    pub(crate) record_payloads: Option<String>,
+    pub(crate) record_renew: Option<String>,
     pub(crate) allow_relaxed_durability: bool,
 }
 
@@ -81,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     /// None where nothing is reported.
     pub(crate) reporting: Option<reporting::Reporting>,
+    /// None where nothing is recorded.
+    pub(crate) record: Option<Recording>,
     pub(crate) limits: Limits,
     /// Every setting as it is shown to the operator.
     pub(crate) rows: Vec<Row>,
@@ -135,6 +142,7 @@ impl Settings {
         let live = live::take(&mut reader);
         let instance = database::instance_of(&reader);
         let reporting = reporting::take(&mut reader);
+        let record = record::take(&mut reader, flags);
         let limits = reader.take_limits();
         let (rows, store) = reader.finish(store)?;
         Ok(Settings {
@@ -155,6 +163,7 @@ impl Settings {
             live,
             instance,
             reporting,
+            record,
             limits,
             rows,
         })

@@ -69,6 +69,10 @@ pub(super) const SENTRY_RELEASE: Setting = setting("sentry_release", Some("SENTR
 pub(super) const SENTRY_TRACES_SAMPLE_RATE: Setting =
     setting("sentry_traces_sample_rate", Some("SENTRY_TRACES_SAMPLE_RATE"), None);
 
+pub(super) const RECORD: Setting = setting("record", None, Some("--record"));
+pub(super) const RECORD_PAYLOADS: Setting = setting("record_payloads", None, Some("--record-payloads"));
+pub(super) const RECORD_RENEW: Setting = setting("record_renew", None, Some("--record-renew"));
+
 /// All of them, to tell a known key of the file from an unknown one.
 pub(super) const SETTINGS: &[&Setting] = &[
     &PORT,
@@ -104,6 +108,9 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &SENTRY_DSN,
     &SENTRY_RELEASE,
     &SENTRY_TRACES_SAMPLE_RATE,
+    &RECORD,
+    &RECORD_PAYLOADS,
+    &RECORD_RENEW,
 ];
 
 /// A limit that the mesh protocol names: its variable, and how many of the limit's units one of its units is.

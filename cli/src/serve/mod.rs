@@ -3,6 +3,7 @@
 mod courier;
 mod ground;
 mod lanes;
+mod record;
 #[cfg(feature = "threads")]
 mod room;
 mod runtime;
@@ -25,10 +26,12 @@ use crate::config::{Flags, Settings, Store};
 use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
+use crate::metrics::{self, Edge};
 use crate::report::Reports;
+use crate::signals;
 use crate::terminal::Terminal;
-use crate::{metrics, signals};
 use ground::Ground;
+use record::Recorder;
 use runtime::{Lanes, Plan};
 
 /// From the first signal to the end of the process, beyond the time that draining may take.
@@ -37,6 +40,8 @@ const AFTER_DRAIN: Duration = Duration::from_millis(900);
 const BACKLOG: i32 = 1_024;
 /// How long the store may take to answer the last calls, once nobody is connected any more.
 const LAST_CALLS: Duration = Duration::from_millis(300);
+/// How long the end of a recording may take to be written.
+const LAST_BLOCKS: Duration = Duration::from_millis(300);
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// How long the last reports may take to be sent, as long as draining left so much.
@@ -53,6 +58,8 @@ pub(crate) enum ServeError {
     Migrate { place: String, error: peermesh_store::postgres::MigrateError },
     #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
     Listen { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Record(#[from] record::RingError),
     #[error("cannot start {what}: {error}")]
     Start { what: &'static str, error: io::Error },
 }
@@ -92,7 +99,11 @@ pub(crate) fn run(
     }
     let live = open_live(&settings, &mut listeners, &voice)?;
     let config = Arc::new(configure(&ground, &settings, &voice.reports));
-    let plan = plan(&settings, &config, lanes, listeners, &voice)?;
+    let recorder = match &settings.record {
+        Some(record) => Some(Arc::new(Recorder::start(record, &config, settings.shards, &voice)?)),
+        None => None,
+    };
+    let plan = plan(&settings, &config, lanes, listeners, &voice, recorder.clone())?;
     let Ground { home, notes, .. } = ground;
     if let Some(home) = &home {
         home.announce(&BrokerFile {
@@ -126,6 +137,9 @@ pub(crate) fn run(
     locked(&running).order(Order::Drain);
     // Whoever sent what is left in a store that hangs was not told that it was stored.
     let answered = alone(running).join_within(LAST_CALLS);
+    if let Some(recorder) = recorder {
+        recorder.finish(LAST_BLOCKS);
+    }
     let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
     voice.note(note.with("store_answered", answered));
     voice.logs.flush(LAST_LINES);
@@ -178,12 +192,12 @@ fn plan(
     lanes: Lanes,
     listeners: Vec<(Listener, TcpListener)>,
     voice: &Voice,
+    recorder: Option<Arc<Recorder>>,
 ) -> Result<Plan, Failure> {
-    let mut shards: Vec<Box<dyn Machine + Send>> = Vec::with_capacity(usize::from(settings.shards));
-    for shard in (0..settings.shards).map(ShardId) {
-        let (config, seed) = (Arc::clone(config), home::random::<32>()?);
-        shards.push(Box::new(Broker::new(Setup { shard, shards: settings.shards, config, seed })));
-    }
+    let shards = match &recorder {
+        Some(recorder) => recorder.machines(),
+        None => machines(settings.shards, config)?,
+    };
     let (noting, scraping, failing) = (voice.clone(), voice.logs.clone(), voice.clone());
     let instance = settings.instance.clone();
     Ok(Plan {
@@ -193,7 +207,9 @@ fn plan(
         couriers: courier::couriers(settings, &voice.reports),
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
-            metrics::page(stats, scraping.dropped(), &instance, openmetrics)
+            let recorded = recorder.as_ref().map(|recorder| recorder.counts()).unwrap_or_default();
+            let edge = Edge { log_records_dropped: scraping.dropped(), recorded, instance: &instance };
+            metrics::page(stats, &edge, openmetrics)
         }),
         weigh: Arc::new(weight::weigh),
         fail: Arc::new(move |why| {
@@ -201,6 +217,15 @@ fn plan(
             std::process::exit(Exit::Corrupt as i32);
         }),
     })
+}
+
+fn machines(shards: u16, config: &Arc<Config>) -> Result<Vec<Box<dyn Machine + Send>>, Failure> {
+    let mut machines: Vec<Box<dyn Machine + Send>> = Vec::with_capacity(usize::from(shards));
+    for shard in (0..shards).map(ShardId) {
+        let (config, seed) = (Arc::clone(config), home::random::<32>()?);
+        machines.push(Box::new(Broker::new(Setup { shard, shards, config, seed })));
+    }
+    Ok(machines)
 }
 
 /// Opens the port of live topics where they are served, and says where it is.

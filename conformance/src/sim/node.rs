@@ -7,6 +7,7 @@ use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::Config;
 use peermesh_core::digest::Digest;
 use peermesh_core::ids::ShardId;
+use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe};
 use peermesh_core::machine::Deadline;
 use peermesh_core::stats::Stats;
 
@@ -29,6 +30,8 @@ pub(super) struct Node {
     /// When it was told to drain.
     pub drain_at: Option<u64>,
     pub snapshots: Vec<Stats>,
+    /// What its shards are told in this life, where that is recorded.
+    pub tape: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub(super) enum State {
 pub(super) struct Shard {
     pub machine: Broker,
     pub digest: Digest,
+    pub scribe: Option<Scribe>,
     pub deadline: Option<Deadline>,
     /// When a wake-up is due.
     pub wake_at: Option<u64>,
@@ -61,6 +65,7 @@ impl Node {
             backlog: VecDeque::new(),
             drain_at: None,
             snapshots: Vec::new(),
+            tape: None,
         }
     }
 
@@ -72,6 +77,7 @@ impl Node {
         count: u16,
         config: &Arc<Config>,
         dice: &mut Dice,
+        recorded: Option<Payloads>,
     ) {
         self.life += 1;
         self.state = State::Up;
@@ -81,10 +87,12 @@ impl Node {
         self.drain_at = None;
         self.backlog.clear();
         self.snapshots = vec![Stats::default(); usize::from(count)];
-        let shard = |shard| {
-            let setup =
-                Setup { shard: ShardId(shard), shards: count, config: Arc::clone(config), seed: dice.key() };
+        let seeds: Vec<[u8; 32]> = (0..count).map(|_| dice.key()).collect();
+        let shard = |(shard, seed): (u16, &[u8; 32])| {
+            let shard = ShardId(shard);
+            let setup = Setup { shard, shards: count, config: Arc::clone(config), seed: *seed };
             Shard {
+                scribe: recorded.map(|payloads| Scribe::new(shard, payloads, [7; 16])),
                 machine: Broker::new(setup),
                 digest: Digest::new(),
                 deadline: None,
@@ -93,7 +101,23 @@ impl Node {
                 asked: [0; 2],
             }
         };
-        self.shards = (0..count).map(shard).collect();
+        self.shards = (0..count).zip(&seeds).map(shard).collect();
+        self.tape = recorded.map(|payloads| {
+            let config = Arc::clone(config);
+            Header { began: self.clock.now(0).wall, payloads, seeds, last_ticket: 0, config }.beginning()
+        });
+    }
+
+    /// What was recorded of this life, as it ends.
+    pub(super) fn take_tape(&mut self) -> Option<Vec<u8>> {
+        let mut tape = self.tape.take()?;
+        for shard in &mut self.shards {
+            shard.write_down(&mut tape, 0);
+        }
+        let scribes = self.shards.iter().filter_map(|shard| shard.scribe.as_ref());
+        let shards = scribes.map(|scribe| (scribe.turns(), scribe.state())).collect();
+        tape.extend_from_slice(&End { why: EndReason::Finished, shards }.block());
+        Some(tape)
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -107,5 +131,15 @@ impl Node {
 
     pub(super) fn is_over(&self) -> bool {
         self.shards.iter().all(|shard| shard.finished)
+    }
+}
+
+impl Shard {
+    /// Ends the block under way where it holds more than so many bytes.
+    pub(super) fn write_down(&mut self, tape: &mut Vec<u8>, bytes: usize) {
+        let scribe = self.scribe.as_mut().filter(|scribe| scribe.len() > bytes);
+        if let Some(block) = scribe.and_then(|scribe| scribe.take_block(Vec::new())) {
+            tape.extend_from_slice(&block);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One run: a plan becomes a world, the world goes by, and something can be said about it.
 
 use peermesh_core::digest::StateHash;
+use peermesh_core::journal::Payloads;
 
 use super::clock::MS;
 use super::marks::Tally;
@@ -29,10 +30,19 @@ pub struct Outcome {
 
 /// Runs a plan, and keeps that many of the last things that happen.
 pub fn run(plan: &Plan, lines: usize) -> Outcome {
-    let mut world = World::new(plan);
+    lived(plan, lines, None).0
+}
+
+/// Runs a plan, and gives a recording of every life of every broker besides.
+pub fn run_recorded(plan: &Plan, payloads: Payloads) -> (Outcome, Vec<Vec<u8>>) {
+    lived(plan, 0, Some(payloads))
+}
+
+fn lived(plan: &Plan, lines: usize, recorded: Option<Payloads>) -> (Outcome, Vec<Vec<u8>>) {
+    let mut world = World::new(plan, recorded);
     world.trace.keep(lines);
     world.run();
-    Outcome {
+    let outcome = Outcome {
         plan: plan.clone(),
         state: world.state(),
         simulated_ms: world.now / MS,
@@ -40,5 +50,6 @@ pub fn run(plan: &Plan, lines: usize) -> Outcome {
         trace: world.trace.shown(),
         violation: world.broken,
         tally: world.tally,
-    }
+    };
+    (outcome, world.recordings)
 }

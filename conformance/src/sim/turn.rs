@@ -171,8 +171,21 @@ impl World {
             return;
         }
         place.digest.told(now, &input);
+        if let Some(scribe) = &mut place.scribe {
+            if let Input::Adopted { conn, .. } = &input
+                && let Some(stream) = self.moving.remove(conn)
+            {
+                scribe.arrives(*conn, stream);
+            }
+            scribe.told(now, &input);
+        }
         place.deadline = place.machine.handle(now, input, &mut todo);
         place.digest.said(&todo, place.deadline);
+        if let Some(scribe) = &mut place.scribe {
+            scribe.said(&todo, 0, place.deadline);
+            self.moving.extend(scribe.departed());
+        }
+        self.write_down(node, shard);
         self.turns += 1;
         self.turns_at_once += 1;
         if self.turns_at_once > TURNS_AT_ONCE_MAX {

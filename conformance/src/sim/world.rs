@@ -3,11 +3,13 @@
 //! *Always holds:* what happens depends on the plan alone. Every draw comes from a stream of the seed, every
 //! walk is over something ordered, and events of one moment come in the order in which they were put down.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peermesh_core::config::{Config, RunnerConfig, Secret};
 use peermesh_core::digest::{Digest, StateHash};
 use peermesh_core::ids::{ConnId, ShardId};
+use peermesh_core::journal::{Payloads, Stream};
 use peermesh_core::machine::Outputs;
 use peermesh_core::note::Level;
 use peermesh_core::store::{Op, Reply, Work};
@@ -64,6 +66,11 @@ pub(super) struct World {
     pub broken: Option<Violation>,
     pub over: bool,
     digest: Digest,
+    /// What is kept of every life, where lives are recorded.
+    recorded: Option<Payloads>,
+    pub recordings: Vec<Vec<u8>>,
+    /// Connections between two shards' scribes.
+    pub moving: BTreeMap<ConnId, Stream>,
     pub turns: u64,
     /// Turns at this very moment, to notice machines that spin.
     pub turns_at_once: u32,
@@ -72,7 +79,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(plan: &Plan) -> World {
+    pub(super) fn new(plan: &Plan, recorded: Option<Payloads>) -> World {
         let mix = Mix::of(plan);
         let mut disk = Disk::new(plan.seed, mix.brokers, mix.shared.then_some(mix.lease_ms));
         let mut cast = Cast::new(&mix.members, &mut disk.model);
@@ -105,6 +112,9 @@ impl World {
             broken: None,
             over: false,
             digest: Digest::new(),
+            recorded,
+            recordings: Vec::new(),
+            moving: BTreeMap::new(),
             turns: 0,
             turns_at_once: 0,
             crediting: None,
@@ -261,7 +271,7 @@ impl World {
         let number = self.disk.join(self.now, before);
         let node = &mut self.nodes[place];
         let clock = super::clock::Clock::start(self.now, node.wall, self.passed_over_ms);
-        node.start(clock, number, self.mix.shards, &self.config, &mut self.seeds);
+        node.start(clock, number, self.mix.shards, &self.config, &mut self.seeds, self.recorded);
         let life = node.life;
         self.trace.add(self.now, || format!("broker {place} starts (life {life})"));
         self.oracle.began(place, life, number);
@@ -270,8 +280,18 @@ impl World {
         }
     }
 
+    /// Ends a block of a recording once it is long enough, so that recordings are of many blocks.
+    pub(super) fn write_down(&mut self, node: usize, shard: u16) {
+        const BLOCK_BYTES: usize = 4_096;
+        let node = &mut self.nodes[node];
+        if let (Some(tape), Some(shard)) = (&mut node.tape, node.shards.get_mut(usize::from(shard))) {
+            shard.write_down(tape, BLOCK_BYTES);
+        }
+    }
+
     /// What a life was told and said becomes part of the run's own digest.
     pub(super) fn absorb(&mut self, place: usize) {
+        self.recordings.extend(self.nodes[place].take_tape());
         for shard in &self.nodes[place].shards {
             self.digest.absorb_value(&(place, shard.digest.turns(), shard.digest.state()));
         }

@@ -176,6 +176,14 @@ impl Broker {
         }
     }
 
+    /// Numbers its requests from behind `first` on, where answers to earlier ones may still come.
+    #[must_use]
+    pub fn asking_from(mut self, first: u64) -> Broker {
+        self.commits.number_from(first);
+        self.runners.number_from(first);
+        self
+    }
+
     fn is_first(&self) -> bool {
         self.shards.own == ShardId(0)
     }

@@ -1,5 +1,7 @@
 //! What runners and live topics need besides limits.
 
+use std::fmt;
+
 use super::{Limits, Secret};
 use crate::ids::RunnerId;
 
@@ -45,6 +47,12 @@ impl Pattern {
     /// True for a name that it means.
     pub fn fits(&self, name: &str) -> bool {
         if self.is_prefix { name.starts_with(&*self.text) } else { name == &*self.text }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
     }
 }
 

@@ -175,6 +175,11 @@ impl Runners {
         }
     }
 
+    /// Numbers requests to the event target from behind `first` on.
+    pub(crate) fn number_from(&mut self, first: u64) {
+        self.tickets = first;
+    }
+
     /// The broker starts: what was left behind is looked for at once.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         self.began = Some(cx.now);

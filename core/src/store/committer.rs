@@ -376,6 +376,11 @@ impl<A> Committer<A> {
         wait.min(self.bounds.retry_ms_max)
     }
 
+    /// Numbers requests from behind `first` on.
+    pub(crate) fn number_from(&mut self, first: u64) {
+        self.tickets = first;
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)

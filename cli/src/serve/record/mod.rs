@@ -1,0 +1,343 @@
+//! The flight recorder: everything the shards of this broker are told goes to a bounded ring of files, from
+//! which `peermesh replay` lives it again.
+//!
+//! `tape.rs` wraps each machine, `reel.rs` is what shards share, `ring.rs` is the folder; here is the thread
+//! that writes, and decides when a recording ends and another begins. *Always holds:* the broker waits for
+//! nothing here. When the disk does not keep up or refuses, the recording ends, and says so where it can; the
+//! log and a metric say it anyway.
+
+mod reel;
+mod ring;
+mod tape;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{io, panic, thread};
+
+use peermesh_core::config::Config;
+use peermesh_core::digest::StateHash;
+use peermesh_core::ids::ShardId;
+use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe, state_of};
+use peermesh_core::machine::Machine;
+use peermesh_core::note::{Level, Note};
+
+use super::{ServeError, Voice};
+use crate::config::{Recording, Renew};
+use crate::failure::Failure;
+use crate::home;
+use crate::logs::wall_now;
+use crate::metrics::Recorded as Counts;
+use reel::{Reel, Word, locked};
+use ring::Ring;
+use tape::Recorded;
+
+pub(crate) use ring::RingError;
+
+/// What shards have not handed over is fetched this often, so that a process that is killed has lost no more.
+const TICK: Duration = Duration::from_millis(200);
+/// Room for the end of a recording.
+const END_BYTES: u64 = 16 * 1_024;
+/// The least time between two recordings, where nobody would notice another one.
+const QUIET_RENEW: Duration = Duration::from_secs(60);
+
+/// A recorder at work.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    reel: Arc<Reel>,
+    /// Ends when everything is written.
+    done: Mutex<Receiver<()>>,
+}
+
+impl Recorder {
+    /// Begins the first recording.
+    pub(super) fn start(
+        settings: &Recording,
+        config: &Arc<Config>,
+        shards: u16,
+        voice: &Voice,
+    ) -> Result<Recorder, Failure> {
+        let ring = Ring::open(&settings.dir, config.limits.record_bytes_max()).map_err(ServeError::from)?;
+        let (words, said) = channel();
+        let (header, scribes) = anew(settings.payloads, config, shards, 0)?;
+        let reel = Arc::new(Reel::new(header, words, scribes, false));
+        let mut writer = Writer {
+            settings: settings.clone(),
+            ring,
+            reel: Arc::clone(&reel),
+            voice: voice.clone(),
+            file: None,
+            bytes: 0,
+            take: 1,
+            began: Instant::now(),
+            states: vec![(0, StateHash::default()); usize::from(shards)],
+            over: 0,
+            last: 0,
+            is_stopping: false,
+        };
+        writer
+            .open()
+            .map_err(|error| ServeError::from(RingError::Io { dir: settings.dir.clone(), error }))?;
+        let (ended, done) = channel();
+        let start = |error| ServeError::Start { what: "the recorder", error };
+        let run = move || {
+            writer.run(&said);
+            drop(ended);
+        };
+        thread::Builder::new().name("recorder".into()).spawn(run).map_err(start)?;
+        let (rescued, before) = (Arc::clone(&reel), panic::take_hook());
+        panic::set_hook(Box::new(move |about| {
+            tape::rescue(&rescued);
+            before(about);
+        }));
+        Ok(Recorder { reel, done: Mutex::new(done) })
+    }
+
+    /// The machines of all shards, recorded.
+    pub(super) fn machines(&self) -> Vec<Box<dyn Machine + Send>> {
+        let header = Arc::clone(&locked(&self.reel.header));
+        let recorded = header.machines().into_iter().enumerate().map(|(shard, machine)| {
+            let machine: Box<dyn Machine + Send> =
+                Box::new(Recorded::new(shard, machine, Arc::clone(&self.reel)));
+            machine
+        });
+        recorded.collect()
+    }
+
+    /// What was counted so far.
+    pub(super) fn counts(&self) -> Counts {
+        let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Counts { bytes: counted(&self.reel.bytes), holes: counted(&self.reel.holes) }
+    }
+
+    /// Waits until the recording is written to its end, once all shards have finished.
+    pub(super) fn finish(&self, patience: Duration) {
+        let _ = locked(&self.done).recv_timeout(patience);
+    }
+}
+
+/// What a recording begins with, and a scribe for each shard.
+fn anew(
+    payloads: Payloads,
+    config: &Arc<Config>,
+    shards: u16,
+    last_ticket: u64,
+) -> Result<(Header, Vec<Scribe>), home::HomeError> {
+    let seeds = (0..shards).map(|_| home::random::<32>()).collect::<Result<Vec<_>, _>>()?;
+    let key = home::random::<16>()?;
+    let scribes = (0..shards).map(|shard| Scribe::new(ShardId(shard), payloads, key)).collect();
+    let header = Header { began: wall_now(), payloads, seeds, last_ticket, config: Arc::clone(config) };
+    Ok((header, scribes))
+}
+
+/// The thread that writes.
+struct Writer {
+    settings: Recording,
+    ring: Ring,
+    reel: Arc<Reel>,
+    voice: Voice,
+    /// None once the recording has ended.
+    file: Option<(PathBuf, File)>,
+    bytes: u64,
+    take: u64,
+    began: Instant,
+    /// Turns and state of each shard, as far as they are written.
+    states: Vec<(u64, StateHash)>,
+    /// Shards whose machines have finished.
+    over: usize,
+    /// The highest ticket that one of them used.
+    last: u64,
+    is_stopping: bool,
+}
+
+impl Writer {
+    fn run(&mut self, words: &Receiver<Word>) {
+        let mut ticked = Instant::now();
+        loop {
+            match words.recv_timeout(TICK) {
+                Ok(Word::Block { shard, take, bytes, turns, state }) => {
+                    if take == self.take {
+                        self.write(shard, &bytes, (turns, state));
+                    }
+                    self.reel.take_back(bytes);
+                }
+                Ok(Word::Over { last, is_stopping }) => {
+                    self.over += 1;
+                    self.last = self.last.max(last);
+                    self.is_stopping |= is_stopping;
+                    if self.over == self.states.len() {
+                        self.end(EndReason::Finished, None);
+                        if self.is_stopping {
+                            return;
+                        }
+                        self.begin_next();
+                    }
+                }
+                Ok(Word::Failed(done)) => {
+                    self.end(EndReason::Failed, None);
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.reel.has_hole.load(Ordering::Relaxed) && self.reel.waiting.load(Ordering::Relaxed) == 0 {
+            self.end(EndReason::Slow, None);
+        }
+        if self.file.is_some() && !self.reel.is_over.load(Ordering::Relaxed) {
+            for (shard, scribe) in self.reel.scribes.iter().enumerate() {
+                let mut scribe = locked(scribe);
+                if !scribe.is_in_turn() {
+                    self.reel.hand_over(shard, self.take, &mut scribe);
+                }
+            }
+        }
+        if self.over == 0 && self.is_time() {
+            self.reel.is_renewing.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// True when another recording should begin.
+    fn is_time(&self) -> bool {
+        let age = self.began.elapsed();
+        let renew = Duration::from_millis(self.reel.config.limits.record_renew_ms_min());
+        let (is_quiet, has_ended) = (self.reel.is_quiet(), self.file.is_none());
+        let is_long = has_ended || self.bytes > self.ring.one_bytes_max() / 4;
+        match self.settings.renew {
+            Renew::Never => false,
+            // Nobody is there to notice, and another one is worth having.
+            Renew::Full | Renew::Quiet if is_quiet && is_long => age >= QUIET_RENEW.min(renew),
+            Renew::Quiet => false,
+            Renew::Full => has_ended && age >= renew,
+        }
+    }
+
+    fn write(&mut self, shard: usize, block: &[u8], state: (u64, StateHash)) {
+        let Some((_, file)) = &mut self.file else { return };
+        let length = block.len() as u64;
+        if self.bytes + length + END_BYTES > self.ring.one_bytes_max() {
+            return self.end(EndReason::Full, None);
+        }
+        match file.write_all(block) {
+            Ok(()) => {
+                self.bytes += length;
+                self.reel.bytes.fetch_add(length, Ordering::Relaxed);
+                self.states[shard] = state;
+            }
+            Err(error) => {
+                // What was written of the block is worth nothing.
+                let _ = file.set_len(self.bytes);
+                self.end(EndReason::Refused, Some(&error));
+            }
+        }
+    }
+
+    /// Ends the recording, and says so.
+    fn end(&mut self, why: EndReason, error: Option<&io::Error>) {
+        let Some((path, mut file)) = self.file.take() else { return };
+        self.reel.is_over.store(true, Ordering::Relaxed);
+        let end = End { why, shards: self.states.clone() }.block();
+        // A disk that refuses may refuse this too: then the recording is one that was cut off.
+        let _ = file.write_all(&end);
+        let is_hole = matches!(why, EndReason::Slow | EndReason::Refused);
+        self.reel.holes.fetch_add(u64::from(is_hole), Ordering::Relaxed);
+        let turns: u64 = self.states.iter().map(|(turns, _)| turns).sum();
+        let level = if is_hole { Level::Warn } else { Level::Info };
+        let mut note = Note::new(level, "recording ended")
+            .with("file", path.display().to_string())
+            .with("why", why.word())
+            .with("turns", turns)
+            .with("state_hash", state_of(&self.states).to_string())
+            .with("bytes", self.bytes);
+        if let Some(error) = error {
+            note = note.with("error", error.to_string());
+        }
+        if is_hole {
+            note = note.with("way_out", "give recordings a disk of their own with --record");
+        }
+        self.voice.note(note);
+    }
+
+    /// Makes the file of the recording that begins.
+    fn open(&mut self) -> io::Result<()> {
+        let header = Arc::clone(&locked(&self.reel.header));
+        let (path, mut file) = self.ring.begin(header.began)?;
+        let beginning = header.beginning();
+        file.write_all(&beginning)?;
+        self.bytes = beginning.len() as u64;
+        self.reel.bytes.fetch_add(self.bytes, Ordering::Relaxed);
+        self.voice.note(
+            Note::new(Level::Info, "recording")
+                .with("file", shown(&path))
+                .with("payloads", header.payloads.word())
+                .with("bytes_max", self.ring.one_bytes_max()),
+        );
+        self.file = Some((path, file));
+        Ok(())
+    }
+
+    /// All machines have finished: others take their places, recorded if that can be.
+    fn begin_next(&mut self) {
+        let shards = u16::try_from(self.states.len()).unwrap_or(u16::MAX);
+        (self.over, self.began) = (0, Instant::now());
+        self.states.fill((0, StateHash::default()));
+        self.reel.clear();
+        let next = anew(self.settings.payloads, &self.reel.config, shards, self.last);
+        let opened = next.map_err(|error| error.to_string()).and_then(|(header, scribes)| {
+            *locked(&self.reel.header) = Arc::new(header);
+            for (place, scribe) in self.reel.scribes.iter().zip(scribes) {
+                *locked(place) = scribe;
+            }
+            self.open().map_err(|error| error.to_string())
+        });
+        if let Err(error) = &opened {
+            self.reel.holes.fetch_add(1, Ordering::Relaxed);
+            self.voice.note(Note::new(Level::Warn, "recording refused").with("error", error.as_str()));
+        }
+        self.take += 1;
+        self.reel.is_over.store(opened.is_err(), Ordering::Relaxed);
+        self.reel.is_renewing.store(false, Ordering::Relaxed);
+        self.reel.take.store(self.take, Ordering::Release);
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The settings of a broker without any.
+    pub(super) fn config() -> Config {
+        let mut limits = peermesh_core::config::Limits::default();
+        limits.set("record_waiting_bytes_max", 256 * 1_024).unwrap();
+        Config {
+            limits,
+            public_url: "ws://127.0.0.1:7900/ws".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_sha: "unknown".to_owned(),
+            admin_token: None,
+            hook_token: None,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            vault_key: None,
+            expected_migration: None,
+            log_level: Level::Info,
+            runners: None,
+            live: None,
+        }
+    }
+}
