@@ -15,6 +15,7 @@ use crate::http::HttpError;
 use crate::live::LiveError;
 use crate::peer::PeerError;
 use crate::serve::ServeError;
+use crate::sim::SimError;
 
 /// Any failure of any command.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Peer(#[from] PeerError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Sim(#[from] SimError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("{failed} of {all} checks failed; each line above names its way out")]
@@ -61,6 +64,7 @@ impl Failure {
             Failure::Http(error) => error.exit(),
             Failure::Live(error) => error.exit(),
             Failure::Peer(error) => error.exit(),
+            Failure::Sim(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

@@ -31,6 +31,8 @@ pub mod fleet;
 mod heap;
 mod link;
 mod marks;
+#[cfg(feature = "planted")]
+pub mod mutants;
 mod net;
 mod node;
 mod oracle;

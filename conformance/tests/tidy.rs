@@ -25,12 +25,12 @@ const FOLDERS: [&str; 11] = [
 
 /// What each part of the core may name of it. A part may always name itself.
 const LAYERS: [(&str, &[&str]); 14] = [
-    ("kit", &["rng", "time"]),
+    ("kit", &["planted", "rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
     ("fingerprint", &["jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
-    ("store", &["config", "ids", "machine", "time"]),
+    ("store", &["config", "ids", "machine", "planted", "time"]),
     ("forward", &["ids"]),
     ("digest", &["ids", "machine", "store", "time"]),
     ("machine", &["forward", "ids", "note", "stats", "store", "time"]),
@@ -46,6 +46,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "machine",
             "message_id",
             "note",
+            "planted",
             "rng",
             "stats",
             "store",
@@ -57,15 +58,15 @@ const LAYERS: [(&str, &[&str]); 14] = [
     (
         "runner",
         &[
-            "config", "fault", "forward", "ids", "kit", "note", "rng", "stats", "store", "surface", "time",
-            "wire",
+            "config", "fault", "forward", "ids", "kit", "note", "planted", "rng", "stats", "store",
+            "surface", "time", "wire",
         ],
     ),
     ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "planted", "rng",
             "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),

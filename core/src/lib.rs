@@ -77,6 +77,7 @@ pub mod machine;
 mod mesh;
 pub mod message_id;
 pub mod note;
+pub mod planted;
 pub mod rng;
 mod runner;
 pub mod stats;

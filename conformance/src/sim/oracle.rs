@@ -107,8 +107,9 @@ pub(super) struct Oracle {
     keys: Vec<BTreeSet<String>>,
     recent_ids: Vec<String>,
     recent_keys: Vec<String>,
-    /// The furthest that any clock was from the true time, in milliseconds.
-    clock_off_ms: i64,
+    /// The furthest that any clock was ahead of the true time when a broker started, in milliseconds: a broker
+    /// can know no better.
+    began_ahead_ms: i64,
     /// What must not be shown.
     secrets: Vec<String>,
 }
@@ -134,13 +135,14 @@ impl Oracle {
             keys: keys.collect(),
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
-            clock_off_ms: 0,
+            began_ahead_ms: 0,
             secrets: [ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET, SEALED].map(str::to_owned).to_vec(),
         }
     }
 
-    /// A broker begins a life.
-    pub(super) fn began(&mut self, node: usize, _life: u32, number: u64) {
+    /// A broker begins a life, with a clock that is so far ahead.
+    pub(super) fn began(&mut self, node: usize, number: u64, ahead_ms: i64) {
+        self.began_ahead_ms = self.began_ahead_ms.max(ahead_ms);
         self.nodes.insert(number, node);
         self.living.insert(node, number);
     }
@@ -252,12 +254,6 @@ impl Oracle {
         self.ledger.sent.values().any(|sent| sent.open > 0)
     }
 
-    /// A clock is that far from the true time, and may go on like that for so long.
-    pub(super) fn clock_is_off(&mut self, ahead_ms: i64, for_ms: u64) {
-        let furthest = ahead_ms.abs().saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
-        self.clock_off_ms = self.clock_off_ms.max(furthest);
-    }
-
     /// A write took effect.
     pub(super) fn written(
         &mut self,
@@ -361,6 +357,17 @@ impl Oracle {
         match self.there.get(&(*node, key.to_owned())) {
             Some(conn) => broken(Rule::I13, format!("{key} is said to have left, and is there on {conn}")),
             None => Ok(()),
+        }
+    }
+
+    /// The fate of a message is told to nobody of another mesh (I11).
+    fn status_shown(&self, cast: &Cast, who: Who, frame: &Frame) -> Judged {
+        let mail = self.ids.resolve(&frame.message_id).and_then(|position| self.ledger.mail.get(&position));
+        match mail.and_then(|mail| cast.mesh_of(mail.message.mesh)) {
+            Some(mesh) if mesh != who.mesh => {
+                broken(Rule::I11, format!("{who:?} is told the fate of {}", frame.message_id))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

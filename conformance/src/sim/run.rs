@@ -29,9 +29,14 @@ pub struct Outcome {
 
 /// Runs a plan, and keeps that many of the last things that happen.
 pub fn run(plan: &Plan, lines: usize) -> Outcome {
+    run_telling(plan, lines, &mut |_| {})
+}
+
+/// The same; `tell` hears now and then how many milliseconds have gone by since it was told last.
+pub(super) fn run_telling(plan: &Plan, lines: usize, tell: &mut dyn FnMut(u64)) -> Outcome {
     let mut world = World::new(plan);
     world.trace.keep(lines);
-    world.run();
+    world.run(tell);
     Outcome {
         plan: plan.clone(),
         state: world.state(),

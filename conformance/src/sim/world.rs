@@ -35,6 +35,9 @@ pub(super) const ADMIN_TOKEN: &str = "admin-token-that-nobody-may-see";
 pub(super) const HOOK_TOKEN: &str = "hook-token-that-nobody-may-see";
 pub(super) const RUNNER_SECRET: &str = "runner-secret-that-nobody-may-see";
 
+/// How often a run tells how far it is, in simulated milliseconds.
+const TOLD_EVERY_MS: u64 = 60_000;
+
 pub(super) struct World {
     /// Nanoseconds since the run began.
     pub now: u64,
@@ -129,16 +132,22 @@ impl World {
         self.heap.put(plan.faults_ms() * MS, Event::Peace);
     }
 
-    /// Lets everything happen.
-    pub(super) fn run(&mut self) {
+    /// Lets everything happen. `tell` hears of the milliseconds that went by, about a minute at a time.
+    pub(super) fn run(&mut self, tell: &mut dyn FnMut(u64)) {
+        let mut told = 0;
         while !self.over && self.broken.is_none() {
-            let Some((at, event)) = self.heap.take() else { return };
+            let Some((at, event)) = self.heap.take() else { break };
             if at > self.now {
                 self.now = at;
                 self.turns_at_once = 0;
             }
+            if self.now - told >= TOLD_EVERY_MS * MS {
+                tell((self.now - told) / MS);
+                told = self.now;
+            }
             self.happen(event);
         }
+        tell((self.now - told) / MS);
     }
 
     fn happen(&mut self, event: Event) {
@@ -264,7 +273,8 @@ impl World {
         node.start(clock, number, self.mix.shards, &self.config, &mut self.seeds);
         let life = node.life;
         self.trace.add(self.now, || format!("broker {place} starts (life {life})"));
-        self.oracle.began(place, life, number);
+        let ahead_ms = node.wall.ahead_ms(self.now);
+        self.oracle.began(place, number, ahead_ms);
         for shard in 0..self.mix.shards {
             self.heap.put(self.now, Event::Wake { node: place, life, shard });
         }

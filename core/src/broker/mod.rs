@@ -32,6 +32,7 @@ use crate::live::{self as topics, Lives};
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
 use crate::mesh::{self, Meshes};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::rng::Rng;
 use crate::runner::{self, Runners};
 use crate::stats::{Counter, Gauge, Stats};
@@ -248,7 +249,7 @@ impl Broker {
     /// Lets the peer send on, unless there is a reason not to.
     fn grant(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
         if !client.granted && !client.ended && !self.is_paused(id, client) && self.set_aside(id, client) {
-            client.granted = true;
+            client.granted = !planted("two_chunks_granted");
             todo.push(Output::Read { conn: id });
         }
     }

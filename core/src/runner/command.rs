@@ -10,6 +10,7 @@ use super::residence::Visit;
 use super::{After, CallerNo, Cx, Runners, Then, Timer, reply_of};
 use crate::ids::{RunnerId, RunnerNo, mint_text};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, KeptAnswer, KeyRow, Op, RunnerFence, RunnerOp, RunnerReply};
 use crate::surface::{Effect, SessionId};
@@ -126,6 +127,7 @@ impl Runners {
             self.callers.get(&caller).and_then(|caller| caller.order.key).map(|(_, fingerprint)| fingerprint);
         match reply_of(ended) {
             Some(RunnerReply::Inserted) => self.proceed(cx, caller),
+            Some(RunnerReply::Begun(_)) if planted("command_key_forgotten") => self.proceed(cx, caller),
             Some(RunnerReply::Begun(row)) if Some(row.fingerprint) != fingerprint => {
                 cx.count(Counter::CommandConflict);
                 self.answer(cx, caller, 409, &json!({ "error": CONFLICT }).to_string());
@@ -329,6 +331,9 @@ impl Runners {
         link.room -= text.len();
         let session = link.session;
         cx.tell(session, &Verbatim(text));
+        if planted("command_handed_over_twice") {
+            cx.tell(session, &Verbatim(text));
+        }
         cx.count(Counter::RunnerCommands);
         let id = runner.id.clone();
         cx.note(Level::Debug, || {

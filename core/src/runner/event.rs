@@ -9,6 +9,7 @@ use super::{Cx, Runner, Runners, Then, Timer, reply_of};
 use crate::config::{Limits, size};
 use crate::ids::{RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, EventRow, EventTries, RunnerOp, RunnerReply};
 use crate::surface::{Effect, SessionId};
@@ -76,6 +77,9 @@ impl Runners {
         });
         runner.unstored_bytes += text.len();
         self.unstored_bytes += text.len();
+        if planted("event_acked_before_commit") {
+            acknowledge(cx, session, glimpse.id.as_deref());
+        }
         // What was refused before goes first.
         let staged = runner.unstored.iter().all(|unstored| unstored.staged);
         runner.unstored.push_back(Unstored { event: Arc::clone(&event), session, staged });

@@ -10,6 +10,7 @@ use crate::config::Limits;
 use crate::forward::{Forward, Forwarded};
 use crate::ids::{RunnerNo, Ticket};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{DeadReason, Ended, EventRow, RunnerFound, RunnerOp, RunnerQuery, RunnerReply};
 use crate::surface::Effect;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{Limits, size};
 use crate::ids::RunnerSeq;
+use crate::planted::planted;
 use crate::store::{EventRow, EventTries};
 
 /// See the module's own words.
@@ -128,6 +129,9 @@ impl Lane {
     pub(super) fn set_tries(&mut self, tries: EventTries) {
         if let Some(event) = self.near.front_mut() {
             Arc::make_mut(event).tries = tries;
+            if planted("event_passed_on_retry") {
+                self.near.rotate_left(1);
+            }
         }
     }
 

@@ -211,10 +211,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// True once a message is old enough to expire, by any clock there was.
+    /// True once a message is old enough to expire, as far as a broker can know.
     fn may_expire(&self, at_ms: i64, wall_ms: i64) -> bool {
         let ttl = i64::try_from(self.limits.message_ttl_ms()).unwrap_or(i64::MAX);
-        (wall_ms - at_ms).saturating_add(self.clock_off_ms.saturating_mul(2)) >= ttl
+        (wall_ms - at_ms).saturating_add(self.began_ahead_ms) >= ttl
     }
 
     /// Old rows went: only what has ended, and is old.
@@ -228,7 +228,7 @@ impl Oracle {
                 return broken(Rule::I1, format!("{position} was removed while it waits in {mailbox}"));
             }
             let age = wall_ms - mail.at_ms;
-            if age.saturating_add(self.clock_off_ms.saturating_mul(2)) < oldest {
+            if age.saturating_add(self.began_ahead_ms) < oldest {
                 return broken(Rule::I1, format!("{position} was removed at an age of {age} ms"));
             }
             self.ledger.removed_copies += mail.copies.len() as u64;
