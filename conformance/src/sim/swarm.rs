@@ -209,7 +209,7 @@ fn limits(plan: &Plan, has: &BTreeSet<Class>) -> Limits {
     set("retention_sweep_ms", 40_000);
     if has.contains(&Class::Tiny) {
         TINY.iter().for_each(|(name, value)| set(name, *value));
-        let [ages, dies, strict, tight] = [(); 4].map(|()| dice.chance(30));
+        let [ages, dies, strict, tight] = [(); 4].map(|()| dice.chance(35));
         set("lane_messages_max", dice.between(1, 4));
         set("unacked_pushes_max", dice.between(1, 4));
         set("message_ttl_ms", if ages { 60_000 } else { 3_600_000 });

@@ -1,4 +1,4 @@
-//! Where a life takes place.
+//! Where a life takes place: real sockets and real time.
 
 use peermesh_conformance::driver::runtime::Runtime;
 use peermesh_conformance::driver::sockets::Sockets;
@@ -8,22 +8,15 @@ use peermesh_conformance::story::{Terms, Told};
 /// What is under a town.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ground {
-    /// The machines over the model, under virtual time.
-    Memory,
-    /// Real sockets and time, on threads over SQLite.
+    /// On threads over SQLite.
     Sqlite,
     /// The same on smol over Postgres, so that lives are lived on both runtimes.
     Postgres,
 }
 
 impl Ground {
-    pub(crate) fn is_real(self) -> bool {
-        self != Ground::Memory
-    }
-
     pub(crate) fn town(self, terms: &Terms) -> Told<Town> {
         match self {
-            Ground::Memory => Town::new(terms),
             Ground::Sqlite => Ok(Town::on(Box::new(Sockets::new(Runtime::Threads, terms)?), terms)),
             Ground::Postgres => Ok(Town::on(Box::new(Sockets::on_postgres(Runtime::Smol, terms)?), terms)),
         }

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use peermesh_conformance::keys;
 use peermesh_conformance::play::town::Town;
-use peermesh_conformance::story::act::{Ill, Mood, Peer, Sharing};
+use peermesh_conformance::story::act::{Ill, Mood, Peer};
 use peermesh_conformance::story::{Terms, Told};
 use peermesh_core::rng::Rng;
 use serde_json::{Value, json};
 
+use crate::eyes::{Eyes, Key, OTHER, member_of, text};
 use crate::ground::Ground;
 use crate::kinds::{Kind, Kinds};
-use crate::oracle::{Key, OTHER, Oracle, member_of, text};
 
 /// Tiny, so that every bound is met.
 const LIMITS: &[(&str, u64)] = &[
@@ -54,10 +54,8 @@ const PRIORITIES: &[&str] = &["now", "next", "low"];
 
 pub(crate) struct Life {
     pub(crate) town: Town,
-    /// Time and the store are real: what happens next to each other takes its time, in any order.
-    pub(crate) is_real: bool,
     rng: Rng,
-    pub(crate) oracle: Oracle,
+    pub(crate) eyes: Eyes,
     pub(crate) kinds: Kinds,
     pub(crate) peers: BTreeMap<&'static str, Mind>,
     pub(crate) by_key: BTreeMap<String, String>,
@@ -69,10 +67,6 @@ pub(crate) struct Life {
     ill: bool,
     /// Nobody knows what becomes of a commit.
     unknown: bool,
-    /// Another broker has the mesh.
-    robbed: bool,
-    /// This broker may not know yet that it lost the mesh, and what it is told is lost with it.
-    pub(crate) blind: bool,
     /// What was done, for a person.
     diary: Vec<String>,
 }
@@ -120,9 +114,8 @@ impl Life {
         let named = IDENTITIES.iter().chain(MEMBERS);
         Life {
             town,
-            is_real: ground.is_real(),
             rng,
-            oracle: Oracle::new(ages, dies, sleeps),
+            eyes: Eyes::new(ages, dies, sleeps),
             kinds: Kinds::default(),
             burst: strict.then_some(burst),
             peers: IDENTITIES.iter().map(|name| (*name, Mind::default())).collect(),
@@ -131,8 +124,6 @@ impl Life {
             body_max: if long { 3_500 } else { 120 },
             ill: false,
             unknown: false,
-            robbed: false,
-            blind: false,
             diary: Vec::new(),
         }
     }
@@ -177,7 +168,6 @@ impl Life {
             }
             82..=86 => self.trouble(),
             87..=89 => self.heal()?,
-            90 if !self.is_real => self.rob()?,
             _ => {
                 let millis = [1, 5, 20, 60, 300, 900][self.pick(6)];
                 self.note(format!("wait {millis}"));
@@ -194,7 +184,7 @@ impl Life {
         let Some(name) = self.any(|mind| mind.welcome) else { return };
         // Keys belong to the member: its sessions may use each other's.
         let member = member_of(name);
-        let own: Vec<_> = self.oracle.sent.keys().filter(|(sender, _)| sender == member).cloned().collect();
+        let own: Vec<_> = self.eyes.sent.keys().filter(|(sender, _)| sender == member).cloned().collect();
         if !own.is_empty() && self.rng.below(4) == 0 {
             let key = own[self.pick(own.len())].clone();
             return self.repeat(name, &key);
@@ -217,7 +207,7 @@ impl Life {
             _ => other["replyToId"] = json!("another"),
         }
         let key = (member.to_owned(), id);
-        self.oracle.begins(&key, target, [frame, other]);
+        self.eyes.begins(&key, target, [frame, other]);
         self.kinds.count(Kind::First);
         self.say(name, &key, 0);
         if self.rng.below(4) == 0 {
@@ -234,7 +224,7 @@ impl Life {
             let kin: Vec<&'static str> = IDENTITIES.iter().copied().filter(is_kin).collect();
             let name = kin[self.pick(kin.len())];
             // A session drops what it sent itself, so a member's session may not send for another one to it.
-            if self.oracle.sent[key].target != name {
+            if self.eyes.sent[key].target != name {
                 self.kinds.count([Kind::Retry, Kind::Mismatch][meaning]);
                 self.say(name, key, meaning);
             }
@@ -243,7 +233,7 @@ impl Life {
 
     fn say(&mut self, name: &'static str, key: &Key, meaning: usize) {
         let line = (name.to_owned(), self.peers[name].number);
-        let Some((frame, meets)) = self.oracle.sends(line, key, meaning) else { return };
+        let Some((frame, meets)) = self.eyes.sends(line, key, meaning) else { return };
         if meets {
             self.kinds.count(Kind::TwoConnections);
         }
@@ -270,10 +260,8 @@ impl Life {
         self.note(format!("{name} acks {key} {id}"));
         let peer = self.peer(name);
         self.town.send(&peer, &frame);
-        if form != 0 && self.was_read(name)? && !self.blind {
-            // While the store fails, the broker has to remember it until it ends; and a real one takes its
-            // time.
-            self.oracle.done(&id, !self.ill && !self.is_real);
+        if form != 0 && self.was_read(name)? {
+            self.eyes.done(&id);
         }
         Ok(())
     }
@@ -286,7 +274,7 @@ impl Life {
         self.count += 1;
         let read = format!("read-{}", self.count);
         self.town.send(&peer, &json!({"type": "list_peers", "_reqId": read}));
-        self.town.wait(if self.is_real { 40 } else { 10 })?;
+        self.town.wait(40)?;
         let frames = self.town.take(&peer);
         for frame in &frames {
             self.hear(name, frame)?;
@@ -331,7 +319,7 @@ impl Life {
     }
 
     fn stop_or_read(&mut self) {
-        if !self.oracle.sleeps {
+        if !self.eyes.sleeps {
             return;
         }
         let Some(name) = self.any(|mind| mind.welcome) else { return };
@@ -376,7 +364,7 @@ impl Life {
             self.heal()?;
             self.town.restart(false)?;
         }
-        self.oracle.broker_ended();
+        self.eyes.broker_ended();
         for name in IDENTITIES {
             self.look_at(name)?;
             let peer = self.peer(name);
@@ -396,27 +384,9 @@ impl Life {
         self.ill = true;
     }
 
-    /// Another broker takes the mesh over, though this one lives and does not know yet.
-    fn rob(&mut self) -> Told<()> {
-        if self.robbed {
-            return Ok(());
-        }
-        self.note("another broker robs the garden".to_owned());
-        self.town.wait(0)?;
-        self.look()?;
-        self.town.share(&Sharing::Robs("garden".to_owned()))?;
-        self.oracle.broker_ended();
-        (self.robbed, self.blind, self.ill) = (true, true, true);
-        Ok(())
-    }
-
     pub(crate) fn heal(&mut self) -> Told<()> {
         self.note("store heals".to_owned());
         self.town.set_mood(Mood::default());
-        if self.robbed {
-            self.town.share(&Sharing::Dies)?;
-            self.robbed = false;
-        }
         if self.ill {
             // What was under way before still takes its time.
             self.town.wait(60)?;
@@ -452,15 +422,13 @@ impl Life {
         match kind.as_str() {
             "hello_ack" => {
                 mind.welcome = true;
-                // Nobody is welcomed but by an owner.
-                self.blind &= self.robbed;
             }
             "ack" => {
                 let line = (name.to_owned(), mind.number);
                 if text(frame, "error").starts_with("retry: rate_limit") {
                     self.kinds.count(Kind::Saturated);
                 }
-                self.oracle.acked(&line, frame)?;
+                self.eyes.acked(&line, frame)?;
             }
             "push" => {
                 if !mind.welcome {
@@ -474,7 +442,7 @@ impl Life {
                 self.note(format!("{name} hears {key}"));
                 let sender = text(frame, "senderPubkey");
                 let sender = self.by_key.get(&sender).ok_or_else(|| format!("who is {sender}?"))?.clone();
-                self.oracle.pushed(name, gated, &sender, frame)?;
+                self.eyes.pushed(name, gated, &sender, frame)?;
             }
             // Refused hellos and answers that nobody waits for.
             _ => {}

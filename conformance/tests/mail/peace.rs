@@ -7,8 +7,8 @@ use peermesh_conformance::story::Told;
 use peermesh_conformance::story::act::Peer;
 use serde_json::{Value, json};
 
+use crate::eyes::{Key, member_of, text};
 use crate::life::{IDENTITIES, LEASE_MS, Life};
-use crate::oracle::{Key, member_of, text};
 
 /// How long anything may take that must happen while all is well, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
@@ -31,8 +31,8 @@ impl Life {
                     return Ok(());
                 }
             }
-            // In memory all is well at once; a real store may have to be found again.
-            if left_ms == 0 || !self.is_real {
+            // The store may have to be found again.
+            if left_ms == 0 {
                 return Err(format!("{name} is not let in though all is well").into());
             }
         }
@@ -44,12 +44,6 @@ impl Life {
         self.heal()?;
         self.town.wait(500)?;
         self.look()?;
-        if self.blind {
-            // The first to come may be the one by whom the broker learns of its loss.
-            self.greet("ann")?;
-            self.town.wait(50)?;
-            self.look()?;
-        }
         for name in IDENTITIES {
             self.greet_until_welcome(name)?;
             let peer = self.peer(name);
@@ -61,7 +55,7 @@ impl Life {
     /// Everybody takes what comes, until nothing comes any more.
     fn settle(&mut self) -> Told<()> {
         let mut quiet = 0;
-        while quiet < if self.is_real { 6 } else { 3 } {
+        while quiet < 6 {
             quiet += 1;
             self.town.wait(LEASE_MS)?;
             self.look()?;
@@ -80,10 +74,10 @@ impl Life {
     }
 
     pub(crate) fn judge(&mut self) -> Told<()> {
-        for (key, id) in self.oracle.ids() {
+        for (key, id) in self.eyes.ids() {
             let status = json!({"type": "message_status", "messageId": id, "_reqId": id});
             let status = self.ask(&status, |frame| frame["_reqId"] == *id)?;
-            self.oracle.judge(&key, &status, &self.by_key)?;
+            self.eyes.judge(&key, &status, &self.by_key)?;
         }
         self.judge_store()?;
         self.judge_budget()?;
@@ -117,8 +111,8 @@ impl Life {
         let noted = |field| self.town.noted("keys checked", field).unwrap_or_default();
         let (keys, messages) = (noted("keys"), noted("messages"));
         let fits = |stored: usize| keys == stored && messages == stored;
-        if noted("complete") != true || keys != messages || !self.oracle.stored().is_none_or(fits) {
-            let stored = self.oracle.stored();
+        if noted("complete") != true || keys != messages || !self.eyes.stored().is_none_or(fits) {
+            let stored = self.eyes.stored();
             return Err(format!("{keys} keys, {messages} messages, {stored:?} that were heard of").into());
         }
         Ok(())
@@ -128,7 +122,7 @@ impl Life {
     fn judge_budget(&mut self) -> Told<()> {
         let Some(burst) = self.burst else { return Ok(()) };
         let known: Vec<_> =
-            self.oracle.ids().into_iter().map(|(key, _)| key).filter(|(sender, _)| sender == "ann").collect();
+            self.eyes.ids().into_iter().map(|(key, _)| key).filter(|(sender, _)| sender == "ann").collect();
         if known.is_empty() {
             return Ok(());
         }
@@ -136,7 +130,7 @@ impl Life {
         self.town.wait(burst * 200 + 100)?;
         for n in 0..RESENDS {
             let key = &known[n % known.len()];
-            let again = self.oracle.sent[key].first();
+            let again = self.eyes.sent[key].first();
             let ack = self.ask_to_send(key, again)?;
             if ack["duplicate"] != true {
                 return Err(format!("{n}: a resend is answered {ack}").into());
@@ -147,10 +141,10 @@ impl Life {
             let last = json!({"type": "send", "id": id, "client_message_id": id, "priority": "now",
                 "targetSpec": keys::public("bob"), "nonce": "", "ciphertext": "bGFzdA=="});
             let key = ("ann".to_owned(), id);
-            self.oracle.begins(&key, "bob", [last.clone(), last]);
+            self.eyes.begins(&key, "bob", [last.clone(), last]);
             let ack = self.ask_to_send(&key, 0)?;
             // One that was answered late is a duplicate when it comes again.
-            if ack["queued"] != true || ack["duplicate"] != false && !self.is_real {
+            if ack["queued"] != true {
                 return Err(format!("after {RESENDS} resends, the {n}. message gets {ack}").into());
             }
         }
@@ -159,14 +153,14 @@ impl Life {
 
     fn ask_to_send(&mut self, key: &Key, meaning: usize) -> Told<Value> {
         let Peer { number, .. } = self.peer("ann");
-        let frame = self.oracle.sends(("ann".to_owned(), number), key, meaning);
+        let frame = self.eyes.sends(("ann".to_owned(), number), key, meaning);
         let (frame, _) = frame.ok_or_else(|| format!("{key:?} was never sent"))?;
         let mut tries = 0;
         loop {
             tries += 1;
             let ack = self.ask(&frame, |answer| answer["type"] == "ack" && answer["id"] == frame["id"])?;
-            // A real store on a busy machine may take longer than these lives let an answer take.
-            let is_late = self.is_real && text(&ack, "error").starts_with("retry: store_down");
+            // On a busy machine a store may take longer than these lives let an answer take.
+            let is_late = text(&ack, "error").starts_with("retry: store_down");
             if !is_late || tries > 200 {
                 return Ok(ack);
             }

@@ -42,7 +42,7 @@ impl Oracle {
         }
         let stored = model.position_of(mesh, cast.member(who).mailbox, key);
         if error.starts_with("retry: ") {
-            return self.put_off(attempt.was_known, who, (key, error), stored, tally);
+            return self.put_off(said, attempt.was_known, who, (key, error), stored, tally);
         }
         if error.starts_with("invalid: idempotency_key_reused") {
             tally.mark(Mark::Conflict);
@@ -73,6 +73,9 @@ impl Oracle {
         }
         if ack.duplicate == Some(true) {
             tally.mark(Mark::Duplicate);
+            if attempt.was_known && self.has_nothing(said, who) {
+                tally.mark(Mark::KnownWhileSpent);
+            }
             return Ok(());
         }
         let cost = self.ledger.mail.get(&message.position).map_or(1, |mail| mail.copies.len() as u64);
@@ -135,6 +138,7 @@ impl Oracle {
     /// A sender is told to try again.
     fn put_off(
         &mut self,
+        said: &Said<'_>,
         was_known: bool,
         who: Who,
         (key, error): (&str, &str),
@@ -147,6 +151,7 @@ impl Oracle {
             return broken(Rule::I14, format!("{key} of {who:?} was accepted before, and is told {error:?}"));
         }
         if of_budget {
+            self.is_spent(said, who);
             tally.mark(Mark::RateLimited);
         }
         if of_room {

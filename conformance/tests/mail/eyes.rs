@@ -1,4 +1,4 @@
-//! What may be seen, given what was said: judges every frame, and in the end every message's fate.
+//! What peers may see, given what they said: judges every frame, and in the end every message's fate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,12 +39,12 @@ pub(crate) struct Sent {
     at: Option<String>,
     /// Who received it, by identity.
     seen_by: BTreeSet<String>,
-    /// Its acknowledgement by the recipient was taken: into the store (true), or while that failed.
-    done: Option<bool>,
+    /// Its acknowledgement by the recipient was read by the broker that runs.
+    is_done: bool,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Oracle {
+pub(crate) struct Eyes {
     /// Mail may expire.
     ages: bool,
     /// Mail may die before anybody has seen it.
@@ -54,14 +54,11 @@ pub(crate) struct Oracle {
     pub(crate) sent: BTreeMap<Key, Sent>,
     keys: BTreeMap<String, Key>,
     deeds: u64,
-    conflicts: usize,
-    duplicates: usize,
-    refused: usize,
 }
 
-impl Oracle {
-    pub(crate) fn new(ages: bool, dies: bool, sleeps: bool) -> Oracle {
-        Oracle { ages, dies, sleeps, ..Oracle::default() }
+impl Eyes {
+    pub(crate) fn new(ages: bool, dies: bool, sleeps: bool) -> Eyes {
+        Eyes { ages, dies, sleeps, ..Eyes::default() }
     }
 
     /// A key is used for the first time, or may be.
@@ -80,7 +77,7 @@ impl Oracle {
             id: None,
             at: None,
             seen_by: BTreeSet::new(),
-            done: None,
+            is_done: false,
         });
     }
 
@@ -105,7 +102,6 @@ impl Oracle {
         sent.open.remove(line);
         if error.starts_with("retry: ") {
             let of_quota = error.starts_with("retry: rate_limit") || error.starts_with("retry: queue_full");
-            self.refused += usize::from(of_quota);
             // Its key is known, so it is answered, whatever is spent or full (I14).
             return if of_quota && sent.accepted.is_some() {
                 Err(format!("{key:?}: {ack}").into())
@@ -131,10 +127,8 @@ impl Oracle {
             if *sent.at.get_or_insert_with(|| at.clone()) != at {
                 return Err(format!("{key:?} was first seen at two times: {ack}").into());
             }
-            self.duplicates += usize::from(is_duplicate);
         }
         sent.accepted.get_or_insert(self.deeds);
-        self.conflicts += usize::from(is_conflict);
         self.name(&key, &text(ack, if is_conflict { "broker_message_id" } else { "messageId" }))
     }
 
@@ -165,7 +159,7 @@ impl Oracle {
         if !sent.by.contains(sender) || *sent.first.get_or_insert(meaning) != meaning {
             return Err(format!("{key:?} was accepted as another request: {push}").into());
         }
-        if sent.done.is_some() {
+        if sent.is_done {
             return Err(format!("{to} got {key:?} again after its acknowledgement").into());
         }
         let first = sent.seen_by.insert(to.to_owned()) && sent.seen_by.len() == 1;
@@ -190,18 +184,16 @@ impl Oracle {
         passed.map_or(Ok(()), |(other, _)| Err(format!("{key:?} came before {other:?}").into()))
     }
 
-    /// A recipient acknowledged this message and was understood; `stored` while the store is well.
-    pub(crate) fn done(&mut self, id: &str, stored: bool) {
+    /// A recipient acknowledged this message and was understood.
+    pub(crate) fn done(&mut self, id: &str) {
         let Some(sent) = self.keys.get(id).and_then(|key| self.sent.get_mut(key)) else { return };
-        if sent.is_direct() {
-            sent.done = Some(stored || sent.done == Some(true));
-        }
+        sent.is_done |= sent.is_direct();
     }
 
-    /// The broker ended: what was not stored is forgotten.
+    /// The broker ended: what it had not stored is forgotten.
     pub(crate) fn broker_ended(&mut self) {
         for sent in self.sent.values_mut() {
-            sent.done = sent.done.filter(|stored| *stored);
+            sent.is_done = false;
             sent.open.clear();
         }
     }
@@ -231,11 +223,6 @@ impl Oracle {
 
     pub(crate) fn accepted(&self) -> usize {
         self.sent.values().filter(|sent| sent.accepted.is_some()).count()
-    }
-
-    /// Conflicts, duplicates, and sends that were refused for want of budget or room.
-    pub(crate) fn answers(&self) -> [usize; 3] {
-        [self.conflicts, self.duplicates, self.refused]
     }
 
     /// How many messages there must be in the store: those that anybody has heard of, which are all of them
