@@ -11,6 +11,7 @@ COPY runtime-smol runtime-smol
 COPY runtime-threads runtime-threads
 COPY cli cli
 COPY conformance conformance
+COPY fuzz fuzz
 COPY bench bench
 RUN cargo build --release --locked --package peermesh-cli
 

@@ -122,7 +122,7 @@ fn the_live_section_of_the_readme_works_as_it_stands() {
 
 #[test]
 #[ignore = "starts a browser"]
-fn web_02_the_page_shows_topics_in_a_browser_and_runs_nothing_that_came_with_them() {
+fn s_web_02_the_page_shows_topics_in_a_browser_and_runs_nothing_that_came_with_them() {
     let Some(program) = browser::find() else {
         let why = "skipped: no chromium on the path; PEERMESH_CHROMIUM can name one";
         writeln!(std::io::stderr(), "{why}").unwrap();

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::end::{UPGRADE, limits};
 use crate::ground::Who;
 use crate::talk::{Heard, Talk};
+use crate::watchers::Watchers;
 use crate::world::{Mood, World};
 
 /// Tiny, so that every bound is met.
@@ -40,6 +41,10 @@ static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(|| {
         ("negotiated_features_max", 4),
         ("runner_commands_max", 2),
         ("runner_callers_max", 4),
+        ("live_queue_frames_max", 4),
+        ("live_history_max", 4),
+        ("live_subscriptions_max", 2),
+        ("live_topics_max", 3),
         // What only repeats itself is to cost little.
         ("stats_ms", 600_000),
         ("health_ms", 2_000),
@@ -86,6 +91,18 @@ enum Deed<'a> {
         which: u8,
         body: &'a [u8],
     },
+    /// Somebody begins to watch live topics.
+    Watches(u8),
+    /// A watcher subscribes to a topic, or ends that.
+    Subscribes(u8, u8, bool),
+    WatcherSays(u8, &'a str),
+    WatcherSticks(u8, bool),
+    WatcherDrops(u8),
+    Publishes {
+        topic: u8,
+        about: u8,
+        body: u8,
+    },
     Waits(u16),
     WaitsLong(u8),
     Jumps(i32),
@@ -109,7 +126,12 @@ pub fn run(bytes: &[u8]) {
 
 fn live(bytes: &[u8], is_judged: bool) -> u64 {
     let mut input = Unstructured::new(bytes);
-    let mut life = Life { world: World::new(&LIMITS), talks: BTreeMap::new(), kept: Kept::default() };
+    let mut life = Life {
+        world: World::new(&LIMITS),
+        watchers: Watchers::default(),
+        talks: BTreeMap::new(),
+        kept: Kept::default(),
+    };
     // A session that was never there has no mailbox.
     for who in [Who { member: 0, session: false }, Who { member: 1, session: true }] {
         life.connects(who);
@@ -131,6 +153,7 @@ fn live(bytes: &[u8], is_judged: bool) -> u64 {
 
 struct Life {
     world: World,
+    watchers: Watchers,
     talks: BTreeMap<Who, Talk>,
     kept: Kept,
 }
@@ -174,6 +197,14 @@ impl Life {
                 self.world.write(conn, bytes);
             }
             Deed::Asks { which, body } => self.asks(which, body),
+            Deed::Watches(who) => self.watchers.opens(&mut self.world, who),
+            Deed::Subscribes(who, topic, on) => self.watchers.asks(&mut self.world, who, topic, on),
+            Deed::WatcherSays(who, text) => self.watchers.says(&mut self.world, who, text),
+            Deed::WatcherSticks(who, stuck) => self.watchers.sticks(&mut self.world, who, stuck),
+            Deed::WatcherDrops(who) => self.watchers.drops(&mut self.world, who),
+            Deed::Publishes { topic, about, body } => {
+                self.watchers.publish(&mut self.world, topic, about, body);
+            }
             Deed::Waits(millis) => self.world.wait(millis.into()),
             Deed::WaitsLong(seconds) => self.world.wait(u64::from(seconds) * 1_000),
             Deed::Jumps(seconds) => self.world.jump(i64::from(seconds) * 1_000),
@@ -189,16 +220,18 @@ impl Life {
                 self.world.set_mood(moods[usize::from(mood) % moods.len()]);
             }
             Deed::Drains => self.world.drain(),
-            Deed::Dies => {
-                self.world.restart();
-                self.talks.clear();
-            }
+            Deed::Dies => self.restarts(),
         }
         self.world.settle();
         if self.world.is_over() {
-            self.world.restart();
-            self.talks.clear();
+            self.restarts();
         }
+    }
+
+    fn restarts(&mut self) {
+        self.world.restart();
+        self.talks.clear();
+        self.watchers.clear();
     }
 
     fn with(&mut self, who: u8, act: impl FnOnce(&mut World, &Talk)) {
@@ -257,6 +290,7 @@ impl Life {
             }
         }
         self.talks = talks;
+        self.watchers.look(&mut self.world);
     }
 
     /// The world heals, everybody comes and takes what there is: nothing may be left over.
@@ -265,8 +299,7 @@ impl Life {
         // What is on its way arrives. Whom memory holds down, and what was spent, is forgotten with it.
         self.world.wait(3_000);
         self.look();
-        self.talks.clear();
-        self.world.restart();
+        self.restarts();
         self.world.settle();
         for round in 0..40 {
             for who in Who::all() {

@@ -1,6 +1,6 @@
 //! The same bytes, cut elsewhere: what a connection sees, says and does must not change.
 //!
-//! Input: one byte of [switches](Plan), one that says how many cuts follow, the cuts (the length of one
+//! Input: one byte of switches (`Plan`), one that says how many cuts follow, the cuts (the length of one
 //! chunk each, taken over and over), and what arrives.
 
 use std::sync::Arc;

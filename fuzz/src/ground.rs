@@ -4,13 +4,15 @@ use std::sync::{Arc, LazyLock};
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
-use peermesh_core::config::{Config, Limits, RunnerConfig, Secret};
+use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
 use peermesh_core::ids::{InviteId, MemberId, MeshId, MeshNo, PublicKey};
 use peermesh_core::note::Level;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Driver, Enrol, InviteRow, NewMesh, Op, Role};
 use peermesh_core::time::Wall;
 use serde_json::json;
+
+use crate::watchers::LIVE_SECRET;
 
 /// The broker's wall clock at the start: 2023-11-14T22:13:20Z.
 pub const BIRTH_MS: i64 = 1_700_000_000_000;
@@ -80,7 +82,17 @@ pub fn config(limits: &Arc<Limits>) -> Arc<Config> {
             tokens: Vec::new(),
             forwards_heartbeats: true,
         }),
-        live: None,
+        live: Some(LiveConfig {
+            secret: Some(Secret::new(LIVE_SECRET)),
+            rules: [
+                ("fleet.*", Slow::Conflate, false),
+                ("logs.*", Slow::Gap, false),
+                ("tmp.*", Slow::Disconnect, true),
+            ]
+            .map(|(pattern, slow, volatile)| (Pattern::new(pattern), TopicRule { slow, volatile }))
+            .to_vec(),
+            has_feed: false,
+        }),
     })
 }
 

@@ -14,6 +14,7 @@ pub mod jcs;
 pub mod messages;
 pub mod talk;
 pub mod tree;
+pub mod watchers;
 pub mod world;
 pub mod ws_frames;
 

@@ -32,16 +32,16 @@ pub enum Heard {
 }
 
 impl Talk {
-    /// Dials and asks for the upgrade.
-    pub fn begin(world: &mut World) -> Talk {
-        let conn = world.dial(Listener::Mesh);
-        world.write(conn, UPGRADE);
+    /// Dials and asks for the upgrade in these words.
+    pub fn begin(world: &mut World, listener: Listener, request: &[u8]) -> Talk {
+        let conn = world.dial(listener);
+        world.write(conn, request);
         Talk { conn, partial: Vec::new(), upgraded: false }
     }
 
     /// Dials, upgrades and says hello.
     pub fn greet(world: &mut World, who: Who) -> Talk {
-        let talk = Talk::begin(world);
+        let talk = Talk::begin(world, Listener::Mesh, UPGRADE);
         talk.says(world, &who.hello(world.wall()));
         talk
     }

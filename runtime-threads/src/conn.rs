@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub(crate) struct Link {
     pub(crate) stream: TcpStream,
     /// The shard it belongs to. Changed only under that shard's lock.
     home: AtomicU16,
+    /// The kernel took no more bytes, and its shard will be told when it does.
+    watched: AtomicBool,
     gate: Mutex<Gate>,
     moved: Condvar,
 }
@@ -71,8 +73,8 @@ struct Gate {
 
 impl Link {
     pub(crate) fn new(id: ConnId, stream: TcpStream) -> Link {
-        let (home, gate, moved) = (AtomicU16::new(0), Mutex::default(), Condvar::new());
-        Link { id, stream, home, gate, moved }
+        let (home, watched) = (AtomicU16::new(0), AtomicBool::new(false));
+        Link { id, stream, home, watched, gate: Mutex::default(), moved: Condvar::new() }
     }
 
     pub(crate) fn home(&self) -> ShardId {
@@ -146,9 +148,9 @@ pub(crate) struct Conn {
 impl Conn {
     pub(crate) fn new(parts: Parts) -> Conn {
         Conn {
-            hold: parts.hold,
             dirty: false,
-            blocked: false,
+            blocked: parts.hold.0.watched.load(Ordering::Acquire),
+            hold: parts.hold,
             unwritten: parts.unwritten,
             ended: parts.ended,
             closing: parts.closing,
@@ -168,7 +170,7 @@ impl Conn {
                 Ok(bytes) => written += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.blocked = true;
-                    watch.add(Arc::clone(&self.hold.0));
+                    watch.add(&self.hold.0);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -245,9 +247,12 @@ impl Watch {
         move || watch(&blocked, heard, &shards)
     }
 
-    fn add(&self, link: Arc<Link>) {
+    fn add(&self, link: &Arc<Link>) {
+        if link.watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        blocked.push(link);
+        blocked.push(Arc::clone(link));
         if blocked.len() == 1 {
             // One byte at a time, so there is room; and who hears it lives as long as this.
             let _ = (&self.bell).write(&[0]);
@@ -273,6 +278,8 @@ fn watch(blocked: &Blocked, mut heard: PipeReader, shards: &Weak<[Mutex<Shard>]>
         let ready: Vec<bool> = ready.collect();
         let Some(shards) = shards.upgrade() else { return };
         for (link, _) in waiting.iter().zip(&ready).filter(|(_, ready)| **ready) {
+            // A shard that it comes to from here on tries for itself; one that has it is told.
+            link.watched.store(false, Ordering::Release);
             at_home(&shards, link, |shard| shard.writable(link.id));
         }
         let mut ready = ready.into_iter();

@@ -13,9 +13,9 @@ use peermesh_core::machine::{Listener, Machine, Memory};
 /// Carries a machine until the process ends.
 type Carry = fn(TcpListener, Box<dyn Machine + Send>) -> io::Result<()>;
 
-/// A runtime by its crate. All of them are started with the same plan.
+/// A runtime by its crate, and what its `start` takes besides the plan, which is the same for all of them.
 macro_rules! on {
-    ($runtime:ident) => {
+    ($runtime:ident $(, $more:expr)*) => {
         |listener, machine| {
             let nothing = Memory { rss: 0, heap_total: 0, heap_used: 0 };
             $runtime::start($runtime::Plan {
@@ -27,14 +27,18 @@ macro_rules! on {
                 scrape: Arc::new(|_, _| Default::default()),
                 weigh: Arc::new(move || nothing),
                 fail: Arc::new(|why| panic!("{why}")),
-            })?
+            } $(, $more)*)?
             .join();
             Ok(())
         }
     };
 }
 
-const RUNTIMES: &[(&str, Carry)] = &[("smol", on!(peermesh_runtime_smol))];
+/// More connections than any suite has.
+const CONNECTIONS_MAX: usize = 256;
+
+const RUNTIMES: &[(&str, Carry)] =
+    &[("smol", on!(peermesh_runtime_smol)), ("threads", on!(peermesh_runtime_threads, CONNECTIONS_MAX))];
 
 fn main() -> ExitCode {
     let wanted = args().nth(1).unwrap_or_default();

@@ -214,7 +214,7 @@ fn limits(plan: &Plan, has: &BTreeSet<Class>) -> Limits {
         set("unacked_pushes_max", dice.between(1, 4));
         set("message_ttl_ms", if ages { 60_000 } else { 3_600_000 });
         set("deliveries_max", if dies { 2 } else { 12 });
-        set("send_rate_per_minute", if strict { 60 } else { 0 });
+        set("send_rate_per_minute", if strict { 240 } else { 0 });
         set("send_rate_burst", dice.between(1, 6));
         set("queued_per_mailbox_max", if tight { 6 } else { 60 });
         set("retention_ms", if ages { 120_000 } else { 7_200_000 });

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use peermesh_conformance::driver::runtime::Runtime;
 use peermesh_conformance::play::play;
 
-use crate::ground::{UPGRADE, allow_files, alone, connect, stage, story};
+use crate::ground::{RUNTIMES, UPGRADE, allow_files, alone, connect, stage, story};
 
 /// Sockets of the crowd.
 const CROWD: usize = 5_000;
@@ -37,7 +37,7 @@ metric broker_connections_active 2
 fn f_hsk_01_five_thousand_silent_sockets_do_not_keep_a_real_client_out() {
     let _alone = alone();
     allow_files(FILES);
-    for runtime in [Runtime::Smol, Runtime::Threads] {
+    for runtime in RUNTIMES {
         hold_out(runtime);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::ground::{Served, Stranger, UPGRADE, allow_files, alone, frame, resident_bytes, until_all_ended};
+use crate::ground::{
+    RUNTIMES, Served, Stranger, UPGRADE, allow_files, alone, frame, resident_bytes, until_all_ended,
+};
 
 const DRIPS: usize = 200;
 const ATTACKERS: usize = 1_000;
@@ -14,7 +16,9 @@ const GROWTH_BYTES: u64 = 16 << 20;
 #[test]
 fn f_hsk_01_whoever_drips_is_sent_away_at_the_deadline_whatever_drips() {
     let _alone = alone();
-    Served::new(&[("hello_timeout_ms", 1_500)], &[]).during(drip);
+    for runtime in RUNTIMES {
+        Served::new(runtime, &[("hello_timeout_ms", 1_500)], &[]).during(drip);
+    }
 }
 
 fn drip(broker: SocketAddr) {
@@ -46,7 +50,10 @@ fn drip(broker: SocketAddr) {
 fn f_frm_02_a_thousand_strangers_with_endless_fragments_leave_nothing_in_memory() {
     let _alone = alone();
     allow_files(2 * ATTACKERS as u64 + 200);
-    Served::new(&[("handshakes_max", 2_000), ("hello_timeout_ms", 60_000)], &[]).during(fragment);
+    for runtime in RUNTIMES {
+        let limits = [("handshakes_max", 2_000), ("hello_timeout_ms", 60_000)];
+        Served::new(runtime, &limits, &[]).during(fragment);
+    }
 }
 
 fn fragment(broker: SocketAddr) {

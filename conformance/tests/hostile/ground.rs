@@ -23,6 +23,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/// Every attack is met by both.
+pub(crate) const RUNTIMES: [Runtime; 2] = [Runtime::Smol, Runtime::Threads];
+
 /// Taken by every test: an attack is to be met by a broker that has the machine to itself, and what one test
 /// leaves in memory is not to be another's.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -49,14 +52,14 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn new(limits: &[(&str, u64)], others: &[&str]) -> Served {
+    pub(crate) fn new(runtime: Runtime, limits: &[(&str, u64)], others: &[&str]) -> Served {
         // They talk all the time.
         let limits = [&[("send_rate_per_minute", 0)], limits].concat();
         let limits = limits.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         // On a machine that is busy with an attack the store may be late.
         let errors = vec!["db ping failed".to_owned()];
         let terms = Terms { limits, shards: 1, errors, ..Terms::default() };
-        let stage = Sockets::new(Runtime::Smol, &terms).unwrap_or_else(|Said(said)| panic!("{said}"));
+        let stage = Sockets::new(runtime, &terms).unwrap_or_else(|Said(said)| panic!("{said}"));
         let broker = stage.address();
         let town = Town::on(Box::new(stage), &terms);
         let mut served =

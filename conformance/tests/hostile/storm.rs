@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::ground::{PATIENCE, Served, Stranger, UPGRADE, allow_files, alone, frame, peer};
+use peermesh_conformance::driver::runtime::Runtime;
+
+use crate::ground::{PATIENCE, RUNTIMES, Served, Stranger, UPGRADE, allow_files, alone, frame, peer};
 
 /// Sessions of one member.
 const SESSIONS: usize = 40;
@@ -15,24 +17,27 @@ const TRIES: usize = 8;
 
 #[test]
 fn f_net_04_hundreds_that_come_back_at_once_are_all_back_and_others_talk() {
-    storm(400);
+    let _alone = alone();
+    for runtime in RUNTIMES {
+        storm(runtime, 400);
+    }
 }
 
 #[test]
 #[ignore = "takes a minute"]
 fn f_net_04_thousands_that_come_back_at_once_are_all_back_and_others_talk() {
-    storm(5_000);
+    let _alone = alone();
+    storm(Runtime::Smol, 5_000);
 }
 
-fn storm(clients: usize) {
-    let _alone = alone();
+fn storm(runtime: Runtime, clients: usize) {
     allow_files(2 * clients as u64 + 400);
     let members: Vec<String> = (0..clients.div_ceil(SESSIONS)).map(|nth| format!("member{nth}")).collect();
     let names: Vec<&str> = members.iter().map(String::as_str).collect();
     let room = clients as u64 + 10;
     // Hellos are signed before the storm, each for a moment of its own.
     let limits = [("connections_per_mesh_max", room), ("hello_skew_ms", 600_000)];
-    let mut served = Served::new(&limits, &names);
+    let mut served = Served::new(runtime, &limits, &names);
     let mut hellos = Vec::with_capacity(clients);
     for nth in 0..clients {
         let peer = peer(names[nth / SESSIONS], Some(&format!("s{}", nth % SESSIONS)));

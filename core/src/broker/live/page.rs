@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn web_02_the_page_makes_text_of_everything_and_its_policy_lets_nothing_else_in() {
+    fn s_web_02_the_page_makes_text_of_everything_and_its_policy_lets_nothing_else_in() {
         for way_in in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("]
         {
             assert!(!SCRIPT.contains(way_in), "{way_in}");

@@ -158,7 +158,7 @@ impl Model {
                     since: Wall::from_millis(0),
                     floor: Position(1),
                 },
-                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0008__live"]
+                migrations: ["V0001__mesh", "V0002__runner", "V0006__mentions", "V0007__live"]
                     .map(str::to_owned)
                     .into(),
             },
