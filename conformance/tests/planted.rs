@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p peermesh-conformance --no-default-features --features planted --test planted -- --nocapture`
 //! prints the table; with `PEERMESH_BLESS=1` it writes `MUTANTS.md`. `PEERMESH_MUTANT=part` plants only those
-//! whose names contain that part.
+//! whose names contain that part, and `PEERMESH_LINES` says how much is shown of what led to each.
 #![cfg(feature = "planted")]
 
 use std::collections::BTreeSet;
@@ -19,11 +19,12 @@ const SEEDS: u64 = 1_000;
 #[ignore = "a quarter of an hour; ./check --long runs it"]
 fn every_planted_defect_is_found_within_a_thousand_seeds() {
     let wanted = std::env::var("PEERMESH_MUTANT").unwrap_or_default();
+    let lines = std::env::var("PEERMESH_LINES").ok().and_then(|number| number.parse().ok()).unwrap_or(0);
     let tell = |mutant: &Mutant| match &mutant.caught {
-        Some((seed, violation)) => println!("{}: seed {seed}: {violation}", mutant.name),
+        Some((seed, violation)) => println!("{}{}: seed {seed}: {violation}", mutant.trace, mutant.name),
         None => println!("{}: MISSED", mutant.name),
     };
-    let mutants = hunt(&wanted, SEEDS, &tell);
+    let mutants = hunt(&wanted, SEEDS, lines, &tell);
     let table = table(&mutants);
     println!("\n{table}");
     if wanted.is_empty() && std::env::var_os("PEERMESH_BLESS").is_some() {
@@ -62,7 +63,10 @@ fn the_page_shows_every_defect_as_caught() {
     let page = fs::read_to_string(page()).expect("the page is there");
     for (name, what) in DEFECTS {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` | {what} |")));
-        assert!(row.is_some_and(|row| row.contains("| caught |")), "MUTANTS.md does not show {name} as caught");
+        assert!(
+            row.is_some_and(|row| row.contains("| caught |")),
+            "MUTANTS.md does not show {name} as caught"
+        );
     }
 }
 

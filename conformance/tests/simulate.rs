@@ -81,7 +81,8 @@ fn lived(seeds: RangeInclusive<u64>, plan_of: &(dyn Fn(u64) -> Plan + Sync)) -> 
     if let Some(failure) = &report.failure {
         let lines = env::var("PEERMESH_LINES").ok().and_then(|number| number.parse().ok()).unwrap_or(LINES);
         let plan = failure.plan.clone();
-        let plan = if env::var_os("PEERMESH_SHRINK").is_some() { shrink(failure, &|_| {}).plan } else { plan };
+        let plan =
+            if env::var_os("PEERMESH_SHRINK").is_some() { shrink(failure, &|_| {}).plan } else { plan };
         let failure = sim::run(&plan, lines);
         panic!("\n{}\n{:?}\npeermesh sim {}", failure.trace, failure.violation, failure.plan.words());
     }

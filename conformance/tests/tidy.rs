@@ -66,8 +66,8 @@ const LAYERS: [(&str, &[&str]); 14] = [
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "planted", "rng",
-            "runner", "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "planted",
+            "rng", "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];

@@ -74,11 +74,7 @@ pub struct Watch {
 
 /// Runs the plan of each seed on as many threads as there are cores. When a run fails, those under way are
 /// the last.
-pub fn run_all(
-    seeds: RangeInclusive<u64>,
-    plan_of: &(dyn Fn(u64) -> Plan + Sync),
-    watch: &Watch,
-) -> Report {
+pub fn run_all(seeds: RangeInclusive<u64>, plan_of: &(dyn Fn(u64) -> Plan + Sync), watch: &Watch) -> Report {
     let first = *seeds.start();
     let next = AtomicU64::new(first);
     let ends: Mutex<Vec<End>> = Mutex::new(Vec::new());

@@ -9,6 +9,7 @@ mod budget;
 mod ending;
 mod gate;
 pub(super) mod ledger;
+pub(super) mod live;
 mod mail;
 pub(super) mod rules;
 mod runners;
@@ -30,9 +31,10 @@ use super::cast::{Cast, Identity, Who};
 use super::dice::Dice;
 use super::disk::Written;
 use super::marks::Tally;
+use super::plan::Class;
 use super::swarm::{Mix, PeerKind};
 use super::tap::{Frame, Kind, Sight};
-use super::world::{ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET};
+use super::world::{ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET};
 use gate::Gate;
 use ledger::{Attempt, AttemptId, Ledger, Meaning, Sent};
 use rules::{Judged, Rule, broken};
@@ -53,6 +55,10 @@ pub(super) enum Party {
     Caller(String),
     /// Somebody who makes another request.
     Plain,
+    /// Somebody who watches a live topic, by its place among the actors.
+    Watcher(usize),
+    /// Somebody who publishes to one.
+    Publisher,
 }
 
 /// Something that leaves a broker.
@@ -103,6 +109,7 @@ pub(super) struct Oracle {
     budgets: BTreeMap<Who, budget::Budget>,
     starved: BTreeMap<MailboxNo, [u32; 3]>,
     runners: runners::Books,
+    topics: live::Topics,
     /// Keys that can be written to, for each mesh.
     keys: Vec<BTreeSet<String>>,
     recent_ids: Vec<String>,
@@ -132,11 +139,14 @@ impl Oracle {
             budgets: BTreeMap::new(),
             starved: BTreeMap::new(),
             runners: runners::Books::default(),
+            topics: live::Topics::new(mix.has(Class::Jumps)),
             keys: keys.collect(),
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
             began_ahead_ms: 0,
-            secrets: [ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET, SEALED].map(str::to_owned).to_vec(),
+            secrets: [ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET, SEALED]
+                .map(str::to_owned)
+                .to_vec(),
         }
     }
 
@@ -286,6 +296,7 @@ impl Oracle {
                 Ok(())
             }
             Sight::Head(status) => self.caller_told(said, *status),
+            Sight::Live(heard) => self.live_said(said, heard),
             Sight::Ping(_) => Ok(()),
         }
     }
@@ -304,7 +315,7 @@ impl Oracle {
                 let runner = *runner;
                 self.runner_said(said, model, runner, frame, tally)
             }
-            Party::Caller(_) | Party::Plain => Ok(()),
+            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher => Ok(()),
             Party::Peer { who, .. } => {
                 let who = *who;
                 match frame.kind {
@@ -321,11 +332,8 @@ impl Oracle {
                         self.pushed(said, model, cast, who, frame, tally)
                     }
                     Kind::Push => self.event_told(said, frame),
-                    Kind::Error
-                    | Kind::PeersList
-                    | Kind::MessageStatusResult
-                    | Kind::EventAck
-                    | Kind::Other => Ok(()),
+                    Kind::MessageStatusResult => self.status_shown(cast, who, frame),
+                    Kind::Error | Kind::PeersList | Kind::EventAck | Kind::Other => Ok(()),
                 }
             }
         }

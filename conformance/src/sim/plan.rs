@@ -64,6 +64,7 @@ classes! {
     Admin = "admin", "an operator who looks at pages and removes a member";
     Runners = "runners", "runners, their callers and the event target";
     TargetTrouble = "target_trouble", "an event target that fails, refuses, hangs and loses replies";
+    Live = "live", "live topics: watchers, and programs that publish";
 }
 
 impl Class {

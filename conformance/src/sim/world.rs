@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use peermesh_core::config::{Config, RunnerConfig, Secret};
+use peermesh_core::config::{Config, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
 use peermesh_core::digest::{Digest, StateHash};
 use peermesh_core::ids::{ConnId, ShardId};
 use peermesh_core::machine::Outputs;
 use peermesh_core::note::Level;
 use peermesh_core::store::{Op, Reply, Work};
 
-use super::actor::Actor;
+use super::actor::{Actor, TOPICS};
 use super::cast::Cast;
 use super::chaos::Chaos;
 use super::clock::{MS, true_wall};
@@ -34,6 +34,7 @@ use super::trace::Trace;
 pub(super) const ADMIN_TOKEN: &str = "admin-token-that-nobody-may-see";
 pub(super) const HOOK_TOKEN: &str = "hook-token-that-nobody-may-see";
 pub(super) const RUNNER_SECRET: &str = "runner-secret-that-nobody-may-see";
+pub(super) const LIVE_SECRET: &str = "live-secret-that-nobody-may-see";
 
 /// How often a run tells how far it is, in simulated milliseconds.
 const TOLD_EVERY_MS: u64 = 60_000;
@@ -325,6 +326,14 @@ fn written_shown(number: u64, op: &Op, reply: &Reply) -> String {
     format!("  {number} wrote {} -> {}", brief(format!("{op:?}")), brief(format!("{reply:?}")))
 }
 
+/// A topic of each kind: whoever does not keep up is closed, gets the newest of each entity, or is told of gaps.
+fn live() -> LiveConfig {
+    let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap];
+    let rules = TOPICS.iter().zip(slow);
+    let rules = rules.map(|(name, slow)| (Pattern::new(name), TopicRule { slow, volatile: false }));
+    LiveConfig { secret: Some(Secret::new(LIVE_SECRET)), rules: rules.collect(), has_feed: false }
+}
+
 fn config(mix: &Mix) -> Config {
     let runners = RunnerConfig {
         secrets: vec![Secret::new(RUNNER_SECRET)],
@@ -344,6 +353,6 @@ fn config(mix: &Mix) -> Config {
         expected_migration: None,
         log_level: Level::Info,
         runners: mix.has(Class::Runners).then_some(runners),
-        live: None,
+        live: mix.has(Class::Live).then(live),
     }
 }

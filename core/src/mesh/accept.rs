@@ -124,8 +124,15 @@ impl Mesh {
                 let mut waiters = vec![waiter];
                 if let (true, Some(ids)) = (planted("ack_before_commit"), &positions.ids) {
                     let (message_id, at) = (&*self.names.encode(ids, passed.position), cx.now.wall);
-                    let (duplicate, history_available, reach) = (false, true, None);
-                    let accepted = Accepted { message_id, at, duplicate, history_available, reach };
+                    let (duplicate, history_available) = (false, true);
+                    let accepted = Accepted {
+                        message_id,
+                        at,
+                        duplicate,
+                        history_available,
+                        reach: None,
+                        mentioned: None,
+                    };
                     waiters.drain(..).for_each(|waiter| self.confirm(cx, &waiter, &accepted));
                 }
                 self.stage_accept(cx, wish, key, passed, waiters);
@@ -215,7 +222,7 @@ impl Mesh {
             session,
             target,
             priority: wish.priority,
-            at: cx.now.wall,
+            at: cx.now.stamping_since(self.began).wall,
             nonce: wish.nonce.into(),
             ciphertext: wish.ciphertext.into(),
             client_message_id: wish.key.map(Into::into),

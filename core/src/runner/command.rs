@@ -90,6 +90,7 @@ impl Runners {
                 }
             };
         }
+        let at = self.stamp(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         if let Some((key, fingerprint)) = order.key
             && let Some(first) = runner.keyed.get(&key).and_then(|caller| self.callers.get_mut(caller))
@@ -109,7 +110,7 @@ impl Runners {
         if let Some((key, fingerprint)) = order.key {
             runner.keyed.insert(key, caller);
             let command = order.call.id.as_deref().unwrap_or("").into();
-            let row = KeyRow { key, fingerprint, command, at: cx.now.wall, answer: None };
+            let row = KeyRow { key, fingerprint, command, at, answer: None };
             let fence = runner.fence;
             runner.stage(cx, RunnerOp::Begin { fence, key: Box::new(row) }, Then::Begun(caller));
         }

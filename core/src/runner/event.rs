@@ -64,6 +64,7 @@ impl Runners {
     }
 
     fn keep(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, glimpse: &Glimpse, text: &str) {
+        let at = self.stamp(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         let id = glimpse.id.as_deref().filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX);
         let kind = shown(glimpse.kind.as_deref());
@@ -71,7 +72,7 @@ impl Runners {
             seq: runner.place(),
             id: id.map(Into::into),
             kind: kind.into(),
-            at: cx.now.wall,
+            at,
             tries: EventTries::default(),
             text: text.into(),
         });
@@ -103,6 +104,7 @@ impl Runners {
             }
         };
         let Some(Unstored { event, session, .. }) = runner.unstored.remove(at) else { return };
+        runner.lane.resolve();
         let length = event.text.len();
         runner.unstored_bytes = runner.unstored_bytes.saturating_sub(length);
         self.unstored_bytes = self.unstored_bytes.saturating_sub(length);

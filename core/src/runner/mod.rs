@@ -186,6 +186,11 @@ impl Runners {
         now.aging_since(self.began.unwrap_or(now))
     }
 
+    /// What is written beside rows that age by it.
+    fn stamp(&self, now: Now) -> Wall {
+        now.stamping_since(self.began.unwrap_or(now)).wall
+    }
+
     /// The next moment at which `wake` has something to do.
     pub(crate) fn deadline(&mut self) -> Option<Mono> {
         self.timers.earliest().map(|(at, _)| at)

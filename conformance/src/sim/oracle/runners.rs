@@ -43,9 +43,10 @@ impl Oracle {
         self.runners.commands.entry(id.to_owned()).or_insert(command);
     }
 
-    /// Days pass, after which keys of commands may be forgotten.
+    /// Days pass, after which keys of commands and of publications may be forgotten.
     pub(in crate::sim) fn days_pass(&mut self) {
         self.runners.commands.clear();
+        self.topics.days_pass();
     }
 
     /// A caller is told that its command was sent: it was, or waits in the broker for its connection (I17).
@@ -105,6 +106,8 @@ impl Oracle {
                 false => broken(Rule::I3, format!("{} is told as stored, and is not", frame.event_id)),
             };
         }
+        let retention_ms = i64::try_from(self.limits.runner_retention_ms()).unwrap_or(i64::MAX);
+        let may_forget_keys = self.began_ahead_ms >= retention_ms;
         let Some(command) = self.runners.commands.get_mut(&frame.id) else { return Ok(()) };
         tally.mark(Mark::CommandSent);
         command.written += 1;
@@ -113,6 +116,10 @@ impl Oracle {
         }
         let is_repeated = command.lives.contains(&said.number);
         command.lives.push(said.number);
+        // A broker that began with a clock so far ahead takes every key for old, and removes it.
+        if command.is_keyed && may_forget_keys {
+            return Ok(());
+        }
         // A queued command is sent again when its broker dies before that is written.
         if command.written > 1 && (!command.may_queue || is_repeated) {
             return broken(Rule::I17, format!("{} is sent {} times", frame.id, command.written));
