@@ -62,7 +62,13 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "surface", "time", "wire",
         ],
     ),
-    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
+    (
+        "live",
+        &[
+            "config", "fault", "ids", "kit", "note", "planted", "rng", "stats", "store", "surface", "time",
+            "wire",
+        ],
+    ),
     (
         "broker",
         &[

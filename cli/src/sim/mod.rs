@@ -83,7 +83,7 @@ impl SimError {
 #[cfg(not(feature = "sim"))]
 pub(crate) fn run(
     _: Option<&Home>,
-    _: Sim,
+    _: &Sim,
     _: &dyn Fn(&str) -> Option<String>,
     _: &mut Terminal,
 ) -> Result<(), Failure> {

@@ -25,12 +25,12 @@ const REMARK_EVERY: Duration = Duration::from_secs(10);
 /// Lives through the seeds, tells what came of them, and fails if a promise did not hold.
 pub(crate) fn run(
     home: Option<&Home>,
-    wish: Sim,
+    wish: &Sim,
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let seeds = seeds(&wish)?;
-    let plan = plan(home, &wish, env)?;
+    let seeds = seeds(wish)?;
+    let plan = plan(home, wish, env)?;
     let plan_of = |seed| Plan { seed, ..plan.clone() };
     let report = watched(&seeds, plan.span_ms, &plan_of, terminal);
     let again = |plan: &Plan| again(plan, wish.config.as_deref());
@@ -115,27 +115,30 @@ fn tell_failure(
     terminal.remark(&format!("seed {} fails; looking for less that fails alike", failure.plan.seed));
     let smallest = shrink(failure, &|plan| terminal.remark(&format!("so far: {}", plan.words())));
     let shown = simulator::run(&smallest.plan, lines);
-    let again = again(&shown.plan);
+    let (value, told, error) = broken(&shown, again(&shown.plan));
+    terminal.result(&value, told.iter().map(String::as_str))?;
+    Err(error.into())
+}
+
+/// What did not hold, for a program and for a person, and the failure that ends with how it is seen again.
+fn broken(shown: &Outcome, again: String) -> (Value, Vec<String>, SimError) {
     let (rule, text) = match &shown.violation {
         Some(violation) => (format!("{:?}", violation.rule), violation.text.clone()),
         None => (String::new(), String::new()),
     };
     let state = shown.state.to_string();
     let seconds = shown.simulated_ms / 1_000;
+    let promise = shown.violation.as_ref().map(|violation| violation.rule.how());
     let value = json!({
         "holds": false, "seed": shown.plan.seed, "state": state, "rule": rule, "what": text,
-        "promise": shown.violation.as_ref().map(|violation| violation.rule.how()),
-        "simulated_seconds": seconds, "again": again,
+        "promise": promise, "simulated_seconds": seconds, "again": again,
         "trace": shown.trace.lines().collect::<Vec<_>>(),
     });
     let mut told: Vec<String> = shown.trace.lines().map(str::to_owned).collect();
-    if let Some(violation) = &shown.violation {
-        told.push(format!("{rule}: {}", violation.rule.how()));
-    }
+    told.extend(promise.map(|promise| format!("{rule}: {promise}")));
     told.push(format!("but after {seconds} simulated seconds: {text}"));
     told.push(format!("seed {} state {state}", shown.plan.seed));
-    terminal.result(&value, told.iter().map(String::as_str))?;
-    Err(SimError::Broken { rule, again }.into())
+    (value, told, SimError::Broken { rule, again })
 }
 
 fn lines(report: &Report, seeds: &RangeInclusive<u64>, span_ms: u64) -> Vec<String> {
@@ -175,4 +178,29 @@ fn value(report: &Report, seeds: &RangeInclusive<u64>) -> Value {
         "simulated_seconds": report.simulated_ms / 1_000, "turns": report.turns, "speed": report.speed(),
         "compared": report.compared, "happened": happened,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use peermesh_conformance::sim::{Rule, Violation};
+    use peermesh_core::config::Limits;
+
+    use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn what_does_not_hold_ends_with_the_line_that_shows_it_again() {
+        let without = Without::parse("cuts,actor-0").unwrap();
+        let plan = Plan { seed: 7, span_ms: 5_000, limits: Some(Limits::default()), without };
+        let mut shown = simulator::run(&plan, 3);
+        shown.violation = Some(Violation { rule: Rule::I4, text: "2 passes 1".to_owned() });
+        let line = again(&shown.plan, Some(Path::new("small.toml")));
+        let (value, told, error) = broken(&shown, line);
+        let wanted = "peermesh sim --seed 7 --seconds 5 --without cuts,actor-0 --config small.toml";
+        assert_eq!((&value["again"], &value["rule"]), (&wanted.into(), &"I4".into()));
+        assert_eq!(error.to_string(), format!("I4 does not hold; see it again with: {wanted}"));
+        assert_eq!(error.exit(), Exit::Failed);
+        assert_eq!(told.len(), 3 + shown.trace.lines().count());
+        assert_eq!(told.last(), Some(&format!("seed 7 state {}", shown.state)));
+    }
 }

@@ -1,5 +1,5 @@
-//! The proof that the simulator finds what is wrong: defects are planted one at a time, and each must be found
-//! within a number of seeds.
+//! The proof that the simulator finds what is wrong: defects are planted one at a time, and each must be
+//! found within a number of seeds.
 //!
 //! *Always holds:* a defect counts as caught only by a seed that holds without it.
 
@@ -26,8 +26,8 @@ pub struct Mutant {
     pub trace: String,
 }
 
-/// Plants each defect whose name contains `wanted` and runs seeds from 1 on until one finds it. Keeps that many
-/// lines of what led to it; `progress` is told of each as it is decided.
+/// Plants each defect whose name contains `wanted` and runs seeds from 1 on until one finds it. Keeps that
+/// many lines of what led to it; `progress` is told of each as it is decided.
 pub fn hunt(wanted: &str, seeds_max: u64, lines: usize, progress: &(dyn Fn(&Mutant) + Sync)) -> Vec<Mutant> {
     let defects = DEFECTS.iter().filter(|(name, _)| name.contains(wanted));
     let left: Mutex<Vec<_>> = Mutex::new(defects.rev().collect());

@@ -114,9 +114,11 @@ pub(super) struct Oracle {
     keys: Vec<BTreeSet<String>>,
     recent_ids: Vec<String>,
     recent_keys: Vec<String>,
-    /// The furthest that any clock was ahead of the true time when a broker started, in milliseconds: a broker
-    /// can know no better.
+    /// The furthest that any clock was ahead of the true time when a broker started, in milliseconds: a
+    /// broker can know no better.
     began_ahead_ms: i64,
+    /// The same for clocks that were behind it.
+    began_behind_ms: i64,
     /// What must not be shown.
     secrets: Vec<String>,
 }
@@ -144,6 +146,7 @@ impl Oracle {
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
             began_ahead_ms: 0,
+            began_behind_ms: 0,
             secrets: [ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET, SEALED]
                 .map(str::to_owned)
                 .to_vec(),
@@ -153,6 +156,7 @@ impl Oracle {
     /// A broker begins a life, with a clock that is so far ahead.
     pub(super) fn began(&mut self, node: usize, number: u64, ahead_ms: i64) {
         self.began_ahead_ms = self.began_ahead_ms.max(ahead_ms);
+        self.began_behind_ms = self.began_behind_ms.max(-ahead_ms);
         self.nodes.insert(number, node);
         self.living.insert(node, number);
     }

@@ -22,7 +22,7 @@ pub(super) struct Mix {
     pub shared: bool,
     /// How long the store lets a broker own what it owns without a ping, in milliseconds.
     pub lease_ms: u64,
-    /// Mail expires, dies of few tries, budgets are tight: what the limits allow.
+    /// How many members each mesh has.
     pub members: Vec<usize>,
     pub actors: Vec<(u16, Role)>,
     /// Between two deeds of a client, about, in milliseconds.
@@ -156,8 +156,8 @@ impl Mix {
     }
 }
 
-/// Whether a seed has a class. Each is drawn by itself, so that a class that is added leaves the others as they
-/// are.
+/// Whether a seed has a class. Each is drawn by itself, so that a class that is added leaves the others as
+/// they are.
 fn draws(seed: u64, class: Class) -> bool {
     Dice::of(seed, class.word(), 1).chance(share_of(class))
 }

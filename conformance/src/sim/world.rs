@@ -326,7 +326,8 @@ fn written_shown(number: u64, op: &Op, reply: &Reply) -> String {
     format!("  {number} wrote {} -> {}", brief(format!("{op:?}")), brief(format!("{reply:?}")))
 }
 
-/// A topic of each kind: whoever does not keep up is closed, gets the newest of each entity, or is told of gaps.
+/// A topic of each kind: whoever does not keep up is closed, gets the newest of each entity, or is told of
+/// gaps.
 fn live() -> LiveConfig {
     let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap];
     let rules = TOPICS.iter().zip(slow);

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId, TopicNo};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::live::{self as topics, Lives};
@@ -107,6 +107,8 @@ enum After {
     Proof,
     /// Whether a runner is.
     RunnerProof(RunnerNo),
+    /// Whether a live topic is.
+    LiveProof(TopicNo),
     Hook(hooks::Step),
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
 use super::mention::Mentioned;
-use super::retention::age_by;
+use super::retention::{age_by, stamp};
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver, names};
 use crate::ids::{MailboxNo, Position};
@@ -222,7 +222,7 @@ impl Mesh {
             session,
             target,
             priority: wish.priority,
-            at: cx.now.stamping_since(self.began).wall,
+            at: stamp(self.began, cx.now),
             nonce: wish.nonce.into(),
             ciphertext: wish.ciphertext.into(),
             client_message_id: wish.key.map(Into::into),

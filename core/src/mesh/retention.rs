@@ -179,6 +179,11 @@ pub(super) fn age_by(began: Now, now: Now) -> Wall {
     if planted("age_by_the_wall_clock") { now.wall } else { now.aging_since(began).wall }
 }
 
+/// What is written beside mail and keys, which age by it.
+pub(super) fn stamp(began: Now, now: Now) -> Wall {
+    if planted("stamp_by_the_wall_clock") { now.wall } else { now.stamping_since(began).wall }
+}
+
 impl Mesh {
     /// Deliveries waited too long; so many of them end. One that is leased may still be acknowledged, and is
     /// looked at again later.

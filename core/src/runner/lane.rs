@@ -166,6 +166,7 @@ impl Lane {
         let Some(mut page) = page else { return };
         if let Some(unstored) = unstored
             && let Some(known) = page.iter().position(|event| event.seq >= unstored)
+            && !planted("page_counts_the_uncommitted")
         {
             self.held_up = known == 0;
             page.truncate(known);

@@ -18,7 +18,7 @@ use crate::sim::tap::Sight;
 use crate::sim::world::World;
 use line::{BEAT, CONNECT, Line};
 
-/// A topic of each kind, and what becomes of watchers that do not keep up.
+/// A topic of each kind, told apart by what becomes of watchers that do not keep up.
 pub(in crate::sim) const TOPICS: [&str; 3] = ["plain", "state", "leaky"];
 
 const DEED: u8 = 1;

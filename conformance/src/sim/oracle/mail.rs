@@ -16,6 +16,9 @@ use crate::sim::marks::{Mark, Tally};
 use crate::sim::swarm::PeerKind;
 use crate::sim::tap::Frame;
 
+/// From when a send is judged until it is written, at most, in milliseconds.
+const SLOWEST_MS: i64 = 600_000;
+
 impl Oracle {
     /// One operation took effect.
     #[allow(clippy::too_many_arguments, reason = "one write, by all that is known of it")]
@@ -109,8 +112,10 @@ impl Oracle {
                 return broken(Rule::I10, format!("{} copies wait in mailbox {mailbox}", waiting.len()));
             }
         }
-        // It ages from when it was judged, which a slow store can make a while ago.
-        let at_ms = message.at.as_millis().min(wall_ms);
+        // It ages from when it was judged, which a slow store or a host that slept can make a while ago; and
+        // a broker that began with a clock that was behind can know no better.
+        let oldest_ms = wall_ms - SLOWEST_MS - self.began_behind_ms;
+        let at_ms = message.at.as_millis().clamp(oldest_ms.min(wall_ms), wall_ms);
         let mail = Mail { message: Arc::clone(message), at_ms, copies };
         self.ledger.mail.insert(message.position, mail);
         Ok(())
@@ -160,8 +165,8 @@ impl Oracle {
         let Some(copy) = mail.copies.get_mut(&mailbox) else {
             return broken(Rule::I6, format!("{position} never went to mailbox {mailbox}, and ended there"));
         };
-        // A write that is made again changes nothing; one that is followed by old rows' removal in the same batch
-        // may have gone with them.
+        // A write that is made again changes nothing; one that is followed by the removal of old rows in the
+        // same batch may have gone with them.
         let fate = model.fate(&message, mailbox);
         if copy.ended.is_some() || fate.is_some_and(|fate| fate != Fate::Ended(outcome)) {
             return Ok(());

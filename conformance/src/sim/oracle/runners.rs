@@ -99,15 +99,16 @@ impl Oracle {
         frame: &Frame,
         tally: &mut Tally,
     ) -> Judged {
+        let retention_ms = i64::try_from(self.limits.runner_retention_ms()).unwrap_or(i64::MAX);
+        // A broker that began with a clock so far off takes everything for old, or makes it so.
+        let may_forget = self.began_ahead_ms.max(self.began_behind_ms) >= retention_ms;
         if frame.kind == Kind::EventAck {
             let runner = RunnerId::new(runner_id(runner));
-            return match model.knows_event(&runner, &frame.event_id) {
+            return match model.knows_event(&runner, &frame.event_id) || may_forget {
                 true => Ok(()),
                 false => broken(Rule::I3, format!("{} is told as stored, and is not", frame.event_id)),
             };
         }
-        let retention_ms = i64::try_from(self.limits.runner_retention_ms()).unwrap_or(i64::MAX);
-        let may_forget_keys = self.began_ahead_ms >= retention_ms;
         let Some(command) = self.runners.commands.get_mut(&frame.id) else { return Ok(()) };
         tally.mark(Mark::CommandSent);
         command.written += 1;
@@ -116,8 +117,7 @@ impl Oracle {
         }
         let is_repeated = command.lives.contains(&said.number);
         command.lives.push(said.number);
-        // A broker that began with a clock so far ahead takes every key for old, and removes it.
-        if command.is_keyed && may_forget_keys {
+        if command.is_keyed && may_forget {
             return Ok(());
         }
         // A queued command is sent again when its broker dies before that is written.
