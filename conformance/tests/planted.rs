@@ -4,6 +4,7 @@
 //! prints the table; with `PEERMESH_BLESS=1` it writes `MUTANTS.md`. `PEERMESH_MUTANT=part` plants only those
 //! whose names contain that part, and `PEERMESH_LINES` says how much is shown of what led to each.
 #![cfg(feature = "planted")]
+#![allow(clippy::print_stdout, reason = "the table is for whoever runs this")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,6 +3,7 @@
 //!
 //! `PEERMESH_SEED=7` or `PEERMESH_SEED=7-90` lives through these instead; `PEERMESH_LINES` says how much of
 //! the end of a broken one is shown, and with `PEERMESH_SHRINK` it is made small first.
+#![allow(clippy::print_stdout, reason = "what came about and how fast is for whoever runs this")]
 
 use std::env;
 use std::ops::RangeInclusive;
