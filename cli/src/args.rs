@@ -214,7 +214,7 @@ pub(crate) enum Command {
     },
     /// Simulate brokers, peers, network and store on these limits, with faults, and check every promise
     #[command(
-        after_help = "Limits are those that `peermesh serve` would run with; nothing is touched. A seed and \n\
+        after_help = "Limits are those that `peermesh serve` would run with; nothing is touched. A seed and\n\
         limits always end in the same state. Exit code 1 if a promise did not hold.\n\n\
         Examples:\n  peermesh sim\n  peermesh sim --seeds 100 --config ./peermesh.toml\n  \
         peermesh sim --seed 7 --hours 24\n  peermesh sim --seed 7 --without jumps,deaths,actor-3 --json"

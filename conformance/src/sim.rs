@@ -17,8 +17,8 @@
 //! | what must hold | `oracle/rules.rs`, `oracle.rs` and its folder; that it settles: `peace.rs` |
 //! | many runs, and smaller ones that fail alike | `fleet.rs`, `shrink.rs` |
 //!
-//! Daemons have no actors here: they will be one more kind in `actor.rs`, drawn in `swarm.rs` and looked after
-//! in `oracle/`.
+//! Daemons have no actors here: they will be one more kind in `actor.rs`, drawn in `swarm.rs` and looked
+//! after in `oracle/`.
 
 mod actor;
 mod cast;

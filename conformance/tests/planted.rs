@@ -1,8 +1,9 @@
 //! Every defect that can be planted is found.
 //!
-//! `cargo test -p peermesh-conformance --no-default-features --features planted --test planted -- --nocapture`
-//! prints the table; with `PEERMESH_BLESS=1` it writes `MUTANTS.md`. `PEERMESH_MUTANT=part` plants only those
-//! whose names contain that part, and `PEERMESH_LINES` says how much is shown of what led to each.
+//! `cargo test -p peermesh-conformance --no-default-features --features planted --test planted -- \
+//! --include-ignored --nocapture` prints the table; with `PEERMESH_BLESS=1` it writes `MUTANTS.md`.
+//! `PEERMESH_MUTANT=part` plants only those whose names contain that part, and `PEERMESH_LINES` says how much
+//! is shown of what led to each.
 #![cfg(feature = "planted")]
 #![allow(clippy::print_stdout, reason = "the table is for whoever runs this")]
 

@@ -85,7 +85,17 @@ const MEMBERS: [(&str, &[&str]); 6] = [
     ("store", &["peermesh-core", "peermesh-migrations"]),
     ("runtime-smol", &["peermesh-core"]),
     ("runtime-threads", &["peermesh-core"]),
-    ("cli", &["peermesh-core", "peermesh-runtime-smol", "peermesh-runtime-threads", "peermesh-store"]),
+    // Of conformance only the simulator, behind the feature `sim`.
+    (
+        "cli",
+        &[
+            "peermesh-conformance",
+            "peermesh-core",
+            "peermesh-runtime-smol",
+            "peermesh-runtime-threads",
+            "peermesh-store",
+        ],
+    ),
 ];
 
 #[test]

@@ -32,8 +32,10 @@ pub fn hunt(wanted: &str, seeds_max: u64, lines: usize, progress: &(dyn Fn(&Muta
     let defects = DEFECTS.iter().filter(|(name, _)| name.contains(wanted));
     let left: Mutex<Vec<_>> = Mutex::new(defects.rev().collect());
     let found = Mutex::new(Vec::new());
+    // The lock is let go of before its defect is planted.
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop().copied();
     let work = || {
-        while let Some((name, what)) = left.lock().unwrap_or_else(PoisonError::into_inner).pop().copied() {
+        while let Some((name, what)) = next() {
             let caught = (1..=seeds_max).find_map(|seed| catch(name, seed, lines));
             let (caught, trace) = match caught {
                 Some((seed, violation, trace)) => (Some((seed, violation)), trace),

@@ -1,6 +1,6 @@
 //! Mail on real sockets under everything at once: seeded peers send, resend, use a key for something else,
-//! acknowledge, vanish and come back, stop reading, change their status, spend their budgets, while the broker
-//! crashes and the store fails. Then faults stop, and every promise is checked (faults, section 2).
+//! acknowledge, vanish and come back, stop reading, change their status, spend their budgets, while the
+//! broker crashes and the store fails. Then faults stop, and every promise is checked (faults, section 2).
 //!
 //! In memory the simulator does the same and much more, and judges by what the store holds. Nobody knows that
 //! of a real one, so here peers judge by what they see themselves.

@@ -120,7 +120,7 @@ impl Oracle {
         if command.is_keyed && may_forget {
             return Ok(());
         }
-        // A queued command is sent again when its broker dies before that is written.
+        // A queued command is sent again when its broker dies, or loses the runner, before that is written.
         if command.written > 1 && (!command.may_queue || is_repeated) {
             return broken(Rule::I17, format!("{} is sent {} times", frame.id, command.written));
         }
@@ -136,6 +136,9 @@ impl Oracle {
         tally: &mut Tally,
     ) -> Judged {
         if *reply == RunnerReply::Lost {
+            // That queued commands were sent cannot be written any more, so they will be sent again.
+            let queued = self.runners.commands.values_mut().filter(|command| command.may_queue);
+            queued.for_each(|command| command.lives.clear());
             return Ok(());
         }
         match op {
