@@ -160,8 +160,10 @@ impl Oracle {
         }
         if let Some(sent) = self.ledger.sent.get_mut(&(who, key.to_owned())) {
             let says_nothing = error.ends_with("nothing was stored");
-            // What this says is worth nothing while another send of the key may be on its way.
-            let is_sure = says_nothing && sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky;
+            // What this says is worth nothing while another send of the key may be on its way, or was accepted
+            // by another broker meanwhile.
+            let is_alone = sent.open == 0 && sent.meanings.len() == 1 && !sent.is_confirmed;
+            let is_sure = says_nothing && is_alone && !sent.is_murky;
             sent.is_murky |= !says_nothing && !of_budget && !of_room;
             if is_sure && stored.is_some() && !was_known {
                 return broken(Rule::I3, format!("{key} of {who:?} is stored, and is told {error:?}"));
@@ -191,7 +193,7 @@ impl Oracle {
         if was_known && stored.is_some() {
             return broken(Rule::I14, format!("{key} of {who:?} was accepted before, and is told {error:?}"));
         }
-        if sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky {
+        if sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky && !sent.is_confirmed {
             if stored.is_some() {
                 return broken(Rule::I3, format!("{key} of {who:?} is stored, and is told {error:?}"));
             }
