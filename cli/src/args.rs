@@ -10,6 +10,7 @@ use peermesh_core::store;
 use crate::canonical::Outline;
 use crate::config::Flags;
 use crate::live::Live;
+use crate::sim::Sim;
 use crate::span;
 
 const EXIT_CODES: &str = "\
@@ -214,6 +215,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Simulate brokers, peers, network and store on these limits, with faults, and check every promise
+    #[command(
+        after_help = "Limits are those that `peermesh serve` would run with; nothing is touched. A seed and\n\
+        limits always end in the same state. Exit code 1 if a promise did not hold.\n\n\
+        Examples:\n  peermesh sim\n  peermesh sim --seeds 100 --config ./peermesh.toml\n  \
+        peermesh sim --seed 7 --hours 24\n  peermesh sim --seed 7 --without jumps,deaths,actor-3 --json"
+    )]
+    Sim(Sim),
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,

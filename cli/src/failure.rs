@@ -17,6 +17,7 @@ use crate::peer::PeerError;
 use crate::prove::ProveError;
 use crate::replay::ReplayError;
 use crate::serve::ServeError;
+use crate::sim::SimError;
 
 /// Any failure of any command.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ pub(crate) enum Failure {
     Replay(#[from] ReplayError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Sim(#[from] SimError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("{failed} of {all} checks failed; each line above names its way out")]
@@ -68,6 +71,7 @@ impl Failure {
             Failure::Peer(error) => error.exit(),
             Failure::Prove(error) => error.exit(),
             Failure::Replay(error) => error.exit(),
+            Failure::Sim(error) => error.exit(),
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

@@ -25,6 +25,7 @@ mod replay;
 mod report;
 mod serve;
 mod signals;
+mod sim;
 mod span;
 mod terminal;
 
@@ -180,6 +181,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Adopt { check, yes, config } => {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
+        Command::Sim(wish) => sim::run(home().ok().as_ref(), &wish, &with_files, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } | Command::Replay { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) | Command::Prove { .. } => Ok(()),

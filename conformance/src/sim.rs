@@ -10,15 +10,15 @@
 //! | what a run depends on | `plan.rs`; what a seed draws: `swarm.rs`; who takes part: `cast.rs` |
 //! | the order of events | `heap.rs`, `world.rs` |
 //! | how a machine is driven | `turn.rs`, `node.rs`, `clock.rs`; how brokers start, stop, die: `fate.rs` |
-//! | the network | `link.rs`, `net.rs`, `tap.rs` |
+//! | the network | `link.rs`, `net.rs`, `tap.rs`, `heard.rs` |
 //! | the store, the event target | `disk.rs`, `target.rs` |
 //! | which fault comes when | `chaos.rs`; that it came: `marks.rs` |
 //! | what clients do | `actor.rs` and its folder; others that speak to a broker belong there |
 //! | what must hold | `oracle/rules.rs`, `oracle.rs` and its folder; that it settles: `peace.rs` |
 //! | many runs, and smaller ones that fail alike | `fleet.rs`, `shrink.rs` |
 //!
-//! Daemons and live topics have no actors here: each will be one more kind in `actor.rs`, drawn in
-//! `swarm.rs` and looked after in `oracle/`.
+//! Daemons have no actors here: they will be one more kind in `actor.rs`, drawn in `swarm.rs` and looked
+//! after in `oracle/`.
 
 mod actor;
 mod cast;
@@ -29,8 +29,11 @@ mod disk;
 mod fate;
 pub mod fleet;
 mod heap;
+mod heard;
 mod link;
 mod marks;
+#[cfg(feature = "planted")]
+pub mod mutants;
 mod net;
 mod node;
 mod oracle;

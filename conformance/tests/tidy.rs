@@ -25,13 +25,13 @@ const FOLDERS: [&str; 11] = [
 
 /// What each part of the core may name of it. A part may always name itself.
 const LAYERS: [(&str, &[&str]); 15] = [
-    ("kit", &["rng", "time"]),
+    ("kit", &["planted", "rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
     ("fingerprint", &["jcs", "store"]),
     ("receipt", &["ids", "jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
-    ("store", &["config", "ids", "machine", "time"]),
+    ("store", &["config", "ids", "machine", "planted", "time"]),
     ("forward", &["ids"]),
     ("digest", &["ids", "machine", "store", "time"]),
     ("journal", &["broker", "config", "digest", "forward", "ids", "machine", "note", "store", "time"]),
@@ -48,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "machine",
             "message_id",
             "note",
+            "planted",
             "receipt",
             "rng",
             "stats",
@@ -60,16 +61,22 @@ const LAYERS: [(&str, &[&str]); 15] = [
     (
         "runner",
         &[
-            "config", "fault", "forward", "ids", "kit", "note", "rng", "stats", "store", "surface", "time",
+            "config", "fault", "forward", "ids", "kit", "note", "planted", "rng", "stats", "store",
+            "surface", "time", "wire",
+        ],
+    ),
+    (
+        "live",
+        &[
+            "config", "fault", "ids", "kit", "note", "planted", "rng", "stats", "store", "surface", "time",
             "wire",
         ],
     ),
-    ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
     (
         "broker",
         &[
-            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "rng",
-            "runner", "stats", "store", "surface", "time", "wire",
+            "config", "conn", "fault", "forward", "ids", "kit", "live", "machine", "mesh", "note", "planted",
+            "rng", "runner", "stats", "store", "surface", "time", "wire",
         ],
     ),
 ];
@@ -81,7 +88,17 @@ const MEMBERS: [(&str, &[&str]); 6] = [
     ("store", &["peermesh-core", "peermesh-migrations"]),
     ("runtime-smol", &["peermesh-core"]),
     ("runtime-threads", &["peermesh-core"]),
-    ("cli", &["peermesh-core", "peermesh-runtime-smol", "peermesh-runtime-threads", "peermesh-store"]),
+    // Of conformance only the simulator, behind the feature `sim`.
+    (
+        "cli",
+        &[
+            "peermesh-conformance",
+            "peermesh-core",
+            "peermesh-runtime-smol",
+            "peermesh-runtime-threads",
+            "peermesh-store",
+        ],
+    ),
 ];
 
 #[test]

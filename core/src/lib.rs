@@ -79,6 +79,7 @@ pub mod machine;
 mod mesh;
 pub mod message_id;
 pub mod note;
+pub mod planted;
 pub mod receipt;
 pub mod rng;
 mod runner;

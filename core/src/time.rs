@@ -177,6 +177,15 @@ impl Now {
         let passed = began.wall.after_millis(self.mono.millis_since(began.mono));
         Now { wall: self.wall.min(passed), ..self }
     }
+
+    /// The time that is written beside what will age, in a process that began then. A wall clock that fell
+    /// behind the time that has truly passed makes nothing old from its first moment on, or it would end as
+    /// soon as the clock is right again (I21).
+    #[must_use]
+    pub fn stamping_since(self, began: Now) -> Now {
+        let passed = began.wall.after_millis(self.mono.millis_since(began.mono));
+        Now { wall: self.wall.max(passed), ..self }
+    }
 }
 
 fn saturating_nanos(wait: Duration) -> u64 {

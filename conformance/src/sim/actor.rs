@@ -1,6 +1,8 @@
-//! Whoever takes part from outside: peers, runners, those who command them, hooks, operators.
+//! Whoever takes part from outside: peers, runners, those who command them, hooks, operators, watchers, those
+//! who publish to them.
 
 mod letters;
+mod live;
 mod page;
 mod peer;
 mod runner;
@@ -12,10 +14,12 @@ use super::link::LinkNo;
 use super::swarm::{Mix, Role};
 use super::tap::Sight;
 use super::world::World;
+use live::{Publisher, Watcher};
 use page::{Caller, Hooker, Operator};
 use peer::Peer;
 use runner::Runner;
 
+pub(super) use live::TOPICS;
 pub(super) use runner::runner_id;
 
 /// A client of some kind.
@@ -26,6 +30,8 @@ pub(super) enum Actor {
     Caller(Caller),
     Hooker(Hooker),
     Operator(Operator),
+    Watcher(Box<Watcher>),
+    Publisher(Box<Publisher>),
 }
 
 impl Actor {
@@ -40,6 +46,8 @@ impl Actor {
             Role::Caller => Actor::Caller(Caller::new(place, mix, dice)),
             Role::Hooker => Actor::Hooker(Hooker::new(place, mix, dice)),
             Role::Operator => Actor::Operator(Operator::new(place, mix, dice)),
+            Role::Watcher(topic) => Actor::Watcher(Box::new(Watcher::new(place, *topic, mix, dice))),
+            Role::Publisher(topic) => Actor::Publisher(Box::new(Publisher::new(place, *topic, mix, dice))),
         }
     }
 
@@ -51,6 +59,8 @@ impl Actor {
             Actor::Caller(caller) => caller.act(world),
             Actor::Hooker(hooker) => hooker.act(world),
             Actor::Operator(operator) => operator.act(world),
+            Actor::Watcher(watcher) => watcher.act(world, token),
+            Actor::Publisher(publisher) => publisher.act(world, token),
         }
     }
 
@@ -60,6 +70,8 @@ impl Actor {
             Actor::Peer(peer) => peer.sees(world, link, sight),
             Actor::Runner(runner) => runner.sees(world, link, sight),
             Actor::Caller(caller) => caller.sees(link, &sight),
+            Actor::Watcher(watcher) => watcher.sees(world, link, sight),
+            Actor::Publisher(publisher) => publisher.sees(world, link, sight),
             Actor::Hooker(_) | Actor::Operator(_) => {}
         }
     }
@@ -70,6 +82,8 @@ impl Actor {
             Actor::Peer(peer) => peer.loses(world, link),
             Actor::Runner(runner) => runner.loses(world, link),
             Actor::Caller(caller) => caller.hears(world, link, body),
+            Actor::Watcher(watcher) => watcher.loses(world, link),
+            Actor::Publisher(publisher) => publisher.loses(world, link),
             Actor::Hooker(_) | Actor::Operator(_) => {}
         }
     }
@@ -82,6 +96,8 @@ impl Actor {
             Actor::Caller(caller) => caller.stop(),
             Actor::Hooker(hooker) => hooker.stop(),
             Actor::Operator(operator) => operator.stop(),
+            Actor::Watcher(watcher) => watcher.make_peace(world),
+            Actor::Publisher(publisher) => publisher.make_peace(world),
         }
     }
 
@@ -90,6 +106,8 @@ impl Actor {
         match self {
             Actor::Peer(peer) => peer.waits_for(),
             Actor::Runner(runner) => runner.waits_for(world),
+            Actor::Watcher(watcher) => watcher.waits_for(world),
+            Actor::Publisher(publisher) => publisher.waits_for(),
             Actor::Caller(_) | Actor::Hooker(_) | Actor::Operator(_) => None,
         }
     }

@@ -247,8 +247,6 @@ impl World {
             6 => Mark::ClockStopped,
             _ => Mark::ClockRaced,
         });
-        let ahead = self.nodes[node].wall.ahead_ms(at);
-        self.oracle.clock_is_off(ahead, for_ms);
         self.trace.add(at, || format!("the clock of broker {node} does something else ({how})"));
         self.heap.put(at + for_ms * MS, Event::Relief(Relief::Clock(node)));
     }
@@ -259,7 +257,6 @@ impl World {
         let ahead = wall.ahead_ms(at);
         wall.jump(at, -ahead);
         self.nodes[node].wall = *self.nodes[node].clock.wall();
-        self.oracle.clock_is_off(ahead, 0);
     }
 
     /// Everything is down for days. Nobody lives through them.

@@ -93,8 +93,7 @@ impl World {
     /// A broker that drains has to end in time.
     pub(super) fn check_drain(&mut self, node: usize) {
         let Some(began) = self.nodes[node].drain_at else { return };
-        let limits = &self.config.limits;
-        let bound_ms = limits.drain_ms() + limits.close_ms() + 1_000;
+        let bound_ms = self.config.drain_ms() + self.config.limits.close_ms() + 1_000;
         if self.now > began + bound_ms * MS {
             self.breaks(Rule::I20, format!("broker {node} still drains {bound_ms} ms after it was told to"));
         }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::marks::Tally;
 use super::plan::Plan;
-use super::run::{Outcome, run};
+use super::run::{Outcome, run, run_telling};
 
 /// What came of many runs.
 #[derive(Clone, Debug)]
@@ -61,37 +61,44 @@ impl Report {
 /// Of so many runs one is made twice and compared.
 const COMPARED_EVERY: u64 = 100;
 
-/// Runs the plan of each seed on as many threads as there are cores. `progress` is told after each run how
-/// many have ended; when it says no, or a run fails, those under way are the last.
-pub fn run_all(
-    seeds: RangeInclusive<u64>,
-    plan_of: &(dyn Fn(u64) -> Plan + Sync),
-    progress: &(dyn Fn(u64) -> bool + Sync),
-) -> Report {
+/// How far runs are, for somebody who watches them from elsewhere.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Runs that ended.
+    pub ended: AtomicU64,
+    /// Simulated milliseconds that went by, in sum.
+    pub simulated_ms: AtomicU64,
+    /// A run failed: those under way are the last.
+    failed: AtomicBool,
+}
+
+/// Runs the plan of each seed on as many threads as there are cores. When a run fails, those under way are
+/// the last.
+pub fn run_all(seeds: RangeInclusive<u64>, plan_of: &(dyn Fn(u64) -> Plan + Sync), watch: &Watch) -> Report {
     let first = *seeds.start();
     let next = AtomicU64::new(first);
-    let stop = AtomicU64::new(0);
-    let ended = AtomicU64::new(0);
     let ends: Mutex<Vec<End>> = Mutex::new(Vec::new());
     let spent = AtomicU64::new(0);
     let work = || {
-        while stop.load(Ordering::SeqCst) == 0 {
+        while !watch.failed.load(Ordering::SeqCst) {
             let seed = next.fetch_add(1, Ordering::SeqCst);
             if !seeds.contains(&seed) {
                 return;
             }
             let began = thread_nanos();
             let plan = plan_of(seed);
-            let outcome = run(&plan, 0);
+            let outcome = run_telling(&plan, 0, &mut |millis| {
+                watch.simulated_ms.fetch_add(millis, Ordering::SeqCst);
+            });
             spent.fetch_add(thread_nanos().saturating_sub(began), Ordering::SeqCst);
             let is_compared = (seed - first).is_multiple_of(COMPARED_EVERY);
             let is_alike = !is_compared || run(&plan, 0).state == outcome.state;
             let fails = outcome.violation.is_some() || !is_alike;
             let end = End { seed, outcome, is_compared, is_alike };
             ends.lock().unwrap_or_else(PoisonError::into_inner).push(end);
-            let count = ended.fetch_add(1, Ordering::SeqCst) + 1;
-            if fails || !progress(count) {
-                stop.store(1, Ordering::SeqCst);
+            watch.ended.fetch_add(1, Ordering::SeqCst);
+            if fails {
+                watch.failed.store(true, Ordering::SeqCst);
             }
         }
     };

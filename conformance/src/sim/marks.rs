@@ -118,6 +118,15 @@ marks! {
     CommandKeyed = "command repeated under its key", "CMD-02";
     CommandUnanswered = "command without an ack in time", "CMD-01";
     Removed = "member removed", "AUT-07";
+    LivePublished = "publication stored", "TOP-01";
+    LiveRepeated = "publication sent again, and known", "TOP-01";
+    LiveLate = "publication older than what was known", "TOP-01";
+    LiveRecovered = "watcher came back and missed nothing", "TOP-01";
+    LiveMissed = "watcher came back and was told that something is missing", "TOP-01";
+    LiveGap = "watcher told of a gap", "TOP-01";
+    LiveConflated = "older value left out for a watcher that is slow", "TOP-01";
+    LiveSlow = "watcher closed as too slow", "TOP-01";
+    LiveElsewhere = "watcher or publisher sent to the broker that serves the topic", "CLU-03";
 }
 
 /// How often each of them happened.

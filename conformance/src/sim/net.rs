@@ -10,7 +10,7 @@ use super::heap::{Event, Fact};
 use super::link::{Link, LinkNo, Way};
 use super::marks::Mark;
 use super::plan::Class;
-use super::tap::put_frame;
+use super::tap::{Tap, put_frame};
 use super::world::World;
 
 impl World {
@@ -22,6 +22,9 @@ impl World {
         let (no, life) = (LinkNo(self.links.len()), self.nodes[node].life);
         let conn = ConnId(no.0 as u64 + 1);
         let mut link = Link::new(actor, node, life, conn);
+        if listener == Listener::Live {
+            link.tap = Tap::of_live();
+        }
         if self.mix.has(Class::Delays) && self.peace.is_none() {
             link.delay_ms = *self.net.pick(&[(0, 2), (5, 40), (20, 200), (50, 1_500)]);
         }

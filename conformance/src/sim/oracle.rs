@@ -9,6 +9,7 @@ mod budget;
 mod ending;
 mod gate;
 pub(super) mod ledger;
+pub(super) mod live;
 mod mail;
 pub(super) mod rules;
 mod runners;
@@ -30,9 +31,10 @@ use super::cast::{Cast, Identity, Who};
 use super::dice::Dice;
 use super::disk::Written;
 use super::marks::Tally;
+use super::plan::Class;
 use super::swarm::{Mix, PeerKind};
 use super::tap::{Frame, Kind, Sight};
-use super::world::{ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET};
+use super::world::{ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET};
 use gate::Gate;
 use ledger::{Attempt, AttemptId, Ledger, Meaning, Sent};
 use rules::{Judged, Rule, broken};
@@ -53,6 +55,10 @@ pub(super) enum Party {
     Caller(String),
     /// Somebody who makes another request.
     Plain,
+    /// Somebody who watches a live topic, by its place among the actors.
+    Watcher(usize),
+    /// Somebody who publishes to one.
+    Publisher,
 }
 
 /// Something that leaves a broker.
@@ -103,12 +109,16 @@ pub(super) struct Oracle {
     budgets: BTreeMap<Who, budget::Budget>,
     starved: BTreeMap<MailboxNo, [u32; 3]>,
     runners: runners::Books,
+    topics: live::Topics,
     /// Keys that can be written to, for each mesh.
     keys: Vec<BTreeSet<String>>,
     recent_ids: Vec<String>,
     recent_keys: Vec<String>,
-    /// The furthest that any clock was from the true time, in milliseconds.
-    clock_off_ms: i64,
+    /// The furthest that any clock was ahead of the true time when a broker started, in milliseconds: a
+    /// broker can know no better.
+    began_ahead_ms: i64,
+    /// The same for clocks that were behind it.
+    began_behind_ms: i64,
     /// What must not be shown.
     secrets: Vec<String>,
 }
@@ -131,16 +141,22 @@ impl Oracle {
             budgets: BTreeMap::new(),
             starved: BTreeMap::new(),
             runners: runners::Books::default(),
+            topics: live::Topics::new(mix.has(Class::Jumps)),
             keys: keys.collect(),
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
-            clock_off_ms: 0,
-            secrets: [ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET, SEALED].map(str::to_owned).to_vec(),
+            began_ahead_ms: 0,
+            began_behind_ms: 0,
+            secrets: [ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET, SEALED]
+                .map(str::to_owned)
+                .to_vec(),
         }
     }
 
-    /// A broker begins a life.
-    pub(super) fn began(&mut self, node: usize, _life: u32, number: u64) {
+    /// A broker begins a life, with a clock that is so far ahead.
+    pub(super) fn began(&mut self, node: usize, number: u64, ahead_ms: i64) {
+        self.began_ahead_ms = self.began_ahead_ms.max(ahead_ms);
+        self.began_behind_ms = self.began_behind_ms.max(-ahead_ms);
         self.nodes.insert(number, node);
         self.living.insert(node, number);
     }
@@ -252,12 +268,6 @@ impl Oracle {
         self.ledger.sent.values().any(|sent| sent.open > 0)
     }
 
-    /// A clock is that far from the true time, and may go on like that for so long.
-    pub(super) fn clock_is_off(&mut self, ahead_ms: i64, for_ms: u64) {
-        let furthest = ahead_ms.abs().saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
-        self.clock_off_ms = self.clock_off_ms.max(furthest);
-    }
-
     /// A write took effect.
     pub(super) fn written(
         &mut self,
@@ -290,6 +300,7 @@ impl Oracle {
                 Ok(())
             }
             Sight::Head(status) => self.caller_told(said, *status),
+            Sight::Live(heard) => self.live_said(said, heard),
             Sight::Ping(_) => Ok(()),
         }
     }
@@ -308,7 +319,7 @@ impl Oracle {
                 let runner = *runner;
                 self.runner_said(said, model, runner, frame, tally)
             }
-            Party::Caller(_) | Party::Plain => Ok(()),
+            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher => Ok(()),
             Party::Peer { who, .. } => {
                 let who = *who;
                 match frame.kind {
@@ -325,11 +336,8 @@ impl Oracle {
                         self.pushed(said, model, cast, who, frame, tally)
                     }
                     Kind::Push => self.event_told(said, frame),
-                    Kind::Error
-                    | Kind::PeersList
-                    | Kind::MessageStatusResult
-                    | Kind::EventAck
-                    | Kind::Other => Ok(()),
+                    Kind::MessageStatusResult => self.status_shown(cast, who, frame),
+                    Kind::Error | Kind::PeersList | Kind::EventAck | Kind::Other => Ok(()),
                 }
             }
         }
@@ -361,6 +369,17 @@ impl Oracle {
         match self.there.get(&(*node, key.to_owned())) {
             Some(conn) => broken(Rule::I13, format!("{key} is said to have left, and is there on {conn}")),
             None => Ok(()),
+        }
+    }
+
+    /// The fate of a message is told to nobody of another mesh (I11).
+    fn status_shown(&self, cast: &Cast, who: Who, frame: &Frame) -> Judged {
+        let mail = self.ids.resolve(&frame.message_id).and_then(|position| self.ledger.mail.get(&position));
+        match mail.and_then(|mail| cast.mesh_of(mail.message.mesh)) {
+            Some(mesh) if mesh != who.mesh => {
+                broken(Rule::I11, format!("{who:?} is told the fate of {}", frame.message_id))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

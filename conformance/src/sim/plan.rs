@@ -64,6 +64,7 @@ classes! {
     Admin = "admin", "an operator who looks at pages and removes a member";
     Runners = "runners", "runners, their callers and the event target";
     TargetTrouble = "target_trouble", "an event target that fails, refuses, hangs and loses replies";
+    Live = "live", "live topics: watchers, and programs that publish";
 }
 
 impl Class {
@@ -144,9 +145,12 @@ impl Plan {
         self.span_ms / 10 * 7
     }
 
-    /// The words behind `peermesh sim` that run it again; its limits are the caller's to name.
+    /// The words behind `peermesh sim` that run it again; limits that were given are the caller's to name.
     pub fn words(&self) -> String {
         let mut words = format!("--seed {}", self.seed);
+        if self.limits.is_none() {
+            words += " --draw-limits";
+        }
         if self.span_ms != Plan::SPAN_MS {
             words += &format!(" --seconds {}", self.span_ms.div_ceil(1_000));
         }
@@ -173,6 +177,8 @@ mod tests {
     #[test]
     fn a_plan_names_what_differs_from_the_usual() {
         let mut plan = Plan::of(7);
+        assert_eq!(plan.words(), "--seed 7 --draw-limits");
+        plan.limits = Some(Limits::default());
         assert_eq!(plan.words(), "--seed 7");
         plan.span_ms = 1_500;
         plan.without.classes.insert(Class::Jumps);

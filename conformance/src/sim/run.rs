@@ -30,18 +30,28 @@ pub struct Outcome {
 
 /// Runs a plan, and keeps that many of the last things that happen.
 pub fn run(plan: &Plan, lines: usize) -> Outcome {
-    lived(plan, lines, None).0
+    lived(plan, lines, None, &mut |_| {}).0
+}
+
+/// The same; `tell` hears now and then how many milliseconds have gone by since it was told last.
+pub(super) fn run_telling(plan: &Plan, lines: usize, tell: &mut dyn FnMut(u64)) -> Outcome {
+    lived(plan, lines, None, tell).0
 }
 
 /// Runs a plan, and gives a recording of every life of every broker besides.
 pub fn run_recorded(plan: &Plan, payloads: Payloads) -> (Outcome, Vec<Vec<u8>>) {
-    lived(plan, 0, Some(payloads))
+    lived(plan, 0, Some(payloads), &mut |_| {})
 }
 
-fn lived(plan: &Plan, lines: usize, recorded: Option<Payloads>) -> (Outcome, Vec<Vec<u8>>) {
+fn lived(
+    plan: &Plan,
+    lines: usize,
+    recorded: Option<Payloads>,
+    tell: &mut dyn FnMut(u64),
+) -> (Outcome, Vec<Vec<u8>>) {
     let mut world = World::new(plan, recorded);
     world.trace.keep(lines);
-    world.run();
+    world.run(tell);
     let outcome = Outcome {
         plan: plan.clone(),
         state: world.state(),

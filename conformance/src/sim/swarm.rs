@@ -22,7 +22,7 @@ pub(super) struct Mix {
     pub shared: bool,
     /// How long the store lets a broker own what it owns without a ping, in milliseconds.
     pub lease_ms: u64,
-    /// Mail expires, dies of few tries, budgets are tight: what the limits allow.
+    /// How many members each mesh has.
     pub members: Vec<usize>,
     pub actors: Vec<(u16, Role)>,
     /// Between two deeds of a client, about, in milliseconds.
@@ -45,6 +45,10 @@ pub(super) enum Role {
     Hooker,
     /// Looks at pages and removes members.
     Operator,
+    /// Watches the live topic of that number.
+    Watcher(usize),
+    /// Publishes to it.
+    Publisher(usize),
 }
 
 /// What kind of client a peer is.
@@ -78,7 +82,7 @@ impl Mix {
     pub(super) fn of(plan: &Plan) -> Mix {
         let mut dice = Dice::of(plan.seed, "mix", 0);
         let mut has: BTreeSet<Class> =
-            Class::ALL.iter().copied().filter(|class| dice.chance(share_of(*class))).collect();
+            Class::ALL.iter().copied().filter(|class| draws(plan.seed, *class)).collect();
         has.retain(|class| !plan.without.classes.contains(class));
         let limits = limits(plan, &has);
         let sharing = has.contains(&Class::Sharing);
@@ -123,6 +127,13 @@ impl Mix {
         }
         let others = [(Class::Hooks, Role::Hooker), (Class::Admin, Role::Operator)];
         roles.extend(others.into_iter().filter(|(class, _)| self.has(*class)).map(|(_, role)| role));
+        if self.has(Class::Live) {
+            let mut dice = Dice::of(plan.seed, "topics", 0);
+            for topic in 0..*dice.pick(&[1, 2, 3, 3]) {
+                roles.extend((0..*dice.pick(&[1, 1, 2])).map(|_| Role::Publisher(topic)));
+                roles.extend((0..*dice.pick(&[1, 2, 3])).map(|_| Role::Watcher(topic)));
+            }
+        }
         let numbered = roles.into_iter().enumerate();
         let numbered = numbered.map(|(no, role)| (u16::try_from(no).unwrap_or(u16::MAX), role));
         self.actors = numbered.filter(|(no, _)| !plan.without.actors.contains(no)).collect();
@@ -145,13 +156,19 @@ impl Mix {
     }
 }
 
+/// Whether a seed has a class. Each is drawn by itself, so that a class that is added leaves the others as
+/// they are.
+fn draws(seed: u64, class: Class) -> bool {
+    Dice::of(seed, class.word(), 1).chance(share_of(class))
+}
+
 /// Of a hundred seeds, how many have a class.
 fn share_of(class: Class) -> u64 {
     match class {
         Class::Sharing | Class::Holidays => 30,
         Class::StoreCorrupt => 10,
         Class::Shards | Class::Freezes | Class::OneWays | Class::HalfCloses => 40,
-        Class::Tiny | Class::Hooks | Class::Runners | Class::Phases => 50,
+        Class::Tiny | Class::Hooks | Class::Runners | Class::Phases | Class::Live => 50,
         Class::Admin | Class::Legacy | Class::Twins | Class::Long => 35,
         Class::Cuts | Class::Splits | Class::Delays => 60,
         Class::Stalls
@@ -209,7 +226,7 @@ fn limits(plan: &Plan, has: &BTreeSet<Class>) -> Limits {
     set("retention_sweep_ms", 40_000);
     if has.contains(&Class::Tiny) {
         TINY.iter().for_each(|(name, value)| set(name, *value));
-        let [ages, dies, strict, tight] = [(); 4].map(|()| dice.chance(30));
+        let [ages, dies, strict, tight] = [(); 4].map(|()| dice.chance(35));
         set("lane_messages_max", dice.between(1, 4));
         set("unacked_pushes_max", dice.between(1, 4));
         set("message_ttl_ms", if ages { 60_000 } else { 3_600_000 });
@@ -254,6 +271,11 @@ const TINY: &[(&str, u64)] = &[
     ("status_ttl_ms", 10_000),
     ("status_sweep_ms", 2_000),
     ("drain_ms", 2_000),
+    ("live_ping_ms", 5_000),
+    ("live_pong_ms", 3_000),
+    ("live_drain_ms", 1_000),
+    ("live_history_max", 12),
+    ("live_queue_frames_max", 4),
     ("runner_unstored_max", 4),
     ("runner_store_retry_ms", 200),
     ("runner_events_max", 20),

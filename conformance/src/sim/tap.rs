@@ -6,6 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::heard::Heard;
+
 /// A message of the broker: of all of its fields those that somebody looks at.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -72,6 +74,8 @@ pub(super) enum Sight {
     /// The answer to the upgrade, or to a request; its body comes with the end of the stream.
     Head(u16),
     Message(Box<Frame>),
+    /// A message about live topics.
+    Live(Box<Heard>),
     Ping(Vec<u8>),
     Close(u16, String),
 }
@@ -82,6 +86,7 @@ impl Sight {
         match self {
             Sight::Head(status) => format!("HTTP {status}"),
             Sight::Ping(_) => "ping".to_owned(),
+            Sight::Live(heard) => heard.shown(),
             Sight::Close(code, reason) => format!("close {code} {reason}"),
             Sight::Message(frame) => {
                 let Frame { kind, id, message_id, priority, event, error, code, .. } = &**frame;
@@ -99,6 +104,8 @@ pub(super) struct Tap {
     part: Vec<u8>,
     is_open: bool,
     is_plain: bool,
+    /// Messages are about live topics.
+    is_live: bool,
     /// Bytes that were taken apart.
     done: u64,
 }
@@ -108,6 +115,11 @@ pub(super) struct Tap {
 pub(super) struct Nonsense(pub String);
 
 impl Tap {
+    /// For a stream of the live port.
+    pub(super) fn of_live() -> Tap {
+        Tap { is_live: true, ..Tap::default() }
+    }
+
     /// Takes in what was written; gives each thing with where it ends on the stream.
     pub(super) fn feed(&mut self, bytes: &[u8], into: &mut Vec<(u64, Sight)>) -> Result<(), Nonsense> {
         if self.part.is_empty() {
@@ -148,7 +160,7 @@ impl Tap {
             let Some((op, payload, length)) = frame(&bytes[used..])? else { break };
             used += length;
             self.done += length as u64;
-            if let Some(sight) = sight(op, payload)? {
+            if let Some(sight) = sight(op, payload, self.is_live)? {
                 into.push((self.done, sight));
             }
         }
@@ -180,12 +192,16 @@ fn frame(bytes: &[u8]) -> Result<Option<Framed<'_>>, Nonsense> {
     Ok(bytes.get(start..end).map(|payload| (head & 0x0f, payload, end)))
 }
 
-fn sight(op: u8, payload: &[u8]) -> Result<Option<Sight>, Nonsense> {
+fn sight(op: u8, payload: &[u8], is_live: bool) -> Result<Option<Sight>, Nonsense> {
     match op {
-        1 => match serde_json::from_slice(payload) {
-            Ok(frame) => Ok(Some(Sight::Message(Box::new(frame)))),
-            Err(error) => Err(Nonsense(format!("{error} in {}", String::from_utf8_lossy(payload)))),
-        },
+        1 => {
+            let read = match is_live {
+                true => serde_json::from_slice(payload).map(Sight::Live),
+                false => serde_json::from_slice(payload).map(Sight::Message),
+            };
+            let nonsense = |error| Nonsense(format!("{error} in {}", String::from_utf8_lossy(payload)));
+            read.map(Some).map_err(nonsense)
+        }
         8 => {
             let (code, reason) = payload.split_at(payload.len().min(2));
             let code = code.try_into().map_or(1005, u16::from_be_bytes);

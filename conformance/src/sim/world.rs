@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use peermesh_core::config::{Config, RunnerConfig, Secret};
+use peermesh_core::config::{Config, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
 use peermesh_core::digest::{Digest, StateHash};
 use peermesh_core::ids::{ConnId, ShardId};
 use peermesh_core::journal::{Payloads, Stream};
@@ -14,7 +14,7 @@ use peermesh_core::machine::Outputs;
 use peermesh_core::note::Level;
 use peermesh_core::store::{Op, Reply, Work};
 
-use super::actor::Actor;
+use super::actor::{Actor, TOPICS};
 use super::cast::Cast;
 use super::chaos::Chaos;
 use super::clock::{MS, true_wall};
@@ -36,6 +36,10 @@ use super::trace::Trace;
 pub(super) const ADMIN_TOKEN: &str = "admin-token-that-nobody-may-see";
 pub(super) const HOOK_TOKEN: &str = "hook-token-that-nobody-may-see";
 pub(super) const RUNNER_SECRET: &str = "runner-secret-that-nobody-may-see";
+pub(super) const LIVE_SECRET: &str = "live-secret-that-nobody-may-see";
+
+/// How often a run tells how far it is, in simulated milliseconds.
+const TOLD_EVERY_MS: u64 = 60_000;
 
 pub(super) struct World {
     /// Nanoseconds since the run began.
@@ -139,16 +143,22 @@ impl World {
         self.heap.put(plan.faults_ms() * MS, Event::Peace);
     }
 
-    /// Lets everything happen.
-    pub(super) fn run(&mut self) {
+    /// Lets everything happen. `tell` hears of the milliseconds that went by, about a minute at a time.
+    pub(super) fn run(&mut self, tell: &mut dyn FnMut(u64)) {
+        let mut told = 0;
         while !self.over && self.broken.is_none() {
-            let Some((at, event)) = self.heap.take() else { return };
+            let Some((at, event)) = self.heap.take() else { break };
             if at > self.now {
                 self.now = at;
                 self.turns_at_once = 0;
             }
+            if self.now - told >= TOLD_EVERY_MS * MS {
+                tell((self.now - told) / MS);
+                told = self.now;
+            }
             self.happen(event);
         }
+        tell((self.now - told) / MS);
     }
 
     fn happen(&mut self, event: Event) {
@@ -274,7 +284,8 @@ impl World {
         node.start(clock, number, self.mix.shards, &self.config, &mut self.seeds, self.recorded);
         let life = node.life;
         self.trace.add(self.now, || format!("broker {place} starts (life {life})"));
-        self.oracle.began(place, life, number);
+        let ahead_ms = node.wall.ahead_ms(self.now);
+        self.oracle.began(place, number, ahead_ms);
         for shard in 0..self.mix.shards {
             self.heap.put(self.now, Event::Wake { node: place, life, shard });
         }
@@ -335,6 +346,15 @@ fn written_shown(number: u64, op: &Op, reply: &Reply) -> String {
     format!("  {number} wrote {} -> {}", brief(format!("{op:?}")), brief(format!("{reply:?}")))
 }
 
+/// A topic of each kind: whoever does not keep up is closed, gets the newest of each entity, or is told of
+/// gaps.
+fn live() -> LiveConfig {
+    let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap];
+    let rules = TOPICS.iter().zip(slow);
+    let rules = rules.map(|(name, slow)| (Pattern::new(name), TopicRule { slow, volatile: false }));
+    LiveConfig { secret: Some(Secret::new(LIVE_SECRET)), rules: rules.collect(), has_feed: false }
+}
+
 fn config(mix: &Mix) -> Config {
     let runners = RunnerConfig {
         secrets: vec![Secret::new(RUNNER_SECRET)],
@@ -354,6 +374,6 @@ fn config(mix: &Mix) -> Config {
         expected_migration: None,
         log_level: Level::Info,
         runners: mix.has(Class::Runners).then_some(runners),
-        live: None,
+        live: mix.has(Class::Live).then(live),
     }
 }

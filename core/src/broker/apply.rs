@@ -191,10 +191,16 @@ impl Broker {
                     self.learn_failure(&ended, todo);
                     self.proven(now, &ended);
                 }
+                // What was lost is lost before what is sure goes on.
                 After::RunnerProof(no) => {
                     self.learn_failure(&ended, todo);
-                    self.proven(now, &ended);
                     self.with_runners(now, |runners, cx| runners.judged(cx, no, &ended));
+                    self.proven(now, &ended);
+                }
+                After::LiveProof(no) => {
+                    self.learn_failure(&ended, todo);
+                    self.with_lives(now, |lives, cx| lives.judged(cx, no, &ended));
+                    self.proven(now, &ended);
                 }
                 After::Hook(step) => {
                     self.learn_failure(&ended, todo);

@@ -25,13 +25,14 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
-use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId};
+use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId, TopicNo};
 use crate::kit::index::Index;
 use crate::kit::timers::Timers;
 use crate::live::{self as topics, Lives};
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
 use crate::mesh::{self, Meshes};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::rng::Rng;
 use crate::runner::{self, Runners};
 use crate::stats::{Counter, Gauge, Stats};
@@ -106,6 +107,8 @@ enum After {
     Proof,
     /// Whether a runner is.
     RunnerProof(RunnerNo),
+    /// Whether a live topic is.
+    LiveProof(TopicNo),
     Hook(hooks::Step),
 }
 
@@ -256,7 +259,7 @@ impl Broker {
     /// Lets the peer send on, unless there is a reason not to.
     fn grant(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
         if !client.granted && !client.ended && !self.is_paused(id, client) && self.set_aside(id, client) {
-            client.granted = true;
+            client.granted = !planted("two_chunks_granted");
             todo.push(Output::Read { conn: id });
         }
     }

@@ -19,6 +19,7 @@ use crate::kit::index::Index;
 use crate::machine::{Output, Outputs};
 use crate::mesh::JoinCall;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::rng::Rng;
 use crate::stats::Counter;
 use crate::surface::SessionId;
@@ -38,6 +39,10 @@ impl Broker {
         request: &Request,
         todo: &mut Outputs,
     ) {
+        if planted("token_in_a_record") {
+            let shown = request.header("authorization").unwrap_or_default();
+            self.notes.push(Note::new(Level::Info, "http").with("authorization", shown));
+        }
         self.believe_proxy(now, id, client, request, todo);
         let (plain_path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         if shows_token(query) {

@@ -3,6 +3,8 @@
 //! *Always holds* (I7): while all classes wait, of any 16 turns 12 go to the first, 3 to the second and 1 to
 //! the third, and never two in a row to a lower one.
 
+use crate::planted::planted;
+
 /// Remembers whose turn it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Turns(u8);
@@ -13,6 +15,7 @@ impl Turns {
     /// The class whose turn it is among those that wait; `None` when nobody does.
     pub(crate) fn pick(&mut self, waiting: [bool; 3]) -> Option<usize> {
         let wanted = ORDER[usize::from(self.0)];
+        let wanted = if planted("low_waits_for_ever") { 0 } else { wanted };
         let class = if waiting[wanted] { wanted } else { waiting.iter().position(|waits| *waits)? };
         self.0 = (self.0 + 1) % 16;
         Some(class)

@@ -13,6 +13,7 @@ use super::residence::Visit;
 use super::{After, Cx, Lives, Refusal, reply_of};
 use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
 use crate::surface::SessionId;
@@ -118,7 +119,8 @@ impl Lives {
         if topic.rule.slow == Slow::Conflate {
             publish.key.get_or_insert_default();
         }
-        let key = publish.idempotency_key.as_deref().map(|key| LiveKey {
+        let key = publish.idempotency_key.as_deref().filter(|_| !planted("publication_key_forgotten"));
+        let key = key.map(|key| LiveKey {
             key: Sha256::digest(key.as_bytes()).into(),
             fingerprint: fingerprint(&publish),
             since: cx.now.wall.before_millis(limits.live_keys_ms()),
@@ -155,8 +157,8 @@ impl Lives {
         topic.place += 1;
         let one = Unstored { place, row: Arc::new(row), key, fed, askers: vec![asker] };
         match fence {
-            Some(fence) => self.stage(cx, fence, one),
-            None => {
+            Some(fence) if !planted("publication_told_before_commit") => self.stage(cx, fence, one),
+            _ => {
                 let offset = topic.top + 1;
                 self.stand(cx, no, &one, offset, late);
             }

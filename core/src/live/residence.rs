@@ -13,9 +13,10 @@ use super::{After, Cx, Lives, Refusal, Timer, found_of, reply_of};
 use crate::config::TopicRule;
 use crate::ids::{TopicId, TopicNo};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::rng::Rng;
 use crate::store::{
-    Ended, LiveFence, LiveFound, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveTopic, Op, Query,
+    Ended, LiveFence, LiveFound, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveTopic, Op, Query, Reply,
 };
 use crate::surface::SessionId;
 use crate::wire::live::{HistoryCall, Publish, Subscribe};
@@ -53,7 +54,12 @@ impl Lives {
     /// Does what a visitor wants as soon as the topic is in memory.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
         if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
-            return self.receive(cx, no, visit);
+            // What is in memory may be old: another broker may have taken the topic over.
+            let is_doubtful = no.0 > 0 && !cx.store.sure && !planted("topic_shown_in_doubt");
+            return match is_doubtful {
+                true => self.turn_away(cx, vec![visit], Refusal::Unavailable),
+                false => self.receive(cx, no, visit),
+            };
         }
         let name = TopicId::new(visit.topic());
         let limits = &cx.config.limits;
@@ -150,6 +156,18 @@ impl Lives {
                 | Visit::Presence(asker, _)
                 | Visit::PresenceStats(asker, _) => self.answer(cx, &asker, Err(why)),
             }
+        }
+    }
+
+    /// Under which fences the topics in memory are ours.
+    pub(crate) fn fences(&self) -> Vec<LiveFence> {
+        self.topics.values().filter_map(|topic| topic.fence).collect()
+    }
+
+    /// The store was asked whether a topic in memory is ours.
+    pub(crate) fn judged(&mut self, cx: &mut Cx<'_>, no: TopicNo, ended: &Ended) {
+        if matches!(ended, Ended::Done(Reply::Live(LiveReply::Lost))) && !planted("lost_topic_kept") {
+            self.lose(cx, no);
         }
     }
 

@@ -13,6 +13,7 @@ use super::publication::{Place, Publication};
 use super::publish::Unstored;
 use crate::config::{Limits, TopicRule, size};
 use crate::ids::TopicId;
+use crate::planted::planted;
 use crate::store::{LiveFence, LiveKnown, LiveTopic};
 use crate::surface::SessionId;
 use crate::time::Wall;
@@ -127,7 +128,7 @@ impl Topic {
     pub(super) fn apply(&mut self, publication: &Arc<Publication>, limits: &Limits, now: Wall) {
         self.top = publication.offset;
         self.published += 1;
-        if !publication.late {
+        if !publication.late || planted("late_value_overwrites") {
             self.set_entity(publication);
         }
         self.remember(Arc::clone(publication));
@@ -166,7 +167,8 @@ impl Topic {
     fn since(&self, spot: &Spot) -> Option<Vec<Arc<Publication>>> {
         let is_ours = spot.epoch == *self.epoch && spot.offset <= self.top;
         let oldest = self.history.front().map_or(self.top + 1, |first| first.offset);
-        if !is_ours || self.rule.slow == crate::config::Slow::Conflate || spot.offset + 1 < oldest {
+        let reaches = spot.offset + 1 >= oldest || planted("recovered_with_a_hole");
+        if !is_ours || self.rule.slow == crate::config::Slow::Conflate || !reaches {
             return None;
         }
         Some(self.history.iter().filter(|one| one.offset > spot.offset).cloned().collect())

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::acks::{Accepted, No, Waiter};
 use super::known::Flight;
 use super::mention::Mentioned;
-use super::retention::age_by;
+use super::retention::{age_by, stamp};
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer, deliver, names};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{self, Accept, Drafts, Ended, Likeness, Message, Op, ReceiptRow, Reply, Seen, Target};
 use crate::surface::{PresenceNo, SessionId};
@@ -121,7 +122,24 @@ impl Mesh {
             }
         }
         match self.judge(cx, positions, no, (&wish, key.as_ref()), 0) {
-            Ok(passed) => self.stage_accept(cx, wish, key, passed, vec![waiter]),
+            Ok(passed) => {
+                let mut waiters = vec![waiter];
+                if let (true, Some(ids)) = (planted("ack_before_commit"), &positions.ids) {
+                    let (message_id, at) = (&*self.names.encode(ids, passed.position), cx.now.wall);
+                    let (duplicate, history_available) = (false, true);
+                    let accepted = Accepted {
+                        message_id,
+                        at,
+                        duplicate,
+                        history_available,
+                        reach: None,
+                        mentioned: None,
+                    };
+                    waiters.drain(..).for_each(|waiter| self.confirm(cx, &waiter, &accepted));
+                }
+                self.stage_accept(cx, wish, key, passed, waiters);
+            }
+            Err(denied) if planted("dedupe_behind_the_budget") => return Err(self.deny(cx, key, denied)),
             Err(denied) if key.is_some() || denied.may_pass() && self.in_flight.len() > 0 => {
                 self.look_up(cx, (member, key), wish, waiter, denied);
             }
@@ -209,7 +227,7 @@ impl Mesh {
             session,
             target,
             priority: wish.priority,
-            at: cx.now.wall,
+            at: stamp(self.began, cx.now),
             nonce: wish.nonce.into(),
             ciphertext: wish.ciphertext.into(),
             client_message_id: wish.key.map(Into::into),

@@ -5,7 +5,9 @@
 
 use super::mention::Mentioned;
 use super::{Cx, Mesh};
+use crate::ids::Position;
 use crate::message_id::MessageIds;
+use crate::planted::planted;
 use crate::stats::{Counter, MeshCounter};
 use crate::store::{Likeness, ReceiptRow, Seen, StoreError};
 use crate::surface::{Down, Effect, PresenceNo, SessionId};
@@ -74,6 +76,9 @@ impl No {
 
     /// It may be stored or not, now or later.
     pub(super) fn undecided() -> No {
+        if planted("unknown_called_refused") {
+            return No::new(Counter::SendBad, "invalid: schema");
+        }
         No::new(Counter::SendStore, "retry: store_down send the same client_message_id again")
     }
 
@@ -131,7 +136,8 @@ impl Mesh {
         (waiter, likeness): (&Waiter, &Likeness),
         reach: Option<(usize, usize)>,
     ) {
-        let message_id = &*self.names.encode(ids, seen.position);
+        let place = seen.position.0 + u64::from(planted("resend_has_another_id"));
+        let message_id = &*self.names.encode(ids, Position(place));
         if likeness.is_same_request(&seen.likeness) {
             cx.count(Counter::Duplicate);
             let accepted = Accepted {

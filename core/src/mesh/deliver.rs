@@ -11,6 +11,7 @@ use super::{Cx, Mesh, Then, Timer};
 use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, Found, Message, Op, Outcome, Priority, Query};
 use crate::surface::{PresenceNo, SessionId};
@@ -30,7 +31,8 @@ impl Mesh {
             let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
             let (taker, open) = (taker.no, taker.standing.open_lanes());
             let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
-            if waiting.leased() as u64 >= cx.config.limits.unacked_pushes_max() {
+            let is_full = waiting.leased() as u64 >= cx.config.limits.unacked_pushes_max();
+            if is_full && !planted("pushes_without_bound") {
                 return;
             }
             if !self.has_room(taker) {
@@ -128,7 +130,11 @@ impl Mesh {
         if redelivered {
             cx.count(Counter::Redelivered);
         }
-        let until = cx.now.mono.after_millis(cx.config.limits.lease_ms());
+        let until = match (planted("lease_for_ever"), planted("lease_of_no_length")) {
+            (true, _) => cx.now.mono.after_millis(u64::MAX),
+            (_, true) => cx.now.mono.after_millis(1),
+            _ => cx.now.mono.after_millis(cx.config.limits.lease_ms()),
+        };
         if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
             waiting.lend(item, id, session, until);
         }

@@ -11,6 +11,7 @@ use super::acks::{No, Waiter};
 use super::wish::Wish;
 use super::{Cx, Mesh, Positions, SendKey, Then, Timer};
 use crate::ids::{MailboxNo, Position, PublicKey};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, Likeness, Op, Reply, Target};
 use crate::surface::PresenceNo;
@@ -161,6 +162,9 @@ impl Mesh {
     pub(super) fn deny(&mut self, cx: &mut Cx<'_>, key: Option<SendKey>, denied: Denied) -> No {
         if denied.spent > 0 {
             cx.count(Counter::SpentThenRefused);
+        }
+        if let (true, Some((member, _))) = (planted("budget_refunded"), &key) {
+            self.give_back(*member, denied.spent);
         }
         self.remember_spent(cx, key, denied.spent);
         denied.no

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::ids::{MailboxNo, Position};
 use crate::kit::fair::Turns;
 use crate::message_id::MessageId;
+use crate::planted::planted;
 use crate::store::{Message, PendingRow, Priority};
 use crate::surface::SessionId;
 use crate::time::Mono;
@@ -302,6 +303,7 @@ impl Mailbox {
     /// Removes a delivery that waits too long. False when it is leased, and may still be acknowledged.
     pub(crate) fn expire(&mut self, position: Position) -> bool {
         let leased = self.leases.iter().any(|lease| lease.item.position() == position);
+        let leased = leased && !planted("expiry_while_leased");
         if !leased {
             self.take_out(position);
         }
@@ -363,7 +365,7 @@ impl Lane {
     ) {
         for row in rows {
             if !self.items.is_empty() && !self.has_room(window) {
-                self.more = true;
+                self.more = !planted("page_forgets_the_rest");
                 return;
             }
             self.tail = row.message.position;
@@ -396,6 +398,7 @@ impl Lane {
     fn insert(&mut self, item: Item) {
         self.bytes += item.message.queued_bytes();
         let at = self.items.partition_point(|other| other.position() < item.position());
+        let at = if planted("lane_overtaken_on_return") { self.items.len() } else { at };
         self.items.insert(at, item);
     }
 }

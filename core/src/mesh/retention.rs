@@ -6,6 +6,7 @@ use super::residence::Waiting;
 use super::{After, Cx, Mesh, Meshes};
 use crate::ids::{MailboxNo, MeshId, Position};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::{Counter, Gauge};
 use crate::store::{Cursor, Ended, Found, Op, Outcome, OverdueRow, Pruned, Query, Reply, Settled};
 use crate::time::{Now, Wall};
@@ -72,7 +73,8 @@ impl Meshes {
     fn prune(&self, cx: &mut Cx<'_>) {
         let now = self.age_by(cx.now);
         let limits = &cx.config.limits;
-        let messages_before = now.before_millis(limits.retention_ms());
+        let span_ms = if planted("retention_without_span") { 0 } else { limits.retention_ms() };
+        let messages_before = now.before_millis(span_ms);
         // A key that says when it was made is refused as too old by the clock of its maker, and maybe by
         // another broker's, which may be behind ours by so much.
         let keys_before =
@@ -174,7 +176,12 @@ impl Removed {
 
 /// The time by which mail, records and keys age in a process that began then.
 pub(super) fn age_by(began: Now, now: Now) -> Wall {
-    now.aging_since(began).wall
+    if planted("age_by_the_wall_clock") { now.wall } else { now.aging_since(began).wall }
+}
+
+/// What is written beside mail and keys, which age by it.
+pub(super) fn stamp(began: Now, now: Now) -> Wall {
+    if planted("stamp_by_the_wall_clock") { now.wall } else { now.stamping_since(began).wall }
 }
 
 impl Mesh {

@@ -10,6 +10,7 @@ use super::{Cx, Mesh, Then, Timer};
 use crate::ids::{MailboxNo, Position};
 use crate::message_id::{ID_CHARS, MessageIds};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, Found, Message, MessageView, Op, Outcome, Query, Settled};
 use crate::surface::{Effect, PresenceNo, SessionId};
@@ -26,7 +27,8 @@ impl Mesh {
     ) {
         let Some(presence) = self.roster.presence(no) else { return };
         let Some(session) = presence.session() else { return };
-        let mailboxes = [presence.mailbox, presence.member];
+        let anybody = planted("ack_of_anybody_counts").then(|| self.roster.members.keys().next()).flatten();
+        let mailboxes = [presence.mailbox, anybody.copied().unwrap_or(presence.member)];
         let whole = |id: &&str| id.len() == ID_CHARS;
         let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
         let named = |id: &str| lent_as(id).or_else(|| self.names.resolve(ids, id));
@@ -111,9 +113,10 @@ impl Mesh {
         message: &Message,
         outcome: Outcome,
     ) {
+        let owner = planted("wrong_mailbox_settled").then(|| self.roster.owner(mailbox)).flatten();
         let settled = Settled {
             position: message.position,
-            mailbox,
+            mailbox: owner.map_or(mailbox, |owner| owner.no),
             priority: message.priority,
             at: cx.now.wall,
             outcome,
@@ -130,6 +133,9 @@ impl Mesh {
 
     pub(super) fn settled(&mut self, cx: &mut Cx<'_>, settled: Settled, bytes: u64, ended: &Ended) {
         if let Ended::Refused(_) = ended {
+            if planted("end_refused_and_forgotten") {
+                return;
+            }
             // The recipient has it: the row must still go, or it would be delivered again after a restart.
             self.owed.push((settled, bytes));
             return self.timers.arm_by(Timer::Retry, cx.now.mono.after_millis(cx.config.limits.health_ms()));

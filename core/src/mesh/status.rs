@@ -3,6 +3,7 @@
 //! *Decides* what a word from a source changes. A different status always takes effect; rank and freshness
 //! only guard who it is attributed to. Nobody but the peer itself ends `dnd`.
 
+use crate::planted::planted;
 use crate::store::Status;
 use crate::time::Mono;
 
@@ -33,7 +34,7 @@ impl Standing {
 
     /// Somebody says what the peer does. True when the status is another one than before.
     pub(crate) fn write(&mut self, now: Mono, status: Status, source: Source, fresh_ms: u64) -> bool {
-        if source == Source::Hook && self.status == Status::Dnd {
+        if source == Source::Hook && self.status == Status::Dnd && !planted("dnd_ended_by_a_hook") {
             return false;
         }
         let changed = status != self.status;
@@ -59,6 +60,7 @@ impl Standing {
     pub(crate) fn open_lanes(&self) -> [bool; 3] {
         match self.status {
             Status::Idle => [true; 3],
+            Status::Working | Status::Dnd if planted("gate_left_open") => [true; 3],
             Status::Working | Status::Dnd => [true, false, false],
         }
     }

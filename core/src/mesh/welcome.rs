@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::ids::{MailboxNo, MeshId, PresenceId, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::{Counter, Gauge};
 use crate::store::{Ended, Hello, MemberRow, Op, PresenceKind, PresenceRow, Reply, SessionRow, Status};
 use crate::surface::{Effect, Peer, PresenceNo, SessionId};
@@ -273,6 +274,9 @@ impl Mesh {
         if let Some(old) = replaced {
             cx.end(old, Fault::SessionReplaced);
             self.release(cx, no, old);
+            if let (true, Some(same)) = (planted("replaced_is_said_to_leave"), self.roster.presence(no)) {
+                events::left(self, cx, same);
+            }
         } else {
             cx.stats.shift(Gauge::ConnectionsActive, 1);
             self.timers.disarm(Timer::Grace(no));

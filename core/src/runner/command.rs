@@ -10,6 +10,7 @@ use super::residence::Visit;
 use super::{After, CallerNo, Cx, Runners, Then, Timer, reply_of};
 use crate::ids::{RunnerId, RunnerNo, mint_text};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, KeptAnswer, KeyRow, Op, RunnerFence, RunnerOp, RunnerReply};
 use crate::surface::{Effect, SessionId};
@@ -89,6 +90,7 @@ impl Runners {
                 }
             };
         }
+        let at = self.stamp(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         if let Some((key, fingerprint)) = order.key
             && let Some(first) = runner.keyed.get(&key).and_then(|caller| self.callers.get_mut(caller))
@@ -108,7 +110,7 @@ impl Runners {
         if let Some((key, fingerprint)) = order.key {
             runner.keyed.insert(key, caller);
             let command = order.call.id.as_deref().unwrap_or("").into();
-            let row = KeyRow { key, fingerprint, command, at: cx.now.wall, answer: None };
+            let row = KeyRow { key, fingerprint, command, at, answer: None };
             let fence = runner.fence;
             runner.stage(cx, RunnerOp::Begin { fence, key: Box::new(row) }, Then::Begun(caller));
         }
@@ -126,6 +128,7 @@ impl Runners {
             self.callers.get(&caller).and_then(|caller| caller.order.key).map(|(_, fingerprint)| fingerprint);
         match reply_of(ended) {
             Some(RunnerReply::Inserted) => self.proceed(cx, caller),
+            Some(RunnerReply::Begun(_)) if planted("command_key_forgotten") => self.proceed(cx, caller),
             Some(RunnerReply::Begun(row)) if Some(row.fingerprint) != fingerprint => {
                 cx.count(Counter::CommandConflict);
                 self.answer(cx, caller, 409, &json!({ "error": CONFLICT }).to_string());
@@ -329,6 +332,9 @@ impl Runners {
         link.room -= text.len();
         let session = link.session;
         cx.tell(session, &Verbatim(text));
+        if planted("command_handed_over_twice") {
+            cx.tell(session, &Verbatim(text));
+        }
         cx.count(Counter::RunnerCommands);
         let id = runner.id.clone();
         cx.note(Level::Debug, || {

@@ -9,6 +9,7 @@ use super::{Cx, Runner, Runners, Then, Timer, reply_of};
 use crate::config::{Limits, size};
 use crate::ids::{RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, EventRow, EventTries, RunnerOp, RunnerReply};
 use crate::surface::{Effect, SessionId};
@@ -63,6 +64,7 @@ impl Runners {
     }
 
     fn keep(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, glimpse: &Glimpse, text: &str) {
+        let at = self.stamp(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         let id = glimpse.id.as_deref().filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX);
         let kind = shown(glimpse.kind.as_deref());
@@ -70,12 +72,15 @@ impl Runners {
             seq: runner.place(),
             id: id.map(Into::into),
             kind: kind.into(),
-            at: cx.now.wall,
+            at,
             tries: EventTries::default(),
             text: text.into(),
         });
         runner.unstored_bytes += text.len();
         self.unstored_bytes += text.len();
+        if planted("event_acked_before_commit") {
+            acknowledge(cx, session, glimpse.id.as_deref());
+        }
         // What was refused before goes first.
         let staged = runner.unstored.iter().all(|unstored| unstored.staged);
         runner.unstored.push_back(Unstored { event: Arc::clone(&event), session, staged });
@@ -99,6 +104,7 @@ impl Runners {
             }
         };
         let Some(Unstored { event, session, .. }) = runner.unstored.remove(at) else { return };
+        runner.lane.resolve();
         let length = event.text.len();
         runner.unstored_bytes = runner.unstored_bytes.saturating_sub(length);
         self.unstored_bytes = self.unstored_bytes.saturating_sub(length);

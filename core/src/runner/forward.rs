@@ -67,7 +67,8 @@ impl Runners {
             self.timers.arm_by(Timer::Store(no), retry);
         }
         let is_read = page.is_some();
-        runner.lane.take_page(page);
+        let unstored = runner.unstored.front().map(super::event::Unstored::seq);
+        runner.lane.take_page(page, unstored);
         if is_read {
             self.move_lane(cx, no);
         }

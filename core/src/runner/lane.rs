@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{Limits, size};
 use crate::ids::RunnerSeq;
+use crate::planted::planted;
 use crate::store::{EventRow, EventTries};
 
 /// See the module's own words.
@@ -23,6 +24,9 @@ pub(super) struct Lane {
     reading: bool,
     /// The oldest that was stored while a page was read, which may show it or not.
     missed: Option<RunnerSeq>,
+    /// The last page began with an event of which nobody knows yet whether it is stored: until that is known
+    /// another page would show no more.
+    held_up: bool,
     pub state: State,
     /// What became of the oldest here.
     pub tried: Tried,
@@ -73,6 +77,7 @@ impl Lane {
             passed: RunnerSeq::ZERO,
             reading: false,
             missed: None,
+            held_up: false,
             state: State::Idle,
             tried: Tried::default(),
         }
@@ -128,6 +133,9 @@ impl Lane {
     pub(super) fn set_tries(&mut self, tries: EventTries) {
         if let Some(event) = self.near.front_mut() {
             Arc::make_mut(event).tries = tries;
+            if planted("event_passed_on_retry") {
+                self.near.rotate_left(1);
+            }
         }
     }
 
@@ -138,18 +146,34 @@ impl Lane {
 
     /// Behind which place the next page is to be read, if one is needed and none is on its way.
     pub(super) fn wanted_page(&mut self) -> Option<RunnerSeq> {
-        if !self.near.is_empty() || !self.has_more() || self.reading {
+        if !self.near.is_empty() || !self.has_more() || self.reading || self.held_up {
             return None;
         }
         self.reading = true;
         Some(self.passed)
     }
 
-    /// A page was read; nothing where it could not be.
-    pub(super) fn take_page(&mut self, page: Option<Vec<EventRow>>) {
+    /// It is known what became of an event that was to be stored.
+    pub(super) fn resolve(&mut self) {
+        self.held_up = false;
+    }
+
+    /// A page was read; nothing where it could not be. It may show events whose commits are not known of yet,
+    /// the oldest of which is `unstored`: they are counted once they are.
+    pub(super) fn take_page(&mut self, page: Option<Vec<EventRow>>, unstored: Option<RunnerSeq>) {
         self.reading = false;
         let missed = self.missed.take();
         let Some(mut page) = page else { return };
+        if let Some(unstored) = unstored
+            && let Some(known) = page.iter().position(|event| event.seq >= unstored)
+            && !planted("page_counts_the_uncommitted")
+        {
+            self.held_up = known == 0;
+            page.truncate(known);
+            if self.held_up {
+                return;
+            }
+        }
         match missed {
             // The page may show what came later and not this: all behind it is read again.
             Some(missed) if page.iter().all(|event| event.seq != missed) => {
@@ -197,7 +221,7 @@ mod tests {
             }
             let Some(after) = lane.wanted_page() else { return seen };
             let page = store.iter().filter(|seq| **seq > after.0).take(2).map(|seq| event(*seq)).collect();
-            lane.take_page(Some(page));
+            lane.take_page(Some(page), None);
         }
     }
 
@@ -227,16 +251,34 @@ mod tests {
         assert_eq!(lane.wanted_page(), Some(RunnerSeq::ZERO));
         lane.push(&limits(9), Arc::new(event(3)));
         lane.push(&limits(9), Arc::new(event(4)));
-        lane.take_page(Some(vec![event(1), event(2), event(4)]));
+        lane.take_page(Some(vec![event(1), event(2), event(4)]), None);
         assert_eq!(lane.near.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(drained(&mut lane, &[3, 4]), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_a_page_shows_before_its_commit_is_known_is_counted_once() {
+        let mut lane = Lane::new(1, 10);
+        lane.wanted_page();
+        lane.take_page(Some(vec![event(1), event(2), event(3)]), Some(RunnerSeq(2)));
+        assert_eq!((lane.near.len(), lane.count()), (1, 1));
+        lane.push(&limits(1), Arc::new(event(4)));
+        lane.pop();
+        lane.wanted_page();
+        lane.take_page(Some(vec![event(2), event(3), event(4)]), Some(RunnerSeq(2)));
+        assert_eq!(lane.wanted_page(), None, "what nobody knows yet is waited for");
+        lane.resolve();
+        lane.push(&limits(1), Arc::new(event(2)));
+        lane.push(&limits(1), Arc::new(event(3)));
+        assert_eq!(drained(&mut lane, &[2, 3, 4]), [2, 3, 4]);
+        assert_eq!((lane.count(), lane.bytes()), (0, 0));
     }
 
     #[test]
     fn what_comes_back_from_the_dead_is_not_passed_over() {
         let mut lane = Lane::new(4, 40);
         lane.wanted_page();
-        lane.take_page(Some(vec![event(1), event(5)]));
+        lane.take_page(Some(vec![event(1), event(5)]), None);
         lane.state = State::Flying;
         lane.push(&limits(9), Arc::new(event(3)));
         assert_eq!(lane.near.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [1, 3, 5]);
@@ -253,9 +295,9 @@ mod tests {
         let mut lane = Lane::new(2, 20);
         assert!(lane.wanted_page().is_some());
         assert!(lane.wanted_page().is_none(), "one page at a time");
-        lane.take_page(None);
+        lane.take_page(None, None);
         assert!(lane.wanted_page().is_some(), "a page that could not be read is asked for again");
-        lane.take_page(Some(Vec::new()));
+        lane.take_page(Some(Vec::new()), None);
         assert_eq!((lane.count(), lane.wanted_page()), (0, None));
     }
 }

@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq, Ticket};
 use crate::kit::timers::Timers;
+use crate::planted::planted;
 use crate::rng::Rng;
 use crate::stats::Gauge;
 use crate::store::{
@@ -189,6 +190,14 @@ impl Runners {
     /// The time by which events, commands and keys age.
     fn aging(&self, now: Now) -> Now {
         now.aging_since(self.began.unwrap_or(now))
+    }
+
+    /// What is written beside rows that age by it.
+    fn stamp(&self, now: Now) -> Wall {
+        if planted("stamp_by_the_wall_clock") {
+            return now.wall;
+        }
+        now.stamping_since(self.began.unwrap_or(now)).wall
     }
 
     /// The next moment at which `wake` has something to do.

@@ -34,6 +34,7 @@ impl Queue {
 
 impl Runners {
     pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, number: CallerNo, text: Arc<str>, queue_ms: u64) {
+        let expires = self.stamp(cx.now).after_millis(queue_ms);
         let Some(caller) = self.callers.get(&number) else { return };
         let (no, id) = (caller.runner, caller.order.call.id.as_deref().unwrap_or("").into());
         let Some(runner) = self.resident.get_mut(&no) else { return };
@@ -42,12 +43,7 @@ impl Runners {
             self.forget_key(cx, no, number);
             return self.answer(cx, number, 503, &json!({ "error": "runner_queue_full" }).to_string());
         }
-        let command = Arc::new(CommandRow {
-            seq: runner.place(),
-            id,
-            expires: cx.now.wall.after_millis(queue_ms),
-            text,
-        });
+        let command = Arc::new(CommandRow { seq: runner.place(), id, expires, text });
         let fence = runner.fence;
         // Counted from here on, so that the bound holds for those that come before the commit.
         runner.queue.count += 1;

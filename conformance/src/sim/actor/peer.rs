@@ -209,6 +209,7 @@ impl Peer {
                 world.leave(link);
                 self.loses(world, link);
             }
+            Sight::Live(_) => {}
             Sight::Message(frame) => self.hears(world, link, &frame),
             Sight::Ping(payload) => {
                 world.oracle.pongs(world.links[link.0].conn);
@@ -236,6 +237,11 @@ impl Peer {
                 let mut peers: Vec<String> = frame.peers.iter().map(|peer| peer.pubkey.clone()).collect();
                 peers.sort_unstable();
                 self.list = Some((world.now, peers));
+                // A hook that was still on its way when peace came may have had the last word.
+                let own = frame.peers.iter().find(|peer| peer.pubkey == self.who.hex);
+                if self.is_peaceful && own.is_some_and(|own| own.status != "idle") {
+                    self.be_idle(world);
+                }
             }
             Kind::HelloAck
             | Kind::Push

@@ -204,6 +204,7 @@ impl Runner {
             Sight::Message(frame) if frame.kind == Kind::EventAck => {
                 self.outbox.retain(|(id, _)| *id != frame.event_id);
             }
+            Sight::Live(_) => {}
             Sight::Message(frame) => {
                 if self.is_peaceful || self.dice.chance(70) {
                     self.say(world, "ack", &format!(r#","commandId":"{}""#, frame.id));

@@ -42,7 +42,7 @@ impl Oracle {
         }
         let stored = model.position_of(mesh, cast.member(who).mailbox, key);
         if error.starts_with("retry: ") {
-            return self.put_off(attempt.was_known, who, (key, error), stored, tally);
+            return self.put_off(said, attempt.was_known, who, (key, error), stored, tally);
         }
         if error.starts_with("invalid: idempotency_key_reused") {
             tally.mark(Mark::Conflict);
@@ -73,6 +73,9 @@ impl Oracle {
         }
         if ack.duplicate == Some(true) {
             tally.mark(Mark::Duplicate);
+            if attempt.was_known && self.has_nothing(said, who) {
+                tally.mark(Mark::KnownWhileSpent);
+            }
             return Ok(());
         }
         let cost = self.ledger.mail.get(&message.position).map_or(1, |mail| mail.copies.len() as u64);
@@ -135,6 +138,7 @@ impl Oracle {
     /// A sender is told to try again.
     fn put_off(
         &mut self,
+        said: &Said<'_>,
         was_known: bool,
         who: Who,
         (key, error): (&str, &str),
@@ -143,10 +147,12 @@ impl Oracle {
     ) -> Judged {
         let of_budget = error.starts_with("retry: rate_limit");
         let of_room = error.starts_with("retry: queue_full");
-        if was_known && (of_budget || of_room) {
+        // The key may have been removed since, because it was old.
+        if was_known && stored.is_some() && (of_budget || of_room) {
             return broken(Rule::I14, format!("{key} of {who:?} was accepted before, and is told {error:?}"));
         }
         if of_budget {
+            self.is_spent(said, who);
             tally.mark(Mark::RateLimited);
         }
         if of_room {
@@ -154,8 +160,10 @@ impl Oracle {
         }
         if let Some(sent) = self.ledger.sent.get_mut(&(who, key.to_owned())) {
             let says_nothing = error.ends_with("nothing was stored");
-            // What this says is worth nothing while another send of the key may be on its way.
-            let is_sure = says_nothing && sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky;
+            // What this says is worth nothing while another send of the key may be on its way, or was accepted
+            // by another broker meanwhile.
+            let is_alone = sent.open == 0 && sent.meanings.len() == 1 && !sent.is_confirmed;
+            let is_sure = says_nothing && is_alone && !sent.is_murky;
             sent.is_murky |= !says_nothing && !of_budget && !of_room;
             if is_sure && stored.is_some() && !was_known {
                 return broken(Rule::I3, format!("{key} of {who:?} is stored, and is told {error:?}"));
@@ -185,7 +193,7 @@ impl Oracle {
         if was_known && stored.is_some() {
             return broken(Rule::I14, format!("{key} of {who:?} was accepted before, and is told {error:?}"));
         }
-        if sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky {
+        if sent.open == 0 && sent.meanings.len() == 1 && !sent.is_murky && !sent.is_confirmed {
             if stored.is_some() {
                 return broken(Rule::I3, format!("{key} of {who:?} is stored, and is told {error:?}"));
             }

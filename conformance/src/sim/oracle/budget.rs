@@ -12,6 +12,8 @@ use crate::sim::clock::MS;
 pub(super) struct Budget {
     /// The last charges: when the send was sent at the earliest, and what it cost.
     charges: VecDeque<(u64, u64)>,
+    /// When it was told last that nothing is left.
+    spent_at: Option<u64>,
 }
 
 /// Charges that are looked at together.
@@ -21,6 +23,18 @@ impl Oracle {
     /// The budgets of a mesh begin anew: it came into memory.
     pub(super) fn refill(&mut self, mesh: usize) {
         self.budgets.retain(|who, _| who.mesh != mesh);
+    }
+
+    /// A sender was told that nothing is left.
+    pub(super) fn is_spent(&mut self, said: &Said<'_>, who: Who) {
+        self.budgets.entry(who).or_default().spent_at = Some(said.at);
+    }
+
+    /// True while nothing can have come in since a sender was told that nothing is left.
+    pub(super) fn has_nothing(&self, said: &Said<'_>, who: Who) -> bool {
+        let spent_at = self.budgets.get(&who).and_then(|budget| budget.spent_at);
+        let rate = self.limits.send_rate_per_minute();
+        spent_at.is_some_and(|at| ((said.at - at) / MS).saturating_mul(rate) < 60_000)
     }
 
     /// A send was charged for. Each of the last charges was made between its sending and this moment, so in

@@ -46,7 +46,9 @@ rules! {
     I14 = "a resend of what was accepted is never refused for want of budget or room";
     I15 = "copies accepted equal copies that wait, have ended or were removed; what was spent and refused \
            stays spent";
-    I16 = "looked after when there are live topics";
+    I16 = "a watcher of a live topic hears every offset once and in order, or is told of the gap, or that it \
+           was not recovered; what a start shows is what holds at its offset, which nothing late overwrites; \
+           when faults have stopped, it holds what was published";
     I17 = "a command is written once for each hand-over, never after its caller was told that it was not, \
            and nobody is told of one that was not written";
     I18 = "runs of one seed are compared";

@@ -43,9 +43,10 @@ impl Oracle {
         self.runners.commands.entry(id.to_owned()).or_insert(command);
     }
 
-    /// Days pass, after which keys of commands may be forgotten.
+    /// Days pass, after which keys of commands and of publications may be forgotten.
     pub(in crate::sim) fn days_pass(&mut self) {
         self.runners.commands.clear();
+        self.topics.days_pass();
     }
 
     /// A caller is told that its command was sent: it was, or waits in the broker for its connection (I17).
@@ -98,9 +99,12 @@ impl Oracle {
         frame: &Frame,
         tally: &mut Tally,
     ) -> Judged {
+        let retention_ms = i64::try_from(self.limits.runner_retention_ms()).unwrap_or(i64::MAX);
+        // A broker that began with a clock so far off takes everything for old, or makes it so.
+        let may_forget = self.began_ahead_ms.max(self.began_behind_ms) >= retention_ms;
         if frame.kind == Kind::EventAck {
             let runner = RunnerId::new(runner_id(runner));
-            return match model.knows_event(&runner, &frame.event_id) {
+            return match model.knows_event(&runner, &frame.event_id) || may_forget {
                 true => Ok(()),
                 false => broken(Rule::I3, format!("{} is told as stored, and is not", frame.event_id)),
             };
@@ -113,7 +117,10 @@ impl Oracle {
         }
         let is_repeated = command.lives.contains(&said.number);
         command.lives.push(said.number);
-        // A queued command is sent again when its broker dies before that is written.
+        if command.is_keyed && may_forget {
+            return Ok(());
+        }
+        // A queued command is sent again when its broker dies, or loses the runner, before that is written.
         if command.written > 1 && (!command.may_queue || is_repeated) {
             return broken(Rule::I17, format!("{} is sent {} times", frame.id, command.written));
         }
@@ -129,6 +136,9 @@ impl Oracle {
         tally: &mut Tally,
     ) -> Judged {
         if *reply == RunnerReply::Lost {
+            // That queued commands were sent cannot be written any more, so they will be sent again.
+            let queued = self.runners.commands.values_mut().filter(|command| command.may_queue);
+            queued.for_each(|command| command.lives.clear());
             return Ok(());
         }
         match op {

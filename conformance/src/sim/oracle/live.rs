@@ -1,0 +1,373 @@
+//! Live topics: nobody is told of what is not stored, offsets have no holes, and a watcher holds what was
+//! published or was told that it does not (I16).
+
+use std::collections::BTreeMap;
+
+use peermesh_core::ids::TopicNo;
+use peermesh_core::store::{LiveFence, LiveKey, LiveOp, LiveReply, LiveRow};
+
+use super::rules::{Judged, Rule, broken};
+use super::{Oracle, Party, Said};
+use crate::sim::clock::MS;
+use crate::sim::heard::{Heard, HeardKind, Item};
+use crate::sim::marks::{Mark, Tally};
+
+/// What is known of live topics.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    names: BTreeMap<TopicNo, String>,
+    logs: BTreeMap<String, Log>,
+    /// What publishers sent, by what they call it.
+    sent: BTreeMap<String, Publication>,
+    watchers: BTreeMap<usize, Knowledge>,
+    /// Keys age by clocks that are not always right here.
+    are_keys_unsure: bool,
+}
+
+/// All that was ever published to a topic.
+#[derive(Debug, Default)]
+struct Log {
+    epoch: String,
+    /// The first stands at offset 1.
+    rows: Vec<LiveRow>,
+    /// Offsets of keys of idempotency, and when they were stored.
+    keys: BTreeMap<[u8; 32], (u64, u64)>,
+    /// The newest publication of every entity, removals included.
+    newest: BTreeMap<Box<str>, u64>,
+}
+
+/// What somebody published.
+#[derive(Clone, Debug)]
+pub(in crate::sim) struct Publication {
+    pub topic: String,
+    pub key: Option<String>,
+    pub version: Option<u64>,
+    /// JSON.
+    pub text: String,
+}
+
+/// What a watcher may believe of its topic. It outlives connections.
+#[derive(Debug, Default)]
+pub(in crate::sim) struct Knowledge {
+    pub topic: String,
+    pub epoch: String,
+    pub offset: u64,
+    /// The offset of the value that it holds of each entity.
+    holds: BTreeMap<String, u64>,
+    /// The last offset that it heard of each entity.
+    last: BTreeMap<String, u64>,
+    /// Offsets may be left out, because later values took their place.
+    conflates: bool,
+    /// It was told of a gap, so what it holds may be old.
+    has_gap: bool,
+}
+
+impl Topics {
+    pub(super) fn new(are_keys_unsure: bool) -> Topics {
+        Topics { are_keys_unsure, ..Topics::default() }
+    }
+
+    /// Days pass, after which keys may be forgotten.
+    pub(super) fn days_pass(&mut self) {
+        self.logs.values_mut().for_each(|log| log.keys.clear());
+    }
+}
+
+impl Oracle {
+    /// Somebody publishes something under a name of its own, which is its key of idempotency as well.
+    pub(in crate::sim) fn publishes(&mut self, id: &str, what: Publication) {
+        self.topics.sent.insert(id.to_owned(), what);
+    }
+
+    /// Somebody begins to watch a topic.
+    pub(in crate::sim) fn watches(&mut self, watcher: usize, topic: &str) {
+        let knowledge = Knowledge { topic: topic.to_owned(), ..Knowledge::default() };
+        self.topics.watchers.insert(watcher, knowledge);
+    }
+
+    /// What a watcher may believe.
+    pub(in crate::sim) fn knowledge(&self, watcher: usize) -> Option<&Knowledge> {
+        self.topics.watchers.get(&watcher)
+    }
+
+    /// A write on live topics took effect.
+    pub(super) fn live_wrote(
+        &mut self,
+        at: u64,
+        op: &LiveOp,
+        reply: &LiveReply,
+        tally: &mut Tally,
+    ) -> Judged {
+        match (op, reply) {
+            (LiveOp::Claim { topic, .. }, LiveReply::Owned(load)) => {
+                self.topics.names.insert(load.no, topic.as_str().to_owned());
+                let log = self.topics.logs.entry(topic.as_str().to_owned()).or_default();
+                if log.epoch.is_empty() {
+                    log.epoch = load.stream.to_string();
+                }
+                match *log.epoch == *load.stream && load.top == log.top() {
+                    true => Ok(()),
+                    false => broken(Rule::I9, format!("{topic} is taken over as {load:?}")),
+                }
+            }
+            (LiveOp::Append { fence, row, key, .. }, LiveReply::Appended { offset, late }) if *offset > 0 => {
+                let row = LiveRow { late: *late, ..(**row).clone() };
+                tally.mark(if *late { Mark::LiveLate } else { Mark::LivePublished });
+                let keys_ms = (!self.topics.are_keys_unsure).then(|| self.limits.live_keys_ms());
+                self.topics.appended(at, fence, *offset, row, key.as_deref(), keys_ms)
+            }
+            (LiveOp::Append { .. }, LiveReply::Repeated(_)) => {
+                tally.mark(Mark::LiveRepeated);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Something about live topics leaves a broker: it is stored (I3), and a start shows what holds (I16).
+    pub(super) fn live_said(&mut self, said: &Said<'_>, heard: &Heard) -> Judged {
+        let topic = match &self.conns.get(&said.conn).map(|conn| &conn.party) {
+            Some(Party::Watcher(watcher)) => self.topics.watchers.get(watcher).map(|known| &known.topic),
+            Some(Party::Publisher) => self.topics.sent.get(&heard.id).map(|sent| &sent.topic),
+            Some(_) | None => None,
+        };
+        let Some(log) = topic.and_then(|topic| self.topics.logs.get(topic)) else { return Ok(()) };
+        match heard.kind {
+            HeardKind::Position => log.stands(&heard.item()),
+            HeardKind::Published => log.receipt(heard, self.topics.sent.get(&heard.id)),
+            HeardKind::Subscribed => log.shows(heard),
+            HeardKind::Gap if heard.to > log.top() => {
+                broken(Rule::I16, format!("{}, and {} is the last", heard.shown(), log.top()))
+            }
+            HeardKind::Gap | HeardKind::Unsubscribed | HeardKind::Error | HeardKind::Other => Ok(()),
+        }
+    }
+
+    /// A watcher hears something: it follows from what it heard before. `asked` says that it wanted to go on
+    /// where it was.
+    pub(in crate::sim) fn watcher_hears(
+        &mut self,
+        watcher: usize,
+        heard: &Heard,
+        asked: bool,
+        tally: &mut Tally,
+    ) -> Judged {
+        let Some(known) = self.topics.watchers.get_mut(&watcher) else { return Ok(()) };
+        let learned = match heard.kind {
+            HeardKind::Subscribed => known.begin(heard, asked, tally),
+            HeardKind::Position => {
+                if heard.conflated {
+                    tally.mark(Mark::LiveConflated);
+                }
+                known.follow(&heard.item())
+            }
+            HeardKind::Gap => {
+                tally.mark(Mark::LiveGap);
+                known.skip(heard.from, heard.to)
+            }
+            HeardKind::Unsubscribed | HeardKind::Published | HeardKind::Error | HeardKind::Other => Ok(()),
+        };
+        learned.or_else(|text| broken(Rule::I16, format!("watcher {watcher}: {text}: {}", heard.shown())))
+    }
+
+    /// What a watcher still misses, in peace.
+    pub(in crate::sim) fn watcher_misses(&self, watcher: usize) -> Option<String> {
+        let known = self.topics.watchers.get(&watcher)?;
+        let log = self.topics.logs.get(&known.topic)?;
+        let topic = &known.topic;
+        if !known.conflates && known.offset != log.top() {
+            return Some(format!("watcher {watcher} is at {} of {topic}, not {}", known.offset, log.top()));
+        }
+        let (wanted, holds) = (log.holds(log.top()), &known.holds);
+        let is_same = known.has_gap || holds.iter().map(|(key, at)| (key.as_str(), *at)).eq(wanted.clone());
+        (!is_same).then(|| format!("watcher {watcher} holds {holds:?} of {topic}, not {wanted:?}"))
+    }
+}
+
+impl Topics {
+    /// A publication stands at an offset: the next one, once for its key, and late if it says so.
+    fn appended(
+        &mut self,
+        at: u64,
+        fence: &LiveFence,
+        offset: u64,
+        row: LiveRow,
+        key: Option<&LiveKey>,
+        keys_ms: Option<u64>,
+    ) -> Judged {
+        let Some(name) = self.names.get(&fence.topic) else { return Ok(()) };
+        let log = self.logs.entry(name.clone()).or_default();
+        if let Some(before) = log.row(offset) {
+            // A write that is made again stands where it stands.
+            return match *before == row {
+                true => Ok(()),
+                false => broken(Rule::I9, format!("offset {offset} of {name} is given out twice")),
+            };
+        }
+        if offset != log.top() + 1 {
+            return broken(Rule::I9, format!("{name} goes from {} to {offset}", log.top()));
+        }
+        if let (Some(key), Some(keys_ms)) = (key, keys_ms)
+            && let Some((first, then)) = log.keys.insert(key.key, (offset, at))
+            && at < then + keys_ms * MS
+        {
+            return broken(Rule::I2, format!("one key stands at {first} and at {offset} of {name}"));
+        }
+        log.judge_late(offset, &row, name)?;
+        if let Some(entity) = row.key.clone().filter(|_| !row.late) {
+            log.newest.insert(entity, offset);
+        }
+        log.rows.push(row);
+        Ok(())
+    }
+}
+
+impl Log {
+    fn top(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    fn row(&self, offset: u64) -> Option<&LiveRow> {
+        self.rows.get(usize::try_from(offset.checked_sub(1)?).ok()?)
+    }
+
+    /// A version that is no greater than what is known of its entity is late, and no other.
+    fn judge_late(&self, offset: u64, row: &LiveRow, name: &str) -> Judged {
+        let newest = row.key.as_ref().and_then(|entity| self.newest.get(entity));
+        let known = newest.and_then(|offset| self.row(*offset));
+        let is_late =
+            row.version.zip(known.and_then(|known| known.version)).is_some_and(|(new, old)| new <= old);
+        // That an entity was removed is forgotten after a while, and its version with it.
+        let is_unsure = known.is_some_and(|known| known.gone);
+        match row.late == is_late || is_unsure {
+            true => Ok(()),
+            false => broken(Rule::I16, format!("offset {offset} of {name} counts as late: {}", row.late)),
+        }
+    }
+
+    /// What is told stands there.
+    fn stands(&self, item: &Item) -> Judged {
+        let Some(row) = self.row(item.offset) else {
+            return broken(Rule::I3, format!("offset {} is told and not stored", item.offset));
+        };
+        let is_same = row.key.as_deref() == item.key.as_deref()
+            && (row.version, row.late) == (item.version, item.late)
+            && *row.text == *item.text();
+        match is_same {
+            true => Ok(()),
+            false => broken(Rule::I2, format!("{item:?} is not what stands there: {row:?}")),
+        }
+    }
+
+    /// A publisher is told where its publication stands: it does.
+    fn receipt(&self, heard: &Heard, sent: Option<&Publication>) -> Judged {
+        let Some(sent) = sent else { return Ok(()) };
+        let Some(row) = self.row(heard.offset) else {
+            return broken(
+                Rule::I3,
+                format!("{} is told as stored at {}, and is not", heard.id, heard.offset),
+            );
+        };
+        // Where values are conflated, what names no entity is about one without a name.
+        let is_same = row.key.as_deref().unwrap_or_default() == sent.key.as_deref().unwrap_or_default()
+            && row.version == sent.version
+            && *row.text == *sent.text;
+        match is_same && heard.epoch == self.epoch {
+            true => Ok(()),
+            false => broken(Rule::I2, format!("{} is told to stand where {row:?} does", heard.id)),
+        }
+    }
+
+    /// A watcher is shown what holds, or all that it missed.
+    fn shows(&self, heard: &Heard) -> Judged {
+        if heard.epoch != self.epoch || heard.offset > self.top() {
+            let text = format!("{} under {}, not {}", heard.shown(), heard.epoch, self.epoch);
+            return broken(Rule::I9, text);
+        }
+        heard.snapshot.iter().chain(&heard.publications).flatten().try_for_each(|item| self.stands(item))?;
+        let Some(snapshot) = &heard.snapshot else { return Ok(()) };
+        let shown: BTreeMap<&str, u64> =
+            snapshot.iter().map(|item| (item.key.as_deref().unwrap_or_default(), item.offset)).collect();
+        let holds = self.holds(heard.offset);
+        match shown == holds {
+            true => Ok(()),
+            false => broken(Rule::I16, format!("{} shows {shown:?}, not {holds:?}", heard.shown())),
+        }
+    }
+
+    /// The offset of every entity's value after the publication at that offset, by entity.
+    fn holds(&self, offset: u64) -> BTreeMap<&str, u64> {
+        let mut holds: BTreeMap<&str, u64> = BTreeMap::new();
+        for (row, at) in self.rows.iter().zip(1..=offset) {
+            match row.key.as_deref() {
+                Some(entity) if row.gone && !row.late => _ = holds.remove(entity),
+                Some(entity) if !row.late => _ = holds.insert(entity, at),
+                Some(_) | None => {}
+            }
+        }
+        holds
+    }
+}
+
+impl Knowledge {
+    fn begin(&mut self, heard: &Heard, asked: bool, tally: &mut Tally) -> Result<(), &'static str> {
+        self.conflates = heard.slow == "conflate";
+        match heard.recovered {
+            None if asked => return Err("nothing is said of what was missed"),
+            Some(true) => {
+                tally.mark(Mark::LiveRecovered);
+                if heard.epoch != self.epoch {
+                    return Err("recovered under another epoch");
+                }
+                for item in heard.publications.iter().flatten() {
+                    self.follow(item)?;
+                }
+                return if self.offset == heard.offset {
+                    Ok(())
+                } else {
+                    Err("recovered and not up to date")
+                };
+            }
+            Some(false) => tally.mark(Mark::LiveMissed),
+            None => {}
+        }
+        if heard.epoch == self.epoch && heard.offset < self.offset {
+            return Err("the topic went back");
+        }
+        (self.epoch, self.offset, self.has_gap) = (heard.epoch.clone(), heard.offset, false);
+        let Some(snapshot) = &heard.snapshot else { return Err("a start without what holds") };
+        let shown = snapshot.iter().map(|item| (item.key.clone().unwrap_or_default(), item.offset));
+        self.holds = shown.collect();
+        self.last = self.holds.clone();
+        Ok(())
+    }
+
+    fn follow(&mut self, item: &Item) -> Result<(), &'static str> {
+        if self.conflates {
+            self.offset = self.offset.max(item.offset);
+        } else if item.offset == self.offset + 1 {
+            self.offset = item.offset;
+        } else {
+            return Err("a silent hole, or something twice");
+        }
+        let Some(key) = item.key.clone() else { return Ok(()) };
+        if self.last.insert(key.clone(), item.offset).is_some_and(|last| last >= item.offset) {
+            return Err("an entity goes back");
+        }
+        if !item.late {
+            match item.data {
+                Some(_) => _ = self.holds.insert(key, item.offset),
+                None => _ = self.holds.remove(&key),
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, from: u64, to: u64) -> Result<(), &'static str> {
+        if from != self.offset + 1 || to < from {
+            return Err("a gap that is not where something is missing");
+        }
+        (self.offset, self.has_gap) = (to, true);
+        Ok(())
+    }
+}
