@@ -1,6 +1,6 @@
 //! What may be seen, given what was said: judges every frame, and in the end every message's fate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peermesh_conformance::story::Told;
 use serde_json::Value;
@@ -29,8 +29,8 @@ pub(crate) struct Sent {
     is_contested: bool,
     /// The identities that sent it.
     by: BTreeSet<String>,
-    /// The connections that wait for an answer to it.
-    open: BTreeSet<Line>,
+    /// The connections that wait for answers to it, and when they sent it, in deeds.
+    open: BTreeMap<Line, VecDeque<u64>>,
     /// When it was first sent and when first acknowledged, in deeds.
     first_sent: u64,
     accepted: Option<u64>,
@@ -76,7 +76,7 @@ impl Oracle {
             first: None,
             is_contested: false,
             by: BTreeSet::new(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             first_sent: self.deeds,
             accepted: None,
             is_confirmed: false,
@@ -90,9 +90,10 @@ impl Oracle {
     /// A frame goes out under a key; gives it, and whether it meets one that is on its way from elsewhere.
     pub(crate) fn sends(&mut self, line: Line, key: &Key, meaning: usize) -> Option<(Value, bool)> {
         let sent = self.sent.get_mut(key)?;
-        let meets = sent.open.iter().any(|other| *other != line);
+        let meets = sent.open.keys().any(|other| *other != line);
         sent.by.insert(line.0.clone());
-        sent.open.insert(line);
+        self.deeds += 1;
+        sent.open.entry(line).or_default().push_back(self.deeds);
         sent.is_contested |= meaning == 1;
         Some((sent.meanings[meaning].clone(), meets))
     }
@@ -105,12 +106,14 @@ impl Oracle {
         let key = (member_of(&line.0).to_owned(), id.trim_start_matches(OTHER).to_owned());
         let error = text(ack, "error");
         let sent = self.sent.get_mut(&key).ok_or_else(|| format!("nobody sent {key:?}"))?;
-        sent.open.remove(line);
+        let asked = sent.open.get_mut(line).and_then(VecDeque::pop_front).unwrap_or(0);
+        sent.open.retain(|_, asked| !asked.is_empty());
         if error.starts_with("retry: ") {
             let of_quota = error.starts_with("retry: rate_limit") || error.starts_with("retry: queue_full");
             self.refused += usize::from(of_quota);
-            // Its key is known, so it is answered, whatever is spent or full (I14).
-            return if of_quota && sent.accepted.is_some() {
+            // What comes after its key is known is answered, whatever is spent or full (I14). One that came
+            // before may be refused on one connection and heard of when another one was accepted already.
+            return if of_quota && sent.accepted.is_some_and(|accepted| accepted < asked) {
                 Err(format!("{key:?}: {ack}").into())
             } else {
                 Ok(())
