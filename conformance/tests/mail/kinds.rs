@@ -29,6 +29,11 @@ impl Kind {
         Kind::Saturated,
         Kind::TwoConnections,
     ];
+
+    /// On a machine that has other work, a budget in real time may fill again before it is spent.
+    pub(crate) fn hangs_on_pace(self) -> bool {
+        self == Kind::Saturated
+    }
 }
 
 /// How often each happened.
