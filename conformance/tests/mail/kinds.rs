@@ -32,6 +32,11 @@ impl Kind {
         Kind::Receipt,
         Kind::TwoConnections,
     ];
+
+    /// On a machine that has other work, a budget in real time may fill again before it is spent.
+    pub(crate) fn hangs_on_pace(self) -> bool {
+        self == Kind::Saturated
+    }
 }
 
 /// How often each happened.

@@ -68,6 +68,7 @@ fn the_same_holds_on_both_runtimes_over_both_stores_for_long() {
 /// What many lives came to.
 #[derive(Debug, Default)]
 struct Lived {
+    is_real: bool,
     lives: usize,
     accepted: usize,
     delivered: usize,
@@ -81,7 +82,8 @@ impl Lived {
     fn must_prove_something(&self, least: usize) {
         let Lived { lives, accepted, delivered, kinds, .. } = self;
         assert!(delivered * 2 > *accepted, "{delivered} of {accepted}: these lives prove nothing");
-        let rare = kinds.rarer_than(least);
+        let mut rare = kinds.rarer_than(least);
+        rare.retain(|(kind, _)| !self.is_real || !kind.hangs_on_pace());
         assert!(rare.is_empty() || std::env::var_os("PEERMESH_SEED").is_some(), "{rare:?} in {lives} lives");
     }
 
@@ -104,7 +106,7 @@ fn live(ground: Ground, usual: RangeInclusive<u64>, at_once: usize) -> Lived {
         Err(_) => usual,
     };
     let next = AtomicU64::new(*seeds.start());
-    let lived = Mutex::new(Lived::default());
+    let lived = Mutex::new(Lived { is_real: ground.is_real(), ..Lived::default() });
     let failed = AtomicUsize::new(0);
     let play = || {
         loop {
