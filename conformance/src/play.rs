@@ -150,6 +150,7 @@ impl Player {
             Sharing::Dies
             | Sharing::TakesRunner(_)
             | Sharing::RobsRunner(_)
+            | Sharing::RobsTopic(_)
             | Sharing::Repeats { .. }
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }

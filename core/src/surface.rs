@@ -6,6 +6,7 @@
 
 use std::hash::Hasher;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
@@ -16,7 +17,7 @@ use crate::forward::Forward;
 use crate::ids::{ConnId, MeshId, RunnerNo, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
-use crate::stats::{Counter, Stats};
+use crate::stats::{Counter, Stats, Timing};
 use crate::store::{Durability, Fence, History, Op, Query};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
@@ -136,6 +137,11 @@ impl<A> Cx<'_, A> {
         self.effects.list.push(Effect::TellMany { sessions, text });
     }
 
+    /// Sends one frame, or piece of a stream of events, to many: all share its bytes.
+    pub(crate) fn share(&mut self, sessions: Vec<SessionId>, frame: Bytes) {
+        self.effects.list.push(Effect::Share { sessions, frame });
+    }
+
     /// Answers an HTTP request with JSON.
     pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &serde_json::Value) {
         let body = body.to_string().into_bytes();
@@ -167,6 +173,11 @@ impl<A> Cx<'_, A> {
         if level <= self.config.log_level {
             self.notes.push(make());
         }
+    }
+
+    /// Counts that a publication took that long to so many watchers.
+    pub(crate) fn time_delivery(&mut self, took: Duration, watchers: usize) {
+        self.stats.time(Timing::LiveDelivery, took, watchers as u64);
     }
 
     pub(crate) fn count(&mut self, counter: Counter) {

@@ -148,10 +148,10 @@ BEGIN
     SELECT place INTO o FROM mesh.live_topic WHERE n = t;
     IF p <= o THEN
         SELECT at_offset, late INTO known FROM mesh.live_publication WHERE topic = t AND place = p;
-        RETURN jsonb_build_object('is', 'live_appended', 'offset', coalesce(known.at_offset, 0),
-            'late', coalesce(known.late, false));
-    END IF;
-    IF op ->> 'fed' IS NOT NULL THEN
+        IF FOUND THEN
+            RETURN jsonb_build_object('is', 'live_appended', 'offset', known.at_offset, 'late', known.late);
+        END IF;
+    ELSIF op ->> 'fed' IS NOT NULL THEN
         UPDATE mesh.live_topic SET fed = greatest(fed, (op ->> 'fed')::bigint) WHERE n = t;
     END IF;
     IF k IS NOT NULL THEN
@@ -160,6 +160,9 @@ BEGIN
             RETURN jsonb_build_object('is', 'live_repeated', 'key', encode(known.key, 'hex'),
                 'fingerprint', encode(known.fingerprint, 'hex'), 'offset', known.at_offset, 'at', known.at);
         END IF;
+    END IF;
+    IF p <= o THEN
+        RETURN '{"is": "live_appended", "offset": 0, "late": false}';
     END IF;
     UPDATE mesh.live_topic SET top = top + 1, place = p WHERE n = t RETURNING top INTO o;
     IF op ->> 'key' IS NOT NULL THEN

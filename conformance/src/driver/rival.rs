@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64;
-use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId, RunnerId};
+use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId, RunnerId, TopicId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, History, HookRow, Message, Op, Query, Reply,
-    RunnerOp, RunnerReply, StoreResult,
+    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, History, HookRow, LiveOp, LiveReply, Message,
+    Op, Query, Reply, RunnerOp, RunnerReply, StoreResult,
 };
 use peermesh_core::time::Wall;
 
@@ -111,6 +111,11 @@ impl Shared {
                 model.leave(sides.ours);
                 take_runner(id)
             }
+            Sharing::RobsTopic(name) => {
+                model.leave(sides.ours);
+                let (topic, stream) = (TopicId::new(name.as_str()), "rival".into());
+                vec![Op::Live(LiveOp::Claim { topic, stream, at: now })]
+            }
             Sharing::Repeats { text, id } => {
                 let last = model.accepted().last().ok_or("nobody has accepted anything")?;
                 let message = Message {
@@ -162,7 +167,7 @@ fn judge(sides: &mut Sides, replies: &[Reply]) -> Told<()> {
     for reply in replies {
         match reply {
             Reply::Owned { .. } | Reply::Done | Reply::Inserted => {}
-            Reply::Runner(RunnerReply::Owned(_)) => {}
+            Reply::Runner(RunnerReply::Owned(_)) | Reply::Live(LiveReply::Owned(_)) => {}
             Reply::Positions { first, .. } => sides.free = *first,
             other => return Err(Said(format!("the other broker cannot: {other:?}"))),
         }

@@ -137,6 +137,8 @@ pub enum Sharing {
     TakesRunner(String),
     /// `rival robs runner ID`
     RobsRunner(String),
+    /// `rival robs topic NAME`
+    RobsTopic(String),
     /// `rival dies`
     Dies,
     /// `rival repeats "TEXT" as ID`: accepts a message like the last one that anybody accepted, with this

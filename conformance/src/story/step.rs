@@ -210,6 +210,7 @@ fn rival(scan: &mut Scan<'_>) -> Told<Sharing> {
     Ok(match scan.word() {
         "takes" if scan.takes("runner") => Sharing::TakesRunner(scan.word().to_owned()),
         "robs" if scan.takes("runner") => Sharing::RobsRunner(scan.word().to_owned()),
+        "robs" if scan.takes("topic") => Sharing::RobsTopic(scan.word().to_owned()),
         "takes" => Sharing::Takes(scan.word().to_owned()),
         "robs" => Sharing::Robs(scan.word().to_owned()),
         "dies" => Sharing::Dies,
