@@ -63,9 +63,10 @@ impl Broker {
 
     /// Makes the surface's next deadline ours.
     pub(super) fn arm_lives(&mut self) {
-        match self.lives.deadline() {
-            Some(at) => self.timers.arm(Timer::Lives, at),
-            None => self.timers.disarm(Timer::Lives),
+        let at = self.lives.deadline();
+        if at != self.lives_armed {
+            self.timers.set(Timer::Lives, at);
+            self.lives_armed = at;
         }
     }
 

@@ -116,7 +116,8 @@ impl Lives {
             cx.time_delivery(cx.now.mono.since(came), 1);
             cx.share(vec![session], frame);
         }
-        if watcher.queue.is_empty() {
+        if watcher.gaps > 0 && watcher.queue.is_empty() {
+            watcher.gaps = 0;
             self.tell_gaps(cx, session);
         }
     }
@@ -208,6 +209,7 @@ pub(super) fn hold(
     if topic.rule.slow == Slow::Gap {
         stats.count(Counter::LiveGaps);
         watch.gap = Some((offset, offset));
+        watcher.gaps += 1;
         return true;
     }
     false

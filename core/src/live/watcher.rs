@@ -43,6 +43,8 @@ pub(super) struct Watcher {
     /// Topics it waits for.
     pub coming: usize,
     pub queue: Queue,
+    /// Topics of which something was dropped that is still to be told.
+    pub gaps: usize,
     /// Bytes its connection can take.
     pub room: usize,
     rate: Bucket,
@@ -118,6 +120,7 @@ impl Lives {
             topics: BTreeSet::new(),
             coming: 0,
             queue: Queue::default(),
+            gaps: 0,
             room: size(limits.send_window_bytes()),
             rate: Bucket::new(rate, rate),
             bad: Bucket::new(bad.max(1), bad.max(1)),
