@@ -334,6 +334,8 @@ limits! {
     live_drain_ms = 5 * SECOND, 10, 10 * MINUTE;
     /// Watchers of the whole broker.
     live_connections_max = 10_000, 1, 1_000_000;
+    /// How deep the data of a publication may be nested.
+    live_data_depth_max = 64, 2, 100;
     /// Watchers that are let in per minute; a second's worth may come at once.
     live_accepts_per_minute_max = 120_000, 60, 100_000_000;
     /// Length of a watcher's message and of a publication's request, in bytes.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 use siphasher::sip::SipHasher13;
 
 use crate::config::Config;
@@ -72,6 +73,12 @@ pub(crate) struct Work<A> {
 impl<A> Default for Work<A> {
     fn default() -> Work<A> {
         Work { writes: Vec::new(), questions: Vec::new() }
+    }
+}
+
+impl<A> Work<A> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.questions.is_empty()
     }
 }
 
@@ -143,8 +150,9 @@ impl<A> Cx<'_, A> {
     }
 
     /// Answers an HTTP request with JSON.
-    pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &serde_json::Value) {
-        let body = body.to_string().into_bytes();
+    pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &impl Serialize) {
+        // Nothing that is answered has keys other than texts, which is all that can fail here.
+        let body = serde_json::to_vec(body).unwrap_or_default();
         self.effects.list.push(Effect::Answer { session, status, body });
     }
 

@@ -278,9 +278,6 @@ impl Broker {
     }
 
     pub(super) fn sent(&mut self, now: Now, id: ConnId, bytes: usize, todo: &mut Outputs) {
-        if let Some(room) = self.sent_to_watcher(now, id, bytes, todo) {
-            return self.with_lives(now, |lives, cx| lives.room(cx, SessionId(id), room));
-        }
         self.with_client(now, id, todo, |broker, client, todo| {
             client.connection.sent(now.mono, bytes, id, todo);
             broker.tell_room(now, id, client);

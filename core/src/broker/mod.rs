@@ -463,7 +463,10 @@ impl Machine for Broker {
         match input {
             Input::Opened { conn, listener, remote } => self.opened(now, conn, listener, remote, todo),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
-            Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
+            Input::Sent { conn, bytes } => match self.sent_to_watcher(now, conn, bytes, todo) {
+                Some(deadline) => return deadline,
+                None => self.sent(now, conn, bytes, todo),
+            },
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
             Input::Stored { ticket, result } => self.stored(now, ticket, result, todo),
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),

@@ -10,7 +10,7 @@ use super::{Broker, Timer};
 use crate::config::size;
 use crate::ids::ConnId;
 use crate::kit::timers::Timers;
-use crate::machine::Outputs;
+use crate::machine::{Deadline, Outputs};
 use crate::surface::SessionId;
 use crate::time::Now;
 
@@ -37,23 +37,34 @@ impl Broker {
         }
     }
 
-    /// The kernel took bytes of a watcher from whom nothing waits to be read, and who is read on anyway: tells
-    /// how many more it can take. None, and nothing is done, where the long way is to be taken.
+    /// The kernel took bytes of a watcher for whom nothing waits, from whom nothing waits to be read and who
+    /// is read on anyway, while nothing else is to be done: the whole turn. Tells the next deadline; none, and
+    /// nothing is done, where the long way is to be taken.
     pub(super) fn sent_to_watcher(
         &mut self,
         now: Now,
         id: ConnId,
         bytes: usize,
         todo: &mut Outputs,
-    ) -> Option<usize> {
-        let client = self.clients.find_mut(&id)?.as_mut()?;
-        let is_watcher = matches!(client.bound, Bound::Watcher) && client.connection.is_open();
-        if !is_watcher || !client.granted || client.ended || client.connection.has_kept() {
+    ) -> Option<Option<Deadline>> {
+        let deadline = self.deadline();
+        if !self.is_still() || deadline.is_some_and(|deadline| deadline.at <= now.mono) {
             return None;
         }
+        let client = self.clients.find_mut(&id)?.as_mut()?;
+        let is_watcher = matches!(client.bound, Bound::Watcher) && client.connection.is_open();
+        let is_read_on = client.granted && !client.ended && !client.connection.has_kept();
+        let room = self.lives.idle_room(SessionId(id)).filter(|_| is_watcher && is_read_on)?;
         client.connection.sent(now.mono, bytes, id, todo);
-        client.arm(id, &mut self.timers);
-        let room = size(self.limits.send_window_bytes());
-        Some(room.saturating_sub(client.connection.unsent_bytes()))
+        *room = size(self.limits.send_window_bytes()).saturating_sub(client.connection.unsent_bytes());
+        // Nothing of its clock can have come nearer, and that of others has not changed.
+        Some(deadline)
+    }
+
+    /// True when nothing waits for the end of this turn.
+    fn is_still(&self) -> bool {
+        let has_work = !self.work.is_empty() || !self.runner_work.is_empty() || !self.live_work.is_empty();
+        let has_effects = !self.effects.list.is_empty() || !self.resumed.is_empty();
+        !has_work && !has_effects && self.notes.is_empty() && !self.drain.is_on()
     }
 }

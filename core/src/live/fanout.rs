@@ -98,6 +98,12 @@ impl Lives {
         self.shed(cx);
     }
 
+    /// The place where it stands how much a watcher can take for whom nothing waits; none for others.
+    pub(crate) fn idle_room(&mut self, session: SessionId) -> Option<&mut usize> {
+        let watcher = self.watchers.get_mut(&session)?;
+        (watcher.queue.is_empty() && watcher.gaps == 0).then_some(&mut watcher.room)
+    }
+
     /// So many bytes can go to a watcher: what waits moves up.
     pub(crate) fn room(&mut self, cx: &mut Cx<'_>, session: SessionId, room: usize) {
         let Lives { topics, watchers, queued_bytes, .. } = self;

@@ -100,6 +100,11 @@ impl Lives {
         }
         let Some(LiveFound::Fed { rows, top }) = found else { return };
         let is_full = rows.len() as u64 >= u64::from(PAGE);
+        if self.feed.seen.is_none() {
+            // What came between a topic's own reading and this first look stands below it.
+            let all: Vec<TopicNo> = self.topics.keys().copied().filter(|no| no.0 > 0).collect();
+            all.into_iter().for_each(|no| self.read_on(cx, no));
+        }
         self.feed.seen = Some(rows.last().map_or_else(|| self.feed.seen.unwrap_or(top), |last| last.id));
         for row in rows {
             let Some(no) = self.by_name.get(&row.topic).copied() else { continue };
@@ -129,6 +134,15 @@ impl Lives {
             self.retry_feed(cx, no);
         }
         self.may_forget(cx, no);
+    }
+
+    /// A topic's rows are to be read again from the last that it took.
+    fn read_on(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        match self.topics.get_mut(&no).map(|topic| &mut topic.catching) {
+            Some(Catching::Even) => self.retry_feed(cx, no),
+            Some(Catching::Behind { more }) => *more = true,
+            None => {}
+        }
     }
 
     /// A publication was written: rows that found no room before it are read on.

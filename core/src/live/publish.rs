@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 use sha2::{Digest, Sha256};
 
 use super::publication::Publication;
@@ -17,6 +17,7 @@ use crate::stats::Counter;
 use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
 use crate::surface::SessionId;
 use crate::time::Mono;
+use crate::wire::json;
 use crate::wire::live::{Broadcast, Outbound, Publish, Receipt};
 
 /// Who wants to know what came of it.
@@ -295,7 +296,7 @@ impl Lives {
                 if call.missing == 0
                     && let Some(call) = self.calls.remove(no)
                 {
-                    cx.answer(call.session, 200, &json!({ "results": call.results }));
+                    cx.answer(call.session, 200, &value!({ "results": call.results }));
                 }
             }
             Asker::Feed => {}
@@ -335,7 +336,7 @@ fn body(came: &Result<Stood, Refusal>) -> Value {
         Ok(stood) => serde_json::to_value(stood.receipt()).unwrap_or_default(),
         Err(why) => {
             let (code, _, message) = why.row();
-            json!({ "error": code, "message": message })
+            value!({ "error": code, "message": message })
         }
     }
 }
@@ -352,6 +353,9 @@ pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
     let is_odd = |key: &str| key.is_empty() || !fits(key);
     if publish.idempotency_key.as_deref().is_some_and(is_odd) {
         return Err(Refusal::Limit("length of an idempotency key"));
+    }
+    if json::depth(&publish.data) > limits.live_data_depth_max() {
+        return Err(Refusal::Limit("depth of the data"));
     }
     if publish.version.is_some_and(|version| i64::try_from(version).is_err()) {
         return Err(Refusal::Limit("size of a version"));

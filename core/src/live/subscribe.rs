@@ -215,7 +215,7 @@ impl Lives {
                 self.tell(cx, *session, &Outbound::History { id: id.as_deref(), page });
             }
             Asker::Request(session) => {
-                cx.answer(*session, 200, &serde_json::to_value(&page).unwrap_or_default());
+                cx.answer(*session, 200, &page);
             }
             Asker::Call(..) | Asker::Feed => {}
         }
@@ -241,8 +241,7 @@ impl Lives {
                 cx.answer(*session, 200, &body);
             }
             Asker::Request(session) => {
-                let who = topic.presence.who(name);
-                cx.answer(*session, 200, &serde_json::to_value(&who).unwrap_or_default());
+                cx.answer(*session, 200, &topic.presence.who(name));
             }
             Asker::Call(..) | Asker::Feed => {}
         }
