@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand};
 use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
-use peermesh_bench::table::{Table, per};
 use peermesh_bench::summary::Form;
+use peermesh_bench::table::{Table, per};
 use peermesh_bench::{accept, codec, runners};
 use peermesh_conformance::server::Server;
 

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn large_numbers_have_commas() {
-        for (number, wanted) in [("1", "1"), ("1234", "1,234"), ("1234567.5", "1,234,567.5"), ("123", "123")] {
+        for (number, wanted) in [("1", "1"), ("1234", "1,234"), ("1234567.5", "1,234,567.5"), ("123", "123")]
+        {
             assert_eq!(with_commas(number), wanted);
         }
     }

@@ -74,7 +74,8 @@ fn stalled_among_many(runtime: &str) {
     let mut last = 0;
     let reason = loop {
         let (op, payload) = stalled.frame();
-        let heard: Value = serde_json::from_slice(payload.get(2..).filter(|_| op == 8).unwrap_or(&payload)).unwrap();
+        let heard: Value =
+            serde_json::from_slice(payload.get(2..).filter(|_| op == 8).unwrap_or(&payload)).unwrap();
         if op == 8 {
             assert_eq!(payload[..2], 4008_u16.to_be_bytes());
             break heard;

@@ -229,9 +229,8 @@ impl Timing {
 }
 
 /// Upper bounds of the buckets in which times are counted, in microseconds. Behind them is one without.
-pub const TIMING_BOUNDS_US: [u64; 12] = [
-    100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000,
-];
+pub const TIMING_BOUNDS_US: [u64; 12] =
+    [100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
 
 /// How often something took how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -111,8 +111,8 @@ mod tests {
         assert_eq!((settings.limits.live_ping_ms(), settings.limits.live_drain_ms()), (1_000, 2_000));
         assert!(settings.live.unwrap().config.secret.is_none(), "the scaffold");
         let file = "[live]\nport = 9000\nhost = \"::1\"\nping_interval_ms = 70\ndrain_timeout_ms = 80\n\
-                    auth = \"hunter2\"\ntopics = [\"a*=conflate\", \"b=gap:volatile:count=5:bytes=70:ms=9\"]\n\
-                    feed = \"news\"";
+                    auth = \"hunter2\"\nfeed = \"news\"\n\
+                    topics = [\"a*=conflate\", \"b=gap:volatile:count=5:bytes=70:ms=9\"]";
         let (listen, settings) = live(&[], file).unwrap();
         assert_eq!(listen, "[::1]:9000");
         assert_eq!((settings.limits.live_ping_ms(), settings.limits.live_drain_ms()), (70, 80));

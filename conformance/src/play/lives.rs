@@ -8,8 +8,8 @@ use sha2::Sha256;
 
 use crate::driver::{LIVE_SECRET, PATIENCE_MS};
 use crate::play::Player;
-use crate::play::town::Town;
 use crate::play::line::Line;
+use crate::play::town::Town;
 use crate::play::web::request;
 use crate::play::world::check;
 use crate::story::act::{Exchange, Peer};

@@ -114,9 +114,8 @@ fn many_watchers_are_told_one_part_after_the_other_that_the_broker_stops() {
     }
     assert!(told[0] < CROWD / 2 && told.windows(2).all(|two| two[0] <= two[1]), "{told:?}");
     assert_eq!(told.last(), Some(&CROWD), "in the first half of their time: {told:?}");
-    let waits: std::collections::BTreeSet<u64> = (1..=CROWD)
-        .filter_map(|number| town.take(&peer(number)).pop()?["retry_after_ms"].as_u64())
-        .collect();
+    let waits: std::collections::BTreeSet<u64> =
+        (1..=CROWD).filter_map(|number| town.take(&peer(number)).pop()?["retry_after_ms"].as_u64()).collect();
     assert!(waits.len() > CROWD / 2 && waits.iter().all(|wait| (5_000..=10_000).contains(wait)));
     assert_eq!(town.close_of(&peer(7)), Some((1001, "server shutting down".to_owned())));
 }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use peermesh_conformance::server::{Database, Server};
 use peermesh_core::ids::{HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId};
 use peermesh_core::store::{
-    CheckPart, CheckPlace, Claimant, Cursor, HookRow, LiveFence, LiveKey, LiveOp, LiveQuery, LiveReply, LiveRow,
-    Op, PeerState, Priority, Profile, Query, Reply, SavedStats, Status,
+    CheckPart, CheckPlace, Claimant, Cursor, HookRow, LiveFence, LiveKey, LiveOp, LiveQuery, LiveReply,
+    LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats, Status,
 };
 use peermesh_core::time::Wall;
 

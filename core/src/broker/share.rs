@@ -1,7 +1,8 @@
 //! The short way of what goes to many connections: one lookup for each of them, and nothing else of what a
 //! turn of one connection may bring along.
 //!
-//! *Always holds:* the long way (`Broker::with_client`) would do the same. Where more may follow, it is taken.
+//! *Always holds:* the long way (`Broker::with_client`) would do the same. Where more may follow, it is
+//! taken.
 
 use bytes::Bytes;
 
@@ -38,8 +39,8 @@ impl Broker {
     }
 
     /// The kernel took bytes of a watcher for whom nothing waits, from whom nothing waits to be read and who
-    /// is read on anyway, while nothing else is to be done: the whole turn. Tells the next deadline; none, and
-    /// nothing is done, where the long way is to be taken.
+    /// is read on anyway, while nothing else is to be done: the whole turn. Tells the next deadline; none,
+    /// and nothing is done, where the long way is to be taken.
     pub(super) fn sent_to_watcher(
         &mut self,
         now: Now,

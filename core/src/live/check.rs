@@ -3,7 +3,8 @@
 //!
 //! *Decides* which topics have another owner by now, or are not what the store has, and which subscriptions
 //! are behind without a reason.
-//! *Always holds:* a watcher whose position is in doubt is told so and subscribes again; its connection stays.
+//! *Always holds:* a watcher whose position is in doubt is told so and subscribes again; its connection
+//! stays.
 
 use std::collections::BTreeMap;
 

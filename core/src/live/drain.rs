@@ -1,7 +1,7 @@
 //! The broker stops: watchers are told when to come back, and closed.
 //!
-//! *Always holds:* nobody is let in meanwhile. Where there is a gate, many watchers are told one part after the
-//! other over half of the time they have, each with another time to come back, so that not all of them
+//! *Always holds:* nobody is let in meanwhile. Where there is a gate, many watchers are told one part after
+//! the other over half of the time they have, each with another time to come back, so that not all of them
 //! connect somewhere at once.
 
 use super::{Cx, Lives, Timer, is_gated};

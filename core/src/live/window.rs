@@ -234,7 +234,8 @@ mod tests {
     #[test]
     fn a_moment_ends_early_when_much_was_gathered() {
         let mut window = Window::default();
-        let mut over = (1..).map(|n| window.gather(&publication(n, "a", false), false, &mut Stats::default()));
+        let mut over =
+            (1..).map(|n| window.gather(&publication(n, "a", false), false, &mut Stats::default()));
         assert_eq!(over.position(|over| over), Some(ITEMS_MAX - 1));
     }
 

@@ -23,8 +23,8 @@ pub(crate) use committer::Ended;
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
 pub use live::{
-    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply, LiveRow,
-    LiveTopic,
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
+    LiveRow, LiveTopic,
 };
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};

@@ -157,11 +157,8 @@ impl Model {
             }
             LiveQuery::Places { topics } => {
                 let known = topics.iter().filter_map(|no| Some((*no, self.lives.all.get(no)?)));
-                let place = |(topic, kept): (TopicNo, &Kept)| LivePlace {
-                    topic,
-                    epoch: kept.epoch,
-                    top: kept.top,
-                };
+                let place =
+                    |(topic, kept): (TopicNo, &Kept)| LivePlace { topic, epoch: kept.epoch, top: kept.top };
                 let mut places: Vec<LivePlace> = known.map(place).collect();
                 places.sort_by_key(|place| place.topic);
                 LiveFound::Places(places)
