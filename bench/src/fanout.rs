@@ -19,6 +19,7 @@ use peermesh_core::stats::Counter;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Driver, Work};
 use peermesh_core::time::{Mono, Now, Wall};
+use rustix::time::{ClockId, clock_gettime};
 
 const SECRET: &str = "bench";
 /// Publications before the counting begins.
@@ -43,6 +44,10 @@ pub struct Fanout {
     pub broker: Duration,
     /// The time of the same writes alone.
     pub raw: Duration,
+    /// What the first of these took of the processor.
+    pub broker_cpu: Duration,
+    /// What the second did.
+    pub raw_cpu: Duration,
 }
 
 /// Publishes so often to so many watchers, each publication with that many bytes of data.
@@ -62,28 +67,38 @@ pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fa
             let encodes = stage.encodes();
             stage.count = Fanout { encodes, ..Fanout::default() };
         }
-        let began = Instant::now();
+        let (began, spent) = (Instant::now(), cpu());
         stage.hears(ConnId(0), message.as_bytes());
-        let took = began.elapsed();
-        stage.count.broker += if round < WARM_UP { Duration::ZERO } else { took };
+        if round >= WARM_UP {
+            stage.count.broker += began.elapsed();
+            stage.count.broker_cpu += cpu().saturating_sub(spent);
+        }
         stage.drain()?;
     }
     fanout.encodes = stage.encodes() - stage.count.encodes;
     fanout.deliveries = stage.count.deliveries;
     fanout.copied_bytes = stage.count.copied_bytes;
     fanout.frame_bytes = stage.count.frame_bytes;
-    fanout.broker = stage.count.broker;
+    (fanout.broker, fanout.broker_cpu) = (stage.count.broker, stage.count.broker_cpu);
     assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
     let frame = vec![b'x'; usize::try_from(fanout.frame_bytes).unwrap_or(0)];
     for _ in 0..publications {
-        let began = Instant::now();
+        let (began, spent) = (Instant::now(), cpu());
         for (ours, _) in &mut stage.sockets {
             ours.write_all(black_box(&frame))?;
         }
         fanout.raw += began.elapsed();
+        fanout.raw_cpu += cpu().saturating_sub(spent);
         stage.drain()?;
     }
     Ok(fanout)
+}
+
+/// What this thread has taken of the processor.
+fn cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = Duration::from_secs(u64::try_from(spent.tv_sec).unwrap_or(0));
+    seconds + Duration::from_nanos(u64::try_from(spent.tv_nsec).unwrap_or(0))
 }
 
 /// A broker, and a socket pair for each watcher.
@@ -102,7 +117,12 @@ struct Stage {
 impl Stage {
     fn new(watchers: u64) -> io::Result<Stage> {
         let mut limits = Limits::default();
-        for (name, value) in [("live_messages_per_minute_max", 100_000_000), ("handshakes_max", 1_000_000)] {
+        for (name, value) in [
+            ("live_messages_per_minute_max", 100_000_000),
+            ("live_accepts_per_minute_max", 100_000_000),
+            ("live_connections_max", 1_000_000),
+            ("handshakes_max", 1_000_000),
+        ] {
             limits.set(name, value).expect("within its range");
         }
         let rule = TopicRule { volatile: true, ..TopicRule::default() };

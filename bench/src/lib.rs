@@ -23,4 +23,5 @@ pub mod meter;
 pub mod peer;
 pub mod runners;
 pub(crate) mod server;
+pub mod summary;
 pub mod table;

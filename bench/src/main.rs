@@ -1,5 +1,7 @@
 //! The bench's command line: one subcommand for each idea.
 
+mod report;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,9 @@ use clap::{Parser, Subcommand};
 use peermesh_bench::commit::{Ledger, Lives};
 use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
 use peermesh_bench::meter::Meter;
+use peermesh_bench::summary::Form;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, fanout as fan, runners};
+use peermesh_bench::{accept, codec, runners};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -51,6 +54,8 @@ enum Bench {
         /// Bytes of data of each
         #[arg(long, default_value_t = 200)]
         bytes: usize,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Sends what is refused for its form, for a tool that counts instructions
     Refuse {
@@ -115,9 +120,8 @@ enum Bench {
         /// Seconds that are measured for each load, after a third of that as warm-up
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
-        /// How often all of it is done; the table shows every run
-        #[arg(long, default_value_t = 1)]
-        runs: u32,
+        #[command(flatten)]
+        shown: Shown,
         /// The broker [default: the program `peermesh` beside this one]
         #[arg(long)]
         program: Option<PathBuf>,
@@ -146,6 +150,30 @@ enum Bench {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// How often something is measured, and how the medians are printed.
+#[derive(Debug, clap::Args)]
+struct Shown {
+    /// How often all of it is done; shown are medians
+    #[arg(long, default_value_t = 1)]
+    runs: u32,
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print a table in Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Shown {
+    fn form(&self) -> Form {
+        match (self.json, self.markdown) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Markdown,
+            _ => Form::Text,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,7 +219,9 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
         }
-        Bench::Fanout { watchers, publications, bytes } => fanout(&watchers, publications, bytes)?,
+        Bench::Fanout { watchers, publications, bytes, shown } => {
+            report::fanout(&watchers, publications, bytes, shown.runs, shown.form())?;
+        }
         Bench::Refuse { messages } => {
             accept::refuse(Meter::marking(), messages);
         }
@@ -204,10 +234,11 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
             let dir = place.dir()?;
             carry(&Plan { program, dir, pairs, window, idle, time, runtime, record, shared: None }, runs)?;
         }
-        Bench::Runners { runners, callers, window, seconds, runs, program, place } => {
+        Bench::Runners { runners, callers, window, seconds, shown, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             let time = Duration::from_secs_f64(seconds);
-            relay(&runners::Plan { program, dir: place.dir()?, runners, callers, window, time }, runs)?;
+            let plan = runners::Plan { program, dir: place.dir()?, runners, callers, window, time };
+            report::runners(&plan, shown.runs, shown.form())?;
         }
         Bench::Relay { listen, target } => runners::relay(listen, target)?,
         Bench::Postgres { senders, seconds, program, place } => {
@@ -216,33 +247,6 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// What a publication costs for each watcher.
-fn fanout(watchers: &[u64], publications: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
-    let head = [
-        "watchers",
-        "encodes a publication",
-        "bytes copied a delivery",
-        "deliveries/s",
-        "plain writes/s",
-        "%",
-    ];
-    let mut table = Table::new(&head);
-    for &watchers in watchers {
-        let run = fan::run(watchers, publications, bytes)?;
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let rate = |time: Duration| per(run.deliveries.saturating_mul(1_000_000_000), nanos(time), 0);
-        table.row([
-            watchers.to_string(),
-            per(run.encodes, run.publications, 2),
-            per(run.copied_bytes, run.deliveries, 1),
-            rate(run.broker),
-            rate(run.raw),
-            per(nanos(run.raw).saturating_mul(100), nanos(run.broker), 0),
-        ]);
-    }
-    Ok(table.print()?)
 }
 
 fn commit(rows: u64, batches: &[u64], time: Duration, place: Place) -> Result<(), Box<dyn Error>> {
@@ -352,43 +356,6 @@ fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
         load.print()?;
     }
     rest.print()?;
-    Ok(())
-}
-
-fn relay(plan: &runners::Plan, runs: u32) -> Result<(), Box<dyn Error>> {
-    let mut table = Table::new(&[
-        "carrier, load",
-        "a second",
-        "CPU us each",
-        "kernel",
-        "shard",
-        "store",
-        "couriers",
-        "p50 us",
-        "p99 us",
-        "refused",
-        "disordered",
-        "RSS MiB",
-    ]);
-    for _ in 0..runs {
-        for run in runners::run(plan)? {
-            table.row([
-                run.name.to_owned(),
-                rate(run.count, run.elapsed),
-                micros_per(run.cpu.whole, run.count),
-                micros_per(run.cpu.kernel, run.count),
-                micros_per(run.cpu.shards, run.count),
-                micros_per(run.cpu.store, run.count),
-                micros_per(run.cpu.couriers, run.count),
-                run.wait_us(500).to_string(),
-                run.wait_us(990).to_string(),
-                run.refused.to_string(),
-                run.disordered.to_string(),
-                per(run.rss_bytes, 1 << 20, 1),
-            ]);
-        }
-    }
-    table.print()?;
     Ok(())
 }
 

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
-use peermesh_core::stats::{Counter, Gauge, INSTANCE_LABEL, MESH_LABEL, MeshCounter, Series, Stats};
+use peermesh_core::stats::{
+    Counter, Gauge, INSTANCE_LABEL, MESH_LABEL, MeshCounter, Series, Stats, TIMING_BOUNDS_US, Timed, Timing,
+};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -100,7 +103,7 @@ impl Collector for Snapshot {
                 value.encode(metric)?;
             }
         }
-        Ok(())
+        Timing::ALL.iter().try_for_each(|timing| self.encode_timing(&mut encoder, *timing))
     }
 }
 
@@ -138,6 +141,18 @@ impl Snapshot {
         counts.into_iter().try_for_each(|(mesh, count)| {
             encode_count(series, count, metric.encode_family(&[(MESH_LABEL, mesh)])?)
         })
+    }
+
+    fn encode_timing(&self, encoder: &mut DescriptorEncoder<'_>, timing: Timing) -> fmt::Result {
+        let mut all = Timed::default();
+        self.shards.iter().for_each(|stats| all.merge(stats.timed(timing)));
+        let Series { name, help, .. } = timing.series();
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+        let bounds = TIMING_BOUNDS_US.into_iter().map(seconds).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(all.counts).collect();
+        let count = all.counts.iter().sum();
+        metric.encode_histogram::<NoLabelSet>(seconds(all.sum_us), count, &buckets, None)
     }
 
     /// Shards add up, but the store is only as healthy as the shard that finds it the least so.

@@ -2,10 +2,10 @@
 //! command line over a kill, and the page in a browser.
 
 mod browser;
+mod socket;
 mod town;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use peermesh_conformance::server::free_port;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use socket::{Socket, plain};
 use town::{PATIENCE, Process, Town};
 
 const SECRET: &str = "the-secret-of-live-topics";
@@ -32,7 +33,7 @@ fn the_scaffold_starts_on_a_free_port_answers_pings_and_ends_in_time() {
     let starting = format!("live server starting on :{port}");
     assert!(broker.log.iter().any(|line| line.contains(&starting)), "{:?}", broker.log);
     let connected = Instant::now();
-    let mut watcher = Socket::upgrade(port);
+    let mut watcher = Socket::upgrade(port, None);
     watcher.says(1, b"no json");
     let violation = json!({
         "type": "error", "code": "protocol-violation", "message": "Invalid message envelope",
@@ -51,7 +52,8 @@ fn the_scaffold_starts_on_a_free_port_answers_pings_and_ends_in_time() {
     // It hears the goodbye and never answers it.
     broker.signal(Signal::TERM);
     let told = Instant::now();
-    while watcher.frame().0 == 9 {}
+    let goodbye = std::iter::repeat_with(|| watcher.frame()).find(|(op, _)| *op != 9).unwrap();
+    assert_eq!(goodbye, (8, [&1001_u16.to_be_bytes()[..], b"server shutting down"].concat()));
     let status = broker.ends(PATIENCE);
     assert!(status.success(), "{status}");
     assert!(told.elapsed() < Duration::from_millis(1_000 + 1_000) + SLACK, "{:?}", told.elapsed());
@@ -171,67 +173,4 @@ fn ready(line: &str) -> Option<u16> {
 
 fn port_of(broker: &mut Process) -> u16 {
     broker.says("live server ready")["port"].as_u64().unwrap().try_into().unwrap()
-}
-
-/// A watcher's socket, as plain as it can be.
-struct Socket(TcpStream);
-
-impl Socket {
-    fn upgrade(port: u16) -> Socket {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
-        Socket(stream)
-    }
-
-    /// One short frame under a mask of zeros.
-    fn says(&mut self, op: u8, payload: &[u8]) {
-        let length = u8::try_from(payload.len()).unwrap();
-        let mut frame = vec![0x80 | op, 0x80 | length, 0, 0, 0, 0];
-        frame.extend_from_slice(payload);
-        self.0.write_all(&frame).unwrap();
-    }
-
-    /// Opcode and payload of the next frame.
-    fn frame(&mut self) -> (u8, Vec<u8>) {
-        let mut head = [0; 2];
-        self.0.read_exact(&mut head).unwrap();
-        assert!(head[1] < 126, "a short frame");
-        let mut payload = vec![0; usize::from(head[1])];
-        self.0.read_exact(&mut payload).unwrap();
-        if head[0] & 0x0f == 8 {
-            assert_eq!(payload, [&1001_u16.to_be_bytes()[..], b"server shutting down"].concat());
-        }
-        (head[0] & 0x0f, payload)
-    }
-
-    /// The next message; pings are left unanswered.
-    fn hears(&mut self) -> Value {
-        loop {
-            let (op, payload) = self.frame();
-            if op == 1 {
-                return serde_json::from_slice(&payload).unwrap();
-            }
-        }
-    }
-}
-
-/// Status and body of one request.
-fn plain(port: u16, request: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use peermesh_core::broker::{Broker, Setup};
-use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
+use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, RunnerConfig, Secret, TopicRule};
 use peermesh_core::ids::{RunnerId, ShardId};
 use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
@@ -227,12 +227,10 @@ pub fn config(terms: &Terms) -> Told<Arc<Config>> {
     Ok(Arc::new(config))
 }
 
-/// `PATTERN=disconnect|conflate|gap[:volatile]`
+/// `PATTERN=disconnect|conflate|gap[:volatile][:count=N]…`
 fn rule(text: &str) -> Option<(Pattern, TopicRule)> {
     let (pattern, rule) = text.split_once('=')?;
-    let (slow, volatile) =
-        rule.split_once(':').map_or((rule, false), |(slow, rest)| (slow, rest == "volatile"));
-    Some((Pattern::new(pattern), TopicRule { slow: Slow::parse(slow)?, volatile }))
+    Some((Pattern::new(pattern), TopicRule::parse(rule)?))
 }
 
 /// The metrics page of a story's broker: every series on a line, the shards taken together.

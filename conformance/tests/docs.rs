@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use peermesh_core::config::{LimitRow, Limits};
 use peermesh_core::fault::{CloseRow, Fault};
-use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series};
+use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series, Timing};
 
 #[test]
 fn the_page_of_close_codes_shows_every_fault() {
@@ -45,6 +45,9 @@ fn the_page_of_metrics_shows_every_series() {
     }
     for gauge in Gauge::ALL {
         write_family(&mut table, "gauge", &[gauge.series()]);
+    }
+    for timing in Timing::ALL {
+        write_family(&mut table, "histogram", &[timing.series()]);
     }
     show("docs/metrics.md", &table);
 }

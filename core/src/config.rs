@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use crate::note::Level;
 
 pub use secret::Secret;
-pub use surfaces::{LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
+pub use surfaces::{Kept, LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
 
 macro_rules! limits {
     ($($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
@@ -334,6 +334,10 @@ limits! {
     live_drain_ms = 5 * SECOND, 10, 10 * MINUTE;
     /// Watchers of the whole broker.
     live_connections_max = 10_000, 1, 1_000_000;
+    /// How deep the data of a publication may be nested.
+    live_data_depth_max = 64, 2, 100;
+    /// Watchers that are let in per minute; a second's worth may come at once.
+    live_accepts_per_minute_max = 120_000, 60, 100_000_000;
     /// Length of a watcher's message and of a publication's request, in bytes.
     live_message_bytes_max = 64 * KIB, 256, 16 * MIB;
     /// Messages of one watcher per minute, where the gate is on; a minute's worth may come at once.
@@ -368,6 +372,10 @@ limits! {
     live_queue_bytes_max = MIB, KIB, 1_024 * MIB;
     /// Bytes of frames that wait for all watchers together; beyond them the slowest is closed.
     live_queued_bytes_max = 256 * MIB, KIB, 1_048_576 * MIB;
+    /// The longest time for which publications are gathered where a watcher wishes that, in milliseconds.
+    live_window_ms_max = SECOND, 100, 10 * SECOND;
+    /// Between two looks whether watchers stand where their topics do, in milliseconds.
+    live_check_ms = 10 * SECOND, 10, 60 * MINUTE;
     /// From a watcher's connection until it has shown a token, in milliseconds, where the gate is on.
     live_auth_ms = 5 * SECOND, 10, 5 * MINUTE;
     /// From the word that a token runs out until it has, in milliseconds.

@@ -2,6 +2,7 @@
 //! counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One line of the metrics page: its name, its label if it has one, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,7 +146,7 @@ series! {
             LivePresenceStats = "presence-stats";
         "processor_live_messages_outbound_total", "type"; "Messages to watchers, by type":
             ToldSubscribed = "subscribed", ToldUnsubscribed = "unsubscribed", ToldPosition = "position",
-            ToldError = "error", ToldAuthorized = "authorized", ToldPublished = "published",
+            ToldPositions = "positions", ToldError = "error", ToldAuthorized = "authorized", ToldPublished = "published",
             ToldHistory = "history", ToldPresence = "presence", ToldPresenceStats = "presence-stats",
             ToldJoin = "join", ToldLeave = "leave", ToldGap = "gap", ToldRefresh = "refresh",
             ToldGoingAway = "going-away";
@@ -155,7 +156,10 @@ series! {
         "peermesh_live_encodes_total", ""; "Publications written as a frame, once for each form": LiveEncodes;
         "peermesh_live_recoveries_total", "outcome"; "Watchers that came back with a position, by outcome":
             LiveRecovered = "recovered", LiveMissed = "missed";
+        "peermesh_live_resyncs_total", ""; "Subscriptions ended because their position was in doubt": LiveResyncs;
         "peermesh_live_conflated_total", ""; "Waiting values that a later one replaced": LiveConflated;
+        "peermesh_live_feed_refused_total", ""; "Rows of the feed of which no publication could be made":
+            LiveFeedRefused;
         "peermesh_live_gaps_total", ""; "Publications dropped for a watcher that was told so": LiveGaps;
         "peermesh_live_slow_total", "reason"; "Watchers closed because too much waited for them":
             LiveSlow = "queue", LiveShed = "ceiling";
@@ -201,11 +205,66 @@ series! {
     }
 }
 
+/// What takes time, in the order of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timing {
+    /// From a publication's arrival until it was handed over to be written to one watcher.
+    LiveDelivery,
+}
+
+impl Timing {
+    /// Every one of them, in the order of the page.
+    pub const ALL: &'static [Timing] = &[Timing::LiveDelivery];
+
+    /// The line this series has on the metrics page.
+    pub const fn series(self) -> Series {
+        match self {
+            Timing::LiveDelivery => Series {
+                name: "peermesh_live_delivery_seconds",
+                label: None,
+                help: "From a publication's arrival until it was handed over to be written to one watcher",
+            },
+        }
+    }
+}
+
+/// Upper bounds of the buckets in which times are counted, in microseconds. Behind them is one without.
+pub const TIMING_BOUNDS_US: [u64; 12] =
+    [100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
+
+/// How often something took how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Timed {
+    /// Up to each bound and over the one before, and behind all of them.
+    pub counts: [u64; TIMING_BOUNDS_US.len() + 1],
+    /// All together, in microseconds.
+    pub sum_us: u64,
+}
+
+impl Timed {
+    /// Counts what took that long so many times.
+    pub fn add(&mut self, micros: u64, times: u64) {
+        let bucket = TIMING_BOUNDS_US.iter().position(|bound| micros <= *bound);
+        let count = &mut self.counts[bucket.unwrap_or(TIMING_BOUNDS_US.len())];
+        *count = count.saturating_add(times);
+        self.sum_us = self.sum_us.saturating_add(micros.saturating_mul(times));
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Timed) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.saturating_add(more);
+        }
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+}
+
 /// A shard's numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stats {
     counters: Vec<u64>,
     gauges: Vec<i64>,
+    timings: Vec<Timed>,
     by_mesh: BTreeMap<Box<str>, [u64; MeshCounter::ALL.len()]>,
     meshes_max: usize,
 }
@@ -222,6 +281,7 @@ impl Stats {
         Stats {
             counters: vec![0; Counter::ALL.len()],
             gauges: vec![0; Gauge::ALL.len()],
+            timings: vec![Timed::default(); Timing::ALL.len()],
             by_mesh: BTreeMap::new(),
             meshes_max: (MESHES_MAX / usize::from(shards.max(1))).max(1),
         }
@@ -263,6 +323,16 @@ impl Stats {
         *value = value.saturating_add(by);
     }
 
+    /// Counts that something took that long, so many times.
+    pub fn time(&mut self, timing: Timing, took: Duration, times: u64) {
+        self.timings[timing as usize].add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), times);
+    }
+
+    /// How often something took how long.
+    pub fn timed(&self, timing: Timing) -> &Timed {
+        &self.timings[timing as usize]
+    }
+
     /// A counter's value.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.counters[counter as usize]
@@ -298,6 +368,17 @@ mod tests {
         let counted: Vec<(&str, u64)> = stats.by_mesh(MeshCounter::FingerprintMismatch).collect();
         assert_eq!(counted.len(), MESHES_MAX / 4 + 1);
         assert!(counted.contains(&("mesh-7", 2)) && counted.contains(&(OTHER_MESHES, 150)));
+    }
+
+    #[test]
+    fn a_time_is_counted_in_the_bucket_that_it_does_not_go_over() {
+        let mut stats = Stats::default();
+        for (micros, times) in [(100, 1), (101, 2), (10_000_001, 3)] {
+            stats.time(Timing::LiveDelivery, Duration::from_micros(micros), times);
+        }
+        let timed = stats.timed(Timing::LiveDelivery);
+        assert_eq!((timed.counts[0], timed.counts[1], timed.counts[TIMING_BOUNDS_US.len()]), (1, 2, 3));
+        assert_eq!(timed.sum_us, 100 + 202 + 30_000_003);
     }
 
     #[test]

@@ -6,8 +6,10 @@
 
 use std::hash::Hasher;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 use siphasher::sip::SipHasher13;
 
 use crate::config::Config;
@@ -16,7 +18,7 @@ use crate::forward::Forward;
 use crate::ids::{ConnId, MeshId, RunnerNo, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
-use crate::stats::{Counter, Stats};
+use crate::stats::{Counter, Stats, Timing};
 use crate::store::{Durability, Fence, History, Op, Query};
 use crate::time::Now;
 use crate::wire::admin::AdminCall;
@@ -71,6 +73,12 @@ pub(crate) struct Work<A> {
 impl<A> Default for Work<A> {
     fn default() -> Work<A> {
         Work { writes: Vec::new(), questions: Vec::new() }
+    }
+}
+
+impl<A> Work<A> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.questions.is_empty()
     }
 }
 
@@ -136,9 +144,15 @@ impl<A> Cx<'_, A> {
         self.effects.list.push(Effect::TellMany { sessions, text });
     }
 
+    /// Sends one frame, or piece of a stream of events, to many: all share its bytes.
+    pub(crate) fn share(&mut self, sessions: Vec<SessionId>, frame: Bytes) {
+        self.effects.list.push(Effect::Share { sessions, frame });
+    }
+
     /// Answers an HTTP request with JSON.
-    pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &serde_json::Value) {
-        let body = body.to_string().into_bytes();
+    pub(crate) fn answer(&mut self, session: SessionId, status: u16, body: &impl Serialize) {
+        // Nothing that is answered has keys other than texts, which is all that can fail here.
+        let body = serde_json::to_vec(body).unwrap_or_default();
         self.effects.list.push(Effect::Answer { session, status, body });
     }
 
@@ -167,6 +181,11 @@ impl<A> Cx<'_, A> {
         if level <= self.config.log_level {
             self.notes.push(make());
         }
+    }
+
+    /// Counts that a publication took that long to so many watchers.
+    pub(crate) fn time_delivery(&mut self, took: Duration, watchers: usize) {
+        self.stats.time(Timing::LiveDelivery, took, watchers as u64);
     }
 
     pub(crate) fn count(&mut self, counter: Counter) {

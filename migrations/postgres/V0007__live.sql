@@ -12,6 +12,9 @@ CREATE TABLE mesh.live_topic (
     fed    bigint NOT NULL  -- the last row of the feed among its publications
 );
 
+-- Topics that take rows of the feed: few of many.
+CREATE INDEX live_topic_fed ON mesh.live_topic (n) WHERE fed > 0;
+
 CREATE TABLE mesh.live_publication (
     topic     bigint NOT NULL,
     at_offset bigint NOT NULL,
@@ -148,10 +151,10 @@ BEGIN
     SELECT place INTO o FROM mesh.live_topic WHERE n = t;
     IF p <= o THEN
         SELECT at_offset, late INTO known FROM mesh.live_publication WHERE topic = t AND place = p;
-        RETURN jsonb_build_object('is', 'live_appended', 'offset', coalesce(known.at_offset, 0),
-            'late', coalesce(known.late, false));
-    END IF;
-    IF op ->> 'fed' IS NOT NULL THEN
+        IF FOUND THEN
+            RETURN jsonb_build_object('is', 'live_appended', 'offset', known.at_offset, 'late', known.late);
+        END IF;
+    ELSIF op ->> 'fed' IS NOT NULL THEN
         UPDATE mesh.live_topic SET fed = greatest(fed, (op ->> 'fed')::bigint) WHERE n = t;
     END IF;
     IF k IS NOT NULL THEN
@@ -160,6 +163,9 @@ BEGIN
             RETURN jsonb_build_object('is', 'live_repeated', 'key', encode(known.key, 'hex'),
                 'fingerprint', encode(known.fingerprint, 'hex'), 'offset', known.at_offset, 'at', known.at);
         END IF;
+    END IF;
+    IF p <= o THEN
+        RETURN '{"is": "live_appended", "offset": 0, "late": false}';
     END IF;
     UPDATE mesh.live_topic SET top = top + 1, place = p WHERE n = t RETURNING top INTO o;
     IF op ->> 'key' IS NOT NULL THEN
@@ -200,8 +206,11 @@ BEGIN
          ORDER BY at, topic, key LIMIT size);
     GET DIAGNOSTICS gone_rows = ROW_COUNT;
     most := greatest(most, gone_rows);
+    -- By topic, so that rows which wait for somebody to need their topic are not walked over every time.
     DELETE FROM mesh.live_feed WHERE id IN
-        (SELECT f.id FROM mesh.live_feed f JOIN mesh.live_topic t ON t.id = f.topic AND f.id <= t.fed
-         WHERE f.at < to_timestamp(gone_before / 1000.0) ORDER BY f.id LIMIT size);
+        (SELECT old.id FROM mesh.live_topic t CROSS JOIN LATERAL
+            (SELECT f.id, f.at FROM mesh.live_feed f WHERE f.topic = t.id AND f.id <= t.fed
+             ORDER BY f.id LIMIT size) AS old
+         WHERE t.fed > 0 AND old.at < to_timestamp(gone_before / 1000.0) LIMIT size);
     RETURN most;
 END $$;

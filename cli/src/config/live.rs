@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use peermesh_core::config::{LiveConfig, Pattern, Slow, TopicRule};
+use peermesh_core::config::{LiveConfig, Pattern, TopicRule};
 
 use super::names;
 use super::parse::{self, List, Refused, refused};
@@ -53,16 +53,10 @@ fn rules(text: &str) -> Result<List<Rule>, Refused> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let read = |item: &str| {
         let (pattern, served) = item.split_once('=')?;
-        let (slow, rest) = served.split_once(':').map_or((served, None), |(slow, rest)| (slow, Some(rest)));
-        let volatile = match rest {
-            None => false,
-            Some("volatile") => true,
-            Some(_) => return None,
-        };
-        let rule = TopicRule { slow: Slow::parse(slow)?, volatile };
+        let rule = TopicRule::parse(served)?;
         Some(Rule { text: item.to_owned(), rule: (Pattern::new(pattern), rule) })
     };
-    let wanted = "a list like fleet.*=conflate,logs.*=gap,chat=disconnect:volatile";
+    let wanted = "a list like fleet.*=conflate,logs.*=gap:count=50:ms=60000,chat=disconnect:volatile";
     items.map(|item| read(item).ok_or_else(|| refused(item, wanted))).collect::<Result<_, _>>().map(List)
 }
 
@@ -75,6 +69,8 @@ fn channel(text: &str) -> Result<String, Refused> {
 mod tests {
     use super::super::tests::{row, settings};
     use super::super::{Flags, Settings};
+    use peermesh_core::config::{Kept, Slow};
+
     use super::*;
 
     fn live(variables: &[(&str, &str)], file: &str) -> Option<(String, Settings)> {
@@ -115,7 +111,8 @@ mod tests {
         assert_eq!((settings.limits.live_ping_ms(), settings.limits.live_drain_ms()), (1_000, 2_000));
         assert!(settings.live.unwrap().config.secret.is_none(), "the scaffold");
         let file = "[live]\nport = 9000\nhost = \"::1\"\nping_interval_ms = 70\ndrain_timeout_ms = 80\n\
-                    auth = \"hunter2\"\ntopics = [\"a*=conflate\", \"b=gap:volatile\"]\nfeed = \"news\"";
+                    auth = \"hunter2\"\nfeed = \"news\"\n\
+                    topics = [\"a*=conflate\", \"b=gap:volatile:count=5:bytes=70:ms=9\"]";
         let (listen, settings) = live(&[], file).unwrap();
         assert_eq!(listen, "[::1]:9000");
         assert_eq!((settings.limits.live_ping_ms(), settings.limits.live_drain_ms()), (70, 80));
@@ -125,7 +122,8 @@ mod tests {
         assert_eq!(live.feed.as_deref(), Some("news"));
         let (pattern, rule) = &live.config.rules[1];
         assert!(pattern.fits("b") && rule.volatile && rule.slow == Slow::Gap);
-        assert_eq!(live.config.rules[0].1, TopicRule { slow: Slow::Conflate, volatile: false });
+        assert_eq!(rule.kept, Kept { count: Some(5), bytes: Some(70), millis: Some(9) });
+        assert_eq!(live.config.rules[0].1, TopicRule { slow: Slow::Conflate, ..TopicRule::default() });
     }
 
     #[test]
@@ -134,6 +132,8 @@ mod tests {
             ("LIVE_WS_PORT", "70000"),
             ("LIVE_WS_PING_INTERVAL_MS", "0"),
             ("PEERMESH_LIVE_TOPICS", "a=later"),
+            ("PEERMESH_LIVE_TOPICS", "a=gap:count=many"),
+            ("PEERMESH_LIVE_TOPICS", "a=gap:sometimes"),
             ("PEERMESH_LIVE_FEED", "two words"),
         ];
         let text = settings(&Flags::default(), &wrong, "[live]\nprot = 1").unwrap_err().to_string();

@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 
 use super::{LiveError, Port};
 use crate::failure::Failure;
-use crate::peer::link::Link;
+use crate::peer::link::{Link, LinkError};
 use crate::terminal::Terminal;
 
 /// Waits between two connections: the first, and the longest.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Why a topic is not watched that may be watched a while later, at this broker or another one.
+const PASSING: [&str; 5] = ["unavailable", "not-owner", "position-lost", "rate-limited", "shutting-down"];
 
 /// What to watch, and until when.
 #[derive(Debug)]
@@ -109,8 +112,7 @@ impl Reader<'_> {
                 if message["code"] == "not-implemented" || message["code"] == "protocol-violation" {
                     return Err(LiveError::NoGate.into());
                 }
-                let (code, message) = (field("code"), field("message"));
-                return Err(LiveError::Refused { status: 403, code, message }.into());
+                return Err(refused(field("code"), field("message")).into());
             }
             "subscribed" => {
                 self.steady = true;
@@ -137,8 +139,7 @@ impl Reader<'_> {
             }
             "unsubscribed" => {
                 let code = message["code"].as_str().unwrap_or_default().to_owned();
-                let message = format!("{topic} is watched no longer");
-                return Err(LiveError::Refused { status: 403, code, message }.into());
+                return Err(refused(code, format!("{topic} is watched no longer")).into());
             }
             _ => {}
         }
@@ -169,4 +170,11 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+fn refused(code: String, message: String) -> LiveError {
+    if PASSING.contains(&code.as_str()) {
+        return LiveError::Link(LinkError::Lost { error: format!("{message} ({code})") });
+    }
+    LiveError::Refused { status: 403, code, message }
 }

@@ -13,6 +13,9 @@ ann drops
 live POST /publish {"topic": "a", "data": 3} -> 200
 ann streams /events?topic=a with Authorization="Bearer $t" Last-Event-ID="$epoch:2"
 ann sees subscribed {_id: "$epoch:3", recovered: true, publications: [{offset: 3, data: 3}]}
+ann#2 streams /events?topic=a with Authorization="Bearer $t" Last-Event-ID="nonsense"
+ann#2 sees subscribed {_id: "$epoch:3", recovered: false, snapshot: [{data: 1}]}
+ann#2 drops
 live GET /events?topic=b with authorization="Bearer $t" -> 403 {error: forbidden}
 live GET /events with authorization="Bearer $t" -> 400
 broker drains

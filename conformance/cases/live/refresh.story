@@ -4,7 +4,7 @@ covers: live protocol 3.1; live protocol 3.2
 config live_secret=the-secret-of-live-topics
 limits live_refresh_ms=400
 
-token first for ann lasting 600ms {"subscribe": ["a", "b"]}
+token first for ann lasting 1600ms {"subscribe": ["a", "b"]}
 ann watches with Authorization="Bearer $first"
 ann sees authorized
 ann sends {"type": "subscribe", "topic": "a"}
@@ -12,7 +12,7 @@ ann sees subscribed
 ann sends {"type": "subscribe", "topic": "b"}
 ann sees subscribed
 ann sees refresh {within_ms: _}
-token second for ann lasting 900ms {"subscribe": ["b"]}
+token second for ann lasting 1400ms {"subscribe": ["b"]}
 ann sends {"type": "auth", "token": "$second", "id": "r"}
 ann sees authorized {id: r}
 ann sees unsubscribed {topic: a, code: forbidden}

@@ -113,11 +113,8 @@ impl Shared {
             }
             Sharing::RobsTopic(name) => {
                 model.leave(sides.ours);
-                vec![Op::Live(LiveOp::Claim {
-                    topic: TopicId::new(name.as_str()),
-                    stream: "another".into(),
-                    at: now,
-                })]
+                let (topic, stream) = (TopicId::new(name.as_str()), "rival".into());
+                vec![Op::Live(LiveOp::Claim { topic, stream, at: now })]
             }
             Sharing::Repeats { text, id } => {
                 let last = model.accepted().last().ok_or("nobody has accepted anything")?;

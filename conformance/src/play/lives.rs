@@ -9,6 +9,7 @@ use sha2::Sha256;
 use crate::driver::{LIVE_SECRET, PATIENCE_MS};
 use crate::play::Player;
 use crate::play::line::Line;
+use crate::play::town::Town;
 use crate::play::web::request;
 use crate::play::world::check;
 use crate::story::act::{Exchange, Peer};
@@ -92,6 +93,53 @@ impl Player {
         headers.iter().map(fill).collect()
     }
 }
+
+impl Town {
+    /// A token of that user with these rights, which lasts an hour.
+    ///
+    /// # Errors
+    /// When the rights are no JSON.
+    pub fn token(&mut self, user: &str, rights: &str) -> Told<String> {
+        self.player.make_token("a token", user, HOUR_MS, rights)?;
+        let token = self.player.names.find("a token");
+        Ok(token.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Opens a connection to live topics with this token.
+    ///
+    /// # Errors
+    /// When the peer has a connection, or there is no upgrade.
+    pub fn watch_with(&mut self, peer: &Peer, token: &str) -> Told<()> {
+        self.player.watch(peer, "/", &bearer(token), 101)
+    }
+
+    /// Asks for a topic as a stream of events.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn stream(&mut self, peer: &Peer, target: &str, token: &str) -> Told<()> {
+        self.player.stream(peer, target, &bearer(token))
+    }
+
+    /// An operator's request to the port of live topics, and the JSON of its answer.
+    ///
+    /// # Errors
+    /// When it is not answered 200 with JSON.
+    pub fn ask_live(&mut self, method: &str, target: &str, body: &Value) -> Told<Value> {
+        let headers = [("Authorization".to_owned(), format!("Bearer {LIVE_SECRET}"))];
+        let body = (!body.is_null()).then(|| body.to_string().into_bytes());
+        let bytes = request(method, target, &headers, body.as_deref());
+        let response = self.player.ask_at(Listener::Live, &bytes)?;
+        let answer = serde_json::from_slice(&response.body).ok().filter(|_| response.status == 200);
+        answer.ok_or_else(|| Said(format!("{method} {target}: {}", response.shown())))
+    }
+}
+
+fn bearer(token: &str) -> [(String, Given); 1] {
+    [("Authorization".to_owned(), Given::Quoted(format!("Bearer {token}")))]
+}
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// Unix milliseconds as seconds with a fraction.
 fn to_seconds(millis: i64) -> f64 {

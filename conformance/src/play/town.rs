@@ -19,7 +19,7 @@ use crate::story::{Terms, Told};
 /// A broker on a stage, and peers that do what they are told.
 #[allow(missing_debug_implementations, reason = "its stage holds machines")]
 pub struct Town {
-    player: Player,
+    pub(super) player: Player,
 }
 
 impl Town {
@@ -157,6 +157,11 @@ impl Town {
     /// When it does not end, or does not start.
     pub fn restart(&mut self, crash: bool) -> Told<()> {
         self.player.meet(if crash { Fate::Crash } else { Fate::Restart })
+    }
+
+    /// Tells the broker to drain, no more.
+    pub fn drain(&mut self) {
+        self.player.stage.drain();
     }
 
     /// Changes the store's mood.

@@ -42,7 +42,7 @@ fn publish(town: &mut Town, key: &str, data: &Value) {
 
 /// Encodes for one publication = distinct forms, not watchers; and a stalled watcher costs its bounded queue.
 #[test]
-fn f_net_03_one_watcher_stalled_for_ever_among_a_thousand_changes_nothing_for_the_others() {
+fn f_net_03_property_4_one_watcher_stalled_for_ever_among_a_thousand_changes_nothing_for_the_others() {
     let mut town = town("a=disconnect", &[("live_queue_frames_max", 64), ("send_window_bytes", 1_024)]);
     town.watch(&peer(0)).unwrap();
     (1..=CROWD).for_each(|number| subscribe(&mut town, number));
@@ -72,7 +72,7 @@ fn f_net_03_one_watcher_stalled_for_ever_among_a_thousand_changes_nothing_for_th
 }
 
 #[test]
-fn ten_thousand_updates_of_a_hundred_entities_leave_a_slow_watcher_with_the_newest_of_each() {
+fn property_5_ten_thousand_updates_of_a_hundred_entities_leave_a_slow_watcher_the_newest_of_each() {
     let mut town = town("a=conflate", &[("send_window_bytes", 1_024)]);
     town.watch(&peer(0)).unwrap();
     subscribe(&mut town, 1);
@@ -96,6 +96,28 @@ fn ten_thousand_updates_of_a_hundred_entities_leave_a_slow_watcher_with_the_newe
     }
     assert_eq!(newest.len(), 100);
     assert!(newest.values().all(|data| *data >= 9_900), "{newest:?}");
+}
+
+/// So that not all of them knock at the next broker at once.
+#[test]
+fn many_watchers_are_told_one_part_after_the_other_that_the_broker_stops() {
+    let mut town = town("a=disconnect", &[("live_drain_ms", 5_000), ("live_retry_ms", 10_000)]);
+    for number in 1..=CROWD {
+        town.watch(&peer(number)).unwrap();
+    }
+    town.wait(10).unwrap();
+    town.drain();
+    let mut told = Vec::new();
+    for _ in 0..25 {
+        town.wait(100).unwrap();
+        told.push((1..=CROWD).filter(|number| town.close_of(&peer(*number)).is_some()).count());
+    }
+    assert!(told[0] < CROWD / 2 && told.windows(2).all(|two| two[0] <= two[1]), "{told:?}");
+    assert_eq!(told.last(), Some(&CROWD), "in the first half of their time: {told:?}");
+    let waits: std::collections::BTreeSet<u64> =
+        (1..=CROWD).filter_map(|number| town.take(&peer(number)).pop()?["retry_after_ms"].as_u64()).collect();
+    assert!(waits.len() > CROWD / 2 && waits.iter().all(|wait| (5_000..=10_000).contains(wait)));
+    assert_eq!(town.close_of(&peer(7)), Some((1001, "server shutting down".to_owned())));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod life;
+mod properties;
 mod watcher;
 
 use std::ops::RangeInclusive;

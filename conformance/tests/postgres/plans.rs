@@ -4,20 +4,27 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use peermesh_conformance::server::{Database, Server};
-use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey};
+use peermesh_core::ids::{
+    HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId,
+};
 use peermesh_core::store::{
-    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, Op, PeerState, Priority,
-    Profile, Query, SavedStats, Status,
+    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, LiveFence, LiveKey, LiveOp,
+    LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats, Status,
 };
 use peermesh_core::time::Wall;
 
 use crate::desk::{ANN, BOB, Broker, accept, enrol, find, hello, invite, mesh, prune, settle};
 
 /// Tables that grow with use.
-const GROWING: [&str; 18] = [
+const GROWING: [&str; 23] = [
     "chain",
     "dedupe",
     "invite",
+    "live_entity",
+    "live_feed",
+    "live_key",
+    "live_publication",
+    "live_topic",
     "mailbox",
     "member",
     "mention",
@@ -36,9 +43,11 @@ const GROWING: [&str; 18] = [
 ];
 
 /// Scans that read all of an index, and why that is right.
-const WHOLE: [(&str, &str); 1] = [
+const WHOLE: [(&str, &str); 2] = [
     // Counts all rows, now and then.
     ("pending_pkey", "SELECT count(*) FROM mesh.pending"),
+    // Looks at every topic that takes rows of the feed, once a minute.
+    ("live_topic_fed", "DELETE FROM mesh.live_feed"),
 ];
 
 #[test]
@@ -150,6 +159,17 @@ fn populate(database: &Database) {
             SELECT 2, n, 1000 + n, (n + 63) / 64 * 64, '', '', '', '', '' FROM generate_series(1, 50000) n;
         INSERT INTO mesh.mention SELECT 1 + n % 20000, n FROM generate_series(1000, 100000) n;
         INSERT INTO mesh.block SELECT n * 1000 FROM generate_series(1, 100) n;
+        INSERT INTO mesh.live_topic
+            SELECT n, 't' || n, NULL, 1, 's', 100, 100, CASE WHEN n % 500 = 0 THEN n ELSE 0 END
+            FROM generate_series(1, 20000) n;
+        INSERT INTO mesh.live_publication SELECT 1 + n % 1000, n, n, 'k', 1, n, false, false, '1'
+            FROM generate_series(1, 100000) n;
+        INSERT INTO mesh.live_entity SELECT 1 + n % 1000, 'k' || n, n, 1, n, n % 50 = 0, '1'
+            FROM generate_series(1, 50000) n;
+        INSERT INTO mesh.live_key SELECT 1 + n % 1000, sha256(int8send(n)), 'x', n, n
+            FROM generate_series(1, 50000) n;
+        INSERT INTO mesh.live_feed (topic, data) SELECT 't' || 1 + n % 20000, '1'
+            FROM generate_series(1, 50000) n;
         UPDATE mesh.store SET next = 200000, floor = 150000;
         ANALYZE";
     database.client().batch_execute(fill).unwrap();
@@ -203,6 +223,7 @@ fn lives(broker: &mut Broker) {
     ] {
         broker.asks(&query).unwrap();
     }
+    live_topics(broker);
     broker.pings().unwrap();
 }
 
@@ -214,6 +235,47 @@ fn receipted(position: u64) -> Op {
     let drafts = Drafts { plain: draft.clone(), renamed: Some(draft) };
     let old = Some(Position(position + 90));
     Op::Accept(Accept { old, receipt: Some(Box::new(drafts)), ..accept })
+}
+
+/// Does everything a broker does with live topics.
+fn live_topics(broker: &mut Broker) {
+    let at = Wall::from_millis(20);
+    let op = |op: LiveOp| Op::Live(op);
+    for topic in ["fresh", "t500"] {
+        let claim = LiveOp::Claim { topic: TopicId::new(topic), stream: "s".into(), at };
+        let Ok(Reply::Live(LiveReply::Owned(load))) = broker.write(op(claim)) else { panic!("{topic}") };
+        let fence = LiveFence { topic: load.no, epoch: load.epoch };
+        let append = |place: u64, key: u8| {
+            let row = LiveRow {
+                key: Some("k".into()),
+                version: Some(place),
+                at,
+                late: false,
+                gone: false,
+                text: "1".into(),
+            };
+            let key = LiveKey { key: [key; 32], fingerprint: [0; 32], since: Wall::from_millis(0) };
+            let place = fence.first_place() + place;
+            op(LiveOp::Append { fence, place, row: row.into(), key: Some(Box::new(key)), fed: Some(place) })
+        };
+        // A repetition, and a write that is run again, are met too.
+        for write in [append(0, 1), append(1, 1), append(2, 2), append(2, 2)] {
+            broker.write(write).unwrap();
+        }
+        broker.write(op(LiveOp::Trim { fence, through: 1 })).unwrap();
+        for query in [
+            LiveQuery::Topic { topic: load.no, history: 100, keys_since: Wall::from_millis(0), keys: 100 },
+            LiveQuery::Places { topics: [load.no].into() },
+            LiveQuery::Feed { topic: None, after: 40_000, limit: 256 },
+            LiveQuery::Feed { topic: Some(TopicId::new(topic)), after: 0, limit: 256 },
+            LiveQuery::Revoked { limit: 100 },
+        ] {
+            broker.asks(&Query::Live(query)).unwrap();
+        }
+        broker.write(op(LiveOp::Release(vec![fence]))).unwrap();
+    }
+    let (keys_before, gone_before) = (Wall::from_millis(30), Wall::from_millis(30));
+    broker.write(op(LiveOp::Prune { keys_before, gone_before, limit: 100 })).unwrap();
 }
 
 fn people() -> Vec<Op> {

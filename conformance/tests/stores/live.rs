@@ -60,6 +60,7 @@ fn live(seed: u64, mut store: Box<dyn Beside>) {
 fn questions() -> Vec<Query> {
     let mut all = vec![LiveQuery::Revoked { limit: 1 }, LiveQuery::Revoked { limit: 100 }];
     all.push(LiveQuery::Feed { topic: None, after: 0, limit: 5 });
+    all.push(LiveQuery::Places { topics: [3, 1, 9].map(TopicNo).into() });
     for topic in (1..=4).map(TopicNo) {
         for (history, keys) in [(2, 1), (1_000, 1_000)] {
             let keys_since = Wall::from_millis(1_100);
@@ -157,6 +158,34 @@ fn a_topic_keeps_its_name_for_positions_and_its_last_offset_over_restarts_and_ow
         assert_eq!(writes(&mut *store, append), LiveReply::Lost, "it was another life's");
         let second = owned(&mut *store, claim("two"));
         assert_eq!((second.epoch, &*second.stream, second.top, second.fed), (Epoch(2), "one", 1, 7));
+    }
+}
+
+/// Part of a batch whose outcome nobody knew: it is run again, behind a later write that stands.
+#[test]
+fn a_write_that_was_a_repetition_is_one_again_when_it_is_run_again() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let at = Wall::from_millis(5);
+        let first = owned(&mut *store, LiveOp::Claim { topic: TopicId::new("t"), stream: "s".into(), at });
+        let fence = LiveFence { topic: first.no, epoch: first.epoch };
+        let text = "1".into();
+        let row = Arc::new(LiveRow { key: None, version: None, at, late: false, gone: false, text });
+        let append = |place: u64, used: Option<u8>| {
+            let key = used.map(|key| LiveKey { key: [key; 32], fingerprint: [0; 32], since: at });
+            LiveOp::Append {
+                fence,
+                place: fence.first_place() + place,
+                row: Arc::clone(&row),
+                key: key.map(Box::new),
+                fed: None,
+            }
+        };
+        assert_eq!(writes(&mut *store, append(0, Some(7))), LiveReply::Appended { offset: 1, late: false });
+        let repeated = writes(&mut *store, append(1, Some(7)));
+        assert!(matches!(&repeated, LiveReply::Repeated(known) if known.offset == 1), "{repeated:?}");
+        assert_eq!(writes(&mut *store, append(2, None)), LiveReply::Appended { offset: 2, late: false });
+        assert_eq!(writes(&mut *store, append(1, Some(7))), repeated);
+        assert_eq!(writes(&mut *store, append(2, None)), LiveReply::Appended { offset: 2, late: false });
     }
 }
 

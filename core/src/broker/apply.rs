@@ -121,13 +121,7 @@ impl Broker {
                 });
             }
             Effect::Seat { session: SessionId(id), runner } => self.seat(now, id, runner, todo),
-            Effect::Share { sessions, frame } => {
-                for SessionId(id) in sessions {
-                    self.with_client(now, id, todo, |_, client, todo| {
-                        client.connection.send_shared(now.mono, &frame, id, todo);
-                    });
-                }
-            }
+            Effect::Share { sessions, frame } => self.share(now, &sessions, &frame, todo),
             Effect::Stream { session: SessionId(id) } => self.begin_stream(now, id, todo),
             Effect::Forward(forward) => todo.push(Output::Forward(forward)),
             Effect::End { session: SessionId(id), fault, reason } => {

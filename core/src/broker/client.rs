@@ -15,7 +15,7 @@ use crate::note::{Level, Note};
 use crate::runner::Parting;
 use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 use crate::wire::json;
 use crate::wire::mesh::{Encode, ErrorFrame, Named};
 
@@ -49,6 +49,8 @@ pub(super) struct Client {
     pub resumes: bool,
     /// How it ended, as far as that is known.
     pub parting: Parting,
+    /// When its clock comes up, if it runs.
+    pub armed: Option<Mono>,
 }
 
 /// What a connection is for.
@@ -92,6 +94,7 @@ impl Client {
             served: false,
             resumes: false,
             parting: Parting::Silent,
+            armed: None,
         }
     }
 }
@@ -250,6 +253,7 @@ impl Broker {
     /// A connection's own clock says something.
     pub(super) fn lapse(&mut self, now: Now, id: ConnId, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| {
+            client.armed = None;
             match client.connection.wake(now.mono, id, todo) {
                 None => {}
                 Some(Lapse::Fault(fault)) => {

@@ -101,6 +101,10 @@ impl Broker {
 
     fn dismiss(&mut self, now: Now, id: ConnId, fault: Fault, todo: &mut Outputs) {
         self.with_client(now, id, todo, |broker, client, todo| {
+            // Watchers are told by their own surface, which takes its time.
+            if matches!(client.bound, super::Bound::Watcher) {
+                return;
+            }
             if client.connection.is_open() {
                 broker.end(now, id, client, fault, todo);
             } else if matches!(client.bound, super::Bound::Lobby) {

@@ -63,9 +63,10 @@ impl Broker {
 
     /// Makes the surface's next deadline ours.
     pub(super) fn arm_lives(&mut self) {
-        match self.lives.deadline() {
-            Some(at) => self.timers.arm(Timer::Lives, at),
-            None => self.timers.disarm(Timer::Lives),
+        let at = self.lives.deadline();
+        if at != self.lives_armed {
+            self.timers.set(Timer::Lives, at);
+            self.lives_armed = at;
         }
     }
 
@@ -103,9 +104,10 @@ impl Broker {
         let (path, query) = split(&request.target);
         let errand = match (wanted, identity) {
             (Wanted::Stream, Some(identity)) => parameter(query, "topic").map(|topic| {
-                let last = request.header("last-event-id").and_then(Spot::parse);
+                let last = request.header("last-event-id").map(Spot::of_event);
+                let window_ms = parameter(query, "window_ms").and_then(|text| text.parse().ok()).unwrap_or(0);
                 let remote = client.remote;
-                LiveErrand::Stream(Box::new(Opening { identity, remote, topic, last }))
+                LiveErrand::Stream(Box::new(Opening { identity, remote, topic, last, window_ms }))
             }),
             (Wanted::Call, Some(identity)) => LiveCall::parse(path, query, &request.body)
                 .map(|call| LiveErrand::Call(identity, Box::new(call))),
@@ -130,7 +132,7 @@ impl Broker {
             ("GET", "/topics" | "/connections" | "/history" | "/presence" | "/presence-stats") => {
                 Wanted::Call
             }
-            ("POST", "/publish" | "/broadcast" | "/revoke" | "/disconnect") => Wanted::Call,
+            ("POST", "/publish" | "/broadcast" | "/revoke" | "/disconnect" | "/unsubscribe") => Wanted::Call,
             _ => return Err(nothing()),
         };
         if shows_token(query) {

@@ -18,6 +18,7 @@ mod relay;
 mod routes;
 mod runners;
 mod sample;
+mod share;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -85,6 +86,9 @@ pub struct Broker {
     censuses: census::Censuses,
     commits: Committer<After>,
     timers: Timers<Timer>,
+    /// When the clocks of runners and of live topics come up.
+    runners_armed: Option<Mono>,
+    lives_armed: Option<Mono>,
     hooks: hooks::Hooks,
     health: health::Health,
     tokens: routes::Tokens,
@@ -163,6 +167,8 @@ impl Broker {
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
             timers: Timers::new(&mut rng),
+            runners_armed: None,
+            lives_armed: None,
             hooks: hooks::Hooks::new(&mut rng, &limits),
             health: health::Health::default(),
             tokens: routes::Tokens::new(&mut rng),
@@ -245,10 +251,7 @@ impl Broker {
             self.forget(id, &client);
             return Some(done);
         }
-        match client.connection.deadline() {
-            Some(at) => self.timers.arm(Timer::Conn(id), at),
-            None => self.timers.disarm(Timer::Conn(id)),
-        }
+        client.arm(id, &mut self.timers);
         self.grant(id, &mut client, todo);
         if let Some(place) = self.clients.find_mut(&id) {
             *place = Some(client);
@@ -369,8 +372,14 @@ impl Broker {
                 Timer::Conn(id) => self.lapse(now, id, todo),
                 Timer::Hello(id) => self.hello_timeout(now, id, todo),
                 Timer::Mesh(no) => self.with_meshes(now, |meshes, cx| meshes.wake(cx, no)),
-                Timer::Runners => self.with_runners(now, Runners::wake),
-                Timer::Lives => self.with_lives(now, Lives::wake),
+                Timer::Runners => {
+                    self.runners_armed = None;
+                    self.with_runners(now, Runners::wake);
+                }
+                Timer::Lives => {
+                    self.lives_armed = None;
+                    self.with_lives(now, Lives::wake);
+                }
                 Timer::RunnerDepth => {
                     self.with_runners(now, |_, cx| runner::ask_depth(cx));
                     self.timers.arm(Timer::RunnerDepth, now.mono.after_millis(self.limits.depth_ms()));
@@ -465,7 +474,10 @@ impl Machine for Broker {
         match input {
             Input::Opened { conn, listener, remote } => self.opened(now, conn, listener, remote, todo),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
-            Input::Sent { conn, bytes } => self.sent(now, conn, bytes, todo),
+            Input::Sent { conn, bytes } => match self.sent_to_watcher(now, conn, bytes, todo) {
+                Some(deadline) => return deadline,
+                None => self.sent(now, conn, bytes, todo),
+            },
             Input::Closed { conn, how } => self.closed(now, conn, how, todo),
             Input::Stored { ticket, result } => self.stored(now, ticket, result, todo),
             Input::Relayed { from, envelope } => self.relayed(now, from, envelope, todo),

@@ -134,9 +134,11 @@ impl Broker {
 
     pub(super) fn adopted(&mut self, now: Now, id: ConnId, parcel: Parcel, todo: &mut Outputs) {
         let moving = parcel.open::<Moving>().filter(|_| !self.drain.is_on());
-        let Some(Moving { client, errand }) = moving else {
+        let Some(Moving { mut client, errand }) = moving else {
             return todo.push(Output::Close { conn: id, how: Closing::Both });
         };
+        // Its clock was another shard's.
+        client.armed = None;
         self.timers.arm(Timer::Hello(id), now.mono.after_millis(self.limits.hello_timeout_ms()));
         if client.listener == Listener::Live {
             self.live_open.insert(id);

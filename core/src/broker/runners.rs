@@ -60,9 +60,10 @@ impl Broker {
 
     /// Makes the surface's next deadline ours.
     pub(super) fn arm_runners(&mut self) {
-        match self.runners.deadline() {
-            Some(at) => self.timers.arm(Timer::Runners, at),
-            None => self.timers.disarm(Timer::Runners),
+        let at = self.runners.deadline();
+        if at != self.runners_armed {
+            self.timers.set(Timer::Runners, at);
+            self.runners_armed = at;
         }
     }
 

@@ -63,6 +63,60 @@ pub struct TopicRule {
     pub slow: Slow,
     /// It lives in memory only, and ends with the process.
     pub volatile: bool,
+    /// How much of it is kept, where that is less than of others.
+    pub kept: Kept,
+}
+
+impl TopicRule {
+    /// Reads how a setting has it: what becomes of slow watchers, and after colons `volatile`, `count=N`,
+    /// `bytes=N`, `ms=N` as they are wished for.
+    pub fn parse(text: &str) -> Option<TopicRule> {
+        let mut words = text.split(':');
+        let mut rule = TopicRule { slow: Slow::parse(words.next()?)?, ..TopicRule::default() };
+        for word in words {
+            let place = match word.split_once('=') {
+                None if word == "volatile" => {
+                    rule.volatile = true;
+                    continue;
+                }
+                Some(("count", count)) => (&mut rule.kept.count, count),
+                Some(("bytes", bytes)) => (&mut rule.kept.bytes, bytes),
+                Some(("ms", millis)) => (&mut rule.kept.millis, millis),
+                _ => return None,
+            };
+            *place.0 = Some(place.1.parse().ok()?);
+        }
+        Some(rule)
+    }
+}
+
+/// How many publications of a topic are kept for those who come back. What stands here narrows the bounds of
+/// all topics and never widens them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// At most so many.
+    pub count: Option<u64>,
+    /// At most so many bytes of data.
+    pub bytes: Option<u64>,
+    /// For so many milliseconds.
+    pub millis: Option<u64>,
+}
+
+impl Kept {
+    /// Publications at most.
+    pub fn count_max(&self, limits: &Limits) -> u64 {
+        self.count.unwrap_or(u64::MAX).min(limits.live_history_max())
+    }
+
+    /// Bytes of their data at most.
+    pub fn bytes_max(&self, limits: &Limits) -> u64 {
+        self.bytes.unwrap_or(u64::MAX).min(limits.live_history_bytes_max())
+    }
+
+    /// How long, in milliseconds.
+    pub fn millis_max(&self, limits: &Limits) -> u64 {
+        self.millis.unwrap_or(u64::MAX).min(limits.live_history_ms())
+    }
 }
 
 /// What becomes of a watcher that does not keep up with a topic.

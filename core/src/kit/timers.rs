@@ -15,6 +15,8 @@ use crate::time::Mono;
 pub(crate) struct Timers<K> {
     slots: Index<K, Slot>,
     heap: BinaryHeap<Reverse<(Mono, K)>>,
+    /// The earliest, while nothing has happened that may have changed it.
+    known: Option<(Mono, K)>,
 }
 
 #[derive(Debug)]
@@ -27,11 +29,12 @@ struct Slot {
 
 impl<K: Copy + Ord + Hash> Timers<K> {
     pub(crate) fn new(rng: &mut Rng) -> Timers<K> {
-        Timers { slots: Index::new(rng), heap: BinaryHeap::new() }
+        Timers { slots: Index::new(rng), heap: BinaryHeap::new(), known: None }
     }
 
     /// Makes `key` due at `at`, whatever it was due at before.
     pub(crate) fn arm(&mut self, key: K, at: Mono) {
+        self.known = self.known.filter(|known| known.1 != key && *known < (at, key));
         match self.slots.find_mut(&key) {
             Some(slot) if slot.heaped <= at => slot.at = at,
             Some(slot) => {
@@ -45,6 +48,14 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    /// Makes `key` due at that time, or forgets it.
+    pub(crate) fn set(&mut self, key: K, at: Option<Mono>) {
+        match at {
+            Some(at) => self.arm(key, at),
+            None => self.disarm(key),
+        }
+    }
+
     /// Makes `key` due at `at` unless it is due earlier.
     pub(crate) fn arm_by(&mut self, key: K, at: Mono) {
         if self.slots.find(&key).is_none_or(|slot| at < slot.at) {
@@ -54,6 +65,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Forgets `key`.
     pub(crate) fn disarm(&mut self, key: K) {
+        self.known = self.known.filter(|known| known.1 != key);
         self.slots.remove(&key);
     }
 
@@ -65,11 +77,20 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
         self.heap.pop();
         self.slots.remove(&key);
+        self.known = None;
         Some(key)
     }
 
     /// The earliest deadline and its key.
     pub(crate) fn earliest(&mut self) -> Option<(Mono, K)> {
+        if self.known.is_none() {
+            self.known = self.look();
+        }
+        self.known
+    }
+
+    /// Brings the earliest up in the heap.
+    fn look(&mut self) -> Option<(Mono, K)> {
         loop {
             let Reverse((heaped, key)) = *self.heap.peek()?;
             match self.slots.find_mut(&key) {

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::publish::Asker;
 use super::residence::Visit;
+use super::watcher::Watcher;
 use super::{After, Cx, Identity, Lives, Refusal, Right, found_of};
 use crate::fault::Fault;
+use crate::ids::TopicId;
 use crate::store::{Ended, LiveFound, LiveOp, Op};
 use crate::surface::SessionId;
 use crate::time::Wall;
@@ -29,7 +31,10 @@ impl Lives {
             LiveCall::History(call) => Some((Right::History, call.topic.as_str())),
             LiveCall::Presence { topic, .. } => Some((Right::Presence, topic.as_str())),
             LiveCall::Broadcast(_) | LiveCall::Topics => None,
-            LiveCall::Connections | LiveCall::Revoke { .. } | LiveCall::Disconnect { .. } => {
+            LiveCall::Connections
+            | LiveCall::Revoke { .. }
+            | LiveCall::Disconnect { .. }
+            | LiveCall::Unsubscribe { .. } => {
                 if !identity.is_operator() {
                     return self.answer(cx, &asker, Err(Refusal::Forbidden));
                 }
@@ -66,7 +71,26 @@ impl Lives {
                 let closed = self.end_user(cx, &user, Fault::Disconnected, |_| true);
                 cx.answer(session, 200, &json!({ "closed": closed }));
             }
+            LiveCall::Unsubscribe { user, topic } => {
+                let ended = self.end_subscriptions(cx, &user, &topic);
+                cx.answer(session, 200, &json!({ "unsubscribed": ended }));
+            }
         }
+    }
+
+    /// Ends a user's subscriptions to one topic; it is told so and may subscribe again.
+    fn end_subscriptions(&mut self, cx: &mut Cx<'_>, user: &str, topic: &str) -> usize {
+        let Some(no) = self.by_name.get(&TopicId::new(topic)).copied() else { return 0 };
+        let is_its = |watcher: &Watcher| {
+            let is_user = watcher.identity.as_ref().is_some_and(|identity| &*identity.user == user);
+            is_user && watcher.topics.contains(&no)
+        };
+        let theirs = self.watchers.iter().filter(|(_, watcher)| is_its(watcher));
+        let sessions: Vec<SessionId> = theirs.map(|(session, _)| *session).collect();
+        for session in &sessions {
+            self.part_from(cx, *session, no, Some("ended"), None);
+        }
+        sessions.len()
     }
 
     /// A user's rights are taken back for good.

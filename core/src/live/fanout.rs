@@ -18,14 +18,33 @@ use crate::ids::TopicNo;
 use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::{Counter, Stats};
-use crate::surface::{Effect, SessionId};
+use crate::surface::SessionId;
 use crate::wire::live::Outbound;
 
 /// Watchers that take a publication at once, by how they read.
 #[derive(Debug, Default)]
-struct Ready {
+pub(super) struct Ready {
     sockets: Vec<SessionId>,
     events: Vec<SessionId>,
+}
+
+impl Ready {
+    pub(super) fn push(&mut self, session: SessionId, form: Form) {
+        match form {
+            Form::Socket => self.sockets.push(session),
+            Form::Events => self.events.push(session),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sockets.len() + self.events.len()
+    }
+
+    /// Those of each form of which there are any.
+    pub(super) fn by_form(self) -> impl Iterator<Item = (Vec<SessionId>, Form)> {
+        let both = [(self.sockets, Form::Socket), (self.events, Form::Events)];
+        both.into_iter().filter(|(sessions, _)| !sessions.is_empty())
+    }
 }
 
 impl Lives {
@@ -37,15 +56,14 @@ impl Lives {
         // The map is taken out so that each entry can change while the topic is looked at.
         let mut watches = std::mem::take(&mut topic.watchers);
         for (session, watch) in &mut watches {
-            let Some(watcher) = watchers.get_mut(session) else { continue };
-            if watcher.queue.is_empty() && watcher.room > 0 && watch.gap.is_none() {
+            let Some(watcher) = watchers.get_mut(session).filter(|_| watch.window_ms.is_none()) else {
+                continue;
+            };
+            if watcher.takes_at_once() && watch.gap.is_none() {
                 let frame = publication.frame(topic.place_of(), watcher.form, false, cx.stats);
                 watcher.room = watcher.room.saturating_sub(frame.len());
                 watch.sent = publication.offset;
-                match watcher.form {
-                    Form::Socket => ready.sockets.push(*session),
-                    Form::Events => ready.events.push(*session),
-                }
+                ready.push(*session, watcher.form);
                 continue;
             }
             let before = watcher.queue.bytes();
@@ -57,23 +75,34 @@ impl Lives {
         }
         topic.watchers = watches;
         let name = topic.name.clone();
-        let counts = (ready.sockets.len() + ready.events.len(), topic.watchers.len());
-        for (sessions, form) in [(ready.sockets, Form::Socket), (ready.events, Form::Events)] {
-            if !sessions.is_empty() {
-                cx.stats.add(Counter::ToldPosition, sessions.len() as u64);
-                let frame = publication.frame(topic.place_of(), form, false, cx.stats);
-                cx.effects.list.push(Effect::Share { sessions, frame });
-            }
+        let counts = (ready.len(), topic.watchers.len());
+        for (sessions, form) in ready.by_form() {
+            cx.stats.add(Counter::ToldPosition, sessions.len() as u64);
+            cx.time_delivery(cx.now.mono.since(publication.came), sessions.len());
+            let frame = publication.frame(topic.place_of(), form, false, cx.stats);
+            cx.share(sessions, frame);
         }
         cx.note(Level::Trace, || {
             let note = Note::new(Level::Trace, "live message routed").with("topic", name.as_str());
             note.with("offset", publication.offset).with("sent", counts.0).with("watchers", counts.1)
         });
+        self.close_all_slow(cx, no, &slow);
+        self.gather(cx, no, publication);
+    }
+
+    /// Ends watchers for whom too much waits, and more while too much waits for all of them.
+    pub(super) fn close_all_slow(&mut self, cx: &mut Cx<'_>, no: TopicNo, slow: &[SessionId]) {
         for session in slow {
             cx.count(Counter::LiveSlow);
-            self.close_slow(cx, session, no);
+            self.close_slow(cx, *session, no);
         }
         self.shed(cx);
+    }
+
+    /// The place where it stands how much a watcher can take for whom nothing waits; none for others.
+    pub(crate) fn idle_room(&mut self, session: SessionId) -> Option<&mut usize> {
+        let watcher = self.watchers.get_mut(&session)?;
+        (watcher.queue.is_empty() && watcher.gaps == 0).then_some(&mut watcher.room)
     }
 
     /// So many bytes can go to a watcher: what waits moves up.
@@ -82,7 +111,7 @@ impl Lives {
         let Some(watcher) = watchers.get_mut(&session) else { return };
         watcher.room = room;
         while watcher.room > 0
-            && let Some(Waiting { topic, offset, frame, .. }) = watcher.queue.pop()
+            && let Some(Waiting { topic, offset, frame, came, .. }) = watcher.queue.pop()
         {
             *queued_bytes -= frame.len();
             watcher.room = watcher.room.saturating_sub(frame.len());
@@ -91,9 +120,11 @@ impl Lives {
                 watch.sent = watch.sent.max(offset);
             }
             cx.stats.count(Counter::ToldPosition);
-            cx.effects.list.push(Effect::Share { sessions: vec![session], frame });
+            cx.time_delivery(cx.now.mono.since(came), 1);
+            cx.share(vec![session], frame);
         }
-        if watcher.queue.is_empty() {
+        if watcher.gaps > 0 && watcher.queue.is_empty() {
+            watcher.gaps = 0;
             self.tell_gaps(cx, session);
         }
     }
@@ -103,8 +134,9 @@ impl Lives {
         let Some(watcher) = self.watchers.get(&session) else { return };
         for no in watcher.topics.clone() {
             let Some(topic) = self.topics.get_mut(&no) else { continue };
-            let gap = topic.watchers.get_mut(&session).and_then(|watch| watch.gap.take());
-            let Some((from, to)) = gap else { continue };
+            let Some(watch) = topic.watchers.get_mut(&session) else { continue };
+            let Some((from, to)) = watch.gap.take() else { continue };
+            watch.sent = watch.sent.max(to);
             let (name, epoch) = (topic.name.clone(), topic.epoch.clone());
             let told = Outbound::Gap { topic: name.as_str(), epoch: &epoch, from, to };
             self.tell(cx, session, &told);
@@ -146,7 +178,7 @@ impl Lives {
 }
 
 /// Keeps a publication for a watcher that cannot take it; false when too much waits for it.
-fn hold(
+pub(super) fn hold(
     topic: &Topic,
     no: TopicNo,
     watch: &mut Watch,
@@ -165,7 +197,7 @@ fn hold(
         }
         if let Some(waiting) = watcher.queue.waiting(no, entity) {
             stats.count(Counter::LiveConflated);
-            waiting.by(offset, publication.frame(place, form, true, stats));
+            waiting.by(offset, publication.frame(place, form, true, stats), publication.came);
             return true;
         }
     }
@@ -178,7 +210,7 @@ fn hold(
     let is_over = watcher.queue.len() >= size(limits.live_queue_frames_max())
         || watcher.queue.bytes() + frame.len() > size(limits.live_queue_bytes_max());
     if !is_over {
-        watcher.queue.push(Waiting { topic: no, offset, entity, frame });
+        watcher.queue.push(Waiting { topic: no, offset, entity, frame, came: publication.came });
         return true;
     }
     if topic.rule.slow == Slow::Gap {
@@ -186,6 +218,7 @@ fn hold(
         if !planted("gap_left_untold") {
             watch.gap = Some((offset, offset));
         }
+        watcher.gaps += 1;
         return true;
     }
     false

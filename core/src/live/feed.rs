@@ -4,10 +4,13 @@
 //! remembers with its publications how far it took it, so that nothing is published twice or left out,
 //! whoever owns the topic. A hint that something stands there only saves waiting.
 
-use super::publish::Asker;
+use super::publish::{self, Asker};
 use super::residence::Visit;
-use super::{After, Cx, Lives, Timer, found_of};
+use super::topic::Topic;
+use super::{After, Cx, Lives, Refusal, Timer, found_of};
 use crate::ids::{TopicId, TopicNo};
+use crate::note::{Level, Note};
+use crate::stats::Counter;
 use crate::store::{Ended, FedRow, LiveFound, LiveQuery, Query};
 use crate::wire::live::Publish;
 
@@ -97,6 +100,11 @@ impl Lives {
         }
         let Some(LiveFound::Fed { rows, top }) = found else { return };
         let is_full = rows.len() as u64 >= u64::from(PAGE);
+        if self.feed.seen.is_none() {
+            // What came between a topic's own reading and this first look stands below it.
+            let all: Vec<TopicNo> = self.topics.keys().copied().filter(|no| no.0 > 0).collect();
+            all.into_iter().for_each(|no| self.read_on(cx, no));
+        }
         self.feed.seen = Some(rows.last().map_or_else(|| self.feed.seen.unwrap_or(top), |last| last.id));
         for row in rows {
             let Some(no) = self.by_name.get(&row.topic).copied() else { continue };
@@ -128,10 +136,27 @@ impl Lives {
         self.may_forget(cx, no);
     }
 
+    /// A topic's rows are to be read again from the last that it took.
+    fn read_on(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        match self.topics.get_mut(&no).map(|topic| &mut topic.catching) {
+            Some(Catching::Even) => self.retry_feed(cx, no),
+            Some(Catching::Behind { more }) => *more = true,
+            None => {}
+        }
+    }
+
+    /// A publication was written: rows that found no room before it are read on.
+    pub(super) fn feed_on(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        let waits = |topic: &Topic| topic.refused_feed && !topic.has_rows_on_their_way();
+        if self.topics.get(&no).is_some_and(waits) {
+            self.retry_feed(cx, no);
+        }
+    }
+
     /// Reads a topic's rows again from the last that is written, once nothing of them is on its way.
     fn retry_feed(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
         let Some(topic) = self.topics.get_mut(&no) else { return };
-        if topic.unstored.is_empty() && topic.catching == Catching::Even {
+        if !topic.has_rows_on_their_way() && topic.catching == Catching::Even {
             topic.refused_feed = false;
             topic.fed_asked = topic.fed;
             self.catch_up(cx, no);
@@ -147,15 +172,28 @@ impl Lives {
             return;
         }
         topic.fed_asked = row.id;
-        let FedRow { id, topic, key, version, text } = row;
+        let FedRow { id, topic: name, key, version, text } = row;
         let publish = Publish {
-            topic: TopicId::as_str(&topic).to_owned(),
+            topic: TopicId::as_str(&name).to_owned(),
             key: key.map(Into::into),
             version,
             // Whoever reads a row again gets the first answer.
             idempotency_key: Some(format!("feed:{id}")),
             data: text.to_string(),
         };
-        self.feed(cx, publish, Some(id));
+        match publish::judge(&publish, &cx.config.limits) {
+            Ok(()) => self.feed(cx, publish, Some(id)),
+            Err(why) => refuse_row(cx, name.as_str(), id, why),
+        }
     }
+}
+
+/// A row of which no publication can be made, however often it is read: nobody but the operator can be told.
+pub(super) fn refuse_row(cx: &mut Cx<'_>, topic: &str, row: u64, why: Refusal) {
+    cx.count(Counter::LiveFeedRefused);
+    let (code, _, bound) = why.row();
+    cx.note(Level::Warn, || {
+        let note = Note::new(Level::Warn, "feed row refused").with("topic", topic).with("row", row);
+        note.with("why", bound.unwrap_or(code))
+    });
 }

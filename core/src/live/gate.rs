@@ -10,6 +10,7 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -61,6 +62,8 @@ const PATTERNS_MAX: usize = 256;
 #[derive(Deserialize)]
 struct Head {
     alg: String,
+    /// What a reader has to understand, and this one does not.
+    crit: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +104,9 @@ impl Identity {
         let claims: Claims = serde_json::from_slice(&claims).ok()?;
         let (expires, issued) = (stamp(claims.exp)?, claims.iat.map_or(Some(Wall::default()), stamp)?);
         let begins = claims.nbf.map_or(Some(Wall::default()), stamp)?;
-        let fits = head.alg == "HS256" && now < expires && begins <= now && claims.sub != OPERATOR;
+        let is_plain = head.alg == "HS256" && head.crit.is_none();
+        let is_somebodys = !claims.sub.is_empty() && claims.sub != OPERATOR;
+        let fits = is_plain && is_somebodys && now < expires && begins <= now;
         let rights = Rights::Of(Arc::new(claims.live.grants()?));
         fits.then(|| Identity { user: claims.sub.into(), rights, issued, expires: Some(expires) })
     }
@@ -189,6 +194,8 @@ mod tests {
             (HEAD, r#"{"exp":1700000001}"#),
             (HEAD, r#"{"sub":"ann","exp":1700000009,"nbf":1700000001}"#),
             (HEAD, r#"{"sub":"operator","exp":1700000009}"#),
+            (HEAD, r#"{"sub":"","exp":1700000009}"#),
+            (r#"{"alg":"HS256","crit":["b64"],"b64":false}"#, r#"{"sub":"ann","exp":1700000009}"#),
             (HEAD, r#"{"sub":"ann","exp":1e300}"#),
             (r#"{"alg":"none"}"#, r#"{"sub":"ann","exp":1700000009}"#),
             (r#"{"alg":"RS256"}"#, r#"{"sub":"ann","exp":1700000009}"#),

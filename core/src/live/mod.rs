@@ -8,6 +8,9 @@
 //! | what a topic keeps, and shows to whoever comes | `topic.rs`, `subscribe.rs` |
 //! | how a publication comes to its offset | `publish.rs` |
 //! | how it goes to watchers, and what becomes of slow ones | `fanout.rs`, `queue.rs`, `publication.rs` |
+//! | what is gathered before it goes | `window.rs` |
+//! | whether watchers stand where their topics do | `check.rs` |
+//! | how watchers are told that the broker stops | `drain.rs` |
 //! | who watches | `presence.rs` |
 //! | what other programs wrote for topics | `feed.rs` |
 //! | what an operator sees and does | `admin.rs` |
@@ -19,6 +22,8 @@
 //! offset, and then gets what follows, or is told that it does not.
 
 mod admin;
+mod check;
+mod drain;
 mod fanout;
 mod feed;
 mod gate;
@@ -30,11 +35,13 @@ mod residence;
 mod subscribe;
 mod topic;
 mod watcher;
+mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{TopicId, TopicNo};
+use crate::kit::bucket::Bucket;
 use crate::kit::timers::Timers;
 use crate::rng::Rng;
 use crate::stats::Gauge;
@@ -65,6 +72,8 @@ pub(crate) enum After {
     Fed(Option<TopicNo>),
     /// A publication of one topic was stored while it was ours.
     Appended(LiveFence, u64),
+    /// Where topics stand, which were at these offsets.
+    Checked(Box<[(TopicNo, u64)]>),
 }
 
 /// All topics and watchers of this shard.
@@ -83,6 +92,12 @@ pub(crate) struct Lives {
     feed: feed::Feed,
     /// Topics made that live in memory only.
     volatile_made: i64,
+    /// Who is still to be told that the broker stops.
+    parting: VecDeque<SessionId>,
+    /// How many of them are told at once.
+    parting_step: usize,
+    /// Bounds how many watchers are let in.
+    accepts: Bucket,
     /// Bytes that wait for all watchers together.
     queued_bytes: usize,
     subscriptions: usize,
@@ -107,6 +122,12 @@ enum Timer {
     Sweep,
     /// The feed is due to be looked at.
     Feed,
+    /// What was gathered of a topic for so many milliseconds is due.
+    Window(TopicNo, u64),
+    /// It is due to be looked whether watchers stand where their topics do.
+    Check,
+    /// More watchers are due to be told that the broker stops.
+    Goodbye,
 }
 
 /// Between two looks for rights that another broker took back, in milliseconds.
@@ -131,6 +152,9 @@ impl Lives {
             revoked: BTreeMap::new(),
             feed: feed::Feed::default(),
             volatile_made: 0,
+            parting: VecDeque::new(),
+            parting_step: 0,
+            accepts: Bucket::new(0, 1),
             queued_bytes: 0,
             subscriptions: 0,
             prune_at: Mono::START,
@@ -142,9 +166,12 @@ impl Lives {
 
     /// The broker starts.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
+        let per_minute = cx.config.limits.live_accepts_per_minute_max();
+        self.accepts = Bucket::new(per_minute, per_minute / 60);
         if is_gated(cx) {
             self.timers.arm(Timer::Sweep, cx.now.mono);
             self.timers.arm(Timer::Feed, cx.now.mono);
+            self.timers.arm(Timer::Check, cx.now.mono.after_millis(cx.config.limits.live_check_ms()));
             self.timers.arm(Timer::Beat, cx.now.mono.after_millis(cx.config.limits.live_ping_ms()));
         }
     }
@@ -164,6 +191,9 @@ impl Lives {
                 Timer::Beat => self.beat(cx),
                 Timer::Sweep => self.sweep(cx),
                 Timer::Feed => self.look_at_feed(cx),
+                Timer::Window(no, window_ms) => self.end_window(cx, no, window_ms),
+                Timer::Check => self.check(cx),
+                Timer::Goodbye => self.say_goodbyes(cx),
             }
         }
     }
@@ -178,6 +208,7 @@ impl Lives {
             After::TakenBack(session, user, at) => self.taken_back(cx, session, &user, at, &ended),
             After::Fed(of) => self.fed(cx, of, ended),
             After::Appended(fence, place) => self.appended(cx, fence, place, ended),
+            After::Checked(asked) => self.checked(cx, &asked, ended),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::stats::{Counter, Stats};
 use crate::store::LiveRow;
-use crate::time::Wall;
+use crate::time::{Mono, Wall};
 use crate::wire::frame::text_frame;
 use crate::wire::live::{Position, Shown, event};
 use crate::wire::mesh::Encode;
@@ -22,6 +22,8 @@ pub(crate) struct Publication {
     pub key: Option<Box<str>>,
     pub version: Option<u64>,
     pub at: Wall,
+    /// When it came, by the clock that does not jump; one that was read from the store came with that.
+    pub came: Mono,
     /// It is no newer than what was known of its entity.
     pub late: bool,
     /// It removes its entity.
@@ -48,12 +50,13 @@ pub(crate) struct Place<'a> {
 
 impl Publication {
     /// A publication as it was kept; data that is no JSON is shown as `null`.
-    pub(crate) fn of(offset: u64, row: &LiveRow) -> Publication {
+    pub(crate) fn of(offset: u64, row: &LiveRow, came: Mono) -> Publication {
         Publication {
             offset,
             key: row.key.clone(),
             version: row.version,
             at: row.at,
+            came,
             late: row.late,
             gone: row.gone,
             data: RawValue::from_string(row.text.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned()),

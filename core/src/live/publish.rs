@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 use sha2::{Digest, Sha256};
 
 use super::publication::Publication;
@@ -17,6 +17,8 @@ use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
 use crate::surface::SessionId;
+use crate::time::Mono;
+use crate::wire::json;
 use crate::wire::live::{Broadcast, Outbound, Publish, Receipt};
 
 /// Who wants to know what came of it.
@@ -61,6 +63,7 @@ pub(super) struct Unstored {
     row: Arc<LiveRow>,
     key: Option<LiveKey>,
     fed: Option<u64>,
+    came: Mono,
     /// The first of them asked for it, the others for the same.
     askers: Vec<Asker>,
 }
@@ -139,9 +142,16 @@ impl Lives {
         }
         let is_full = |entity: &str| !topic.has_room_for(entity, publish.data.len(), limits);
         if publish.key.as_deref().is_some_and(is_full) {
-            return self.answer(cx, &asker, Err(Refusal::Limit("entities of one topic")));
+            let why = Refusal::Limit("entities of one topic");
+            if let Some(row) = fed {
+                super::feed::refuse_row(cx, &publish.topic, row, why);
+            }
+            return self.answer(cx, &asker, Err(why));
         }
         if topic.unstored.len() as u64 >= limits.live_unstored_max() {
+            if fed.is_some() {
+                self.feed_again(cx, no);
+            }
             return self.answer(cx, &asker, Err(Refusal::Unavailable));
         }
         let late = publish.key.as_deref().is_some_and(|entity| topic.is_late(entity, publish.version));
@@ -155,7 +165,8 @@ impl Lives {
         };
         let (place, fence) = (topic.place, topic.fence);
         topic.place += 1;
-        let one = Unstored { place, row: Arc::new(row), key, fed, askers: vec![asker] };
+        let came = cx.now.mono;
+        let one = Unstored { place, row: Arc::new(row), key, fed, came, askers: vec![asker] };
         match fence {
             Some(fence) if !planted("publication_told_before_commit") => self.stage(cx, fence, one),
             _ => {
@@ -183,7 +194,11 @@ impl Lives {
         let at = topic.unstored.iter().position(|one| one.place == place);
         let Some(one) = at.and_then(|at| topic.unstored.remove(at)) else { return };
         match reply_of(ended) {
-            Some(LiveReply::Appended { offset, late }) => self.stand(cx, no, &one, offset, late),
+            // Offset 0 says that it is gone, which nothing of ours can have removed.
+            Some(LiveReply::Appended { offset, late }) if offset > 0 => {
+                self.stand(cx, no, &one, offset, late);
+                self.feed_on(cx, no);
+            }
             Some(LiveReply::Repeated(known)) => {
                 topic.keys.learn(known, size(cx.config.limits.live_keys_max()));
                 let Some(key) = one.key else { return };
@@ -194,7 +209,7 @@ impl Lives {
             }
             Some(LiveReply::Lost) => {
                 self.answer_all(cx, &one.askers, Refusal::NotOwner);
-                return self.lose(cx, no);
+                return self.lose(cx, no, "not-owner");
             }
             _ => {
                 self.answer_all(cx, &one.askers, Refusal::Unavailable);
@@ -211,7 +226,7 @@ impl Lives {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         let limits = &cx.config.limits;
         let row = LiveRow { late, ..(*one.row).clone() };
-        let publication = Arc::new(Publication::of(offset, &row));
+        let publication = Arc::new(Publication::of(offset, &row, one.came));
         topic.apply(&publication, limits, cx.now.wall);
         topic.fed = topic.fed.max(one.fed.unwrap_or(0));
         if let Some(LiveKey { key, fingerprint, .. }) = one.key {
@@ -283,7 +298,7 @@ impl Lives {
                 if call.missing == 0
                     && let Some(call) = self.calls.remove(no)
                 {
-                    cx.answer(call.session, 200, &json!({ "results": call.results }));
+                    cx.answer(call.session, 200, &value!({ "results": call.results }));
                 }
             }
             Asker::Feed => {}
@@ -298,6 +313,11 @@ const TRIM_STEP: u64 = 64;
 impl Unstored {
     pub(super) fn askers(&self) -> &[Asker] {
         &self.askers
+    }
+
+    /// True for a row of the feed.
+    pub(super) fn is_fed(&self) -> bool {
+        self.fed.is_some()
     }
 }
 
@@ -318,13 +338,13 @@ fn body(came: &Result<Stood, Refusal>) -> Value {
         Ok(stood) => serde_json::to_value(stood.receipt()).unwrap_or_default(),
         Err(why) => {
             let (code, _, message) = why.row();
-            json!({ "error": code, "message": message })
+            value!({ "error": code, "message": message })
         }
     }
 }
 
 /// Whether names are within their bounds.
-fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
+pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
     let fits = |text: &str| text.len() as u64 <= limits.live_name_bytes_max();
     if publish.topic.is_empty() || !fits(&publish.topic) {
         return Err(Refusal::Limit("length of a topic's name"));
@@ -335,6 +355,9 @@ fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
     let is_odd = |key: &str| key.is_empty() || !fits(key);
     if publish.idempotency_key.as_deref().is_some_and(is_odd) {
         return Err(Refusal::Limit("length of an idempotency key"));
+    }
+    if json::depth(&publish.data) > limits.live_data_depth_max() {
+        return Err(Refusal::Limit("depth of the data"));
     }
     if publish.version.is_some_and(|version| i64::try_from(version).is_err()) {
         return Err(Refusal::Limit("size of a version"));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::ids::TopicNo;
+use crate::time::Mono;
 
 /// See the module's own words.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct Waiting {
     /// The entity, in topics that conflate.
     pub entity: Option<Box<str>>,
     pub frame: Bytes,
+    /// When its publication came.
+    pub came: Mono,
 }
 
 impl Queue {
@@ -110,9 +113,9 @@ pub(crate) struct Replace<'a> {
 }
 
 impl Replace<'_> {
-    pub(crate) fn by(self, offset: u64, frame: Bytes) {
+    pub(crate) fn by(self, offset: u64, frame: Bytes, came: Mono) {
         *self.bytes = *self.bytes - self.waiting.frame.len() + frame.len();
-        (self.waiting.offset, self.waiting.frame) = (offset, frame);
+        (self.waiting.offset, self.waiting.frame, self.waiting.came) = (offset, frame, came);
     }
 }
 
@@ -122,7 +125,8 @@ mod tests {
 
     fn waiting(topic: i64, entity: Option<&str>, offset: u64) -> Waiting {
         let frame = Bytes::from(vec![b'x'; 10]);
-        Waiting { topic: TopicNo(topic), offset, entity: entity.map(Into::into), frame }
+        let entity = entity.map(Into::into);
+        Waiting { topic: TopicNo(topic), offset, entity, frame, came: Mono::START }
     }
 
     fn offsets(queue: &mut Queue) -> Vec<u64> {
@@ -136,7 +140,7 @@ mod tests {
             queue.push(waiting(1, Some(entity), offset));
         }
         queue.pop();
-        queue.waiting(TopicNo(1), "b").unwrap().by(9, Bytes::from_static(b"four"));
+        queue.waiting(TopicNo(1), "b").unwrap().by(9, Bytes::from_static(b"four"), Mono::START);
         assert!(queue.waiting(TopicNo(1), "a").is_none() && queue.waiting(TopicNo(2), "b").is_none());
         assert_eq!((queue.len(), queue.bytes()), (2, 14));
         assert_eq!(offsets(&mut queue), [9, 3]);

@@ -115,7 +115,7 @@ impl Lives {
         let mut topic = Topic::new(name, load.stream.clone(), Some(fence), rule);
         (topic.top, topic.fed, topic.fed_asked) = (load.top, load.fed, load.fed);
         let LiveTopic { history, entities, keys } = *kept;
-        topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.wall);
+        topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now);
         self.settle(cx, load.no, topic, visits);
         self.catch_up(cx, load.no);
     }
@@ -167,12 +167,13 @@ impl Lives {
     /// The store was asked whether a topic in memory is ours.
     pub(crate) fn judged(&mut self, cx: &mut Cx<'_>, no: TopicNo, ended: &Ended) {
         if matches!(ended, Ended::Done(Reply::Live(LiveReply::Lost))) && !planted("lost_topic_kept") {
-            self.lose(cx, no);
+            self.lose(cx, no, "not-owner");
         }
     }
 
-    /// The topic is another broker's: whoever watches it is told to ask that one.
-    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+    /// The topic is another broker's, or not what was thought: whoever watches it is told why it is not sent
+    /// any more.
+    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, no: TopicNo, why: &'static str) {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         let name = topic.name.clone();
         let unstored = std::mem::take(&mut topic.unstored);
@@ -181,14 +182,16 @@ impl Lives {
             self.answer_all(cx, one.askers(), Refusal::NotOwner);
         }
         for session in sessions {
-            self.part_from(cx, session, no, Some("not-owner"), None);
+            self.part_from(cx, session, no, Some(why), None);
         }
         self.topics.remove(&no);
         self.by_name.remove(&name);
         for timer in [Timer::Leave(no), Timer::Forget(no)] {
             self.timers.disarm(timer);
         }
-        cx.note(Level::Warn, || Note::new(Level::Warn, "live topic lost").with("topic", name.as_str()));
+        cx.note(Level::Warn, || {
+            Note::new(Level::Warn, "live topic lost").with("topic", name.as_str()).with("why", why)
+        });
     }
 
     /// Arms or disarms the clock after which a topic is forgotten.

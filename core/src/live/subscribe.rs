@@ -12,6 +12,7 @@ use super::residence::Visit;
 use super::topic::{Start, Watch};
 use super::{Cx, Identity, Lives, Refusal, Right};
 use crate::config::size;
+use crate::fault::Fault;
 use crate::ids::{TopicId, TopicNo};
 use crate::stats::{Counter, Gauge};
 use crate::surface::{Effect, SessionId};
@@ -25,6 +26,8 @@ pub(crate) struct Opening {
     pub topic: String,
     /// Go on behind this.
     pub last: Option<Spot>,
+    /// Gather publications for so many milliseconds.
+    pub window_ms: u64,
 }
 
 impl Lives {
@@ -50,6 +53,9 @@ impl Lives {
             let why = if self.draining { Refusal::ShuttingDown } else { Refusal::Limit("connections") };
             return self.answer(cx, &asker, Err(why));
         }
+        if self.accepts.take(cx.now.mono).is_err() {
+            return self.answer(cx, &asker, Err(Refusal::RateLimited));
+        }
         if let Err(why) = self.may(&opening.identity, Right::Subscribe, &opening.topic) {
             return self.answer(cx, &asker, Err(why));
         }
@@ -61,11 +67,11 @@ impl Lives {
 
     /// The topic of a stream is in memory.
     pub(super) fn seat_stream(&mut self, cx: &mut Cx<'_>, no: TopicNo, session: SessionId, opening: Opening) {
-        let Opening { identity, remote, topic, last } = opening;
+        let Opening { identity, remote, topic, last, window_ms } = opening;
         cx.effects.list.push(Effect::Stream { session });
         self.enter(cx, session, remote, Form::Events, Some(identity));
         self.arm_token(cx, session);
-        let wish = Subscribe { topic, recover: last, ..Subscribe::default() };
+        let wish = Subscribe { topic, recover: last, window_ms, ..Subscribe::default() };
         self.seat(cx, no, session, None, &wish);
     }
 
@@ -89,9 +95,14 @@ impl Lives {
         }
         self.subscriptions += 1;
         self.join(cx, no, session);
+        let window_ms = super::window::length(wish.window_ms, &cx.config.limits);
+        if let Some(window_ms) = window_ms {
+            self.join_window(cx, no, session, window_ms);
+        }
         let Some(topic) = self.topics.get_mut(&no) else { return };
         topic.tidy(&cx.config.limits, cx.now.wall);
-        topic.watchers.insert(session, Watch { presence: wish.presence, sent: topic.top, gap: None });
+        let (presence, sent) = (wish.presence, topic.top);
+        topic.watchers.insert(session, Watch { presence, sent, gap: None, window_ms });
         let start = topic.start(wish.recover.as_ref(), size(wish.history));
         let topic = &self.topics[&no];
         let who = wish.presence.then(|| topic.presence.who(topic.name.as_str()));
@@ -110,6 +121,7 @@ impl Lives {
             snapshot,
             publications,
             presence: who,
+            window_ms,
         };
         let said = Outbound::Subscribed(Box::new(all));
         self.tell(cx, session, &said);
@@ -144,8 +156,9 @@ impl Lives {
             let before = watcher.queue.bytes();
             watcher.queue.drop_topic(no);
             self.queued_bytes -= before - watcher.queue.bytes();
-            if let Some(topic) = self.topics.get_mut(&no) {
-                topic.watchers.remove(&session);
+            let watch = self.topics.get_mut(&no).and_then(|topic| topic.watchers.remove(&session));
+            if let Some(window_ms) = watch.and_then(|watch| watch.window_ms) {
+                self.leave_window(no, session, window_ms);
             }
             if let Some(user) = user {
                 self.part(cx, no, session, &user);
@@ -156,9 +169,19 @@ impl Lives {
             let name = topic.name.clone();
             let told = Outbound::Unsubscribed { id: asked.flatten(), topic: name.as_str(), code };
             self.tell(cx, session, &told);
+            self.end_stream(cx, session, code);
         }
         self.count_subscriptions(cx);
         self.may_forget(cx, no);
+    }
+
+    /// A stream of events is of one topic: without it, its reader would wait for ever.
+    fn end_stream(&self, cx: &mut Cx<'_>, session: SessionId, code: Option<&'static str>) {
+        let is_stream = self.watchers.get(&session).is_some_and(|watcher| watcher.form == Form::Events);
+        if is_stream {
+            let is_lost = code == Some("not-owner");
+            cx.end(session, if is_lost { Fault::NotOwner } else { Fault::Disconnected });
+        }
     }
 
     /// A watcher watches nothing any more.
@@ -192,7 +215,7 @@ impl Lives {
                 self.tell(cx, *session, &Outbound::History { id: id.as_deref(), page });
             }
             Asker::Request(session) => {
-                cx.answer(*session, 200, &serde_json::to_value(&page).unwrap_or_default());
+                cx.answer(*session, 200, &page);
             }
             Asker::Call(..) | Asker::Feed => {}
         }
@@ -218,8 +241,7 @@ impl Lives {
                 cx.answer(*session, 200, &body);
             }
             Asker::Request(session) => {
-                let who = topic.presence.who(name);
-                cx.answer(*session, 200, &serde_json::to_value(&who).unwrap_or_default());
+                cx.answer(*session, 200, &topic.presence.who(name));
             }
             Asker::Call(..) | Asker::Feed => {}
         }

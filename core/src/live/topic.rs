@@ -11,12 +11,13 @@ use super::feed::Catching;
 use super::presence::Presence;
 use super::publication::{Place, Publication};
 use super::publish::Unstored;
+use super::window::Window;
 use crate::config::{Limits, TopicRule, size};
 use crate::ids::TopicId;
 use crate::planted::planted;
 use crate::store::{LiveFence, LiveKnown, LiveTopic};
 use crate::surface::SessionId;
-use crate::time::Wall;
+use crate::time::{Now, Wall};
 use crate::wire::live::Spot;
 
 /// See the module's own words.
@@ -47,6 +48,8 @@ pub(super) struct Topic {
     /// Publications that wait for their commit, in order.
     pub unstored: VecDeque<Unstored>,
     pub watchers: BTreeMap<SessionId, Watch>,
+    /// What is gathered for watchers that wish for that, by its time in milliseconds.
+    pub windows: BTreeMap<u64, Window>,
     pub presence: Presence,
     /// Publications since it is in memory.
     pub published: u64,
@@ -65,6 +68,8 @@ pub(super) struct Watch {
     pub sent: u64,
     /// What was dropped and is still to be told: from one offset to another.
     pub gap: Option<(u64, u64)>,
+    /// Publications are gathered for so many milliseconds.
+    pub window_ms: Option<u64>,
 }
 
 /// What a watcher that comes is shown.
@@ -98,6 +103,7 @@ impl Topic {
             keys: Keys::default(),
             unstored: VecDeque::new(),
             watchers: BTreeMap::new(),
+            windows: BTreeMap::new(),
             presence: Presence::default(),
             published: 0,
             trimmed: 0,
@@ -106,18 +112,18 @@ impl Topic {
     }
 
     /// Takes over what was kept of it.
-    pub(super) fn load(&mut self, kept: LiveTopic, limits: &Limits, now: Wall) {
+    pub(super) fn load(&mut self, kept: LiveTopic, limits: &Limits, now: Now) {
         for (offset, row) in kept.entities {
-            self.set_entity(&Arc::new(Publication::of(offset, &row)));
+            self.set_entity(&Arc::new(Publication::of(offset, &row, now.mono)));
         }
         for (offset, row) in kept.history {
-            self.remember(Arc::new(Publication::of(offset, &row)));
+            self.remember(Arc::new(Publication::of(offset, &row, now.mono)));
         }
         self.trimmed = self.history.front().map_or(self.top, |first| first.offset.saturating_sub(1));
         for known in kept.keys {
             self.keys.learn(known, size(limits.live_keys_max()));
         }
-        self.tidy(limits, now);
+        self.tidy(limits, now.wall);
     }
 
     pub(super) fn place_of(&self) -> Place<'_> {
@@ -197,10 +203,11 @@ impl Topic {
 
     /// Drops what is over the bounds or too old.
     pub(super) fn tidy(&mut self, limits: &Limits, now: Wall) {
-        let since = now.before_millis(limits.live_history_ms());
+        let kept = self.rule.kept;
+        let since = now.before_millis(kept.millis_max(limits));
         let is_over = |topic: &Topic| {
-            topic.history.len() > size(limits.live_history_max())
-                || topic.history_bytes > size(limits.live_history_bytes_max())
+            topic.history.len() > size(kept.count_max(limits))
+                || topic.history_bytes > size(kept.bytes_max(limits))
                 || topic.history.front().is_some_and(|first| first.at < since)
         };
         while is_over(self)
@@ -216,6 +223,11 @@ impl Topic {
         let since = now.before_millis(limits.live_history_ms());
         self.entities.retain(|_, publication| !publication.gone || publication.at >= since);
         self.entity_bytes = self.entities.values().map(|publication| publication.data_bytes()).sum();
+    }
+
+    /// True while rows of the feed wait for their commit.
+    pub(super) fn has_rows_on_their_way(&self) -> bool {
+        self.unstored.iter().any(Unstored::is_fed)
     }
 
     pub(super) fn is_needed(&self) -> bool {

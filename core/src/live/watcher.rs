@@ -43,12 +43,21 @@ pub(super) struct Watcher {
     /// Topics it waits for.
     pub coming: usize,
     pub queue: Queue,
+    /// Topics of which something was dropped that is still to be told.
+    pub gaps: usize,
     /// Bytes its connection can take.
     pub room: usize,
     rate: Bucket,
     bad: Bucket,
     /// It was told that its token runs out.
     warned: bool,
+}
+
+impl Watcher {
+    /// True when what is sent goes to its connection, and not behind something that waits.
+    pub(super) fn takes_at_once(&self) -> bool {
+        self.queue.is_empty() && self.room > 0
+    }
 }
 
 impl Lives {
@@ -63,7 +72,7 @@ impl Lives {
         if self.draining {
             return cx.end(session, Fault::LiveShuttingDown);
         }
-        if self.is_full(cx) {
+        if self.is_full(cx) || self.accepts.take(cx.now.mono).is_err() {
             cx.count(Counter::Overloaded);
             return cx.end(session, Fault::Overloaded);
         }
@@ -111,6 +120,7 @@ impl Lives {
             topics: BTreeSet::new(),
             coming: 0,
             queue: Queue::default(),
+            gaps: 0,
             room: size(limits.send_window_bytes()),
             rate: Bucket::new(rate, rate),
             bad: Bucket::new(bad.max(1), bad.max(1)),
@@ -329,34 +339,6 @@ impl Lives {
         let sessions: Vec<SessionId> = streams.map(|(session, _)| *session).collect();
         if !sessions.is_empty() {
             cx.effects.list.push(Effect::Share { sessions, frame: Bytes::from_static(b":\n\n") });
-        }
-    }
-
-    /// The broker stops: everybody is told when to come back, and closed.
-    pub(crate) fn drain(&mut self, cx: &mut Cx<'_>) {
-        self.draining = true;
-        cx.note(Level::Info, || Note::new(Level::Info, "live server stopping"));
-        let longest = cx.config.limits.live_retry_ms();
-        let sessions: Vec<SessionId> = self.watchers.keys().copied().collect();
-        for session in sessions {
-            if is_gated(cx) {
-                // Spread, so that not all come back at once.
-                let retry_after_ms = longest / 2 + cx.rng.below(longest / 2 + 1);
-                self.tell(cx, session, &Outbound::GoingAway { retry_after_ms });
-            }
-            cx.end(session, Fault::LiveShuttingDown);
-        }
-    }
-
-    /// True from when the broker was told to stop.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining
-    }
-
-    /// The last connection is gone, for good.
-    pub(crate) fn stopped(&mut self, cx: &mut Cx<'_>) {
-        if self.draining && !std::mem::replace(&mut self.stopped, true) {
-            cx.note(Level::Info, || Note::new(Level::Info, "live server stopped"));
         }
     }
 }

@@ -42,7 +42,8 @@ pub enum LiveOp {
     /// Gives topics up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<LiveFence>),
     /// Keeps a publication at the next offset. One whose place is not behind all earlier ones is a write that
-    /// is run again: it stands where it stands, or at offset 0 if it was removed meanwhile. A publication is
+    /// is run again: it stands where it stands, is `Repeated` as it was then, or was removed meanwhile, which
+    /// is told as offset 0. A publication is
     /// late when its version is no newer than what is known of its entity; else it is what is known from here
     /// on. Replies `Appended`, or `Repeated` when its key of idempotency was used before: then only `fed` is
     /// kept.
@@ -141,6 +142,11 @@ pub enum LiveQuery {
         /// At most this many.
         limit: u32,
     },
+    /// Where topics stand, as far as they are known. Finds `Places`.
+    Places {
+        /// Which.
+        topics: Box<[TopicNo]>,
+    },
     /// What other programs wrote for live topics, in order: at most `limit` rows behind `after`. Finds `Fed`.
     Feed {
         /// Of this topic; none for all of them.
@@ -159,6 +165,8 @@ pub enum LiveFound {
     Topic(Box<LiveTopic>),
     /// Whose rights were taken back, and until when.
     Revoked(Vec<(Box<str>, Wall)>),
+    /// Where topics stand, by their numbers.
+    Places(Vec<LivePlace>),
     /// Rows of the feed.
     Fed {
         /// In order.
@@ -181,6 +189,17 @@ pub struct LiveLoad {
     pub top: u64,
     /// The last row of the feed that it took.
     pub fed: u64,
+}
+
+/// Where a topic stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LivePlace {
+    /// Which.
+    pub topic: TopicNo,
+    /// Since when it is its owner's; another number means another owner.
+    pub epoch: Epoch,
+    /// The last offset that was given out.
+    pub top: u64,
 }
 
 /// What is kept of a topic.

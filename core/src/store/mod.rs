@@ -25,8 +25,8 @@ pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use likeness::{Likeness, Seen};
 pub use live::{
-    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,
-    LiveTopic,
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
+    LiveRow, LiveTopic,
 };
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};

@@ -297,3 +297,37 @@ impl From<Slip> for JsonFault {
         JsonFault { flaw, at }
     }
 }
+
+/// How deep a JSON text is nested, whose grammar was looked at before. A plain value is not.
+pub(crate) fn depth(text: &str) -> u64 {
+    let (mut depth, mut deepest) = (0_u64, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::depth;
+
+    #[test]
+    fn brackets_count_but_not_those_inside_texts() {
+        for (text, wanted) in
+            [("1", 0), ("[]", 1), (r#"{"a":[{}],"b":[]}"#, 3), (r#"["[[[", "\"[[", "\\"]"#, 1)]
+        {
+            assert_eq!(depth(text), wanted, "{text}");
+        }
+    }
+}

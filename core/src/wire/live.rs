@@ -41,6 +41,8 @@ pub(crate) struct Subscribe {
     pub history: u64,
     /// Tell who joins and leaves.
     pub presence: bool,
+    /// Gather publications for so many milliseconds and send them as one message.
+    pub window_ms: u64,
 }
 
 /// A place in the publications of a topic.
@@ -118,6 +120,7 @@ fn subscribe(fields: &Map<String, Value>) -> Option<Subscribe> {
         recover: optional(fields, "recover", spot)?,
         history: optional(fields, "history", Value::as_u64)?.unwrap_or(0),
         presence: optional(fields, "presence", Value::as_bool)?.unwrap_or(false),
+        window_ms: optional(fields, "window_ms", Value::as_u64)?.unwrap_or(0),
     })
 }
 
@@ -146,6 +149,12 @@ impl Spot {
     pub(crate) fn parse(text: &str) -> Option<Spot> {
         let (epoch, offset) = text.rsplit_once(':')?;
         Some(Spot { epoch: epoch.to_owned(), offset: offset.parse().ok()? })
+    }
+
+    /// The position that a reader of events comes back with. What is none stands for one that is unknown, so
+    /// that the reader is told that it missed something; a refusal would keep browsers away for good.
+    pub(crate) fn of_event(text: &str) -> Spot {
+        Spot::parse(text).unwrap_or_else(|| Spot { epoch: String::new(), offset: 0 })
     }
 }
 
@@ -242,6 +251,28 @@ pub(crate) struct Position<'a> {
 }
 
 impl Encode for Position<'_> {}
+
+/// Publications of a moment, on their way to watchers that wish for them together.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "positions")]
+pub(crate) struct Positions<'a> {
+    pub topic: &'a str,
+    /// The last of their offsets.
+    pub offset: u64,
+    pub items: Vec<Item<'a>>,
+}
+
+impl Encode for Positions<'_> {}
+
+/// One of several publications.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Item<'a> {
+    #[serde(flatten)]
+    pub shown: Shown<'a>,
+    /// Others of its entity were left out before it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub conflated: bool,
+}
 
 /// What a watcher is told besides publications.
 #[derive(Clone, Debug, Serialize)]
@@ -347,6 +378,9 @@ pub(crate) struct Subscribed<'a> {
     /// Who else watches, where joins and leaves are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<Who<'a>>,
+    /// For how long publications are gathered; absent where each comes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
 }
 
 /// Who watches a topic.
@@ -384,25 +418,36 @@ pub(crate) enum LiveCall {
     Disconnect {
         user: String,
     },
+    /// End a user's subscriptions to one topic.
+    Unsubscribe {
+        user: String,
+        topic: String,
+    },
 }
 
 #[derive(Deserialize)]
 struct Named {
     user: String,
+    #[serde(default)]
+    topic: Option<String>,
 }
 
 impl LiveCall {
     /// Reads a request; `None` when its query or its body is none. Paths are judged before.
     pub(crate) fn parse(path: &str, query: &str, body: &[u8]) -> Option<LiveCall> {
         let text = || std::str::from_utf8(body).ok();
-        let named = || serde_json::from_slice::<Named>(body).ok().map(|Named { user }| user);
+        let named = || serde_json::from_slice::<Named>(body).ok();
         Some(match path {
             "/publish" => LiveCall::Publish(Publish::parse(text()?)?),
             "/broadcast" => LiveCall::Broadcast(Broadcast::parse(text()?)?),
             "/topics" => LiveCall::Topics,
             "/connections" => LiveCall::Connections,
-            "/revoke" => LiveCall::Revoke { user: named()? },
-            "/disconnect" => LiveCall::Disconnect { user: named()? },
+            "/revoke" => LiveCall::Revoke { user: named()?.user },
+            "/disconnect" => LiveCall::Disconnect { user: named()?.user },
+            "/unsubscribe" => {
+                let Named { user, topic } = named()?;
+                LiveCall::Unsubscribe { user, topic: topic? }
+            }
             "/presence" => LiveCall::Presence { topic: parameter(query, "topic")?, short: false },
             "/presence-stats" => LiveCall::Presence { topic: parameter(query, "topic")?, short: true },
             "/history" => LiveCall::History(HistoryCall {

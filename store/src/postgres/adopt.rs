@@ -75,11 +75,13 @@ pub fn adopt(options: &Options, epoch: HistoryEpoch, at: Wall) -> Result<Adopted
         if stopped.map(|row| column(&row, 0).map_err(Trouble::from)).transpose()? != Some(true) {
             return Err(AdoptError::Busy);
         }
+        let stream = epoch.hex();
         let (epoch, at, floor) = (epoch.0.to_vec(), at.as_millis(), rows::position_column(adopted.floor));
         link.query(answer, sql::ADOPT_STORE, &[&epoch, &at, &floor, &Adopted::NUMBERS])?;
         let epochs = rows::count_column(Adopted::EPOCHS);
         link.query(answer, sql::ADOPT_SCOPES, &[&epochs])?;
         link.query(answer, sql::ADOPT_RUNNERS, &[&epochs])?;
+        link.query(answer, sql::ADOPT_TOPICS, &[&stream])?;
         link.query(answer, sql::ADOPT_BROKERS, &[])?;
         link.query(answer, sql::ADOPT_BROKER_NUMBERS, &[&(last_broker + epochs)])?;
         Ok(adopted)

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::TopicId;
-use peermesh_core::store::{FedRow, LiveFound, LiveKey, LiveKnown, LiveOp, LiveQuery, LiveRow, LiveTopic};
+use peermesh_core::ids::{Epoch, TopicId, TopicNo};
+use peermesh_core::store::{
+    FedRow, LiveFound, LiveKey, LiveKnown, LiveOp, LivePlace, LiveQuery, LiveRow, LiveTopic,
+};
 use peermesh_core::time::Wall;
 use postgres::Row;
 use serde_json::{Value, json};
@@ -100,6 +102,11 @@ impl Desk<'_> {
                 };
                 LiveFound::Revoked(rows.iter().map(read).collect::<Result<_, Trouble>>()?)
             }
+            LiveQuery::Places { topics } => {
+                let numbers: Vec<i64> = topics.iter().map(|no| no.0).collect();
+                let rows = self.ask(sql::TOPICS_STAND, &[&numbers])?;
+                LiveFound::Places(rows.iter().map(place).collect::<Result<_, _>>()?)
+            }
             LiveQuery::Feed { topic, after, limit } => {
                 let (after, limit) = (rows::count_column(*after), i64::from(*limit));
                 let found = match topic {
@@ -149,6 +156,12 @@ fn known(row: &Row) -> Result<LiveKnown, Trouble> {
         offset: rows::count(column(row, 2)?)?,
         at: Wall::from_millis(column(row, 3)?),
     })
+}
+
+fn place(row: &Row) -> Result<LivePlace, Trouble> {
+    let (epoch, top): (i64, i64) = (column(row, 1)?, column(row, 2)?);
+    let topic = TopicNo(column(row, 0)?);
+    Ok(LivePlace { topic, epoch: Epoch(rows::count(epoch)?), top: rows::count(top)? })
 }
 
 fn fed(row: &Row) -> Result<FedRow, Trouble> {

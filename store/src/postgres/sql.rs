@@ -33,6 +33,7 @@ statements! {
         ORDER BY key";
     LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM mesh.live_key WHERE topic = $1 AND at >= $2 \
         ORDER BY at DESC, at_offset DESC LIMIT $3";
+    TOPICS_STAND = "SELECT n, epoch, top FROM mesh.live_topic WHERE n = ANY ($1) ORDER BY n";
     REVOKED = "SELECT name, at FROM mesh.live_revoked ORDER BY at DESC, name LIMIT $1";
     FEED = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE id > $1 \
         ORDER BY id LIMIT $2";
@@ -116,6 +117,7 @@ statements! {
             (SELECT max(n) FROM mesh.runner))";
     ADOPT_SCOPES = "UPDATE mesh.scope SET owner = NULL, epoch = epoch + $1";
     ADOPT_RUNNERS = "UPDATE mesh.runner SET owner = NULL, epoch = epoch + $1";
+    ADOPT_TOPICS = "UPDATE mesh.live_topic SET owner = NULL, stream = $1 || '.' || n";
     ADOPT_BROKERS = "UPDATE mesh.broker SET ended_at = coalesce(ended_at, clock_timestamp())";
     ADOPT_BROKER_NUMBERS = "SELECT setval(pg_get_serial_sequence('mesh.broker', 'n'), $1)";
 

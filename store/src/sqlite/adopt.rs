@@ -98,6 +98,7 @@ fn write(conn: &mut Connection, epoch: HistoryEpoch, at: Wall) -> Result<Option<
     let epochs = rows::count_column(Adopted::EPOCHS);
     transaction.execute(sql::ADOPT_SCOPES, [epochs])?;
     transaction.execute(sql::ADOPT_RUNNERS, [epochs])?;
+    transaction.execute(sql::ADOPT_TOPICS, [epoch.hex()])?;
     transaction.commit()?;
     Ok(Some(adopted))
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::store::{
-    LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow, LiveTopic,
+    LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply, LiveRow,
+    LiveTopic,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -74,16 +75,16 @@ fn append(
     if place <= last {
         let mut again = conn.prepare_cached(sql::PUBLICATION_OF_PLACE)?;
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let (offset, late) = again.query_row((topic, place), read).optional()?.unwrap_or((0, false));
-        return Ok(LiveReply::Appended { offset: rows::count(offset)?, late });
+        if let Some((offset, late)) = again.query_row((topic, place), read).optional()? {
+            return Ok(LiveReply::Appended { offset: rows::count(offset)?, late });
+        }
+        let known = used(conn, topic, key)?;
+        return Ok(known.map_or(LiveReply::Appended { offset: 0, late: false }, LiveReply::Repeated));
     }
     if let Some(fed) = fed {
         run(conn, sql::TOPIC_FED, (topic, rows::count_column(fed)))?;
     }
-    if let Some(key) = key
-        && let Some(known) =
-            one(conn, sql::LIVE_KEY_READ, params![topic, key.key, key.since.as_millis()], known)?
-    {
+    if let Some(known) = used(conn, topic, key)? {
         return Ok(LiveReply::Repeated(known));
     }
     let offset: i64 = conn.prepare_cached(sql::TOPIC_NEXT)?.query_row((topic, place), |row| row.get(0))?;
@@ -102,6 +103,12 @@ fn append(
     Ok(LiveReply::Appended { offset: rows::count(offset)?, late })
 }
 
+/// What a key of idempotency was used for.
+fn used(conn: &Connection, topic: i64, key: Option<&LiveKey>) -> Result<Option<LiveKnown>, Trouble> {
+    let Some(LiveKey { key, since, .. }) = key else { return Ok(None) };
+    one(conn, sql::LIVE_KEY_READ, params![topic, key, since.as_millis()], known)
+}
+
 /// Answers one question.
 pub(super) fn find(conn: &Connection, query: &LiveQuery) -> Result<LiveFound, Trouble> {
     Ok(match query {
@@ -118,6 +125,18 @@ pub(super) fn find(conn: &Connection, query: &LiveQuery) -> Result<LiveFound, Tr
         LiveQuery::Revoked { limit } => {
             let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?.into(), Wall::from_millis(row.get(1)?)));
             LiveFound::Revoked(all(conn, sql::REVOKED, [limit], read)?)
+        }
+        LiveQuery::Places { topics } => {
+            let mut places = Vec::new();
+            for topic in topics {
+                let read = |row: &Row<'_>| {
+                    let (epoch, top) = (rows::count(row.get(0)?)?, rows::count(row.get(1)?)?);
+                    Ok(LivePlace { topic: *topic, epoch: Epoch(epoch), top })
+                };
+                places.extend(one(conn, sql::TOPIC_STANDS, [topic.0], read)?);
+            }
+            places.sort_by_key(|place| place.topic);
+            LiveFound::Places(places)
         }
         LiveQuery::Feed { .. } => LiveFound::Fed { rows: Vec::new(), top: 0 },
     })

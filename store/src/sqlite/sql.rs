@@ -208,6 +208,7 @@ statements! {
         WHERE one = 1";
     ADOPT_SCOPES = "UPDATE scope SET life = NULL, epoch = epoch + ?1";
     ADOPT_RUNNERS = "UPDATE runner SET life = NULL, epoch = epoch + ?1";
+    ADOPT_TOPICS = "UPDATE live_topic SET life = NULL, stream = ?1 || '.' || n";
 
     SIGNER_KEEP = "INSERT INTO signer (one, public, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING";
     SIGNER_READ = "SELECT public, sealed FROM signer WHERE one = 1";
@@ -341,6 +342,7 @@ statements! {
         RETURNING n, epoch, stream, top, fed";
     TOPIC_RELEASE = "UPDATE live_topic SET life = NULL WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     TOPIC_IS_OURS = "SELECT 1 FROM live_topic WHERE n = ?1 AND life = ?2 AND epoch = ?3";
+    TOPIC_STANDS = "SELECT epoch, top FROM live_topic WHERE n = ?1";
     TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
     TOPIC_NEXT = "UPDATE live_topic SET top = top + 1, place = ?2 WHERE n = ?1 RETURNING top";
     TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
@@ -389,6 +391,7 @@ mod tests {
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
         "ADOPT_RUNNERS", // the same
+        "ADOPT_TOPICS",  // the same
         "HOOKS",         // all that wait are wanted, and few wait: `pending_statuses_max` bounds them
     ];
 

@@ -21,6 +21,7 @@ impl Model {
         self.alive.history = History { epoch, since: at, floor: adopted.floor };
         self.void_owners();
         self.void_runners();
+        self.rename_streams(&epoch);
         Some(adopted)
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Model;
-use crate::ids::{Epoch, TopicId, TopicNo};
+use crate::ids::{Epoch, HistoryEpoch, TopicId, TopicNo};
 use crate::store::{
-    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,
-    LiveTopic,
+    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
+    LiveRow, LiveTopic,
 };
 use crate::time::Wall;
 
@@ -35,6 +35,14 @@ struct Kept {
 }
 
 impl Model {
+    /// Another history begins: the same offset may have meant something else in the one that was lost.
+    pub(super) fn rename_streams(&mut self, history: &HistoryEpoch) {
+        for (no, kept) in &mut self.lives.all {
+            kept.owner = None;
+            kept.stream = format!("{}.{}", history.hex(), no.0).into();
+        }
+    }
+
     /// Lets another program write something into the feed.
     pub fn feed(&mut self, row: FedRow) {
         self.lives.feed.push(row);
@@ -147,6 +155,14 @@ impl Model {
                 rows.truncate(size(*limit));
                 LiveFound::Revoked(rows)
             }
+            LiveQuery::Places { topics } => {
+                let known = topics.iter().filter_map(|no| Some((*no, self.lives.all.get(no)?)));
+                let place =
+                    |(topic, kept): (TopicNo, &Kept)| LivePlace { topic, epoch: kept.epoch, top: kept.top };
+                let mut places: Vec<LivePlace> = known.map(place).collect();
+                places.sort_by_key(|place| place.topic);
+                LiveFound::Places(places)
+            }
             LiveQuery::Feed { topic, after, limit } => {
                 let wanted =
                     |row: &&FedRow| row.id > *after && topic.as_ref().is_none_or(|t| row.topic == *t);
@@ -161,14 +177,15 @@ impl Kept {
     fn append(&mut self, place: u64, row: &LiveRow, key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
         if place <= self.place {
             let same = self.history.iter().find(|(_, (written, _))| *written == place);
-            let (offset, late) = same.map_or((0, false), |(offset, (_, row))| (*offset, row.late));
-            return LiveReply::Appended { offset, late };
+            if let Some((offset, (_, row))) = same {
+                return LiveReply::Appended { offset: *offset, late: row.late };
+            }
+            let known = self.used(key).map(LiveReply::Repeated);
+            return known.unwrap_or(LiveReply::Appended { offset: 0, late: false });
         }
         self.fed = self.fed.max(fed.unwrap_or(0));
-        if let Some(key) = key
-            && let Some(known) = self.keys.get(&key.key).filter(|known| known.at >= key.since)
-        {
-            return LiveReply::Repeated(*known);
+        if let Some(known) = self.used(key) {
+            return LiveReply::Repeated(known);
         }
         self.place = place;
         self.top += 1;
@@ -185,6 +202,12 @@ impl Kept {
         }
         self.history.insert(offset, (place, row));
         LiveReply::Appended { offset, late }
+    }
+
+    /// What a key of idempotency was used for.
+    fn used(&self, key: Option<&LiveKey>) -> Option<LiveKnown> {
+        let key = key?;
+        self.keys.get(&key.key).filter(|known| known.at >= key.since).copied()
     }
 
     fn show(&self, history: usize, keys_since: Wall, keys: usize) -> LiveTopic {
