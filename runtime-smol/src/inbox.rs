@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use peermesh_core::forward::Forwarded;
-use peermesh_core::ids::{ShardId, Ticket};
+use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{Envelope, Order, Parcel};
 use peermesh_core::store::StoreResult;
 
@@ -18,6 +18,7 @@ pub(crate) enum Post {
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
     Forwarded { ticket: Ticket, result: Forwarded },
+    Dialled { dial: Ticket, result: Result<ConnId, String> },
     Order(Order),
 }
 

@@ -184,6 +184,7 @@ impl Shard {
                     self.tell(Input::Adopted { conn, parcel });
                 }
                 Post::Forwarded { ticket, result } => self.tell(Input::Forwarded { ticket, result }),
+                Post::Dialled { dial, result } => self.tell(Input::Dialled { dial, result }),
                 Post::Order(order) => self.tell(Input::Order(order)),
             }
         }
@@ -221,6 +222,10 @@ impl Shard {
                 Output::Weigh { conn } => self.echoes.push((conn, Echo::Weighed((self.hub.weigh)()))),
                 Output::Forward(forward) => {
                     self.hub.counter.submit(self.id, forward, self.hub.inbox(self.id));
+                }
+                Output::Dial { dial, to: _ } => {
+                    let result = Err("this run cannot dial".to_owned());
+                    self.hub.post(self.id, Post::Dialled { dial, result });
                 }
                 Output::Note(note) => (self.hub.note)(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,

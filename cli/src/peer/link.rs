@@ -330,6 +330,7 @@ impl Link {
             | Output::Scrape { .. }
             | Output::Weigh { .. }
             | Output::Forward(_)
+            | Output::Dial { .. }
             | Output::Note(_)
             | Output::Stats(_)
             | Output::Finished
