@@ -65,6 +65,7 @@
 pub mod broker;
 pub mod config;
 pub mod conn;
+pub mod daemon;
 pub mod digest;
 pub mod fault;
 pub mod fingerprint;
@@ -79,6 +80,7 @@ pub mod message_id;
 pub mod note;
 pub mod rng;
 mod runner;
+pub mod seal;
 pub mod stats;
 pub mod store;
 mod surface;

@@ -259,17 +259,11 @@ fn open(
     };
     match seal::open(&profile.signing_key(), from, body) {
         Ok(text) => (true, Ok(text)),
-        Err(problem) => match seal::read_plain(body) {
-            Ok(text) if target.is_none() && is_readable(&text) => (false, Ok(text)),
-            _ => (true, Err(problem.to_string())),
+        Err(problem) => match seal::read_plainly(body).filter(|_| target.is_none()) {
+            Some(text) => (false, Ok(text)),
+            None => (true, Err(problem.to_string())),
         },
     }
-}
-
-/// Sealed bytes are practically never text without control characters.
-fn is_readable(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|letter| !letter.is_control() || matches!(letter, '\n' | '\t' | '\r'))
 }
 
 #[cfg(test)]
