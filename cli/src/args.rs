@@ -9,6 +9,7 @@ use peermesh_core::store;
 
 use crate::canonical::Outline;
 use crate::config::Flags;
+use crate::daemon::Daemon;
 use crate::live::Live;
 use crate::span;
 
@@ -211,6 +212,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// See to the daemon, which keeps this host in its meshes
+    #[command(subcommand)]
+    Daemon(Daemon),
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,

@@ -9,6 +9,7 @@ mod adopt;
 mod args;
 mod canonical;
 mod config;
+mod daemon;
 mod doctor;
 mod failure;
 mod health;
@@ -170,6 +171,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Adopt { check, yes, config } => {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
+        Command::Daemon(command) => daemon::run(&command, &home()?, &variable, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),
