@@ -57,6 +57,9 @@ pub(crate) struct Common {
     /// The profile to act as; needed where there are several
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Trust the authorities of this PEM file too, besides the system's [default: $PEERMESH_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The admin token of the broker at --broker
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
