@@ -70,18 +70,26 @@ impl TlsError {
         match error {
             Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => TlsError::Expired,
             Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => TlsError::NotYet,
-            Error::InvalidCertificate(Bad::UnknownIssuer) => TlsError::UnknownIssuer,
+            // A bad signature is that of an authority which only has the name of one that is trusted.
+            Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => TlsError::UnknownIssuer,
             Error::InvalidCertificate(Bad::Revoked) => TlsError::Revoked,
             Error::InvalidCertificate(Bad::NotValidForName) => {
                 TlsError::WrongHost { host: host.to_owned(), names: Vec::new() }
             }
             Error::InvalidCertificate(Bad::NotValidForNameContext { presented, .. }) => {
-                TlsError::WrongHost { host: host.to_owned(), names: presented }
+                let names = presented.iter().map(|name| plain(name)).collect();
+                TlsError::WrongHost { host: host.to_owned(), names }
             }
             Error::InvalidMessage(_) => TlsError::NotTls,
             error => TlsError::Failed(error),
         }
     }
+}
+
+/// A name as people know it, out of what the library shows: `DnsName("mesh.example")`.
+fn plain(shown: &str) -> String {
+    let inside = shown.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(shown).trim_matches('"').to_owned()
 }
 
 /// The authorities that the user named besides the system's, for the life of this process.
