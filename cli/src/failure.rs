@@ -10,6 +10,7 @@ use crate::admin::AdminError;
 use crate::adopt::AdoptError;
 use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
+use crate::daemon::DaemonError;
 use crate::home::HomeError;
 use crate::http::HttpError;
 use crate::live::LiveError;
@@ -29,6 +30,8 @@ pub(crate) enum Failure {
     Canonical(#[from] CanonicalError),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
@@ -57,6 +60,7 @@ impl Failure {
             Failure::Admin(error) => error.exit(),
             Failure::Adopt(error) => error.exit(),
             Failure::Canonical(error) => error.exit(),
+            Failure::Daemon(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Live(error) => error.exit(),

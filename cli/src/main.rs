@@ -9,6 +9,7 @@ mod adopt;
 mod args;
 mod canonical;
 mod config;
+mod daemon;
 mod doctor;
 mod failure;
 mod health;
@@ -25,9 +26,10 @@ mod serve;
 mod signals;
 mod span;
 mod terminal;
+mod tls;
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -91,6 +93,10 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     }
     if let Command::Completions { shell } = command {
         return completions(shell, terminal);
+    }
+    let ca_file = common.ca_file.clone().or_else(|| variable("PEERMESH_CA_FILE").map(PathBuf::from));
+    if let Some(file) = ca_file.filter(|file| !file.as_os_str().is_empty()) {
+        tls::trust_also(&file);
     }
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);
@@ -170,6 +176,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Adopt { check, yes, config } => {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
+        Command::Daemon(command) => daemon::run(&command, &home()?, &variable, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) => Ok(()),

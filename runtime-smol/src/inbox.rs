@@ -6,11 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use peermesh_core::forward::Forwarded;
-use peermesh_core::ids::{ConnId, ShardId, Ticket};
+use peermesh_core::ids::{ShardId, Ticket};
 use peermesh_core::machine::{Envelope, Order, Parcel};
 use peermesh_core::store::StoreResult;
 
 use crate::conn::Parts;
+use crate::stream::Stream;
 
 /// What other threads have for a shard.
 pub(crate) enum Post {
@@ -18,7 +19,7 @@ pub(crate) enum Post {
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
     Forwarded { ticket: Ticket, result: Forwarded },
-    Dialled { dial: Ticket, result: Result<ConnId, String> },
+    Dialled { dial: Ticket, result: Result<Stream, String> },
     Order(Order),
 }
 

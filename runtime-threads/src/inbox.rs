@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use peermesh_core::forward::Forwarded;
-use peermesh_core::ids::{ConnId, ShardId, Ticket};
+use peermesh_core::ids::{ShardId, Ticket};
 use peermesh_core::machine::{Envelope, Order, Parcel};
 use peermesh_core::store::StoreResult;
 
@@ -19,7 +19,7 @@ pub(crate) enum Post {
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
     Forwarded { ticket: Ticket, result: Forwarded },
-    Dialled { dial: Ticket, result: Result<ConnId, String> },
+    Undialled { dial: Ticket, why: String },
     Order(Order),
 }
 

@@ -50,7 +50,10 @@ macro_rules! plan_of {
         let Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail } = $plan;
         let Lanes { writers, readers, health } = lanes;
         let lanes = $runtime::Lanes { writers, readers, health };
-        $runtime::Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail }
+        let listeners = listeners.into_iter().map(|(kind, listener)| (kind, listener.into())).collect();
+        // A broker dials nobody.
+        let secure = None;
+        $runtime::Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail, secure }
     }};
 }
 
