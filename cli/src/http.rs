@@ -193,7 +193,7 @@ fn whole_length(bytes: &[u8]) -> Option<usize> {
     head.checked_add(length)
 }
 
-fn parse(bytes: &[u8]) -> Result<Answer, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Answer, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(bytes) {

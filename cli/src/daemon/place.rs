@@ -36,7 +36,6 @@ impl Place {
     }
 
     /// The socket of programs on this host.
-    #[expect(dead_code, reason = "for a daemon that runs")]
     pub(crate) fn socket_path(&self) -> PathBuf {
         self.dir.join("daemon.sock")
     }
@@ -52,7 +51,6 @@ impl Place {
     }
 
     /// What a daemon that a service manager or a shell started in the background writes.
-    #[expect(dead_code, reason = "for a daemon that runs")]
     pub(crate) fn log_path(&self) -> PathBuf {
         self.dir.join("daemon.log")
     }

@@ -149,7 +149,6 @@ pub(crate) fn look(place: &Place, host: &Host) -> Result<Verdict, HomeError> {
 }
 
 /// Compares the file with the host, and writes the file where the verdict asks for it.
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by a daemon that starts"))]
 pub(crate) fn check(place: &Place, host: &Host, now: Wall) -> Result<Verdict, HomeError> {
     let verdict = look(place, host)?;
     if matches!(verdict, Verdict::FirstRun | Verdict::SameRewritten) {

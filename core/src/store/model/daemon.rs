@@ -13,6 +13,8 @@ use crate::store::{
 pub(super) struct Kept {
     outbox: BTreeMap<u64, OutRow>,
     inbox: BTreeMap<u64, InRow>,
+    /// The last place in the inbox that was given out.
+    last: u64,
 }
 
 impl Kept {
@@ -151,8 +153,8 @@ impl Kept {
                 Some(known) if known.id == row.id => DaemonReply::Inserted,
                 Some(_) => DaemonReply::Existing,
                 None => {
-                    let seq = self.inbox.last_key_value().map_or(1, |(seq, _)| seq + 1);
-                    self.inbox.insert(seq, InRow { seq, ..(**row).clone() });
+                    self.last += 1;
+                    self.inbox.insert(self.last, InRow { seq: self.last, ..(**row).clone() });
                     DaemonReply::Inserted
                 }
             },

@@ -15,8 +15,7 @@ use crate::sqlite::write::run;
 const INSERT: &str = "INSERT INTO inbox (id, client_message_id, broker_message_id, mesh, topic, reply_to_id, \
     sender_pubkey, sender_member_pubkey, sender_name, priority, body, created_at, received_at, \
     recipient_pubkey, recipient_kind) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-    ON CONFLICT (mesh, recipient_pubkey, sender_pubkey, client_message_id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 const KNOWN: &str = "SELECT id FROM inbox WHERE mesh = ?1 AND recipient_pubkey = ?2 AND sender_pubkey = ?3 \
     AND client_message_id = ?4";
 const SELECT: &str = "SELECT seq, id, client_message_id, broker_message_id, mesh, topic, reply_to_id, \
@@ -59,6 +58,15 @@ pub(super) fn find(conn: &Connection, query: &InboxQuery) -> Result<DaemonFound,
 
 fn receive(conn: &Connection, row: &InRow) -> Result<DaemonReply, Trouble> {
     let recipient = row.recipient.hex();
+    let mut read = conn.prepare_cached(KNOWN)?;
+    let key = params![row.mesh, recipient, row.sender_pubkey, row.client_message_id];
+    let known: Option<Box<str>> = read.query_row(key, |row| row.get(0)).optional()?;
+    match known {
+        // The same row again is the same write, of which nobody knew whether it had been done.
+        Some(id) if id == row.id => return Ok(DaemonReply::Inserted),
+        Some(_) => return Ok(DaemonReply::Existing),
+        None => {}
+    }
     let values = params![
         row.id,
         row.client_message_id,
@@ -76,14 +84,8 @@ fn receive(conn: &Connection, row: &InRow) -> Result<DaemonReply, Trouble> {
         recipient,
         row.recipient_kind.word(),
     ];
-    if run(conn, INSERT, values)? > 0 {
-        return Ok(DaemonReply::Inserted);
-    }
-    let mut read = conn.prepare_cached(KNOWN)?;
-    let key = params![row.mesh, recipient, row.sender_pubkey, row.client_message_id];
-    let known: Option<Box<str>> = read.query_row(key, |row| row.get(0)).optional()?;
-    // The same row again is the same write, of which nobody knew whether it had been done.
-    Ok(if known.as_ref() == Some(&row.id) { DaemonReply::Inserted } else { DaemonReply::Existing })
+    run(conn, INSERT, values)?;
+    Ok(DaemonReply::Inserted)
 }
 
 fn changed(conn: &Connection, sql: &str, values: Vec<Value>) -> Result<DaemonReply, Trouble> {
