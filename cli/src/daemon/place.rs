@@ -52,7 +52,6 @@ impl Place {
     }
 
     /// What a daemon that a service manager or a shell started in the background writes.
-    #[expect(dead_code, reason = "for a daemon that runs")]
     pub(crate) fn log_path(&self) -> PathBuf {
         self.dir.join("daemon.log")
     }

@@ -50,15 +50,26 @@ impl Profile {
         mesh_slug: &str,
         broker_url: &str,
     ) -> Result<Profile, PeerError> {
-        let seed = home::random::<32>()?;
-        Ok(Profile {
+        let seed = Secret::new(home::random::<32>()?);
+        Ok(Profile::of_seed(name, (mesh_id, mesh_slug), broker_url, None, seed))
+    }
+
+    /// A profile with a key that its broker knows already, or will soon.
+    pub(crate) fn of_seed(
+        name: &str,
+        (mesh_id, mesh_slug): (&str, &str),
+        broker_url: &str,
+        member_id: Option<&str>,
+        seed: Secret,
+    ) -> Profile {
+        Profile {
             name: name.to_owned(),
             mesh_id: mesh_id.to_owned(),
             mesh_slug: mesh_slug.to_owned(),
             broker_url: broker_url.to_owned(),
-            member_id: None,
-            seed: Secret::new(seed),
-        })
+            member_id: member_id.map(str::to_owned),
+            seed,
+        }
     }
 
     /// The key that signs hellos and opens mail.
