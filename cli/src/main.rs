@@ -25,6 +25,7 @@ mod report;
 mod serve;
 mod signals;
 mod span;
+mod supervisor;
 mod terminal;
 mod tls;
 

@@ -1,10 +1,16 @@
 //! `peermesh daemon`: the process that keeps this host in its meshes, and what is done about it.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "a daemon opens mail by it"))]
+mod archive;
+mod bundle;
+mod copies;
 pub(crate) mod host;
 mod import;
 pub(crate) mod lock;
 pub(crate) mod place;
 mod service;
+#[cfg_attr(not(test), expect(dead_code, reason = "a daemon listens on it"))]
+pub(crate) mod socket;
 pub(crate) mod token;
 
 use std::fmt;
@@ -16,10 +22,12 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, HomeError};
+use crate::http::{self, Question};
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
 use host::Host;
+use lock::Holder;
 use place::Place;
 
 /// Names this host where the system's own id is missing or shared by several hosts.
@@ -49,6 +57,39 @@ pub(crate) enum Daemon {
         /// Its configuration [default: ~/.claudemesh/config.json]
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
+    },
+    /// Copy who this host is into one file that only a passphrase opens
+    #[command(
+        after_help = "Profiles with their keys, former keys, and the configuration. No messages, and no \n\
+        token of this host.\n\n\
+        Examples:\n  peermesh daemon backup --to ann.backup\n  \
+        peermesh daemon backup --to ann.backup --passphrase-file ./passphrase"
+    )]
+    Backup {
+        /// The file to write, which must not exist
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Its first line is the passphrase; `-` is standard input [default: ask]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Put a copy back, and let the daemon run on this host
+    #[command(
+        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not go \n\
+        on as the same member.\n\n\
+        Examples:\n  peermesh daemon restore --from ann.backup\n  \
+        peermesh daemon restore --from ann.backup --replace"
+    )]
+    Restore {
+        /// The file that `peermesh daemon backup` wrote
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Its first line is the passphrase; `-` is standard input [default: ask]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Replace what is here and differs; a key that gives way still opens mail for 7 days
+        #[arg(long)]
+        replace: bool,
     },
     /// Let the system keep the daemon running, by a unit of this user
     #[command(
@@ -83,6 +124,22 @@ pub(crate) enum DaemonError {
     InCi { name: &'static str },
     #[error("this program cannot be found on disk ({error}); install it, then run the same command again")]
     NoProgram { error: io::Error },
+    #[error("a daemon runs{}; end it first: peermesh daemon down", Numbered(*pid))]
+    Runs { pid: Option<u32> },
+    #[error("there is nothing to copy; join a mesh first: peermesh join INVITE")]
+    NothingToBackUp,
+    #[error("the copy cannot be used: {what}")]
+    BadBundle { what: String },
+    #[error("the passphrase is another one, or the file was altered")]
+    WrongPassphrase,
+    #[error("a passphrase has at least {} characters", bundle::PASSPHRASE_CHARS_MIN)]
+    ShortPassphrase,
+    #[error("the passphrase cannot be read: {error}")]
+    NoPassphrase { error: io::Error },
+    #[error("these files hold something else: {files}; pass --replace to replace them")]
+    WouldReplace { files: String },
+    #[error("the daemon took no other token ({why}); the file has it, so end the daemon and start it again")]
+    TokenNotTaken { why: String },
     #[error("a daemon runs{} and does not end; end it, then run the same command again", Numbered(*pid))]
     StillRunning { pid: Option<u32> },
 }
@@ -99,10 +156,18 @@ impl DaemonError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             DaemonError::Home(error) => error.exit(),
-            DaemonError::Unimported { .. } => Exit::Refused,
+            DaemonError::Unimported { .. }
+            | DaemonError::WrongPassphrase
+            | DaemonError::WouldReplace { .. } => Exit::Refused,
+            DaemonError::ShortPassphrase => Exit::Usage,
             DaemonError::NoServiceManager { .. } => Exit::Usage,
             DaemonError::BadImport { .. }
+            | DaemonError::BadBundle { .. }
             | DaemonError::InCi { .. }
+            | DaemonError::NoPassphrase { .. }
+            | DaemonError::NothingToBackUp
+            | DaemonError::Runs { .. }
+            | DaemonError::TokenNotTaken { .. }
             | DaemonError::NoProgram { .. }
             | DaemonError::StillRunning { .. } => Exit::Failed,
         }
@@ -120,6 +185,12 @@ pub(crate) fn run(
         Daemon::AcceptHost => accept_host(home, env, terminal),
         Daemon::RotateToken => rotate_token(home, terminal),
         Daemon::Import { from } => import::run(home, from.as_deref(), env, terminal),
+        Daemon::Backup { to, passphrase_file } => {
+            copies::backup(home, to, passphrase_file.as_deref(), terminal)
+        }
+        Daemon::Restore { from, passphrase_file, replace } => {
+            copies::restore(home, from, passphrase_file.as_deref(), *replace, env, terminal)
+        }
         Daemon::InstallService { allow_ci } => service::install(home, *allow_ci, env, terminal),
         Daemon::UninstallService => service::uninstall(home, env, terminal),
     }
@@ -138,12 +209,29 @@ fn accept_host(
     Ok(terminal.result(&value, [said.as_str()])?)
 }
 
+/// The file first: whoever reads it afterwards has a token that the daemon takes, or takes from its next
+/// start on.
 fn rotate_token(home: &Home, terminal: &mut Terminal) -> Result<(), Failure> {
     let place = Place::prepare(home)?;
-    token::rotate(&place)?;
+    let fresh = token::rotate(&place)?;
+    let runs = lock::holder(&place)? != Holder::Nobody;
+    if runs {
+        tell_token(&place, &fresh)?;
+    }
     let path = place.token_path().display().to_string();
     let said = format!("{path} holds another token");
-    Ok(terminal.result(&json!({ "token_file": path }), [said.as_str()])?)
+    Ok(terminal.result(&json!({ "token_file": path, "daemon_told": runs }), [said.as_str()])?)
+}
+
+fn tell_token(place: &Place, fresh: &str) -> Result<(), DaemonError> {
+    let body = json!({ "token": fresh });
+    let question =
+        Question { method: "POST", target: "/v1/token", token: None, body: Some(&body), header: None };
+    match http::ask_local(&place.socket_path(), &question) {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        Ok(answer) => Err(DaemonError::TokenNotTaken { why: format!("it answered {}", answer.status) }),
+        Err(error) => Err(DaemonError::TokenNotTaken { why: error.to_string() }),
+    }
 }
 
 /// This host, by the name that the operator gives it, or else by what the system says.

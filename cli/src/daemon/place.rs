@@ -36,7 +36,6 @@ impl Place {
     }
 
     /// The socket of programs on this host.
-    #[expect(dead_code, reason = "for a daemon that runs")]
     pub(crate) fn socket_path(&self) -> PathBuf {
         self.dir.join("daemon.sock")
     }
@@ -49,6 +48,11 @@ impl Place {
     /// Which host this directory was made on.
     pub(crate) fn fingerprint_path(&self) -> PathBuf {
         self.dir.join("host_fingerprint.json")
+    }
+
+    /// The former keys of a profile. The name was checked: it is no path.
+    pub(crate) fn archive_path(&self, profile: &str) -> PathBuf {
+        self.dir.join("keypair-archive").join(format!("{profile}.json"))
     }
 
     /// What a daemon that a service manager or a shell started in the background writes.

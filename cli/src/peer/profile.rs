@@ -171,6 +171,15 @@ pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
     Ok(names)
 }
 
+/// What is wrong with the text of a profile, if anything is.
+pub(crate) fn flaw(name: &str, bytes: &[u8]) -> Option<String> {
+    match parse(name, bytes, Path::new("")) {
+        Ok(_) => None,
+        Err(PeerError::DamagedProfile { what, .. }) => Some(what),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 fn path(home: &Home, name: &str) -> PathBuf {
     home.profiles().join(format!("{name}.json"))
 }

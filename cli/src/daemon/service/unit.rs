@@ -178,7 +178,9 @@ mod tests {
         let path = dir.path().join("peermesh-daemon.service");
         let text = systemd(unit(program.to_str().unwrap(), dir.path().to_str().unwrap()));
         std::fs::write(&path, text).unwrap();
-        let judged = Command::new("systemd-analyze").args(["--user", "verify"]).arg(&path).output();
+        let mut judge = Command::new("systemd-analyze");
+        let judge = judge.args(["--user", "verify"]).arg(&path).env("XDG_RUNTIME_DIR", dir.path());
+        let judged = judge.output();
         let Ok(judged) = judged else { return };
         let said = String::from_utf8_lossy(&judged.stderr).into_owned();
         let about_us: Vec<&str> = said.lines().filter(|line| line.contains("peermesh-daemon")).collect();
