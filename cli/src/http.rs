@@ -5,8 +5,6 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -77,43 +75,25 @@ impl Answer {
 /// Asks once.
 pub(crate) fn ask(address: &Address, question: &Question<'_>) -> Result<Answer, HttpError> {
     let until = Instant::now() + PATIENCE;
-    let stream = dial(address, PATIENCE).map_err(|error| match error {
+    let mut stream = dial(address, PATIENCE).map_err(|error| match error {
         TlsError::Io(error) => HttpError::Unreachable { address: address.to_string(), error },
         error => HttpError::Distrusted { address: address.to_string(), error },
     })?;
-    exchange(stream, (&address.to_string(), &address.authority()), question, until)
-}
-
-/// Asks the daemon of this host once, by its socket.
-pub(crate) fn ask_local(socket: &Path, question: &Question<'_>) -> Result<Answer, HttpError> {
-    let (until, name) = (Instant::now() + PATIENCE, socket.display().to_string());
-    let stream = UnixStream::connect(socket)
-        .map_err(|error| HttpError::Unreachable { address: name.clone(), error })?;
-    exchange(TcpStream::from(OwnedFd::from(stream)), (&name, "localhost"), question, until)
-}
-
-/// Writes the question and reads the answer. The names are those that people and the server know.
-fn exchange(
-    mut stream: TcpStream,
-    (address, host): (&str, &str),
-    question: &Question<'_>,
-    until: Instant,
-) -> Result<Answer, HttpError> {
     let broken = |error: io::Error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            HttpError::Silent { address: address.to_owned() }
+            HttpError::Silent { address: address.to_string() }
         }
-        _ => HttpError::Lost { address: address.to_owned(), error },
+        _ => HttpError::Lost { address: address.to_string(), error },
     };
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
     // A server may answer and close before it read everything, so a failed write is not the last word.
-    let written = stream.write_all(&request_bytes(host, question));
+    let written = stream.write_all(&request_bytes(address, question));
     let bytes = match read_answer(&mut stream, until) {
         Ok(bytes) if bytes.is_empty() => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
         Ok(bytes) => bytes,
         Err(error) => return Err(broken(written.err().unwrap_or(error))),
     };
-    parse(&bytes).map_err(|what| HttpError::Nonsense { address: address.to_owned(), what })
+    parse(&bytes).map_err(|what| HttpError::Nonsense { address: address.to_string(), what })
 }
 
 /// Opens a stream to the first address of the host that takes it, and lays TLS over it where the address says
@@ -160,11 +140,12 @@ pub(crate) fn segment(text: &str) -> String {
     encoded
 }
 
-fn request_bytes(host: &str, question: &Question<'_>) -> Vec<u8> {
+fn request_bytes(address: &Address, question: &Question<'_>) -> Vec<u8> {
     let Question { method, target, token, body, header } = question;
     let body = body.map(Value::to_string);
     let mut head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: application/json\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: application/json\r\n",
+        address.authority()
     );
     if let Some(token) = token {
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -212,7 +193,7 @@ fn whole_length(bytes: &[u8]) -> Option<usize> {
     head.checked_add(length)
 }
 
-fn parse(bytes: &[u8]) -> Result<Answer, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Answer, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(bytes) {

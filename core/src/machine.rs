@@ -402,6 +402,12 @@ pub enum Cause {
     Live,
     /// Counters are due to be published.
     Stats,
+    /// A broker is due to be dialled, or to have answered.
+    Uplink,
+    /// A message is due to be sent or given up.
+    Outbox,
+    /// A program of the host has waited long enough, or been silent for too long.
+    Local,
     /// Draining has lasted long enough.
     Drain,
 }

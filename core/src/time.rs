@@ -119,6 +119,21 @@ impl std::ops::Deref for IsoText {
 }
 
 impl Wall {
+    /// Reads a time as [`Wall::iso`] writes it; the milliseconds may be left out.
+    pub(crate) fn from_iso(text: &str) -> Option<Wall> {
+        let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+        let mut date = date.splitn(3, '-');
+        let (year, month, day) = (date.next()?, date.next()?, date.next()?);
+        let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+        let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+        let (clock, millis) = clock.split_once('.').unwrap_or((clock, "0"));
+        let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u8>().ok());
+        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+        let millis: u16 = format!("{millis:0<3}").parse().ok()?;
+        let stamp = date.with_hms_milli(hour, minute, second, millis).ok()?.assume_utc();
+        i64::try_from(stamp.unix_timestamp_nanos() / 1_000_000).ok().map(Wall)
+    }
+
     /// Reads the date of an HTTP header: `Tue, 14 Nov 2023 22:13:20 GMT`.
     pub(crate) fn from_http_date(text: &str) -> Option<Wall> {
         const MONTHS: [&str; 12] =
@@ -182,6 +197,16 @@ mod tests {
         assert_eq!(Wall::from_millis(-1).iso(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Wall::from_millis(951_782_400_000).iso(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Wall::from_millis(i64::MAX).iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_stamp_is_read_back() {
+        let stamp = Wall::from_millis(1_767_323_045_678);
+        assert_eq!(Wall::from_iso(&stamp.iso()), Some(stamp));
+        assert_eq!(Wall::from_iso("2026-01-02T03:04:05Z"), Some(Wall::from_millis(1_767_323_045_000)));
+        for odd in ["", "yesterday", "2026-01-02", "2026-02-31T03:04:05Z", "2026-01-02T03:04Z"] {
+            assert_eq!(Wall::from_iso(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crypto_box::SecretKey as BoxSecret;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use peermesh_core::config::Secret;
 use peermesh_core::ids::PublicKey;
+use peermesh_core::seal::box_public;
 use peermesh_core::time::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +37,9 @@ pub(crate) struct Archive {
 
 /// A key that was replaced.
 #[derive(Clone, Debug)]
-pub(crate) struct Former {
+struct Former {
     /// As others knew the member.
-    pub(crate) public: PublicKey,
+    public: PublicKey,
     id: String,
     secret: Secret,
     created_at: i64,
@@ -111,9 +111,9 @@ impl Archive {
         Ok((archive, remarks))
     }
 
-    /// The former keys, the latest first.
-    pub(crate) fn keys(&self) -> &[Former] {
-        &self.keys
+    /// The secrets that open what was sealed to former keys, the latest first.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.keys.iter().map(|former| former.secret.clone()).collect()
     }
 
     /// Keeps a key that is about to be replaced; the oldest make room.
@@ -162,15 +162,10 @@ impl Archive {
 }
 
 impl Former {
-    /// The secret half, as boxes take it.
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
-    }
-
     fn stored(&self) -> StoredKey {
         StoredKey {
             ed25519_pubkey: self.public.hex(),
-            x25519_pubkey: HEXLOWER.encode(&box_public(&self.secret)),
+            x25519_pubkey: HEXLOWER.encode(&box_public(&self.secret).unwrap_or_default()),
             x25519_privkey: HEXLOWER.encode(self.secret.expose()),
             key_id: self.id.clone(),
             created_at: self.created_at,
@@ -190,7 +185,7 @@ impl Former {
         let secret = key(&stored.x25519_privkey).map(Secret::new).ok_or_else(|| wrong("no secret key"))?;
         let boxed = key(&stored.x25519_pubkey).ok_or_else(|| wrong("no key for boxes"))?;
         let point = VerifyingKey::from_bytes(&public).map_err(|_| wrong("no public key"))?;
-        if box_public(&secret) != boxed || point.to_montgomery().to_bytes() != boxed {
+        if box_public(&secret) != Some(boxed) || point.to_montgomery().to_bytes() != boxed {
             return Err(wrong("its keys do not belong together"));
         }
         Ok(Former { public: PublicKey(public), id, secret, created_at, rotated_out_at, expires_at })
@@ -241,13 +236,6 @@ fn set_aside(path: &Path, now: Wall) -> Result<String, HomeError> {
     Ok(aside)
 }
 
-fn box_public(secret: &Secret) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    // The secret has this length since it was made or read.
-    bytes.copy_from_slice(secret.expose());
-    *BoxSecret::from_bytes(bytes).public_key().as_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -273,7 +261,7 @@ mod tests {
     }
 
     fn held(archive: &Archive) -> Vec<PublicKey> {
-        archive.keys().iter().map(|former| former.public).collect()
+        archive.keys.iter().map(|former| former.public).collect()
     }
 
     fn public(byte: u8) -> PublicKey {
@@ -288,7 +276,7 @@ mod tests {
     fn f_dmn_11_a_key_is_on_disk_before_its_successor_and_until_its_time_is_over() {
         let (_dir, place) = place();
         let (mut archive, remarks) = open(&place, 0);
-        assert!(archive.keys().is_empty() && remarks.is_empty(), "one that is not there is empty");
+        assert!(archive.keys.is_empty() && remarks.is_empty(), "one that is not there is empty");
         archive.keep(&key(1), Wall::from_millis(0)).unwrap();
         archive.keep(&key(2), Wall::from_millis(3 * DAY)).unwrap();
         assert_eq!(mode_of(&place.archive_path("ann")).unwrap(), 0o600);
@@ -296,7 +284,7 @@ mod tests {
             let (archive, remarks) = open(&place, day);
             assert_eq!((held(&archive), remarks), (left, vec![]), "day {day}");
         }
-        assert_eq!(open(&place, 3).0.keys()[0].secret().expose(), key(2).to_scalar_bytes());
+        assert_eq!(open(&place, 3).0.secrets()[0].expose(), key(2).to_scalar_bytes());
         open(&place, 10).0.write().unwrap();
         assert!(!place.archive_path("ann").exists(), "a file without keys goes");
     }
@@ -349,7 +337,7 @@ mod tests {
             home::replace(&place.archive_path("ann"), text.as_bytes()).unwrap();
             let (archive, remarks) = open(&place, day);
             let said = remarks[0].to_string();
-            assert!(archive.keys().is_empty() && said.contains(words), "{words}: {said}");
+            assert!(archive.keys.is_empty() && said.contains(words), "{words}: {said}");
             let aside = format!("{}.malformed-{}", place.archive_path("ann").display(), day * DAY);
             assert!(said.contains(&aside), "{said}");
             assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
@@ -365,7 +353,7 @@ mod tests {
         let path = place.archive_path("ann");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let (archive, remarks) = open(&place, 0);
-        assert_eq!(archive.keys().len(), 1);
+        assert_eq!(archive.keys.len(), 1);
         assert!(remarks[0].to_string().contains("keypair_archive_perms: its mode is 0644"), "{remarks:?}");
         assert_eq!(mode_of(&path).unwrap(), 0o644);
     }

@@ -50,8 +50,8 @@ pub(super) fn restore(
     let place = Place::prepare(home)?;
     let _lock = match Lock::take(&place)? {
         Ok(lock) => lock,
-        Err(Holder::Daemon(pid)) => return Err(DaemonError::Runs { pid }.into()),
-        Err(Holder::Nobody) => return Err(DaemonError::Runs { pid: None }.into()),
+        Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
+        Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
     };
     let bytes = bundle::read(from)?;
     let bundle = Bundle::open(&bytes, &passphrase_of(passphrase, terminal)?)?;

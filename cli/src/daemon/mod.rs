@@ -1,28 +1,28 @@
 //! `peermesh daemon`: the process that keeps this host in its meshes, and what is done about it.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "a daemon opens mail by it"))]
-mod archive;
+pub(crate) mod archive;
+mod ask;
 mod bundle;
+pub(crate) mod client;
 mod copies;
 pub(crate) mod host;
 mod import;
 pub(crate) mod lock;
 pub(crate) mod place;
 mod service;
-#[cfg_attr(not(test), expect(dead_code, reason = "a daemon listens on it"))]
-pub(crate) mod socket;
+mod socket;
 pub(crate) mod token;
+mod up;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+use peermesh_core::note::Level;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, HomeError};
-use crate::http::{self, Question};
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
@@ -36,6 +36,27 @@ const HOST_ID: &str = "PEERMESH_HOST_ID";
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Daemon {
+    /// Start the daemon: a durable outbox and inbox for every program on this host
+    #[command(
+        alias = "start",
+        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it by \n\
+        daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
+        daemon/local-token.\n\n\
+        Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
+        4 the directory was made on another host (see: peermesh daemon accept-host)\n\n\
+        Examples:\n  peermesh daemon up\n  peermesh daemon up --foreground --tcp 47823"
+    )]
+    Up(Up),
+    /// Stop the daemon; what waits to be sent stays in its outbox
+    #[command(alias = "stop")]
+    Down,
+    /// Tell whether the daemon runs and how its brokers are
+    Status,
+    /// Tell the version of the daemon that runs
+    Version,
+    /// Look at what waits to be sent, and put rows in line again
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// Let the daemon run on this host, after its directory was moved or copied here
     #[command(
         after_help = "A daemon refuses to start where its directory was not made, since two daemons with \n\
@@ -107,6 +128,71 @@ pub(crate) enum Daemon {
     UninstallService,
 }
 
+/// How the daemon is started.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// Stay in the foreground, as a service manager wants it
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Listen on this port of the loopback too, for programs that show the token
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "47823")]
+    pub(crate) tcp: Option<u16>,
+    /// Tell /v1/health on the loopback to programs that show no token
+    #[arg(long, requires = "tcp")]
+    pub(crate) public_health: bool,
+    /// A feature that every broker must have; without it the daemon ends
+    #[arg(long = "require", value_name = "FEATURE")]
+    pub(crate) require: Vec<String>,
+    /// What is logged: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
+    pub(crate) log_level: Level,
+}
+
+/// What can be done about the outbox.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Outbox {
+    /// List the newest rows
+    #[command(after_help = "Examples:\n  peermesh daemon outbox list\n  \
+        peermesh daemon outbox list --only failed --json")]
+    List {
+        /// Only rows in this state
+        #[arg(long = "only", value_name = "STATE")]
+        which: Option<Which>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
+        limit: u32,
+    },
+    /// Show one row
+    Inspect {
+        /// The row's id
+        id: String,
+    },
+    /// Send a row anew, under another key, in place of one that was given up or waits
+    #[command(after_help = "The row keeps its recipient, its text and its sender.\n\n\
+        Example:\n  peermesh daemon outbox requeue 3hXk2vZrq")]
+    Requeue {
+        /// The row's id
+        id: String,
+        /// The key of the row in its place [default: a fresh one]
+        #[arg(long, value_name = "KEY")]
+        new_client_id: Option<String>,
+    },
+}
+
+/// A state of a row, as operators call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    Pending,
+    Inflight,
+    Done,
+    Failed,
+    Aborted,
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    Level::parse(word).ok_or_else(|| "error, warn, info, debug or trace".to_owned())
+}
+
 /// Why something about the daemon did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DaemonError {
@@ -124,8 +210,6 @@ pub(crate) enum DaemonError {
     InCi { name: &'static str },
     #[error("this program cannot be found on disk ({error}); install it, then run the same command again")]
     NoProgram { error: io::Error },
-    #[error("a daemon runs{}; end it first: peermesh daemon down", Numbered(*pid))]
-    Runs { pid: Option<u32> },
     #[error("there is nothing to copy; join a mesh first: peermesh join INVITE")]
     NothingToBackUp,
     #[error("the copy cannot be used: {what}")]
@@ -140,35 +224,76 @@ pub(crate) enum DaemonError {
     WouldReplace { files: String },
     #[error("the daemon took no other token ({why}); the file has it, so end the daemon and start it again")]
     TokenNotTaken { why: String },
-    #[error("a daemon runs{} and does not end; end it, then run the same command again", Numbered(*pid))]
+    #[error(transparent)]
+    Store(#[from] peermesh_store::sqlite::OpenError),
+    #[error("no mesh was joined; join one first: peermesh join INVITE")]
+    NoMesh,
+    #[error("a daemon runs already{}; stop it with: peermesh daemon down", shown(*pid))]
+    Running { pid: Option<u32> },
+    #[error("no daemon is running; start one with: peermesh daemon up")]
+    NotRunning,
+    #[error(
+        "this directory was made on another host ({stored}, here {current}); if the daemon there is gone for \
+         good, run: peermesh daemon accept-host"
+    )]
+    OtherHost { stored: String, current: String },
+    #[error("cannot listen on {at}: {error}; stop what uses it, or choose another port with --tcp")]
+    Listen { at: String, error: io::Error },
+    #[error("cannot start {what}: {error}")]
+    Start { what: &'static str, error: io::Error },
+    #[error("the daemon was started and does not answer; {} says why", log.display())]
+    NotAppeared { log: PathBuf },
+    #[error("no daemon answers at {}: {error}; start one with: peermesh daemon up", socket.display())]
+    Away { socket: PathBuf, error: io::Error },
+    #[error("{} does not answer as a daemon does ({what})", socket.display())]
+    Nonsense { socket: PathBuf, what: String },
+    #[error("the daemon refused ({status}): {said}")]
+    Refused { status: u16, said: String },
+    #[error("there is no row {id}; see: peermesh daemon outbox list")]
+    NoRow { id: String },
+    #[error("the daemon has not said its process id; try again")]
+    NoPid,
+    #[error("the daemon cannot be told to stop: {error}")]
+    Signal { error: io::Error },
+    #[error("the daemon{} has not stopped; end it by its number", shown(*pid))]
     StillRunning { pid: Option<u32> },
 }
 
-struct Numbered(Option<u32>);
-
-impl fmt::Display for Numbered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |pid| write!(f, " (process {pid})"))
-    }
+fn shown(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 impl DaemonError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             DaemonError::Home(error) => error.exit(),
-            DaemonError::Unimported { .. }
-            | DaemonError::WrongPassphrase
-            | DaemonError::WouldReplace { .. } => Exit::Refused,
-            DaemonError::ShortPassphrase => Exit::Usage,
-            DaemonError::NoServiceManager { .. } => Exit::Usage,
-            DaemonError::BadImport { .. }
-            | DaemonError::BadBundle { .. }
+            DaemonError::NoMesh | DaemonError::NoServiceManager { .. } | DaemonError::ShortPassphrase => {
+                Exit::Usage
+            }
+            // The code by which service managers know that starting again will not help.
+            DaemonError::OtherHost { .. } => Exit::Unreachable,
+            DaemonError::NoRow { .. }
+            | DaemonError::Refused { .. }
+            | DaemonError::Unimported { .. }
+            | DaemonError::WouldReplace { .. }
+            | DaemonError::WrongPassphrase => Exit::Refused,
+            DaemonError::BadBundle { .. }
+            | DaemonError::BadImport { .. }
             | DaemonError::InCi { .. }
             | DaemonError::NoPassphrase { .. }
-            | DaemonError::NothingToBackUp
-            | DaemonError::Runs { .. }
-            | DaemonError::TokenNotTaken { .. }
             | DaemonError::NoProgram { .. }
+            | DaemonError::NothingToBackUp
+            | DaemonError::TokenNotTaken { .. }
+            | DaemonError::Store(_)
+            | DaemonError::Running { .. }
+            | DaemonError::NotRunning
+            | DaemonError::Listen { .. }
+            | DaemonError::Start { .. }
+            | DaemonError::NotAppeared { .. }
+            | DaemonError::Away { .. }
+            | DaemonError::Nonsense { .. }
+            | DaemonError::NoPid
+            | DaemonError::Signal { .. }
             | DaemonError::StillRunning { .. } => Exit::Failed,
         }
     }
@@ -182,6 +307,11 @@ pub(crate) fn run(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     match command {
+        Daemon::Up(up) => up::run(up, home, env, terminal),
+        Daemon::Down => ask::down(home, terminal),
+        Daemon::Status => ask::status(home, terminal),
+        Daemon::Version => ask::version(home, terminal),
+        Daemon::Outbox(command) => ask::outbox(command, home, terminal),
         Daemon::AcceptHost => accept_host(home, env, terminal),
         Daemon::RotateToken => rotate_token(home, terminal),
         Daemon::Import { from } => import::run(home, from.as_deref(), env, terminal),
@@ -224,14 +354,8 @@ fn rotate_token(home: &Home, terminal: &mut Terminal) -> Result<(), Failure> {
 }
 
 fn tell_token(place: &Place, fresh: &str) -> Result<(), DaemonError> {
-    let body = json!({ "token": fresh });
-    let question =
-        Question { method: "POST", target: "/v1/token", token: None, body: Some(&body), header: None };
-    match http::ask_local(&place.socket_path(), &question) {
-        Ok(answer) if answer.status == 200 => Ok(()),
-        Ok(answer) => Err(DaemonError::TokenNotTaken { why: format!("it answered {}", answer.status) }),
-        Err(error) => Err(DaemonError::TokenNotTaken { why: error.to_string() }),
-    }
+    let told = client::value(place, "POST", "/v1/token", Some(&json!({ "token": fresh })));
+    told.map(|_| ()).map_err(|error| DaemonError::TokenNotTaken { why: error.to_string() })
 }
 
 /// This host, by the name that the operator gives it, or else by what the system says.

@@ -6,7 +6,6 @@ use super::place::Place;
 use crate::home::{self, HomeError};
 
 /// The token of that place; made on first use.
-#[cfg_attr(not(test), expect(dead_code, reason = "a daemon that starts needs one"))]
 pub(crate) fn make(place: &Place) -> Result<String, HomeError> {
     let path = place.token_path();
     if !home::exists(&path)? {

@@ -5,8 +5,8 @@ mod ground;
 mod lanes;
 #[cfg(feature = "threads")]
 mod room;
-mod runtime;
-mod weight;
+pub(crate) mod runtime;
+pub(crate) mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
@@ -30,7 +30,7 @@ use crate::supervisor;
 use crate::terminal::Terminal;
 use crate::{metrics, signals};
 use ground::Ground;
-use runtime::{Lanes, Plan};
+use runtime::{Ear, Lanes, Plan};
 
 /// From the first signal to the end of the process, beyond the time that draining may take.
 const AFTER_DRAIN: Duration = Duration::from_millis(900);
@@ -87,9 +87,9 @@ pub(crate) fn run(
         }
     };
     raise_file_limit();
-    let mut listeners = vec![(Listener::Mesh, bind(settings.listen)?)];
+    let mut listeners = vec![(Listener::Mesh, Ear::Tcp(bind(settings.listen)?))];
     if let Some(runners) = &settings.runners {
-        listeners.push((Listener::Runner, bind(runners.listen)?));
+        listeners.push((Listener::Runner, Ear::Tcp(bind(runners.listen)?)));
     }
     let live = open_live(&settings, &mut listeners, &voice)?;
     let config = Arc::new(configure(&ground, &settings, &voice.reports));
@@ -179,7 +179,7 @@ fn plan(
     settings: &Settings,
     config: &Arc<Config>,
     lanes: Lanes,
-    listeners: Vec<(Listener, TcpListener)>,
+    listeners: Vec<(Listener, Ear)>,
     voice: &Voice,
 ) -> Result<Plan, Failure> {
     let mut shards: Vec<Box<dyn Machine + Send>> = Vec::with_capacity(usize::from(settings.shards));
@@ -203,13 +203,15 @@ fn plan(
             failing.end(Note::new(Level::Error, "broker failed").with("error", why));
             std::process::exit(Exit::Corrupt as i32);
         }),
+        // A broker dials nobody.
+        secure: None,
     })
 }
 
 /// Opens the port of live topics where they are served, and says where it is.
 fn open_live(
     settings: &Settings,
-    listeners: &mut Vec<(Listener, TcpListener)>,
+    listeners: &mut Vec<(Listener, Ear)>,
     voice: &Voice,
 ) -> Result<Option<SocketAddr>, ServeError> {
     let Some(live) = &settings.live else { return Ok(None) };
@@ -219,7 +221,7 @@ fn open_live(
     // Said once in the life of a process: a record's text is otherwise fixed.
     let starting = format!("live server starting on :{}", at.port()).leak();
     voice.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
-    listeners.push((Listener::Live, bound));
+    listeners.push((Listener::Live, Ear::Tcp(bound)));
     Ok(Some(at))
 }
 

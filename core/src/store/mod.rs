@@ -1,13 +1,14 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when
+//! `row.rs` what is kept, `runner.rs`, `live.rs` and `daemon.rs` all three for runners, live topics and daemons, `likeness.rs` when
 //! two sends are one, `check.rs` what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
 mod check;
 pub(crate) mod committer;
+mod daemon;
 mod likeness;
 mod live;
 #[cfg(feature = "model")]
@@ -21,6 +22,10 @@ mod runner;
 pub(crate) use committer::Ended;
 
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
+pub use daemon::{
+    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, LaneName, OutRow,
+    OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
+};
 pub use likeness::{Likeness, Seen};
 pub use live::{
     FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow,

@@ -102,7 +102,6 @@ impl Host {
     }
 
     /// What is worth a line in the log: how little the host tells.
-    #[cfg_attr(not(test), expect(dead_code, reason = "said by a daemon that starts"))]
     pub(crate) fn lacks(&self) -> Option<&'static str> {
         match (self.id.is_empty(), self.second) {
             (false, _) => None,
@@ -150,7 +149,6 @@ pub(crate) fn look(place: &Place, host: &Host) -> Result<Verdict, HomeError> {
 }
 
 /// Compares the file with the host, and writes the file where the verdict asks for it.
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by a daemon that starts"))]
 pub(crate) fn check(place: &Place, host: &Host, now: Wall) -> Result<Verdict, HomeError> {
     let verdict = look(place, host)?;
     if matches!(verdict, Verdict::FirstRun | Verdict::SameRewritten) {

@@ -5,6 +5,7 @@
 //! each acts under the number it joined with.
 
 mod check;
+mod daemon;
 mod history;
 mod live;
 mod look;
@@ -52,6 +53,7 @@ pub struct Model {
     owners: owner::Owners,
     runners: runner::Runners,
     lives: live::Lives,
+    daemon: daemon::Kept,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -150,6 +152,7 @@ impl Model {
             owners: owner::Owners::default(),
             runners: runner::Runners::default(),
             lives: live::Lives::default(),
+            daemon: daemon::Kept::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,
