@@ -25,6 +25,7 @@ mod report;
 mod serve;
 mod signals;
 mod span;
+mod supervisor;
 mod terminal;
 mod tls;
 
@@ -160,8 +161,11 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let span = Span { after: after.as_deref(), limit: limit.into() };
             peer::mentions::run(&acting()?, broker, &span, terminal)
         }
-        Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
-        Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),
+        Command::Inbox { follow } => {
+            let profile = acting()?.with_former(&home()?)?;
+            let read = if follow { peer::inbox::follow } else { peer::inbox::collect };
+            read(&profile, broker, terminal)
+        }
         Command::Status { status: None } => peer::status::show(&acting()?, broker, terminal),
         Command::Status { status: Some(status) } => {
             peer::status::set(&acting()?, broker, status.word(), terminal)

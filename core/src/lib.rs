@@ -62,6 +62,7 @@
 //! said before it is durable; everything has a limit ([`config::Limits`]); calls go down and facts come back
 //! as values.
 
+pub mod bearer;
 pub mod broker;
 pub mod config;
 pub mod conn;

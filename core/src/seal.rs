@@ -8,6 +8,7 @@ use crypto_box::{Nonce, PublicKey as BoxKey, SalsaBox, SecretKey as BoxSecret};
 use data_encoding::BASE64;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
+use crate::config::Secret;
 use crate::ids::PublicKey;
 
 /// Length of a nonce, in bytes.
@@ -51,12 +52,29 @@ pub fn seal(own: &SigningKey, to: PublicKey, text: &str, nonce: [u8; NONCE_BYTES
 /// # Errors
 /// [`OpenError`] when it was not sealed so.
 pub fn open(own: &SigningKey, from: PublicKey, body: &Sealed) -> Result<String, OpenError> {
-    let between = pair(own, from).ok_or(OpenError::Key)?;
+    open_between(pair(own, from).ok_or(OpenError::Key)?, body)
+}
+
+fn open_between(between: SalsaBox, body: &Sealed) -> Result<String, OpenError> {
     let nonce = BASE64.decode(body.nonce.as_bytes()).map_err(|_| OpenError::Base64)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| OpenError::Base64)?;
     let ciphertext = BASE64.decode(body.ciphertext.as_bytes()).map_err(|_| OpenError::Base64)?;
     let text = between.decrypt(&Nonce::from(nonce), ciphertext.as_slice()).map_err(|_| OpenError::Seal)?;
     String::from_utf8(text).map_err(|_| OpenError::Text)
+}
+
+/// Opens what `from` sealed for a key of which only the secret for boxes is left: 32 bytes.
+///
+/// # Errors
+/// [`OpenError`] when it was not sealed so.
+pub fn open_by(secret: &Secret, from: PublicKey, body: &Sealed) -> Result<String, OpenError> {
+    let own = box_secret(secret).ok_or(OpenError::Key)?;
+    open_between(between(own, from).ok_or(OpenError::Key)?, body)
+}
+
+/// The public half of a secret for boxes, which has 32 bytes.
+pub fn box_public(secret: &Secret) -> Option<[u8; 32]> {
+    box_secret(secret).map(|secret| *secret.public_key().as_bytes())
 }
 
 /// The body of a message to a group or to everyone, which hides nothing.
@@ -80,10 +98,18 @@ pub fn read_plainly(body: &Sealed) -> Option<String> {
     read_plain(body).ok().filter(|text| !text.is_empty() && text.chars().all(is_plain))
 }
 
+fn box_secret(secret: &Secret) -> Option<BoxSecret> {
+    <[u8; 32]>::try_from(secret.expose()).ok().map(BoxSecret::from_bytes)
+}
+
 fn pair(own: &SigningKey, other: PublicKey) -> Option<SalsaBox> {
+    between(BoxSecret::from_bytes(own.to_scalar_bytes()), other)
+}
+
+fn between(own: BoxSecret, other: PublicKey) -> Option<SalsaBox> {
     let other = VerifyingKey::from_bytes(&other.0).ok().filter(|key| !key.is_weak())?;
     let public = BoxKey::from_bytes(other.to_montgomery().to_bytes());
-    Some(SalsaBox::new(&public, &BoxSecret::from_bytes(own.to_scalar_bytes())))
+    Some(SalsaBox::new(&public, &own))
 }
 
 #[cfg(test)]
@@ -94,6 +120,18 @@ mod tests {
         let key = SigningKey::from_bytes(&[byte; 32]);
         let public = PublicKey(key.verifying_key().to_bytes());
         (key, public)
+    }
+
+    #[test]
+    fn what_was_sealed_to_a_key_is_opened_by_its_secret_for_boxes_alone() {
+        let (ann, bob) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+        let public = |key: &SigningKey| PublicKey(key.verifying_key().to_bytes());
+        let body = seal(&ann, public(&bob), "soup?", [7; NONCE_BYTES]).unwrap();
+        let secret = Secret::new(bob.to_scalar_bytes());
+        assert_eq!(open_by(&secret, public(&ann), &body).as_deref(), Ok("soup?"));
+        assert_eq!(open_by(&Secret::new([3; 32]), public(&ann), &body), Err(OpenError::Seal));
+        assert_eq!(open_by(&Secret::new(*b"short"), public(&ann), &body), Err(OpenError::Key));
+        assert_eq!(box_public(&secret), Some(bob.verifying_key().to_montgomery().to_bytes()));
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! `peermesh daemon`: the process that keeps this host in its meshes, and what is done about it.
 
+pub(crate) mod archive;
 mod ask;
+mod bundle;
 pub(crate) mod client;
+mod copies;
 pub(crate) mod host;
+mod import;
 pub(crate) mod lock;
 pub(crate) mod place;
+mod service;
+mod socket;
 pub(crate) mod token;
 mod up;
 
@@ -21,6 +27,7 @@ use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
 use host::Host;
+use lock::Holder;
 use place::Place;
 
 /// Names this host where the system's own id is missing or shared by several hosts.
@@ -61,6 +68,64 @@ pub(crate) enum Daemon {
     #[command(after_help = "The former token is taken for another minute by a daemon that runs.\n\n\
         Example:\n  peermesh daemon rotate-token")]
     RotateToken,
+    /// Take over the meshes that an existing claudemesh client has joined, as profiles
+    #[command(
+        after_help = "Each mesh becomes a profile that is called as the mesh is. The client's own files are \n\
+        only read, and a profile that is there already is never replaced.\n\n\
+        Examples:\n  peermesh daemon import\n  peermesh daemon import --from ./config.json --json"
+    )]
+    Import {
+        /// Its configuration [default: ~/.claudemesh/config.json]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Copy who this host is into one file that only a passphrase opens
+    #[command(
+        after_help = "Profiles with their keys, former keys, and the configuration. No messages, and no \n\
+        token of this host.\n\n\
+        Examples:\n  peermesh daemon backup --to ann.backup\n  \
+        peermesh daemon backup --to ann.backup --passphrase-file ./passphrase"
+    )]
+    Backup {
+        /// The file to write, which must not exist
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Its first line is the passphrase; `-` is standard input [default: ask]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Put a copy back, and let the daemon run on this host
+    #[command(
+        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not go \n\
+        on as the same member.\n\n\
+        Examples:\n  peermesh daemon restore --from ann.backup\n  \
+        peermesh daemon restore --from ann.backup --replace"
+    )]
+    Restore {
+        /// The file that `peermesh daemon backup` wrote
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Its first line is the passphrase; `-` is standard input [default: ask]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Replace what is here and differs; a key that gives way still opens mail for 7 days
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Let the system keep the daemon running, by a unit of this user
+    #[command(
+        after_help = "Writes a unit for systemd (Linux) or launchd (macOS), after whatever ran by an older\n\
+        one was stopped, and prints the command that starts it.\n\n\
+        Example:\n  peermesh daemon install-service"
+    )]
+    InstallService {
+        /// Also on a machine that is thrown away after a build
+        #[arg(long)]
+        allow_ci: bool,
+    },
+    /// Stop the unit and remove it
+    #[command(after_help = "Example:\n  peermesh daemon uninstall-service")]
+    UninstallService,
 }
 
 /// How the daemon is started.
@@ -133,6 +198,32 @@ fn level(word: &str) -> Result<Level, String> {
 pub(crate) enum DaemonError {
     #[error(transparent)]
     Home(#[from] HomeError),
+    #[error("{path} is no configuration of a claudemesh client ({what}); name another with --from")]
+    BadImport { path: PathBuf, what: String },
+    #[error("{refused} of {all} meshes were not imported; each line above says why")]
+    Unimported { refused: usize, all: usize },
+    #[error(
+        "{os} has no service manager that is known here; let your own run: peermesh daemon up --foreground"
+    )]
+    NoServiceManager { os: String },
+    #[error("{name} is set, so this machine is thrown away after a build; pass --allow-ci if it is not")]
+    InCi { name: &'static str },
+    #[error("this program cannot be found on disk ({error}); install it, then run the same command again")]
+    NoProgram { error: io::Error },
+    #[error("there is nothing to copy; join a mesh first: peermesh join INVITE")]
+    NothingToBackUp,
+    #[error("the copy cannot be used: {what}")]
+    BadBundle { what: String },
+    #[error("the passphrase is another one, or the file was altered")]
+    WrongPassphrase,
+    #[error("a passphrase has at least {} characters", bundle::PASSPHRASE_CHARS_MIN)]
+    ShortPassphrase,
+    #[error("the passphrase cannot be read: {error}")]
+    NoPassphrase { error: io::Error },
+    #[error("these files hold something else: {files}; pass --replace to replace them")]
+    WouldReplace { files: String },
+    #[error("the daemon took no other token ({why}); the file has it, so end the daemon and start it again")]
+    TokenNotTaken { why: String },
     #[error(transparent)]
     Store(#[from] peermesh_store::sqlite::OpenError),
     #[error("no mesh was joined; join one first: peermesh join INVITE")]
@@ -176,11 +267,24 @@ impl DaemonError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             DaemonError::Home(error) => error.exit(),
-            DaemonError::NoMesh => Exit::Usage,
+            DaemonError::NoMesh | DaemonError::NoServiceManager { .. } | DaemonError::ShortPassphrase => {
+                Exit::Usage
+            }
             // The code by which service managers know that starting again will not help.
             DaemonError::OtherHost { .. } => Exit::Unreachable,
-            DaemonError::NoRow { .. } | DaemonError::Refused { .. } => Exit::Refused,
-            DaemonError::Store(_)
+            DaemonError::NoRow { .. }
+            | DaemonError::Refused { .. }
+            | DaemonError::Unimported { .. }
+            | DaemonError::WouldReplace { .. }
+            | DaemonError::WrongPassphrase => Exit::Refused,
+            DaemonError::BadBundle { .. }
+            | DaemonError::BadImport { .. }
+            | DaemonError::InCi { .. }
+            | DaemonError::NoPassphrase { .. }
+            | DaemonError::NoProgram { .. }
+            | DaemonError::NothingToBackUp
+            | DaemonError::TokenNotTaken { .. }
+            | DaemonError::Store(_)
             | DaemonError::Running { .. }
             | DaemonError::NotRunning
             | DaemonError::Listen { .. }
@@ -210,6 +314,15 @@ pub(crate) fn run(
         Daemon::Outbox(command) => ask::outbox(command, home, terminal),
         Daemon::AcceptHost => accept_host(home, env, terminal),
         Daemon::RotateToken => rotate_token(home, terminal),
+        Daemon::Import { from } => import::run(home, from.as_deref(), env, terminal),
+        Daemon::Backup { to, passphrase_file } => {
+            copies::backup(home, to, passphrase_file.as_deref(), terminal)
+        }
+        Daemon::Restore { from, passphrase_file, replace } => {
+            copies::restore(home, from, passphrase_file.as_deref(), *replace, env, terminal)
+        }
+        Daemon::InstallService { allow_ci } => service::install(home, *allow_ci, env, terminal),
+        Daemon::UninstallService => service::uninstall(home, env, terminal),
     }
 }
 
@@ -226,12 +339,23 @@ fn accept_host(
     Ok(terminal.result(&value, [said.as_str()])?)
 }
 
+/// The file first: whoever reads it afterwards has a token that the daemon takes, or takes from its next
+/// start on.
 fn rotate_token(home: &Home, terminal: &mut Terminal) -> Result<(), Failure> {
     let place = Place::prepare(home)?;
-    token::rotate(&place)?;
+    let fresh = token::rotate(&place)?;
+    let runs = lock::holder(&place)? != Holder::Nobody;
+    if runs {
+        tell_token(&place, &fresh)?;
+    }
     let path = place.token_path().display().to_string();
     let said = format!("{path} holds another token");
-    Ok(terminal.result(&json!({ "token_file": path }), [said.as_str()])?)
+    Ok(terminal.result(&json!({ "token_file": path, "daemon_told": runs }), [said.as_str()])?)
+}
+
+fn tell_token(place: &Place, fresh: &str) -> Result<(), DaemonError> {
+    let told = client::value(place, "POST", "/v1/token", Some(&json!({ "token": fresh })));
+    told.map(|_| ()).map_err(|error| DaemonError::TokenNotTaken { why: error.to_string() })
 }
 
 /// This host, by the name that the operator gives it, or else by what the system says.

@@ -50,6 +50,11 @@ impl Place {
         self.dir.join("host_fingerprint.json")
     }
 
+    /// The former keys of a profile. The name was checked: it is no path.
+    pub(crate) fn archive_path(&self, profile: &str) -> PathBuf {
+        self.dir.join("keypair-archive").join(format!("{profile}.json"))
+    }
+
     /// What a daemon that a service manager or a shell started in the background writes.
     pub(crate) fn log_path(&self) -> PathBuf {
         self.dir.join("daemon.log")

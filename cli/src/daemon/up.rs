@@ -1,10 +1,9 @@
 //! `peermesh daemon up`: puts profiles, files, machine and runtime together, and ends them in good order.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use serde_json::json;
 use super::host::{self, Verdict};
 use super::lock::{Holder, Lock};
 use super::place::Place;
-use super::{DaemonError, Up, client, this_host, token};
+use super::{DaemonError, Up, client, socket, this_host, token};
 use crate::address::Address;
 use crate::config::Runtime;
 use crate::failure::{Exit, Failure};
@@ -31,7 +30,7 @@ use crate::peer::profile::{self, Profile};
 use crate::serve::runtime::{self, Ear, Lanes, Plan};
 use crate::serve::weight::weigh;
 use crate::terminal::Terminal;
-use crate::{signals, tls};
+use crate::{signals, supervisor, tls};
 
 /// From the first signal to the end of the process, beyond the time that stopping may take.
 const AFTER_STOP: Duration = Duration::from_millis(900);
@@ -97,7 +96,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     let stop = signals::listen(patience).map_err(start("the signal handler"))?;
     let logs = Logs::start(up.log_level, io::stderr()).map_err(start("the log writer"))?;
     let place = Place::prepare(home)?;
-    let _lock = match Lock::take(&place)? {
+    let lock = match Lock::take(&place)? {
         Ok(lock) => lock,
         Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
         Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
@@ -113,7 +112,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         let aside = aside.display().to_string();
         logs.note(Note::new(Level::Error, "inbox_corruption_recovered").with("set_aside", aside));
     }
-    let listeners = listen(up, &place)?;
+    let listeners = listen(up, &lock, &place)?;
     let slugs: Vec<String> = meshes.iter().map(|mesh| mesh.slug.clone()).collect();
     let config = DaemonConfig {
         limits: Limits::default(),
@@ -130,18 +129,19 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     let daemon = Daemon::new(Setup { config: Arc::new(config), seed: home::random()? });
     let lanes = Lanes { writers: vec![store.writer], readers: store.readers, health: None };
     let plan = plan(Box::new(daemon), lanes, listeners, &logs);
-    let socket = place.socket_path();
+    let socket_path = place.socket_path().display().to_string();
     let note = Note::new(Level::Info, "daemon_started").with("version", env!("CARGO_PKG_VERSION"));
-    let note = note.with("pid", std::process::id()).with("sock", socket.display().to_string());
+    let note = note.with("pid", std::process::id()).with("sock", socket_path);
     logs.note(note.with("tcp", up.tcp).with("meshes", slugs));
     let running = runtime::start(Runtime::DEFAULT, plan).map_err(start("the runtime"))?;
 
+    supervisor::ready();
     let signal = stop.wait();
     logs.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
+    supervisor::stopping();
     running.order(Order::Drain);
     let answered = running.join_within(LAST_CALLS);
-    // Still under the lock, so that a successor's socket is never taken away.
-    let _ = fs::remove_file(&socket);
+    socket::remove(&lock, &place);
     let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
     logs.note(note.with("store_answered", answered));
     logs.flush(LAST_CALLS);
@@ -161,18 +161,8 @@ fn check_host(place: &Place, env: &dyn Fn(&str) -> Option<String>, logs: &Logs) 
 }
 
 /// Opens the socket of this user's programs, and the loopback where it was asked for.
-fn listen(up: &Up, place: &Place) -> Result<Vec<(Listener, Ear)>, DaemonError> {
-    let socket = place.socket_path();
-    let failed = |error| DaemonError::Listen { at: socket.display().to_string(), error };
-    // Nobody uses it: we have the lock. Its directory lets nobody else in, so that nobody can come by it
-    // before its mode is set.
-    match fs::remove_file(&socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let unix = UnixListener::bind(&socket).map_err(failed)?;
-    fs::set_permissions(&socket, Permissions::from_mode(0o600)).map_err(failed)?;
-    let mut listeners = vec![(Listener::Local, Ear::Unix(unix))];
+fn listen(up: &Up, lock: &Lock, place: &Place) -> Result<Vec<(Listener, Ear)>, DaemonError> {
+    let mut listeners = vec![(Listener::Local, Ear::Unix(socket::bind(lock, place)?))];
     if let Some(port) = up.tcp {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let tcp = TcpListener::bind(at);
@@ -209,7 +199,7 @@ fn plan(daemon: Box<dyn Machine + Send>, lanes: Lanes, listeners: Vec<(Listener,
 pub(super) fn memberships(home: &Home) -> Result<Vec<Membership>, PeerError> {
     let mut joined: Vec<Profile> = Vec::new();
     for name in profile::names(home)? {
-        let found = Profile::find(home, &name)?;
+        let found = Profile::find(home, &name)?.map(|profile| profile.with_former(home)).transpose()?;
         joined.extend(found.filter(|profile| profile.member_id.is_some()));
     }
     let is_shared = |slug: &str| joined.iter().filter(|other| other.mesh_slug == slug).count() > 1;
@@ -229,6 +219,7 @@ fn membership(profile: &Profile, slug: String) -> Result<Membership, PeerError> 
         member_id: profile.member_id.clone().unwrap_or_default(),
         name: profile.name.clone(),
         seed: Secret::new(profile.signing_key().to_bytes()),
+        former: profile.former.clone(),
         broker: Endpoint { host: host.to_owned(), port, tls: address.is_tls() },
         authority: address.authority(),
         path: address.socket_path().to_owned(),

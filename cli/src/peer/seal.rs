@@ -7,7 +7,7 @@ use peermesh_core::seal;
 use super::PeerError;
 use crate::home;
 
-pub(crate) use peermesh_core::seal::{Sealed, open, read_plain, read_plainly};
+pub(crate) use peermesh_core::seal::{Sealed, open, open_by, read_plain, read_plainly};
 
 /// Seals text so that only the recipient can read it.
 pub(crate) fn seal(own: &SigningKey, to: PublicKey, text: &str) -> Result<Sealed, PeerError> {

@@ -26,6 +26,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
 use crate::report::Reports;
+use crate::supervisor;
 use crate::terminal::Terminal;
 use crate::{metrics, signals};
 use ground::Ground;
@@ -112,6 +113,7 @@ pub(crate) fn run(
     if let Some(at) = live {
         voice.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
     }
+    supervisor::ready();
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -119,6 +121,7 @@ pub(crate) fn run(
     let signal = stop.wait();
     let until = Instant::now() + drain + AFTER_DRAIN - LAST_LINES - LAST_CALLS;
     voice.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
+    supervisor::stopping();
     // While this process still holds the store, so that the word of a successor is never taken back.
     if let Some(home) = &home {
         home.withdraw();

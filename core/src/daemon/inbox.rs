@@ -139,11 +139,16 @@ impl Daemon {
     fn open(&self, key: LaneKey, push: &Value) -> Option<String> {
         let text = |name: &str| push.get(name).and_then(Value::as_str).unwrap_or_default();
         let body = Sealed { nonce: text("nonce").to_owned(), ciphertext: text("ciphertext").to_owned() };
-        let member = self.config.meshes[key.mesh].signing_key();
+        let mesh = &self.config.meshes[key.mesh];
+        let member = mesh.signing_key();
         let session = self.uplinks.get(&key).and_then(|uplink| uplink.persona.as_ref());
         let own = session.map(|persona| &persona.key).into_iter().chain([&member]);
         let from = PublicKey::from_hex(text("senderPubkey"));
-        let opened = from.and_then(|from| own.into_iter().find_map(|key| seal::open(key, from, &body).ok()));
+        let opened = from.and_then(|from| {
+            let current = own.into_iter().find_map(|key| seal::open(key, from, &body).ok());
+            let by_former = |secret| seal::open_by(secret, from, &body).ok();
+            current.or_else(|| mesh.former.iter().find_map(by_former))
+        });
         opened.or_else(|| seal::read_plainly(&body))
     }
 

@@ -7,7 +7,6 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use subtle::ConstantTimeEq;
 
 use super::outbox::Answer;
 use super::sessions::Token;
@@ -51,6 +50,8 @@ pub(super) struct Caller {
     pub(super) conn: ConnId,
     /// Its session, if it showed the token of one that is known.
     pub(super) token: Option<Token>,
+    /// The kernel says that it is a program of the same user.
+    pub(super) is_own: bool,
 }
 
 const SESSION_SCHEME: &str = "claudemesh-session ";
@@ -279,7 +280,7 @@ impl Daemon {
         // One with a body was judged by its head.
         let caller = match request.body.is_empty() {
             true => self.admit(now, conn, listener, 0, request)?,
-            false => self.caller(conn, request),
+            false => self.caller(conn, listener, request),
         };
         self.route(now, caller, request, todo)
     }
@@ -306,12 +307,12 @@ impl Daemon {
         }
         let is_open = self.config.public_health && (&*request.method, path) == ("GET", "/v1/health");
         if listener == Listener::LocalTcp && !is_open {
-            self.check_bearer(request)?;
+            self.check_bearer(now, request)?;
         }
         if body_bytes > super::routes::body_bytes_max(path).min(size(self.bounds.local_body_bytes_max())) {
             return Err(Answer::error(413, "Error: payload_too_large"));
         }
-        let caller = self.caller(conn, request);
+        let caller = self.caller(conn, listener, request);
         let budget = match caller.token.and_then(|token| self.sessions.touch(token, now.mono)) {
             Some(session) => &mut session.budget,
             None => &mut self.budget,
@@ -327,14 +328,10 @@ impl Daemon {
         Ok(caller)
     }
 
-    fn check_bearer(&mut self, request: &Request) -> Result<(), Answer> {
+    fn check_bearer(&mut self, now: Now, request: &Request) -> Result<(), Answer> {
         let shown = credentials(request, BEARER_SCHEME).next();
         let shown = shown.ok_or_else(|| Answer::error(401, "missing bearer token"))?;
-        let is_right = self.config.token.as_ref().is_some_and(|token| {
-            // Of different lengths they are not compared.
-            bool::from(token.expose().ct_eq(shown.as_bytes()))
-        });
-        if is_right {
+        if self.bearer.as_ref().is_some_and(|bearer| bearer.is_good(now.mono, shown.as_bytes())) {
             return Ok(());
         }
         self.notes.push(Note::new(Level::Warn, "ipc_bearer_mismatch"));
@@ -342,9 +339,10 @@ impl Daemon {
     }
 
     /// Who asks. A session that is not known is none.
-    fn caller(&self, conn: ConnId, request: &Request) -> Caller {
+    fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Caller {
         let shown = credentials(request, SESSION_SCHEME).find_map(Token::read);
-        Caller { conn, token: shown.filter(|token| self.sessions.find(*token).is_some()) }
+        let token = shown.filter(|token| self.sessions.find(*token).is_some());
+        Caller { conn, token, is_own: listener == Listener::Local }
     }
 }
 

@@ -27,6 +27,7 @@ mod uplink;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::bearer::Bearer;
 use crate::config::{DaemonLimits, Limits};
 use crate::ids::{ConnId, PublicKey, Ticket};
 use crate::kit::bucket::Bucket;
@@ -76,6 +77,8 @@ pub struct Daemon {
     locals: BTreeMap<ConnId, Option<Box<Local>>>,
     /// Of all programs that show no session.
     budget: Bucket,
+    /// What programs on the loopback must show; none means that nobody is let in there.
+    bearer: Option<Bearer>,
     uplinks: BTreeMap<LaneKey, Uplink<Call>>,
     dials: u64,
     lanes: BTreeMap<LaneKey, Lane>,
@@ -144,6 +147,7 @@ impl Daemon {
             instance: data_encoding::HEXLOWER.encode(&instance),
             began: None,
             locals: BTreeMap::new(),
+            bearer: config.token.clone().map(Bearer::new),
             budget: Bucket::new(bounds.local_requests_per_minute(), bounds.local_requests_burst()),
             uplinks: BTreeMap::new(),
             dials: 0,

@@ -55,6 +55,8 @@ pub struct Membership {
     pub name: String,
     /// The 32 bytes its key is made of. Others make none: such a membership cannot greet.
     pub seed: Secret,
+    /// Secrets for boxes of keys that the member had before, the latest first: 32 bytes each.
+    pub former: Vec<Secret>,
     /// Where the broker is.
     pub broker: Endpoint,
     /// Host and port as the `Host` header has them.
