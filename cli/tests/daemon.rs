@@ -24,7 +24,8 @@ fn ask(data: &str, method: &str, target: &str, body: Option<&Value>) -> (u16, Va
     let mut stream = UnixStream::connect(format!("{data}/daemon/daemon.sock")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let body = body.map(Value::to_string).unwrap_or_default();
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -112,7 +113,8 @@ fn a_daemon_is_started_asked_and_stopped_by_its_commands() {
     assert!(started["pid"].as_u64().is_some());
     let twice = run(&["daemon", "up", "--foreground"]);
     assert!(twice.code == 1 && twice.err.contains("runs already"), "{twice:?}");
-    let mode = |name: &str| fs::metadata(format!("{ann}/daemon/{name}")).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |name: &str| fs::metadata(format!("{ann}/daemon/{name}")).unwrap().permissions().mode() & 0o777;
     for name in ["daemon.sock", "outbox.db", "inbox.db"] {
         assert_eq!(mode(name), 0o600, "{name}");
     }

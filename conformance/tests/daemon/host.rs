@@ -90,6 +90,7 @@ impl Town {
             broker: Endpoint { host: "broker.test".to_owned(), port: 7900, tls: false },
             authority: "broker.test:7900".to_owned(),
             path: "/ws".to_owned(),
+            former: Vec::new(),
         };
         let config = Arc::new(DaemonConfig {
             limits: Limits::default(),
