@@ -28,7 +28,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
-    ("seal", &["ids"]),
+    ("seal", &["config", "ids"]),
     ("fingerprint", &["jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
@@ -66,6 +66,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     (
         "daemon",
         &[
+            "bearer",
             "config",
             "conn",
             "fault",

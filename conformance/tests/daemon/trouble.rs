@@ -47,6 +47,28 @@ fn f_dmn_02_what_was_in_flight_without_an_answer_is_sent_again_and_stays_one_mes
 }
 
 #[test]
+fn f_dmn_02_what_an_earlier_run_left_in_flight_is_never_overtaken() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    town.send(ann, "bob", "0", "k0");
+    town.world.wait(1_000);
+    // The broker falls silent, so that one row is in flight and the others wait.
+    let broker = town.broker;
+    town.world.deafen(broker, true);
+    for at in 1..4 {
+        town.send(ann, &peermesh_conformance::keys::public("bob"), &at.to_string(), &format!("k{at}"));
+    }
+    assert_eq!(town.status(ann, "k1"), "inflight");
+    town.world.kill(ann);
+    town.world.deafen(broker, false);
+    // The socket is open long before the outbox has come to order.
+    town.world.slow_down(ann, 3_000);
+    town.world.start(ann);
+    town.world.wait(120_000);
+    assert_eq!(town.texts(bob, None), ["0", "1", "2", "3"]);
+}
+
+#[test]
 fn f_dmn_04_a_recipient_that_dies_at_any_moment_gets_everything_once() {
     for moment in MOMENTS {
         let mut town = Town::new();

@@ -3,7 +3,7 @@
 //! *Always holds:* a store is its machine's alone and outlives it; whatever a machine had not written when it
 //! was killed is gone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(crate) struct World {
     nodes: Vec<Node>,
     ends: Vec<End>,
     facts: VecDeque<(Place, Fact)>,
+    /// Writes that take their time, by the moment they end, then by number.
+    writes: BTreeMap<(Mono, u64), (Place, Ticket, Work)>,
     now: Mono,
     /// Which machine answers a dial.
     server: Option<Place>,
@@ -48,6 +50,10 @@ struct Node {
     deadline: Option<Mono>,
     store: Model,
     ails: Option<StoreError>,
+    /// How long a write takes, in milliseconds.
+    slow_ms: u64,
+    /// It reads nothing of what it is sent.
+    deaf: bool,
 }
 
 /// One end of a stream.
@@ -82,6 +88,7 @@ impl World {
             nodes: Vec::new(),
             ends: Vec::new(),
             facts: VecDeque::new(),
+            writes: BTreeMap::new(),
             now: Mono::START,
             server: None,
             count: 0,
@@ -94,7 +101,16 @@ impl World {
     /// Adds a machine over an empty store and starts it.
     pub(crate) fn add(&mut self, make: Makes) -> Place {
         let store = Model::new([1; 32]);
-        self.nodes.push(Node { make, life: 0, machine: None, deadline: None, store, ails: None });
+        self.nodes.push(Node {
+            make,
+            life: 0,
+            machine: None,
+            deadline: None,
+            store,
+            ails: None,
+            slow_ms: 0,
+            deaf: false,
+        });
         self.start(self.nodes.len() - 1);
         self.nodes.len() - 1
     }
@@ -115,6 +131,7 @@ impl World {
     pub(crate) fn kill(&mut self, place: Place) {
         (self.nodes[place].machine, self.nodes[place].deadline) = (None, None);
         self.facts.retain(|(of, _)| *of != place);
+        self.writes.retain(|_, (of, ..)| *of != place);
         for end in 0..self.ends.len() {
             if self.ends[end].node == Some(place) && !self.ends[end].closed {
                 self.close(end);
@@ -137,6 +154,16 @@ impl World {
 
     pub(crate) fn store(&mut self, place: Place) -> &mut Model {
         &mut self.nodes[place].store
+    }
+
+    /// Lets every write of a store take so long.
+    pub(crate) fn slow_down(&mut self, place: Place, slow_ms: u64) {
+        self.nodes[place].slow_ms = slow_ms;
+    }
+
+    /// Lets a machine read nothing, or read on.
+    pub(crate) fn deafen(&mut self, place: Place, deaf: bool) {
+        self.nodes[place].deaf = deaf;
     }
 
     pub(crate) fn wall(&self) -> i64 {
@@ -172,7 +199,8 @@ impl World {
             if is_so(self) {
                 return true;
             }
-            let due = self.nodes.iter().filter_map(|node| node.deadline).min();
+            let written = self.writes.keys().map(|(due, _)| *due);
+            let due = self.nodes.iter().filter_map(|node| node.deadline).chain(written).min();
             match due.filter(|due| *due <= end) {
                 Some(due) => self.now = self.now.max(due),
                 None => {
@@ -232,14 +260,18 @@ impl World {
     }
 
     fn tell_next(&mut self) -> bool {
+        let nodes = &self.nodes;
         let readable = |end: &End| {
-            end.node.is_some()
-                && !end.closed
-                && end.granted
-                && (!end.inbound.is_empty() || end.ended && !end.told)
+            let hears = end.node.is_some_and(|node| !nodes[node].deaf);
+            let has_news = !end.inbound.is_empty() || end.ended && !end.told;
+            hears && !end.closed && end.granted && has_news
         };
         if let Some((place, fact)) = self.facts.pop_front() {
             self.tell_fact(place, fact);
+        } else if let Some(entry) = self.writes.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (place, ticket, work) = entry.remove();
+            let result = self.perform_store(place, &work);
+            self.facts.push_back((place, Fact::Stored(ticket, result)));
         } else if let Some(end) = self.ends.iter().position(readable) {
             self.tell_end(end);
         } else if let Some(place) =
@@ -320,6 +352,13 @@ impl World {
                         Closing::Both => self.close(end),
                     }
                 }
+            }
+            Output::Store(Request { ticket, work: work @ Work::Write(_) })
+                if self.nodes[place].slow_ms > 0 =>
+            {
+                self.count += 1;
+                let due = self.now.after_millis(self.nodes[place].slow_ms);
+                self.writes.insert((due, self.count), (place, ticket, work));
             }
             Output::Store(Request { ticket, work }) => {
                 let result = self.perform_store(place, &work);
