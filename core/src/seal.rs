@@ -52,10 +52,10 @@ pub fn seal(own: &SigningKey, to: PublicKey, text: &str, nonce: [u8; NONCE_BYTES
 /// # Errors
 /// [`OpenError`] when it was not sealed so.
 pub fn open(own: &SigningKey, from: PublicKey, body: &Sealed) -> Result<String, OpenError> {
-    open_between(pair(own, from).ok_or(OpenError::Key)?, body)
+    open_between(&pair(own, from).ok_or(OpenError::Key)?, body)
 }
 
-fn open_between(between: SalsaBox, body: &Sealed) -> Result<String, OpenError> {
+fn open_between(between: &SalsaBox, body: &Sealed) -> Result<String, OpenError> {
     let nonce = BASE64.decode(body.nonce.as_bytes()).map_err(|_| OpenError::Base64)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| OpenError::Base64)?;
     let ciphertext = BASE64.decode(body.ciphertext.as_bytes()).map_err(|_| OpenError::Base64)?;
@@ -69,7 +69,7 @@ fn open_between(between: SalsaBox, body: &Sealed) -> Result<String, OpenError> {
 /// [`OpenError`] when it was not sealed so.
 pub fn open_by(secret: &Secret, from: PublicKey, body: &Sealed) -> Result<String, OpenError> {
     let own = box_secret(secret).ok_or(OpenError::Key)?;
-    open_between(between(own, from).ok_or(OpenError::Key)?, body)
+    open_between(&between(&own, from).ok_or(OpenError::Key)?, body)
 }
 
 /// The public half of a secret for boxes, which has 32 bytes.
@@ -103,13 +103,13 @@ fn box_secret(secret: &Secret) -> Option<BoxSecret> {
 }
 
 fn pair(own: &SigningKey, other: PublicKey) -> Option<SalsaBox> {
-    between(BoxSecret::from_bytes(own.to_scalar_bytes()), other)
+    between(&BoxSecret::from_bytes(own.to_scalar_bytes()), other)
 }
 
-fn between(own: BoxSecret, other: PublicKey) -> Option<SalsaBox> {
+fn between(own: &BoxSecret, other: PublicKey) -> Option<SalsaBox> {
     let other = VerifyingKey::from_bytes(&other.0).ok().filter(|key| !key.is_weak())?;
     let public = BoxKey::from_bytes(other.to_montgomery().to_bytes());
-    Some(SalsaBox::new(&public, &own))
+    Some(SalsaBox::new(&public, own))
 }
 
 #[cfg(test)]
