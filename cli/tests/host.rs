@@ -3,7 +3,8 @@
 mod town;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Stdio;
@@ -11,9 +12,10 @@ use std::thread;
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
+use peermesh_conformance::server::free_port;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use town::{PATIENCE, Ran, Town};
+use town::{PATIENCE, Process, Ran, Town};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -66,7 +68,6 @@ fn a_daemon_that_runs_is_told_the_token_by_its_socket() {
     for (status, code) in [("200 OK", 0), ("404 Not Found", 1)] {
         let answering = listener.try_clone().unwrap();
         let asked = thread::spawn(move || {
-            use std::io::Read;
             let (mut stream, _) = answering.accept().unwrap();
             let mut request = [0; 4_096];
             let count = stream.read(&mut request).unwrap();
@@ -220,4 +221,86 @@ fn a_broker_tells_the_service_manager_when_it_serves_and_when_it_ends() {
     broker.signal(Signal::TERM);
     assert_eq!(hear(), "STOPPING=1\n");
     assert!(broker.ends(PATIENCE).success());
+}
+
+/// Asks the daemon by TCP; the status of its answer.
+fn asked(port: u16, head: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}\r\n").unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+/// Starts a daemon with a mesh whose broker is away.
+fn daemon(town: &Town, host: &str, more: &[&str]) -> Process {
+    let mut command = town.command(&[&["daemon", "up", "--foreground"], more].concat());
+    command.env("PEERMESH_HOST_ID", host);
+    Process::logging(command)
+}
+
+fn joined(town: &Town) {
+    let mut config = claudemesh(&[("demo", 1)]);
+    config["meshes"][0]["brokerUrl"] = format!("ws://127.0.0.1:{}/ws", town.port).into();
+    fs::write(town.dir().join("config.json"), config.to_string()).unwrap();
+    town.json(&["daemon", "import", "--from", "config.json"]);
+}
+
+#[test]
+fn f_web_01_a_daemon_that_runs_takes_the_former_token_for_a_while_and_no_web_page() {
+    let town = Town::new();
+    joined(&town);
+    let port = free_port();
+    let mut daemon = daemon(&town, "one", &["--tcp", &port.to_string()]);
+    daemon.says("daemon_started");
+    let file = town.data().join("daemon/local-token");
+    let bearer = || format!("Authorization: Bearer {}\r\n", fs::read_to_string(&file).unwrap().trim());
+    let first = bearer();
+    assert_eq!(asked(port, &first), 200);
+    assert_eq!(asked(port, "Authorization: Bearer wrong\r\n"), 401);
+    assert_eq!(asked(port, ""), 401);
+    assert_eq!(asked(port, &format!("{first}Origin: https://evil.example\r\n")), 403);
+    assert_eq!(town.json(&["daemon", "rotate-token"])["daemon_told"], true);
+    let second = bearer();
+    assert_ne!(first, second);
+    assert_eq!((asked(port, &first), asked(port, &second)), (200, 200), "the former is good for a minute");
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ends(PATIENCE).success());
+    assert!(!town.data().join("daemon/daemon.sock").exists());
+}
+
+#[test]
+fn f_dmn_09_a_second_daemon_ends_and_a_killed_one_leaves_no_trace_that_matters() {
+    let town = Town::new();
+    joined(&town);
+    let mut first = daemon(&town, "one", &[]);
+    first.says("daemon_started");
+    let socket = town.data().join("daemon/daemon.sock");
+    assert_eq!(mode(&socket), 0o600);
+    let mut second = daemon(&town, "one", &[]);
+    assert_eq!(second.ends(PATIENCE).code(), Some(1));
+    assert_eq!(town.run(&["daemon", "status"]).code, 0, "the first is not disturbed");
+    first.kill();
+    assert!(socket.exists());
+    let mut third = daemon(&town, "one", &[]);
+    third.says("daemon_started");
+    assert_eq!(town.run(&["daemon", "status"]).code, 0);
+}
+
+#[test]
+fn f_dmn_10_a_daemon_that_wakes_up_elsewhere_ends_with_four_until_the_host_is_accepted() {
+    let town = Town::new();
+    joined(&town);
+    let mut first = daemon(&town, "one", &[]);
+    first.says("daemon_started");
+    first.signal(Signal::TERM);
+    assert!(first.ends(PATIENCE).success());
+    let mut moved = daemon(&town, "two", &[]);
+    assert_eq!(moved.ends(PATIENCE).code(), Some(4));
+    assert!(moved.log.iter().any(|line| line.contains("accept-host")), "{:?}", moved.log);
+    let mut accept = town.command(&["daemon", "accept-host"]);
+    assert!(accept.env("PEERMESH_HOST_ID", "two").status().unwrap().success());
+    let mut accepted = daemon(&town, "two", &[]);
+    accepted.says("daemon_started");
 }

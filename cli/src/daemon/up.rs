@@ -76,6 +76,9 @@ pub(super) fn run(
 fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("daemon").arg("up").arg("--foreground").arg("--data").arg(home.dir());
+    if let Some(file) = tls::also_trusted() {
+        command.arg("--ca-file").arg(file);
+    }
     if let Some(port) = up.tcp {
         command.arg("--tcp").arg(port.to_string());
     }

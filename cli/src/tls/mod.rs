@@ -100,6 +100,11 @@ pub(crate) fn trust_also(file: &Path) {
     let _ = CA_FILE.set(file.to_owned());
 }
 
+/// The file of [`trust_also`], for whoever starts this program again.
+pub(crate) fn also_trusted() -> Option<&'static Path> {
+    CA_FILE.get().map(PathBuf::as_path)
+}
+
 /// Lays TLS over a stream that is connected to a host, until then at the latest.
 ///
 /// # Errors
@@ -110,7 +115,7 @@ pub(crate) fn secure(stream: TcpStream, host: &str, until: Instant) -> Result<Un
     let config = match CONFIG.get() {
         Some(config) => Arc::clone(config),
         None => Arc::clone(CONFIG.get_or_init({
-            let config = Arc::new(client_config(CA_FILE.get().map(PathBuf::as_path), true)?);
+            let config = Arc::new(client_config(also_trusted(), true)?);
             move || config
         })),
     };

@@ -158,10 +158,11 @@ mod tests {
 
     #[test]
     fn f_dmn_10_a_manufacturers_address_is_taken_before_one_that_software_made() {
-        let rows: &[(&[(&str, &str)], Option<&str>)] = &[
+        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let rows: &[Row] = &[
             (&[], None),
             (&[("eth0", "00:00:00:00:00:00")], None),
-            (&[("eth0", GIVEN.replace("52", "50").leak())], Some("50:54:00:12:34:56")),
+            (&[("eth0", "50:54:00:12:34:56")], Some("50:54:00:12:34:56")),
             (&[("eth1", "00:00:00:00:00:02"), ("eth0", "00:00:00:00:00:01")], Some("00:00:00:00:00:01")),
             (&[("wlan0", "00:00:00:00:00:02"), ("eth0", "00:00:00:00:00:01")], Some("00:00:00:00:00:01")),
             (&[("wlp2s0", "00:00:00:00:00:02"), ("enp1s0", "00:00:00:00:00:01")], Some("00:00:00:00:00:01")),

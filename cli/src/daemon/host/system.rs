@@ -225,7 +225,8 @@ pub(super) mod tests {
                      \"8A2F0C51-0000-5D7C-9F4B-0123456789AB\"\n      \"model\" = <\"x\">\n    }\n";
         let registry = "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Cryptography\r\n    MachineGuid    \
                         REG_SZ    5f1c2b3a-4d5e\r\n\r\n";
-        let rows: &[(System, &[(&str, &str)], &str)] = &[
+        type Row<'a> = (System, &'a [(&'a str, &'a str)], &'a str);
+        let rows: &[Row<'_>] = &[
             (
                 System::Linux,
                 &[("/etc/machine-id", "abc1\n"), ("/var/lib/dbus/machine-id", "def2\n")],

@@ -21,6 +21,7 @@ use super::place::Place;
 use crate::failure::Failure;
 use crate::home::{Home, HomeError};
 use crate::terminal::Terminal;
+use crate::tls;
 use unit::Unit;
 
 /// What systemd calls it.
@@ -121,7 +122,16 @@ fn write(
     let path = manager.path(env)?;
     let user_home = env("HOME").map(PathBuf::from).unwrap_or_default();
     let (data, log) = (absolute(home.dir())?, absolute(&place.log_path())?);
-    let unit = Unit { program, data: &data, log: &log, home: &user_home };
+    let ca_file = tls::also_trusted().map(absolute).transpose()?;
+    let host_id = env(super::HOST_ID).filter(|id| !id.is_empty());
+    let unit = Unit {
+        program,
+        data: &data,
+        log: &log,
+        home: &user_home,
+        ca_file: ca_file.as_deref(),
+        host_id: host_id.as_deref(),
+    };
     let text = match manager {
         Manager::Systemd => unit::systemd(unit),
         Manager::Launchd => unit::launchd(unit, LABEL),

@@ -15,14 +15,25 @@ pub(super) struct Unit<'a> {
     pub(super) log: &'a Path,
     /// The user's home.
     pub(super) home: &'a Path,
+    /// Authorities that are trusted besides the system's.
+    pub(super) ca_file: Option<&'a Path>,
+    /// What the operator calls this host, where the system's own id does not do.
+    pub(super) host_id: Option<&'a str>,
 }
+
+/// Names this host to the program.
+const HOST_ID: &str = super::super::HOST_ID;
 
 /// A unit of systemd for one user.
 pub(super) fn systemd(unit: Unit<'_>) -> String {
-    let Unit { program, data, log: _, home: _ } = unit;
-    let (program, data) = (shown(program), shown(data));
-    let (exec_program, exec_data) = (quoted_word(&program, true), quoted_word(&data, true));
-    let writable = quoted_word(&data, false);
+    let Unit { program, data, ca_file, host_id, .. } = unit;
+    let exec_program = quoted_word(&shown(program), true);
+    let (exec_data, writable) = (quoted_word(&shown(data), true), quoted_word(&shown(data), false));
+    let ca_file = ca_file.map(|file| format!(" --ca-file {}", quoted_word(&shown(file), true)));
+    let ca_file = ca_file.unwrap_or_default();
+    let host_id =
+        host_id.map(|id| format!("Environment={}\n", quoted_word(&format!("{HOST_ID}={id}"), false)));
+    let host_id = host_id.unwrap_or_default();
     format!(
         "\
 [Unit]
@@ -34,8 +45,8 @@ StartLimitBurst=10
 
 [Service]
 Type=notify
-ExecStart={exec_program} daemon up --foreground --data {exec_data}
-Restart=on-failure
+ExecStart={exec_program} daemon up --foreground --data {exec_data}{ca_file}
+{host_id}Restart=on-failure
 RestartSec=5
 # The command line or the configuration is wrong, or this is another host: starting again changes nothing.
 RestartPreventExitStatus=2 4
@@ -68,6 +79,10 @@ WantedBy=default.target
 pub(super) fn launchd(unit: Unit<'_>, label: &str) -> String {
     let [program, data, log, home] =
         [unit.program, unit.data, unit.log, unit.home].map(|path| xml(&shown(path)));
+    let string = |text: &str| format!("    <string>{}</string>\n", xml(text));
+    let ca_file = unit.ca_file.map(|file| string("--ca-file") + &string(&shown(file))).unwrap_or_default();
+    let host_id =
+        unit.host_id.map(|id| format!("    <key>{HOST_ID}</key>\n{}", string(id))).unwrap_or_default();
     format!(
         "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
@@ -84,7 +99,7 @@ pub(super) fn launchd(unit: Unit<'_>, label: &str) -> String {
     <string>--foreground</string>
     <string>--data</string>
     <string>{data}</string>
-  </array>
+{ca_file}  </array>
   <key>RunAtLoad</key>
   <true/>
   <key>KeepAlive</key>
@@ -106,7 +121,7 @@ pub(super) fn launchd(unit: Unit<'_>, label: &str) -> String {
     <string>{home}</string>
     <key>PATH</key>
     <string>/usr/bin:/bin:/usr/sbin:/sbin</string>
-  </dict>
+{host_id}  </dict>
 </dict>
 </plist>
 "
@@ -148,6 +163,8 @@ mod tests {
             data: Path::new(data),
             log: Path::new("/home/ann/.local/share/peermesh/daemon/daemon.log"),
             home: Path::new("/home/ann"),
+            ca_file: None,
+            host_id: None,
         }
     }
 
@@ -159,6 +176,24 @@ mod tests {
     fn the_units_are_as_they_were_agreed() {
         assert_eq!(systemd(ordinary()), include_str!("golden.service"));
         assert_eq!(launchd(ordinary(), "dev.peermesh.daemon"), include_str!("golden.plist"));
+    }
+
+    #[test]
+    fn what_the_daemon_needs_to_know_besides_stands_in_the_unit() {
+        let (ca_file, host_id) = (Some(Path::new("/etc/our ca.pem")), Some("build & 7"));
+        let unit = Unit { ca_file, host_id, ..ordinary() };
+        let text = systemd(unit);
+        assert!(text.contains("peermesh\" --ca-file \"/etc/our ca.pem\"\n"), "{text}");
+        assert!(text.contains("\nEnvironment=\"PEERMESH_HOST_ID=build & 7\"\n"), "{text}");
+        let text = launchd(unit, "l");
+        assert!(
+            text.contains("<string>--ca-file</string>\n    <string>/etc/our ca.pem</string>\n  </array>"),
+            "{text}"
+        );
+        assert!(
+            text.contains("<key>PEERMESH_HOST_ID</key>\n    <string>build &amp; 7</string>\n  </dict>"),
+            "{text}"
+        );
     }
 
     #[test]
