@@ -68,7 +68,7 @@ fn two_hosts(town: &Town) -> (Process, String, String) {
 }
 
 #[test]
-fn f_dmn_01_to_05_a_daemon_that_is_killed_while_it_sends_and_receives_loses_and_doubles_nothing() {
+fn f_dmn_01_a_daemon_that_is_killed_while_it_sends_and_receives_loses_and_doubles_nothing() {
     let town = Town::new();
     let (_broker, ann, bob) = two_hosts(&town);
     let (mut sender, mut recipient) = (up(&town, &ann), up(&town, &bob));

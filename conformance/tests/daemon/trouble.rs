@@ -10,7 +10,7 @@ use crate::host::Town;
 const MOMENTS: [u64; 5] = [0, 1, 2, 5, 50];
 
 #[test]
-fn f_dmn_02_f_dmn_03_a_sender_that_dies_at_any_moment_loses_and_doubles_nothing() {
+fn f_dmn_02_a_sender_that_dies_at_any_moment_loses_and_doubles_nothing() {
     for moment in MOMENTS {
         let mut town = Town::new();
         let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
@@ -29,7 +29,7 @@ fn f_dmn_02_f_dmn_03_a_sender_that_dies_at_any_moment_loses_and_doubles_nothing(
 }
 
 #[test]
-fn f_dmn_02_what_was_in_flight_without_an_answer_is_sent_again_and_stays_one_message() {
+fn f_dmn_03_what_was_in_flight_without_an_answer_is_sent_again_and_stays_one_message() {
     let mut town = Town::new();
     let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
     let broker = town.broker;
