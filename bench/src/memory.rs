@@ -229,6 +229,7 @@ impl Memory {
                 | Output::Scrape { .. }
                 | Output::Weigh { .. }
                 | Output::Forward(_)
+                | Output::Dial { .. }
                 | Output::Note(_)
                 | Output::Stats(_)
                 | Output::Finished

@@ -1,13 +1,12 @@
 //! Addresses of brokers, as people write them.
-//!
-//! *Does not:* speak TLS. `https` and `wss` are refused with that reason instead of being tried.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A broker that can be dialled: plain HTTP and WebSocket share one port.
+/// A broker that can be dialled: HTTP and WebSocket share one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
+    tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -16,8 +15,6 @@ pub(crate) struct Address {
 /// Why a text is no address we can dial.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    #[error("{0} needs TLS, which this version does not speak; use an http:// or ws:// address")]
-    Tls(String),
     #[error("{0} is not an address; write it like http://127.0.0.1:7900")]
     Malformed(String),
     #[error("an address must not carry a user, a password, a query or a fragment")]
@@ -25,25 +22,30 @@ pub(crate) enum AddressError {
 }
 
 impl Address {
-    /// Reads `http://host[:port][/path]` or the same with `ws`.
+    /// Reads `http://host[:port][/path]`, or the same with `ws`; with TLS, `https` or `wss`.
     pub(crate) fn parse(text: &str) -> Result<Address, AddressError> {
         let malformed = || AddressError::Malformed(text.to_owned());
         let (scheme, rest) = text.split_once("://").ok_or_else(malformed)?;
-        match scheme {
-            "http" | "ws" => {}
-            "https" | "wss" => return Err(AddressError::Tls(text.to_owned())),
+        let tls = match scheme {
+            "http" | "ws" => false,
+            "https" | "wss" => true,
             _ => return Err(malformed()),
-        }
+        };
         if rest.contains(['@', '?', '#']) {
             return Err(AddressError::Decorated);
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (host, port) = split_port(authority).ok_or_else(malformed)?;
+        let (host, port) = split_port(authority, tls).ok_or_else(malformed)?;
         let is_plain = |letter: char| letter.is_ascii_graphic();
         if host.is_empty() || !host.chars().all(is_plain) || !path.chars().all(is_plain) {
             return Err(malformed());
         }
-        Ok(Address { host: host.to_owned(), port, path: path.to_owned() })
+        Ok(Address { tls, host: host.to_owned(), port, path: path.to_owned() })
+    }
+
+    /// True when it is spoken to by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
     }
 
     /// Host and port as the dialler takes them.
@@ -72,18 +74,19 @@ impl Address {
 
 impl From<SocketAddr> for Address {
     fn from(place: SocketAddr) -> Address {
-        Address { host: place.ip().to_string(), port: place.port(), path: String::new() }
+        Address { tls: false, host: place.ip().to_string(), port: place.port(), path: String::new() }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority())
+        write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 }
 
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str, tls: bool) -> Option<(&str, u16)> {
     const HTTP_PORT: u16 = 80;
+    const HTTPS_PORT: u16 = 443;
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
@@ -97,7 +100,7 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
     };
     match port? {
         "" if authority.ends_with(':') => None,
-        "" => Some((host, HTTP_PORT)),
+        "" => Some((host, if tls { HTTPS_PORT } else { HTTP_PORT })),
         digits => digits.parse().ok().filter(|&port| port > 0).map(|port| (host, port)),
     }
 }
@@ -124,9 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_refused_with_that_reason() {
-        let error = Address::parse("wss://mesh.example/ws").unwrap_err();
-        assert!(error.to_string().contains("needs TLS"), "{error}");
+    fn an_address_with_tls_has_its_own_port_and_says_so() {
+        for text in ["wss://mesh.example/ws", "https://mesh.example/"] {
+            let address = Address::parse(text).unwrap();
+            assert!(address.is_tls());
+            assert_eq!((address.endpoint(), address.socket_path()), (("mesh.example", 443), "/ws"));
+            assert_eq!(address.to_string(), "https://mesh.example:443");
+        }
+        assert!(!Address::parse("ws://mesh.example/ws").unwrap().is_tls());
     }
 
     #[test]

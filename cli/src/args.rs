@@ -9,6 +9,7 @@ use peermesh_core::store;
 
 use crate::canonical::Outline;
 use crate::config::Flags;
+use crate::daemon::Daemon;
 use crate::live::Live;
 use crate::sim::Sim;
 use crate::span;
@@ -57,6 +58,9 @@ pub(crate) struct Common {
     /// The profile to act as; needed where there are several
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Trust the authorities of this PEM file too, besides the system's [default: $PEERMESH_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The admin token of the broker at --broker
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
@@ -223,6 +227,9 @@ pub(crate) enum Command {
         peermesh sim --seed 7 --hours 24\n  peermesh sim --seed 7 --without jumps,deaths,actor-3 --json"
     )]
     Sim(Sim),
+    /// See to the daemon, which keeps this host in its meshes
+    #[command(subcommand)]
+    Daemon(Daemon),
     /// Look for what could be wrong and say the way out
     #[command(after_help = "Examples:\n  peermesh doctor\n  peermesh doctor --data ./mesh --json")]
     Doctor,

@@ -10,6 +10,7 @@ use crate::admin::AdminError;
 use crate::adopt::AdoptError;
 use crate::canonical::CanonicalError;
 use crate::config::ConfigErrors;
+use crate::daemon::DaemonError;
 use crate::home::HomeError;
 use crate::http::HttpError;
 use crate::live::LiveError;
@@ -33,6 +34,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -50,11 +53,18 @@ pub(crate) enum Failure {
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("{failed} of {all} checks failed; each line above names its way out")]
-    Unwell { failed: usize, all: usize },
+    Unwell {
+        failed: usize,
+        all: usize,
+    },
     #[error("{count} migrations are missing; apply them with: peermesh migrate")]
-    Pending { count: usize },
+    Pending {
+        count: usize,
+    },
     #[error("the broker answered {status}; its answer is printed above")]
-    Unhealthy { status: u16 },
+    Unhealthy {
+        status: u16,
+    },
 }
 
 impl Failure {
@@ -65,6 +75,7 @@ impl Failure {
             Failure::Admin(error) => error.exit(),
             Failure::Adopt(error) => error.exit(),
             Failure::Canonical(error) => error.exit(),
+            Failure::Daemon(error) => error.exit(),
             Failure::Home(error) => error.exit(),
             Failure::Http(error) => error.exit(),
             Failure::Live(error) => error.exit(),

@@ -4,12 +4,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::address::Address;
 use crate::failure::Exit;
+use crate::tls::{self, TlsError};
 
 /// From dialling to the last byte of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub(crate) struct Answer {
 pub(crate) enum HttpError {
     #[error("cannot reach the broker at {address}: {error}; is it running? start one with: peermesh serve")]
     Unreachable { address: String, error: io::Error },
+    #[error("the broker at {address} cannot be trusted: {error}")]
+    Distrusted { address: String, error: TlsError },
     #[error("the broker at {address} ended the connection: {error}; try again")]
     Lost { address: String, error: io::Error },
     #[error("the broker at {address} did not answer within {} s; try again", PATIENCE.as_secs())]
@@ -55,6 +59,7 @@ impl HttpError {
         match self {
             HttpError::Unreachable { .. } | HttpError::Lost { .. } => Exit::Unreachable,
             HttpError::Silent { .. } => Exit::Timeout,
+            HttpError::Distrusted { .. } => Exit::Refused,
             HttpError::Nonsense { .. } => Exit::Failed,
         }
     }
@@ -70,8 +75,10 @@ impl Answer {
 /// Asks once.
 pub(crate) fn ask(address: &Address, question: &Question<'_>) -> Result<Answer, HttpError> {
     let until = Instant::now() + PATIENCE;
-    let mut stream = dial(address, PATIENCE)
-        .map_err(|error| HttpError::Unreachable { address: address.to_string(), error })?;
+    let mut stream = dial(address, PATIENCE).map_err(|error| match error {
+        TlsError::Io(error) => HttpError::Unreachable { address: address.to_string(), error },
+        error => HttpError::Distrusted { address: address.to_string(), error },
+    })?;
     let broken = |error: io::Error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             HttpError::Silent { address: address.to_string() }
@@ -89,8 +96,23 @@ pub(crate) fn ask(address: &Address, question: &Question<'_>) -> Result<Answer, 
     parse(&bytes).map_err(|what| HttpError::Nonsense { address: address.to_string(), what })
 }
 
-/// Opens a stream to the first address of the host that takes it.
-pub(crate) fn dial(address: &Address, patience: Duration) -> io::Result<TcpStream> {
+/// Opens a stream to the first address of the host that takes it, and lays TLS over it where the address says
+/// so. What comes back is read and written in clear.
+///
+/// # Errors
+/// [`TlsError::Io`] when nobody is reached.
+pub(crate) fn dial(address: &Address, patience: Duration) -> Result<TcpStream, TlsError> {
+    let until = Instant::now() + patience;
+    let stream = connect(address, patience)?;
+    if !address.is_tls() {
+        return Ok(stream);
+    }
+    let clear = tls::secure(stream, address.endpoint().0, until)?;
+    // Of either family: they are read, written and closed by the same calls.
+    Ok(TcpStream::from(OwnedFd::from(clear)))
+}
+
+fn connect(address: &Address, patience: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for place in address.endpoint().to_socket_addrs()? {
         match TcpStream::connect_timeout(&place, patience) {
@@ -171,7 +193,7 @@ fn whole_length(bytes: &[u8]) -> Option<usize> {
     head.checked_add(length)
 }
 
-fn parse(bytes: &[u8]) -> Result<Answer, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Answer, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(bytes) {

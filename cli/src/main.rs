@@ -9,6 +9,7 @@ mod adopt;
 mod args;
 mod canonical;
 mod config;
+mod daemon;
 mod doctor;
 mod failure;
 mod health;
@@ -27,10 +28,12 @@ mod serve;
 mod signals;
 mod sim;
 mod span;
+mod supervisor;
 mod terminal;
+mod tls;
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -102,6 +105,10 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let &Command::Prove { ref file, ref broker_key, some, retention_days } = &command {
         return prove::run(file, broker_key, Demand { some, retention_days }, terminal);
     }
+    let ca_file = common.ca_file.clone().or_else(|| variable("PEERMESH_CA_FILE").map(PathBuf::from));
+    if let Some(file) = ca_file.filter(|file| !file.as_os_str().is_empty()) {
+        tls::trust_also(&file);
+    }
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);
     let broker = common.broker.as_deref();
@@ -165,8 +172,11 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let span = Span { after: after.as_deref(), limit: limit.into() };
             peer::mentions::run(&acting()?, broker, &span, terminal)
         }
-        Command::Inbox { follow: false } => peer::inbox::collect(&acting()?, broker, terminal),
-        Command::Inbox { follow: true } => peer::inbox::follow(&acting()?, broker, terminal),
+        Command::Inbox { follow } => {
+            let profile = acting()?.with_former(&home()?)?;
+            let read = if follow { peer::inbox::follow } else { peer::inbox::collect };
+            read(&profile, broker, terminal)
+        }
         Command::Status { status: None } => peer::status::show(&acting()?, broker, terminal),
         Command::Status { status: Some(status) } => {
             peer::status::set(&acting()?, broker, status.word(), terminal)
@@ -182,6 +192,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Sim(wish) => sim::run(home().ok().as_ref(), &wish, &with_files, terminal),
+        Command::Daemon(command) => daemon::run(&command, &home()?, &variable, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } | Command::Replay { .. } => Ok(()),
         Command::Canonicalize { .. } | Command::Fingerprint(_) | Command::Prove { .. } => Ok(()),

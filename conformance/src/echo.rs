@@ -120,6 +120,7 @@ impl Machine for Echo {
             | Input::Scraped { .. }
             | Input::Weighed { .. }
             | Input::Forwarded { .. }
+            | Input::Dialled { .. }
             | Input::Order(Order::Feed) => {}
         }
         let deadline = self.conns.values().filter_map(|listener| listener.connection.deadline()).min();

@@ -19,6 +19,7 @@ fn goodbyes(listeners: &[Listener]) -> Vec<u16> {
             Listener::Mesh => "/ws",
             Listener::Runner => "/socket?runnerId=r",
             Listener::Live => "/",
+            Listener::Local | Listener::LocalTcp => panic!("a broker has no local listener"),
         };
         town.tell(Input::Opened { conn, listener: *listener, remote: [127, 0, 0, 1].into() });
         let mut request = format!(

@@ -24,10 +24,11 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("kit", &["planted", "rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
+    ("seal", &["config", "ids"]),
     ("fingerprint", &["jcs", "store"]),
     ("receipt", &["ids", "jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
@@ -69,6 +70,25 @@ const LAYERS: [(&str, &[&str]); 15] = [
         "live",
         &[
             "config", "fault", "ids", "kit", "note", "planted", "rng", "stats", "store", "surface", "time",
+            "wire",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "bearer",
+            "config",
+            "conn",
+            "fault",
+            "fingerprint",
+            "ids",
+            "kit",
+            "machine",
+            "note",
+            "rng",
+            "seal",
+            "store",
+            "time",
             "wire",
         ],
     ),

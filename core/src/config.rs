@@ -11,24 +11,28 @@ use std::net::IpAddr;
 
 use crate::note::Level;
 
+pub use daemon::DaemonLimits;
 pub use secret::Secret;
 pub use surfaces::{Kept, LiveConfig, Pattern, RunnerConfig, Slow, TopicRule};
 
 macro_rules! limits {
-    ($($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+) => {
-        /// Every bound the broker keeps to.
+    (
+        $(#[$about:meta])+ $Limits:ident
+        $($(#[doc = $help:literal])+ $name:ident = $default:expr, $min:expr, $max:expr;)+
+    ) => {
+        $(#[$about])+
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Limits {
+        pub struct $Limits {
             $($name: u64,)+
         }
 
-        impl Default for Limits {
-            fn default() -> Limits {
-                Limits { $($name: $default,)+ }
+        impl Default for $Limits {
+            fn default() -> $Limits {
+                $Limits { $($name: $default,)+ }
             }
         }
 
-        impl Limits {
+        impl $Limits {
             /// The names of all limits, in the order of the table.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
@@ -75,6 +79,8 @@ macro_rules! limits {
     };
 }
 
+mod daemon;
+
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const DAY: u64 = 24 * 60 * MINUTE;
@@ -82,6 +88,8 @@ const KIB: u64 = 1_024;
 const MIB: u64 = 1_024 * KIB;
 
 limits! {
+    /// Every bound the broker keeps to.
+    Limits
     /// From accept to a complete hello, in milliseconds.
     hello_timeout_ms = 5 * SECOND, 10, 5 * MINUTE;
     /// Bytes read from a connection before its hello is complete.

@@ -88,6 +88,7 @@ impl Digest {
             Input::Scraped { conn, page } => (7_u8, conn, page).hash(hash),
             Input::Weighed { conn, memory } => (8_u8, conn, memory).hash(hash),
             Input::Forwarded { ticket, result } => (9_u8, ticket, result).hash(hash),
+            Input::Dialled { dial, result } => (12_u8, dial, result).hash(hash),
             Input::Order(order) => (10_u8, order).hash(hash),
             Input::Wake => 11_u8.hash(hash),
         }
@@ -127,6 +128,7 @@ impl Digest {
             | Output::Handoff { .. }
             | Output::Scrape { .. }
             | Output::Weigh { .. }
+            | Output::Dial { .. }
             | Output::Stats(_)
             | Output::Finished
             | Output::Fail { .. } => self.absorb(output, arena),
@@ -145,6 +147,7 @@ impl Digest {
             Output::Scrape { conn, openmetrics } => (6_u8, conn, openmetrics).hash(hash),
             Output::Weigh { conn } => (7_u8, conn).hash(hash),
             Output::Forward(forward) => (8_u8, forward).hash(hash),
+            Output::Dial { dial, to } => (13_u8, dial, to).hash(hash),
             Output::Note(note) => (9_u8, note).hash(hash),
             Output::Stats(stats) => (10_u8, stats).hash(hash),
             Output::Finished => 11_u8.hash(hash),

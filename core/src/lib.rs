@@ -63,9 +63,11 @@
 //! said before it is durable; everything has a limit ([`config::Limits`]); calls go down and facts come back
 //! as values.
 
+pub mod bearer;
 pub mod broker;
 pub mod config;
 pub mod conn;
+pub mod daemon;
 pub mod digest;
 pub mod fault;
 pub mod fingerprint;
@@ -83,6 +85,7 @@ pub mod planted;
 pub mod receipt;
 pub mod rng;
 mod runner;
+pub mod seal;
 pub mod stats;
 pub mod store;
 mod surface;

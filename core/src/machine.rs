@@ -33,7 +33,7 @@ pub enum Input<'a> {
         conn: ConnId,
         /// Where it came in, which decides what it may ask for.
         listener: Listener,
-        /// Who is at the other end, as the kernel says.
+        /// Who is at the other end, as the kernel says; the loopback address for a Unix socket.
         remote: IpAddr,
     },
     /// One chunk arrived and used up the read grant. Lent mutably so that frames are unmasked in place.
@@ -99,6 +99,13 @@ pub enum Input<'a> {
         /// What came of it.
         result: Forwarded,
     },
+    /// A dial ended.
+    Dialled {
+        /// Which.
+        dial: Ticket,
+        /// The stream, which from here on is like an accepted one; or why there is none, in words for people.
+        result: Result<ConnId, String>,
+    },
     /// The operator's wish.
     Order(Order),
     /// The deadline passed.
@@ -114,6 +121,23 @@ pub enum Listener {
     Runner,
     /// Watchers of live topics, and whoever publishes to them.
     Live,
+    /// Programs of the same user on this machine, by a Unix socket. Whoever comes in here is that user: the
+    /// runtime asks the kernel, and turns everybody else away.
+    Local,
+    /// Programs on this machine, by TCP on the loopback. Whoever comes in here may be any user's, or a web
+    /// page's.
+    LocalTcp,
+}
+
+/// A server that can be dialled.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Its name or address; an IPv6 address has no brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Speak TLS, and believe only a certificate that names `host`.
+    pub tls: bool,
 }
 
 /// How a stream ended.
@@ -199,6 +223,14 @@ pub enum Output {
     },
     /// Hand this to a courier; the answer is `Input::Forwarded`.
     Forward(Box<Forward>),
+    /// Open a stream to a server; the answer is `Input::Dialled`, within a bound of time that the performer
+    /// keeps. A stream that comes too late is the machine's to close.
+    Dial {
+        /// Names the dial in its `Dialled`.
+        dial: Ticket,
+        /// Where to.
+        to: Endpoint,
+    },
     /// A log record.
     Note(Note),
     /// A snapshot of this shard's counters, for the metrics page.
@@ -370,6 +402,12 @@ pub enum Cause {
     Live,
     /// Counters are due to be published.
     Stats,
+    /// A broker is due to be dialled, or to have answered.
+    Uplink,
+    /// A message is due to be sent or given up.
+    Outbox,
+    /// A program of the host has waited long enough, or been silent for too long.
+    Local,
     /// Draining has lasted long enough.
     Drain,
 }

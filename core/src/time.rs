@@ -131,6 +131,12 @@ impl std::ops::Deref for IsoText {
 }
 
 impl Wall {
+    /// Reads a time as people write it: as [`Wall::iso`] does, or without the milliseconds.
+    pub(crate) fn from_iso_loosely(text: &str) -> Option<Wall> {
+        let whole = |seconds: &str| Wall::from_iso(&format!("{seconds}.000Z"));
+        Wall::from_iso(text).or_else(|| whole(text.strip_suffix('Z')?))
+    }
+
     /// Reads the date of an HTTP header: `Tue, 14 Nov 2023 22:13:20 GMT`.
     pub(crate) fn from_http_date(text: &str) -> Option<Wall> {
         const MONTHS: [&str; 12] =
@@ -221,6 +227,16 @@ mod tests {
             "+026-01-02T03:04:05.678Z",
         ] {
             assert_eq!(Wall::from_iso(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_of_people_may_leave_the_milliseconds_out() {
+        let read = |text| Wall::from_iso_loosely(text).map(Wall::as_millis);
+        assert_eq!(read("2026-01-02T03:04:05.678Z"), Some(1_767_323_045_678));
+        assert_eq!(read("2026-01-02T03:04:05Z"), Some(1_767_323_045_000));
+        for odd in ["", "yesterday", "2026-01-02", "2026-02-31T03:04:05Z", "2026-01-02T03:04Z"] {
+            assert_eq!(read(odd), None, "{odd}");
         }
     }
 

@@ -397,6 +397,7 @@ impl World {
             Output::Stats(_) => {}
             Output::Finished => self.finished = true,
             Output::Relay { .. } | Output::Handoff { .. } => panic!("there is no other shard"),
+            Output::Dial { .. } => panic!("a broker dials nobody"),
             Output::Fail { why } => panic!("{why}"),
         }
     }

@@ -56,6 +56,47 @@ pub mod sqlite {
     }
 }
 
+/// The tables of a daemon, which lie in two files.
+pub mod daemon {
+    use refinery::Runner;
+
+    /// The newest version of either file. A file of a higher version belongs to a newer program.
+    pub const LATEST: i32 = 1;
+
+    /// Applies what the outbox misses, all of it in one transaction.
+    pub fn outbox() -> Runner {
+        of_outbox::migrations::runner().set_grouped(true)
+    }
+
+    /// Applies what the inbox misses, all of it in one transaction.
+    pub fn inbox() -> Runner {
+        of_inbox::migrations::runner().set_grouped(true)
+    }
+
+    mod of_outbox {
+        refinery::embed_migrations!("daemon/outbox");
+    }
+
+    mod of_inbox {
+        refinery::embed_migrations!("daemon/inbox");
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::path::Path;
+
+        #[test]
+        fn every_file_is_embedded_and_the_newest_is_named() {
+            for (folder, runner) in [("outbox", super::outbox()), ("inbox", super::inbox())] {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("daemon").join(folder);
+                let files = std::fs::read_dir(folder).unwrap().count();
+                let newest = runner.get_migrations().iter().map(refinery::Migration::version).max();
+                assert_eq!((runner.get_migrations().len(), newest), (files, Some(super::LATEST)));
+            }
+        }
+    }
+}
+
 /// The tables of the shared store.
 #[cfg(feature = "postgres")]
 pub mod postgres {

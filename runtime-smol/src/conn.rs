@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,6 +18,7 @@ use peermesh_core::ids::ConnId;
 use smol::Task;
 
 use crate::shard::Shard;
+use crate::stream::Stream;
 
 /// Shared payloads from this size on are queued by reference; below it a copy costs less than another slice.
 const SHARE_FROM_BYTES: usize = 4 * 1_024;
@@ -52,7 +53,7 @@ enum Ready {
 /// What a connection's task and its shard share.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) stream: Arc<Async<TcpStream>>,
+    pub(crate) stream: Arc<Async<Stream>>,
     /// The machine granted one more chunk.
     granted: Cell<bool>,
     /// The last chunk filled the scratch, so there is more for sure: read before asking the reactor.
@@ -63,7 +64,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(stream: Arc<Async<TcpStream>>, granted: bool) -> Link {
+    pub(crate) fn new(stream: Arc<Async<Stream>>, granted: bool) -> Link {
         Link {
             stream,
             granted: Cell::new(granted),
@@ -195,7 +196,7 @@ impl Conn {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) id: ConnId,
-    pub(crate) stream: Arc<Async<TcpStream>>,
+    pub(crate) stream: Arc<Async<Stream>>,
     pub(crate) granted: bool,
     pub(crate) unwritten: Unwritten,
     pub(crate) ended: bool,

@@ -11,6 +11,7 @@ use peermesh_core::machine::{Envelope, Order, Parcel};
 use peermesh_core::store::StoreResult;
 
 use crate::conn::Parts;
+use crate::stream::Stream;
 
 /// What other threads have for a shard.
 pub(crate) enum Post {
@@ -18,6 +19,7 @@ pub(crate) enum Post {
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
     Forwarded { ticket: Ticket, result: Forwarded },
+    Dialled { dial: Ticket, result: Result<Stream, String> },
     Order(Order),
 }
 

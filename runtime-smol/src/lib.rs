@@ -10,7 +10,8 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -33,18 +34,22 @@ use crate::inbox::{Inbox, Post};
 use crate::shard::Hub;
 use crate::store::Desk;
 
+pub use crate::stream::Socket;
+
 mod clock;
 mod conn;
 mod courier;
+mod dial;
 mod inbox;
 mod listen;
 mod shard;
 mod store;
+mod stream;
 
 /// Everything a run needs.
 pub struct Plan {
     /// Where connections come in, and what is spoken there. Shard 0 takes them all.
-    pub listeners: Vec<(Listener, TcpListener)>,
+    pub listeners: Vec<(Listener, Socket)>,
     /// One machine for each shard; its place is its `ShardId`.
     pub shards: Vec<Box<dyn Machine + Send>>,
     /// The store's lanes: one thread for each driver.
@@ -59,6 +64,8 @@ pub struct Plan {
     pub weigh: Arc<Weigh>,
     /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
     pub fail: Arc<Fail>,
+    /// Lays TLS over what is dialled. Without it, such dials fail.
+    pub secure: Option<Arc<Secure>>,
 }
 
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
@@ -66,6 +73,10 @@ pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 
 /// Looks how much memory the program takes.
 pub type Weigh = dyn Fn() -> Memory + Send + Sync;
+
+/// Lays TLS over a stream that is connected to this host, until then: what it gives back carries what is said,
+/// in clear. It may block, and must have made sure of the host's name.
+pub type Secure = dyn Fn(TcpStream, &str, Instant) -> Result<UnixStream, String> + Send + Sync;
 
 /// Ends the process, saying why.
 pub type Fail = dyn Fn(String) + Send + Sync;
@@ -131,6 +142,9 @@ pub fn start(plan: Plan) -> io::Result<Running> {
         scrape: plan.scrape,
         weigh: plan.weigh,
         fail: plan.fail,
+        secure: plan.secure,
+        dials: Arc::default(),
+        strangers: AtomicU64::new(0),
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
         clock: Clock::start(),

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
 use std::rc::Weak;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
 
 use crate::shard::Shard;
+use crate::stream::{Arrival, Socket};
 
 /// How long the listener rests when the process has no room for another stream.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -20,21 +20,21 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const REFUSED_MAX: u32 = 1_024;
 
 /// Accepts until the shard is gone.
-pub(crate) async fn accept(kind: Listener, listener: Async<TcpListener>, shard: Weak<RefCell<Shard>>) {
+pub(crate) async fn accept(kind: Listener, listener: Async<Socket>, shard: Weak<RefCell<Shard>>) {
     let mut reserve = Reserve::new();
     let mut failing = false;
     loop {
-        let accepted = listener.accept().await;
+        let accepted = listener.read_with(Socket::accept).await;
         let Some(shard) = shard.upgrade() else { return };
         match accepted {
-            Ok((stream, remote)) => {
+            Ok(Arrival::Peer(stream, remote)) => {
                 failing = false;
-                // Without this the last small frame of a burst could wait for the peer's delayed ack.
-                let opened = stream.get_ref().set_nodelay(true);
-                if opened.is_ok() {
-                    shard.borrow_mut().open(stream, kind, remote.ip().to_canonical());
+                if let Ok(stream) = Async::new(stream) {
+                    shard.borrow_mut().open(stream, kind, remote);
                 }
             }
+            Ok(Arrival::Nobody) => {}
+            Ok(Arrival::Stranger { uid }) => shard.borrow().refuse(uid),
             // The peer gave up before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -65,7 +65,7 @@ impl Reserve {
     }
 
     /// Turns away who waits.
-    fn refuse(&mut self, listener: &TcpListener) {
+    fn refuse(&mut self, listener: &Socket) {
         self.0 = None;
         for _ in 0..REFUSED_MAX {
             if listener.accept().is_err() {

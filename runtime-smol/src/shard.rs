@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Read};
 use std::mem;
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -20,11 +20,11 @@ use std::time::Instant;
 use async_io::Async;
 use bytes::Bytes;
 use futures_lite::future::poll_fn;
-use peermesh_core::ids::{ConnId, ShardId};
+use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{
     Cause, Closing, Deadline, Ending, Input, Listener, Machine, Memory, Output, Outputs, Payload,
 };
-use peermesh_core::note::Note;
+use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Request;
 use peermesh_core::time::{Mono, Now};
@@ -33,10 +33,12 @@ use smol::LocalExecutor;
 use crate::clock::{Alarm, Clock};
 use crate::conn::{Conn, Link, Parts, Spares, Unwritten, carry};
 use crate::courier::Counter;
+use crate::dial::dial;
 use crate::inbox::{Inbox, Post};
 use crate::listen::accept;
 use crate::store::Desk;
-use crate::{Fail, Scrape, Weigh};
+use crate::stream::{Socket, Stream};
+use crate::{Fail, Scrape, Secure, Weigh};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
@@ -48,7 +50,7 @@ pub(crate) fn run(
     id: ShardId,
     machine: Box<dyn Machine + Send>,
     hub: &Arc<Hub>,
-    listeners: Vec<(Listener, Async<TcpListener>)>,
+    listeners: Vec<(Listener, Async<Socket>)>,
 ) {
     let executor = Rc::new(LocalExecutor::new());
     let own = Arc::clone(hub);
@@ -186,6 +188,7 @@ impl Shard {
                     self.tell(Input::Adopted { conn, parcel });
                 }
                 Post::Forwarded { ticket, result } => self.tell(Input::Forwarded { ticket, result }),
+                Post::Dialled { dial, result } => self.dialled(dial, result),
                 Post::Order(order) => self.tell(Input::Order(order)),
             }
         }
@@ -221,6 +224,7 @@ impl Shard {
                 Output::Forward(forward) => {
                     self.hub.counter.submit(self.id, forward, self.hub.inbox(self.id));
                 }
+                Output::Dial { dial: no, to } => dial(&self.hub, self.id, no, to),
                 Output::Note(note) => self.note(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
@@ -290,7 +294,19 @@ impl Shard {
     }
 
     /// A stream was accepted.
-    pub(crate) fn open(&mut self, stream: Async<TcpStream>, listener: Listener, remote: IpAddr) {
+    pub(crate) fn open(&mut self, stream: Async<Stream>, listener: Listener, remote: IpAddr) {
+        let conn = self.take_in(stream);
+        self.tell_now(Input::Opened { conn, listener, remote });
+    }
+
+    /// A dial ended.
+    fn dialled(&mut self, dial: Ticket, result: Result<Stream, String>) {
+        let watched = result.and_then(|stream| Async::new(stream).map_err(|error| error.to_string()));
+        let result = watched.map(|stream| self.take_in(stream));
+        self.tell(Input::Dialled { dial, result });
+    }
+
+    fn take_in(&mut self, stream: Async<Stream>) -> ConnId {
         let conn = ConnId(self.hub.conns.fetch_add(1, Ordering::Relaxed));
         self.settle(Parts {
             id: conn,
@@ -300,7 +316,7 @@ impl Shard {
             ended: false,
             closing: false,
         });
-        self.tell_now(Input::Opened { conn, listener, remote });
+        conn
     }
 
     /// Gives a connection its task on this shard.
@@ -358,6 +374,11 @@ impl Shard {
     /// Hands a log record out.
     pub(crate) fn note(&self, note: Note) {
         (self.hub.note)(note);
+    }
+
+    /// A program of another user was turned away.
+    pub(crate) fn refuse(&self, uid: u32) {
+        self.hub.refuse(uid);
     }
 
     /// Tells a fact from outside a turn: its wishes wait for the turn that is rung for here.
@@ -442,6 +463,11 @@ pub(crate) struct Hub {
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) weigh: Arc<Weigh>,
     pub(crate) fail: Arc<Fail>,
+    pub(crate) secure: Option<Arc<Secure>>,
+    /// Dials under way.
+    pub(crate) dials: Arc<AtomicUsize>,
+    /// Connections of other users that were turned away.
+    pub(crate) strangers: AtomicU64,
     /// The latest snapshot of each shard.
     pub(crate) snapshots: Mutex<Vec<Stats>>,
     /// The next connection's id.
@@ -454,9 +480,18 @@ impl Hub {
         &self.inboxes[usize::from(of.0)]
     }
 
-    fn post(&self, to: ShardId, post: Post) {
+    pub(crate) fn post(&self, to: ShardId, post: Post) {
         if let Some(inbox) = self.inboxes.get(usize::from(to.0)) {
             inbox.post(post);
+        }
+    }
+
+    /// Counts a program of another user, which was turned away, and says so ever more rarely.
+    pub(crate) fn refuse(&self, uid: u32) {
+        let refused = self.strangers.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused.is_power_of_two() {
+            let note = Note::new(Level::Warn, "another user was turned away from the local socket");
+            (self.note)(note.with("uid", uid).with("refused", refused));
         }
     }
 

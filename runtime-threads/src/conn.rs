@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 
 use crate::shard::{Shard, Shards, at_home};
+use crate::stream::Stream;
 
 /// Shared payloads from this size on are queued by reference; below it a copy costs less than another slice.
 const SHARE_FROM_BYTES: usize = 4 * 1_024;
@@ -36,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) fn carry(link: &Arc<Link>, shards: &Shards) {
     while link.await_grant() {
         // An error is told only once; bytes are found again by the shard.
-        let ready = link.stream.peek(&mut [0]);
+        let ready = link.stream.peek();
         let goes_on = at_home(shards, link, |shard| match ready {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 shard.lose(link.id);
@@ -54,7 +55,7 @@ pub(crate) fn carry(link: &Arc<Link>, shards: &Shards) {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: ConnId,
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// The shard it belongs to. Changed only under that shard's lock.
     home: AtomicU16,
     /// The kernel took no more bytes, and its shard will be told when it does.
@@ -72,7 +73,7 @@ struct Gate {
 }
 
 impl Link {
-    pub(crate) fn new(id: ConnId, stream: TcpStream) -> Link {
+    pub(crate) fn new(id: ConnId, stream: Stream) -> Link {
         let (home, watched) = (AtomicU16::new(0), AtomicBool::new(false));
         Link { id, stream, home, watched, gate: Mutex::default(), moved: Condvar::new() }
     }
@@ -202,7 +203,7 @@ pub(crate) struct Parts {
 }
 
 /// A stream that never waits, though others may wait for what it brings.
-pub(crate) struct Hasty<'a>(pub(crate) &'a TcpStream);
+pub(crate) struct Hasty<'a>(pub(crate) &'a Stream);
 
 impl Read for Hasty<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {

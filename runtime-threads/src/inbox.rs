@@ -19,6 +19,7 @@ pub(crate) enum Post {
     Relayed { from: ShardId, envelope: Envelope },
     Adopted { parts: Parts, parcel: Parcel },
     Forwarded { ticket: Ticket, result: Forwarded },
+    Undialled { dial: Ticket, why: String },
     Order(Order),
 }
 

@@ -13,11 +13,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -37,13 +38,17 @@ use crate::listen::Listeners;
 use crate::shard::{Hub, Shard, Shards};
 use crate::store::Desk;
 
+pub use crate::stream::Socket;
+
 mod clock;
 mod conn;
 mod courier;
+mod dial;
 mod inbox;
 mod listen;
 mod shard;
 mod store;
+mod stream;
 
 /// The stack of a connection's thread. Only what it has touched takes memory.
 pub const STACK_BYTES: usize = 256 * 1_024;
@@ -51,7 +56,7 @@ pub const STACK_BYTES: usize = 256 * 1_024;
 /// Everything a run needs.
 pub struct Plan {
     /// Where connections come in, and what is spoken there. Shard 0 takes them all.
-    pub listeners: Vec<(Listener, TcpListener)>,
+    pub listeners: Vec<(Listener, Socket)>,
     /// One machine for each shard; its place is its `ShardId`.
     pub shards: Vec<Box<dyn Machine + Send>>,
     /// The store's lanes: one thread for each driver.
@@ -66,6 +71,8 @@ pub struct Plan {
     pub weigh: Arc<Weigh>,
     /// Told when a machine cannot go on. Should end the process; what runs on meanwhile is not to be trusted.
     pub fail: Arc<Fail>,
+    /// Lays TLS over what is dialled. Without it, such dials fail.
+    pub secure: Option<Arc<Secure>>,
 }
 
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
@@ -73,6 +80,10 @@ pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 
 /// Looks how much memory the program takes.
 pub type Weigh = dyn Fn() -> Memory + Send + Sync;
+
+/// Lays TLS over a stream that is connected to this host, until then: what it gives back carries what is said,
+/// in clear. It may block, and must have made sure of the host's name.
+pub type Secure = dyn Fn(TcpStream, &str, Instant) -> Result<UnixStream, String> + Send + Sync;
 
 /// Ends the process, saying why.
 pub type Fail = dyn Fn(String) + Send + Sync;
@@ -136,15 +147,21 @@ pub fn start(plan: Plan, connections_max: usize) -> io::Result<Running> {
         scrape: plan.scrape,
         weigh: plan.weigh,
         fail: plan.fail,
+        secure: plan.secure,
+        dials: Arc::default(),
+        strangers: AtomicU64::new(0),
         snapshots: Mutex::new(vec![Stats::default(); plan.shards.len()]),
         conns: AtomicU64::new(1),
         seats: Arc::new(AtomicUsize::new(connections_max)),
         watch,
+        shards: OnceLock::new(),
         clock: Clock::start(),
     });
     let machines = (0..).map(ShardId).zip(plan.shards);
     let shards = machines.map(|(id, machine)| Mutex::new(Shard::new(id, machine, Arc::clone(&hub))));
     let shards: Shards = shards.collect();
+    // Nobody else sets it.
+    let _ = hub.shards.set(Arc::downgrade(&shards));
     spawn_alone("watch".to_owned(), None, &hub.fail, hub.watch.work(heard, Arc::downgrade(&shards)))?;
     let mut listeners = Some(Listeners::open(plan.listeners, &shards, &hub)?);
     for id in (0..).map(ShardId).take(shards.len()) {

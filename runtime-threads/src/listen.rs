@@ -2,19 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
-use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use peermesh_core::ids::ConnId;
+use peermesh_core::ids::{ConnId, ShardId};
 use peermesh_core::machine::Listener;
 use peermesh_core::note::{Level, Note};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::STACK_BYTES;
 use crate::conn::{Link, carry};
-use crate::shard::{Hub, Shards, at_home};
+use crate::shard::{Hub, Shard, Shards, at_home};
+use crate::stream::{Arrival, Socket, Stream};
 
 /// How long the listener rests when the process has no room for another stream.
 const BACK_OFF: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -31,7 +31,7 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// Starts one thread for each listener.
     pub(crate) fn open(
-        listeners: Vec<(Listener, TcpListener)>,
+        listeners: Vec<(Listener, Socket)>,
         shards: &Shards,
         hub: &Arc<Hub>,
     ) -> io::Result<Listeners> {
@@ -39,7 +39,7 @@ impl Listeners {
         let mut open = Listeners { over: Some(writer), threads: Vec::with_capacity(listeners.len()) };
         for (kind, listener) in listeners {
             // A peer may give up after it was announced and before it is accepted.
-            listener.set_nonblocking(true)?;
+            listener.set_nonblocking()?;
             let door = Door { kind, listener, over: over.try_clone()? };
             let (shards, fail, hub) = (Arc::clone(shards), &hub.fail, Arc::clone(hub));
             let work = move || accept(&door, &shards, &hub);
@@ -63,7 +63,7 @@ impl Drop for Listeners {
 /// A place where streams come in.
 struct Door {
     kind: Listener,
-    listener: TcpListener,
+    listener: Socket,
     /// Hangs up when nobody is to come in any more.
     over: PipeReader,
 }
@@ -92,9 +92,14 @@ fn accept(door: &Door, shards: &Shards, hub: &Arc<Hub>) {
     let mut failing = false;
     while door.await_stream() {
         let opened = match door.listener.accept() {
-            // A stream that cannot be set up has lost its peer.
-            Ok((stream, _)) if set_up(&stream).is_err() => continue,
-            Ok((stream, remote)) => open(stream, door.kind, remote.ip().to_canonical(), shards, hub),
+            Ok(Arrival::Peer(stream, remote)) => {
+                seat(stream, ShardId(0), shards, hub, |shard, link| shard.open(link, door.kind, remote))
+            }
+            Ok(Arrival::Nobody) => continue,
+            Ok(Arrival::Stranger { uid }) => {
+                hub.refuse(uid);
+                continue;
+            }
             Err(error) if is_nobody(&error) => continue,
             Err(error) => Err(error),
         };
@@ -118,32 +123,26 @@ fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-fn set_up(stream: &TcpStream) -> io::Result<()> {
-    // Some systems give it the listener's own setting.
-    stream.set_nonblocking(false)?;
-    // Without this the last small frame of a burst could wait for the peer's delayed ack.
-    stream.set_nodelay(true)
-}
-
-/// Starts the thread of a stream and opens it on shard 0, so that streams are opened in the order they came
-/// in. Without a thread nobody is told of it.
-fn open(
-    stream: TcpStream,
-    kind: Listener,
-    remote: IpAddr,
+/// Starts the thread of a stream and opens it on a shard: streams that are accepted are opened in the order
+/// they came in. Without a thread nobody is told of it.
+pub(crate) fn seat(
+    stream: Stream,
+    home: ShardId,
     shards: &Shards,
     hub: &Arc<Hub>,
+    tell: impl FnOnce(&mut Shard, &Arc<Link>),
 ) -> io::Result<()> {
     let seat = Seat::take(&hub.seats)?;
     let id = ConnId(hub.conns.fetch_add(1, Ordering::Relaxed));
     let link = Arc::new(Link::new(id, stream));
+    link.move_to(home);
     let (carried, everywhere) = (Arc::clone(&link), Arc::clone(shards));
     let work = move || {
         carry(&carried, &everywhere);
         drop(seat);
     };
     crate::spawn_alone("conn".to_owned(), Some(STACK_BYTES), &hub.fail, work)?;
-    at_home(shards, &link, |shard| shard.open(&link, kind, remote));
+    at_home(shards, &link, |shard| tell(shard, &link));
     Ok(())
 }
 
@@ -174,7 +173,7 @@ impl Reserve {
     }
 
     /// Turns away who waits.
-    fn refuse(&mut self, listener: &TcpListener) {
+    fn refuse(&mut self, listener: &Socket) {
         self.0 = None;
         for _ in 0..REFUSED_MAX {
             if listener.accept().is_err() {

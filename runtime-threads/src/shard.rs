@@ -11,16 +11,16 @@ use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
-use peermesh_core::ids::{ConnId, ShardId};
+use peermesh_core::ids::{ConnId, ShardId, Ticket};
 use peermesh_core::machine::{
     Cause, Closing, Deadline, Ending, Input, Listener, Machine, Memory, Output, Outputs, Payload,
 };
-use peermesh_core::note::Note;
+use peermesh_core::note::{Level, Note};
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Request;
 use peermesh_core::time::{Mono, Now};
@@ -28,10 +28,11 @@ use peermesh_core::time::{Mono, Now};
 use crate::clock::{Alarm, Clock};
 use crate::conn::{Conn, Hasty, Hold, Link, Parts, Spares, Unwritten, Watch};
 use crate::courier::Counter;
+use crate::dial::dial;
 use crate::inbox::{Inbox, Post};
 use crate::listen::Listeners;
 use crate::store::Desk;
-use crate::{Fail, Scrape, Weigh};
+use crate::{Fail, Scrape, Secure, Weigh};
 
 /// Bytes of one chunk, and of the one buffer that all connections of a shard are read into.
 const SCRATCH_BYTES: usize = 64 * 1_024;
@@ -184,6 +185,7 @@ impl Shard {
                     self.tell(Input::Adopted { conn, parcel });
                 }
                 Post::Forwarded { ticket, result } => self.tell(Input::Forwarded { ticket, result }),
+                Post::Undialled { dial, why } => self.tell(Input::Dialled { dial, result: Err(why) }),
                 Post::Order(order) => self.tell(Input::Order(order)),
             }
         }
@@ -222,6 +224,7 @@ impl Shard {
                 Output::Forward(forward) => {
                     self.hub.counter.submit(self.id, forward, self.hub.inbox(self.id));
                 }
+                Output::Dial { dial: no, to } => dial(&self.hub, self.id, no, to),
                 Output::Note(note) => (self.hub.note)(note),
                 Output::Stats(stats) => self.hub.snapshots()[usize::from(self.id.0)] = *stats,
                 Output::Finished => self.finished = true,
@@ -292,11 +295,20 @@ impl Shard {
 
     /// A stream was accepted.
     pub(crate) fn open(&mut self, link: &Arc<Link>, listener: Listener, remote: IpAddr) {
+        self.take_in(link, Input::Opened { conn: link.id, listener, remote });
+    }
+
+    /// A dial succeeded.
+    pub(crate) fn dialled(&mut self, link: &Arc<Link>, dial: Ticket) {
+        self.take_in(link, Input::Dialled { dial, result: Ok(link.id) });
+    }
+
+    fn take_in(&mut self, link: &Arc<Link>, fact: Input<'_>) {
         let hold = Hold(Arc::clone(link));
         self.turn(|shard| {
             if !shard.finished {
                 shard.settle(Parts { hold, unwritten: Unwritten::default(), ended: false, closing: false });
-                shard.tell(Input::Opened { conn: link.id, listener, remote });
+                shard.tell(fact);
             }
         });
     }
@@ -425,6 +437,11 @@ pub(crate) struct Hub {
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) weigh: Arc<Weigh>,
     pub(crate) fail: Arc<Fail>,
+    pub(crate) secure: Option<Arc<Secure>>,
+    /// Dials under way.
+    pub(crate) dials: Arc<AtomicUsize>,
+    /// Connections of other users that were turned away.
+    pub(crate) strangers: AtomicU64,
     /// The latest snapshot of each shard.
     pub(crate) snapshots: Mutex<Vec<Stats>>,
     /// The next connection's id.
@@ -432,6 +449,8 @@ pub(crate) struct Hub {
     /// How many more connections can have a thread.
     pub(crate) seats: Arc<AtomicUsize>,
     pub(crate) watch: Watch,
+    /// For dials, whose streams get their threads without a listener.
+    pub(crate) shards: OnceLock<Weak<[Mutex<Shard>]>>,
     pub(crate) clock: Clock,
 }
 
@@ -440,9 +459,18 @@ impl Hub {
         &self.inboxes[usize::from(of.0)]
     }
 
-    fn post(&self, to: ShardId, post: Post) {
+    pub(crate) fn post(&self, to: ShardId, post: Post) {
         if let Some(inbox) = self.inboxes.get(usize::from(to.0)) {
             inbox.post(post);
+        }
+    }
+
+    /// Counts a program of another user, which was turned away, and says so ever more rarely.
+    pub(crate) fn refuse(&self, uid: u32) {
+        let refused = self.strangers.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused.is_power_of_two() {
+            let note = Note::new(Level::Warn, "another user was turned away from the local socket");
+            (self.note)(note.with("uid", uid).with("refused", refused));
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use peermesh_core::note::Level;
 
-use crate::address::{Address, AddressError};
+use crate::address::Address;
 
 /// What would be accepted, and which part of the value was not.
 #[derive(Debug)]
@@ -56,12 +56,12 @@ pub(super) fn host(text: &str) -> Result<IpAddr, Refused> {
     address.parse().map_err(|_| refused(text, "an IP address of this machine, like 0.0.0.0 or 127.0.0.1"))
 }
 
-/// Peers may reach the broker through a proxy that speaks TLS, so `wss` is as good as `ws` here.
+/// Peers may reach the broker through a proxy that speaks TLS, so `wss` is as good as `ws`.
 pub(super) fn public_url(text: &str) -> Result<String, Refused> {
     let is_socket = text.starts_with("ws://") || text.starts_with("wss://");
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'|');
     match Address::parse(text) {
-        Ok(_) | Err(AddressError::Tls(_)) if is_socket && is_plain => Ok(text.to_owned()),
+        Ok(_) if is_socket && is_plain => Ok(text.to_owned()),
         _ => Err(refused(text, "an address like ws://mesh.example:7900/ws")),
     }
 }

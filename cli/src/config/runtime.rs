@@ -24,7 +24,7 @@ impl Runtime {
         Runtime::Threads,
     ];
 
-    pub(super) const DEFAULT: Runtime = Runtime::ALL[0];
+    pub(crate) const DEFAULT: Runtime = Runtime::ALL[0];
 
     /// Its name in settings and log records.
     pub(crate) const fn word(self) -> &'static str {

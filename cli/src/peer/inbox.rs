@@ -257,23 +257,20 @@ fn open(
     let Some(from) = PublicKey::from_hex(from_key).filter(|_| !is_many) else {
         return (false, seal::read_plain(body).map_err(|error| error.to_string()));
     };
-    match seal::open(&profile.signing_key(), from, body) {
+    let by_former = || profile.former.iter().find_map(|secret| seal::open_by(secret, from, body).ok());
+    match seal::open(&profile.signing_key(), from, body).or_else(|error| by_former().ok_or(error)) {
         Ok(text) => (true, Ok(text)),
-        Err(problem) => match seal::read_plain(body) {
-            Ok(text) if target.is_none() && is_readable(&text) => (false, Ok(text)),
-            _ => (true, Err(problem.to_string())),
+        Err(problem) => match seal::read_plainly(body).filter(|_| target.is_none()) {
+            Some(text) => (false, Ok(text)),
+            None => (true, Err(problem.to_string())),
         },
     }
 }
 
-/// Sealed bytes are practically never text without control characters.
-fn is_readable(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|letter| !letter.is_control() || matches!(letter, '\n' | '\t' | '\r'))
-}
-
 #[cfg(test)]
 mod tests {
+    use peermesh_core::config::Secret;
+
     use super::*;
 
     fn profile(name: &str) -> Profile {
@@ -286,6 +283,17 @@ mod tests {
             "priority": "next", "createdAt": "2026-01-02T03:04:05.678Z", "client_message_id": "c1",
             "nonce": body.nonce, "ciphertext": body.ciphertext,
         })
+    }
+
+    #[test]
+    fn mail_to_a_key_that_was_replaced_is_opened_by_what_was_kept_of_it() {
+        let (ann, old, mut bob) = (profile("ann"), profile("old"), profile("bob"));
+        let body = seal::seal(&ann.signing_key(), old.public_key(), "soup?").unwrap();
+        let letter = Letter::read(&bob, &push(&ann, &body));
+        assert!(letter.body.is_err());
+        bob.former = vec![Secret::new([9; 32]), Secret::new(old.signing_key().to_scalar_bytes())];
+        let letter = Letter::read(&bob, &push(&ann, &body));
+        assert_eq!((letter.sealed, letter.body), (true, Ok("soup?".to_owned())));
     }
 
     #[test]

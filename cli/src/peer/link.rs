@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::failure::Exit;
+use crate::tls::TlsError;
 use crate::{home, http};
 
 /// From dialling to the end of the upgrade, and the longest a single write may take.
@@ -38,6 +39,8 @@ const ID: ConnId = ConnId(0);
 pub(crate) enum LinkError {
     #[error("cannot reach the broker at {address}: {error}; is it running? start one with: peermesh serve")]
     Unreachable { address: String, error: String },
+    #[error("the broker at {address} cannot be trusted: {error}")]
+    Distrusted { address: String, error: String },
     #[error("the connection to the broker broke: {error}; try again")]
     Lost { error: String },
     #[error("{address} does not take WebSocket connections (status {status}); check the broker's address")]
@@ -59,7 +62,7 @@ impl LinkError {
             LinkError::Unreachable { .. } | LinkError::Lost { .. } | LinkError::Silent { .. } => true,
             LinkError::Declined { status, .. } => *status >= 500 || *status == 429,
             LinkError::Closed { advice, .. } | LinkError::Refused { advice, .. } => *advice != Advice::Never,
-            LinkError::Nonsense { .. } => false,
+            LinkError::Nonsense { .. } | LinkError::Distrusted { .. } => false,
         }
     }
 
@@ -68,6 +71,7 @@ impl LinkError {
             LinkError::Silent { .. } => Exit::Timeout,
             LinkError::Nonsense { .. } => Exit::Failed,
             LinkError::Unreachable { .. }
+            | LinkError::Distrusted { .. }
             | LinkError::Lost { .. }
             | LinkError::Declined { .. }
             | LinkError::Closed { .. }
@@ -130,7 +134,10 @@ impl Link {
     pub(crate) fn dial(address: &Address) -> Result<Link, LinkError> {
         let until = Instant::now() + DIAL;
         let unreachable = |error: String| LinkError::Unreachable { address: address.to_string(), error };
-        let stream = http::dial(address, DIAL).map_err(|error| unreachable(error.to_string()))?;
+        let stream = http::dial(address, DIAL).map_err(|error| match error {
+            TlsError::Io(error) => unreachable(error.to_string()),
+            error => LinkError::Distrusted { address: address.to_string(), error: error.to_string() },
+        })?;
         stream.set_write_timeout(Some(DIAL)).map_err(|error| unreachable(error.to_string()))?;
         let seed = home::random::<32>().map_err(|error| unreachable(error.to_string()))?;
         let mut todo = Outputs::new();
@@ -330,6 +337,7 @@ impl Link {
             | Output::Scrape { .. }
             | Output::Weigh { .. }
             | Output::Forward(_)
+            | Output::Dial { .. }
             | Output::Note(_)
             | Output::Stats(_)
             | Output::Finished

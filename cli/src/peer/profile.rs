@@ -13,7 +13,10 @@ use peermesh_core::ids::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use super::PeerError;
+use crate::daemon::archive::Archive;
+use crate::daemon::place::Place;
 use crate::home::{self, Home, HomeError};
+use crate::logs::wall_now;
 
 /// One identity in one mesh.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Profile {
     pub(crate) broker_url: String,
     /// Missing until the broker has enrolled the key.
     pub(crate) member_id: Option<String>,
+    /// What opens mail to keys it had before, the latest first; none until they are asked for.
+    pub(crate) former: Vec<Secret>,
     seed: Secret,
 }
 
@@ -50,15 +55,35 @@ impl Profile {
         mesh_slug: &str,
         broker_url: &str,
     ) -> Result<Profile, PeerError> {
-        let seed = home::random::<32>()?;
-        Ok(Profile {
+        let seed = Secret::new(home::random::<32>()?);
+        Ok(Profile::of_seed(name, (mesh_id, mesh_slug), broker_url, None, seed))
+    }
+
+    /// A profile with a key that its broker knows already, or will soon.
+    pub(crate) fn of_seed(
+        name: &str,
+        (mesh_id, mesh_slug): (&str, &str),
+        broker_url: &str,
+        member_id: Option<&str>,
+        seed: Secret,
+    ) -> Profile {
+        Profile {
             name: name.to_owned(),
             mesh_id: mesh_id.to_owned(),
             mesh_slug: mesh_slug.to_owned(),
             broker_url: broker_url.to_owned(),
-            member_id: None,
-            seed: Secret::new(seed),
-        })
+            member_id: member_id.map(str::to_owned),
+            former: Vec::new(),
+            seed,
+        }
+    }
+
+    /// The same, with the keys it had before. A file of them that cannot be trusted is set aside, and those
+    /// keys open nothing more.
+    pub(crate) fn with_former(mut self, home: &Home) -> Result<Profile, HomeError> {
+        let (archive, _remarks) = Archive::open(&Place::of(home), &self.name, wall_now())?;
+        self.former = archive.secrets();
+        Ok(self)
     }
 
     /// The key that signs hellos and opens mail.
@@ -160,6 +185,15 @@ pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
     Ok(names)
 }
 
+/// What is wrong with the text of a profile, if anything is.
+pub(crate) fn flaw(name: &str, bytes: &[u8]) -> Option<String> {
+    match parse(name, bytes, Path::new("")) {
+        Ok(_) => None,
+        Err(PeerError::DamagedProfile { what, .. }) => Some(what),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 fn path(home: &Home, name: &str) -> PathBuf {
     home.profiles().join(format!("{name}.json"))
 }
@@ -174,6 +208,7 @@ fn parse(name: &str, bytes: &[u8], path: &Path) -> Result<Profile, PeerError> {
         mesh_slug: stored.mesh_slug,
         broker_url: stored.broker_url,
         member_id: stored.member_id,
+        former: Vec::new(),
         seed: Secret::new(seed.ok_or_else(|| damaged("its secret is not 64 hex digits".into()))?),
     };
     if profile.public_key().hex() != stored.pubkey {

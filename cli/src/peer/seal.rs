@@ -1,133 +1,20 @@
-//! Sealing of direct messages: NaCl box between the X25519 forms of two Ed25519 keys (mesh protocol, section
-//! 3.2).
-//!
-//! Text to a group or to everyone is not sealed: it is plain base64, which the broker can read.
+//! Sealing of messages with the system's chance: the core's sealing (`peermesh_core::seal`) takes its nonces.
 
-use crypto_box::aead::Aead;
-use crypto_box::{Nonce, PublicKey as BoxKey, SalsaBox, SecretKey as BoxSecret};
-use data_encoding::BASE64;
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::SigningKey;
 use peermesh_core::ids::PublicKey;
+use peermesh_core::seal;
 
 use super::PeerError;
 use crate::home;
 
-/// Length of a nonce, in bytes.
-const NONCE_BYTES: usize = 24;
-
-/// A body as the wire carries it: both parts in base64.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sealed {
-    pub(crate) nonce: String,
-    pub(crate) ciphertext: String,
-}
-
-/// Why a body cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum OpenError {
-    #[error("its sender's key is no key")]
-    Key,
-    #[error("it is not base64")]
-    Base64,
-    #[error("it was not sealed for this profile by that sender, or it was altered")]
-    Seal,
-    #[error("it is not text")]
-    Text,
-}
+pub(crate) use peermesh_core::seal::{Sealed, open, open_by, read_plain, read_plainly};
 
 /// Seals text so that only the recipient can read it.
 pub(crate) fn seal(own: &SigningKey, to: PublicKey, text: &str) -> Result<Sealed, PeerError> {
-    let nonce = home::random::<NONCE_BYTES>()?;
-    let between = pair(own, to).ok_or_else(|| PeerError::BadKey { key: to.hex() })?;
-    let ciphertext = between
-        .encrypt(&Nonce::from(nonce), text.as_bytes())
-        .map_err(|_| PeerError::BadKey { key: to.hex() })?;
-    Ok(Sealed { nonce: BASE64.encode(&nonce), ciphertext: BASE64.encode(&ciphertext) })
-}
-
-/// Opens what `from` sealed for us.
-pub(crate) fn open(own: &SigningKey, from: PublicKey, body: &Sealed) -> Result<String, OpenError> {
-    let between = pair(own, from).ok_or(OpenError::Key)?;
-    let nonce = BASE64.decode(body.nonce.as_bytes()).map_err(|_| OpenError::Base64)?;
-    let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| OpenError::Base64)?;
-    let ciphertext = BASE64.decode(body.ciphertext.as_bytes()).map_err(|_| OpenError::Base64)?;
-    let text = between.decrypt(&Nonce::from(nonce), ciphertext.as_slice()).map_err(|_| OpenError::Seal)?;
-    String::from_utf8(text).map_err(|_| OpenError::Text)
+    seal::seal(own, to, text, home::random()?).ok_or_else(|| PeerError::BadKey { key: to.hex() })
 }
 
 /// The body of a message to a group or to everyone, which hides nothing.
 pub(crate) fn plain(text: &str) -> Result<Sealed, PeerError> {
-    let nonce = home::random::<NONCE_BYTES>()?;
-    Ok(Sealed { nonce: BASE64.encode(&nonce), ciphertext: BASE64.encode(text.as_bytes()) })
-}
-
-/// Reads such a body.
-pub(crate) fn read_plain(body: &Sealed) -> Result<String, OpenError> {
-    let bytes = BASE64.decode(body.ciphertext.as_bytes()).map_err(|_| OpenError::Base64)?;
-    String::from_utf8(bytes).map_err(|_| OpenError::Text)
-}
-
-fn pair(own: &SigningKey, other: PublicKey) -> Option<SalsaBox> {
-    let other = VerifyingKey::from_bytes(&other.0).ok().filter(|key| !key.is_weak())?;
-    let public = BoxKey::from_bytes(other.to_montgomery().to_bytes());
-    Some(SalsaBox::new(&public, &BoxSecret::from_bytes(own.to_scalar_bytes())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(byte: u8) -> (SigningKey, PublicKey) {
-        let key = SigningKey::from_bytes(&[byte; 32]);
-        let public = PublicKey(key.verifying_key().to_bytes());
-        (key, public)
-    }
-
-    #[test]
-    fn what_ann_seals_for_bob_bob_opens_and_nobody_else() {
-        let ((ann, ann_public), (bob, bob_public), (eve, _)) = (key(1), key(2), key(3));
-        let sealed = seal(&ann, bob_public, "grüße").unwrap();
-        assert_eq!(open(&bob, ann_public, &sealed).as_deref(), Ok("grüße"));
-        assert_eq!(open(&eve, ann_public, &sealed), Err(OpenError::Seal));
-        assert_eq!(open(&bob, bob_public, &sealed), Err(OpenError::Seal), "the sender is part of the seal");
-        assert_ne!(seal(&ann, bob_public, "grüße").unwrap().nonce, sealed.nonce);
-    }
-
-    #[test]
-    fn an_altered_body_does_not_open() {
-        let ((ann, ann_public), (bob, bob_public)) = (key(1), key(2));
-        let sealed = seal(&ann, bob_public, "pay 1").unwrap();
-        let mut bytes = BASE64.decode(sealed.ciphertext.as_bytes()).unwrap();
-        bytes[0] ^= 1;
-        let altered = Sealed { ciphertext: BASE64.encode(&bytes), ..sealed.clone() };
-        assert_eq!(open(&bob, ann_public, &altered), Err(OpenError::Seal));
-        let short = Sealed { nonce: "AAAA".into(), ..sealed };
-        assert_eq!(open(&bob, ann_public, &short), Err(OpenError::Base64));
-    }
-
-    /// Made by another implementation of NaCl's box and of the key conversion, for the same two keys.
-    #[test]
-    fn a_body_sealed_elsewhere_opens_here() {
-        let ((_, ann_public), (bob, _)) = (key(1), key(2));
-        let body = Sealed {
-            nonce: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX".into(),
-            ciphertext: "BNtWFGI4gbWx1eKnsHlp2rcQuII+FMWOpIe6DV7bbqp/1Q==".into(),
-        };
-        assert_eq!(open(&bob, ann_public, &body).as_deref(), Ok("the build is green"));
-    }
-
-    #[test]
-    fn plain_bodies_are_readable_by_everyone() {
-        let body = plain("to all").unwrap();
-        assert_eq!(BASE64.decode(body.nonce.as_bytes()).unwrap().len(), NONCE_BYTES);
-        assert_eq!(read_plain(&body).as_deref(), Ok("to all"));
-    }
-
-    #[test]
-    fn s_aut_04_a_key_of_small_order_is_no_recipient() {
-        let (ann, _) = key(1);
-        let mut small = [0; 32];
-        small[0] = 1;
-        assert!(matches!(seal(&ann, PublicKey(small), "x"), Err(PeerError::BadKey { .. })));
-    }
+    Ok(seal::plain(text, home::random()?))
 }

@@ -6,8 +6,8 @@ mod lanes;
 mod record;
 #[cfg(feature = "threads")]
 mod room;
-mod runtime;
-mod weight;
+pub(crate) mod runtime;
+pub(crate) mod weight;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
@@ -28,11 +28,11 @@ use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
 use crate::metrics::{self, Edge};
 use crate::report::Reports;
-use crate::signals;
+use crate::supervisor;
 use crate::terminal::Terminal;
 use ground::Ground;
 use record::Recorder;
-use runtime::{Lanes, Plan};
+use runtime::{Ear, Lanes, Plan};
 
 /// From the first signal to the end of the process, beyond the time that draining may take.
 const AFTER_DRAIN: Duration = Duration::from_millis(900);
@@ -93,9 +93,9 @@ pub(crate) fn run(
         }
     };
     raise_file_limit();
-    let mut listeners = vec![(Listener::Mesh, bind(settings.listen)?)];
+    let mut listeners = vec![(Listener::Mesh, Ear::Tcp(bind(settings.listen)?))];
     if let Some(runners) = &settings.runners {
-        listeners.push((Listener::Runner, bind(runners.listen)?));
+        listeners.push((Listener::Runner, Ear::Tcp(bind(runners.listen)?)));
     }
     let live = open_live(&settings, &mut listeners, &voice)?;
     let config = Arc::new(configure(&ground, &settings, &voice.reports));
@@ -123,6 +123,7 @@ pub(crate) fn run(
     if let Some(at) = live {
         voice.note(Note::new(Level::Info, "live server ready").with("port", at.port()));
     }
+    supervisor::ready();
     if io::stderr().is_terminal() {
         greet(home.as_ref(), &settings, terminal);
     }
@@ -130,6 +131,7 @@ pub(crate) fn run(
     let signal = stop.wait();
     let until = Instant::now() + drain + AFTER_DRAIN - LAST_LINES - LAST_CALLS;
     voice.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
+    supervisor::stopping();
     // While this process still holds the store, so that the word of a successor is never taken back.
     if let Some(home) = &home {
         home.withdraw();
@@ -190,7 +192,7 @@ fn plan(
     settings: &Settings,
     config: &Arc<Config>,
     lanes: Lanes,
-    listeners: Vec<(Listener, TcpListener)>,
+    listeners: Vec<(Listener, Ear)>,
     voice: &Voice,
     recorder: Option<Arc<Recorder>>,
 ) -> Result<Plan, Failure> {
@@ -216,6 +218,8 @@ fn plan(
             failing.end(Note::new(Level::Error, "broker failed").with("error", why));
             std::process::exit(Exit::Corrupt as i32);
         }),
+        // A broker dials nobody.
+        secure: None,
     })
 }
 
@@ -231,7 +235,7 @@ fn machines(shards: u16, config: &Arc<Config>) -> Result<Vec<Box<dyn Machine + S
 /// Opens the port of live topics where they are served, and says where it is.
 fn open_live(
     settings: &Settings,
-    listeners: &mut Vec<(Listener, TcpListener)>,
+    listeners: &mut Vec<(Listener, Ear)>,
     voice: &Voice,
 ) -> Result<Option<SocketAddr>, ServeError> {
     let Some(live) = &settings.live else { return Ok(None) };
@@ -241,7 +245,7 @@ fn open_live(
     // Said once in the life of a process: a record's text is otherwise fixed.
     let starting = format!("live server starting on :{}", at.port()).leak();
     voice.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
-    listeners.push((Listener::Live, bound));
+    listeners.push((Listener::Live, Ear::Tcp(bound)));
     Ok(Some(at))
 }
 

@@ -1,9 +1,10 @@
 //! The choice of runtime: one plan, carried by an executor or by plain threads.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peermesh_core::forward::Courier;
@@ -15,29 +16,43 @@ use peermesh_core::store::Driver;
 use crate::config::Runtime;
 
 /// Everything a run needs, whatever carries it. The runtimes say what each part is.
-pub(super) struct Plan {
-    pub(super) listeners: Vec<(Listener, TcpListener)>,
-    pub(super) shards: Vec<Box<dyn Machine + Send>>,
-    pub(super) lanes: Lanes,
-    pub(super) couriers: Vec<Box<dyn Courier>>,
-    pub(super) note: Arc<dyn Fn(Note) + Send + Sync>,
-    pub(super) scrape: Arc<Scrape>,
-    pub(super) weigh: Arc<dyn Fn() -> Memory + Send + Sync>,
-    pub(super) fail: Arc<dyn Fn(String) + Send + Sync>,
+pub(crate) struct Plan {
+    pub(crate) listeners: Vec<(Listener, Ear)>,
+    pub(crate) shards: Vec<Box<dyn Machine + Send>>,
+    pub(crate) lanes: Lanes,
+    pub(crate) couriers: Vec<Box<dyn Courier>>,
+    pub(crate) note: Arc<dyn Fn(Note) + Send + Sync>,
+    pub(crate) scrape: Arc<Scrape>,
+    pub(crate) weigh: Arc<dyn Fn() -> Memory + Send + Sync>,
+    pub(crate) fail: Arc<dyn Fn(String) + Send + Sync>,
+    /// Lays TLS over what is dialled; none where nobody is.
+    pub(crate) secure: Option<Arc<Secure>>,
 }
 
+/// Where connections come in.
+#[derive(Debug)]
+pub(crate) enum Ear {
+    /// By a network.
+    Tcp(TcpListener),
+    /// On this machine, from programs of this user.
+    Unix(UnixListener),
+}
+
+/// Lays TLS over a stream to this host, until then.
+pub(crate) type Secure = dyn Fn(TcpStream, &str, Instant) -> Result<UnixStream, String> + Send + Sync;
+
 /// Makes the metrics page of one snapshot for each shard; true asks for `OpenMetrics`.
-pub(super) type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
+pub(crate) type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 
 /// The store's lanes.
-pub(super) struct Lanes {
-    pub(super) writers: Vec<Box<dyn Driver>>,
-    pub(super) readers: Vec<Box<dyn Driver>>,
-    pub(super) health: Option<Box<dyn Driver>>,
+pub(crate) struct Lanes {
+    pub(crate) writers: Vec<Box<dyn Driver>>,
+    pub(crate) readers: Vec<Box<dyn Driver>>,
+    pub(crate) health: Option<Box<dyn Driver>>,
 }
 
 /// A run in progress.
-pub(super) enum Running {
+pub(crate) enum Running {
     #[cfg(feature = "smol")]
     Smol(peermesh_runtime_smol::Running),
     #[cfg(feature = "threads")]
@@ -47,10 +62,15 @@ pub(super) enum Running {
 /// The plan as a runtime takes it. The crates share no type, so that none depends on the other.
 macro_rules! plan_of {
     ($runtime:ident, $plan:expr) => {{
-        let Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail } = $plan;
+        let Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail, secure } = $plan;
         let Lanes { writers, readers, health } = lanes;
         let lanes = $runtime::Lanes { writers, readers, health };
-        $runtime::Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail }
+        let socket = |ear| match ear {
+            Ear::Tcp(listener) => listener.into(),
+            Ear::Unix(listener) => listener.into(),
+        };
+        let listeners = listeners.into_iter().map(|(kind, ear)| (kind, socket(ear))).collect();
+        $runtime::Plan { listeners, shards, lanes, couriers, note, scrape, weigh, fail, secure }
     }};
 }
 
@@ -58,7 +78,7 @@ macro_rules! plan_of {
 ///
 /// # Errors
 /// What the runtime says.
-pub(super) fn start(runtime: Runtime, plan: Plan) -> io::Result<Running> {
+pub(crate) fn start(runtime: Runtime, plan: Plan) -> io::Result<Running> {
     match runtime {
         #[cfg(feature = "smol")]
         Runtime::Smol => {
@@ -66,7 +86,7 @@ pub(super) fn start(runtime: Runtime, plan: Plan) -> io::Result<Running> {
         }
         #[cfg(feature = "threads")]
         Runtime::Threads => {
-            let room = super::room::look();
+            let room = crate::serve::room::look();
             (plan.note)(room.note());
             let plan = plan_of!(peermesh_runtime_threads, plan);
             peermesh_runtime_threads::start(plan, room.connections()).map(Running::Threads)
@@ -76,7 +96,7 @@ pub(super) fn start(runtime: Runtime, plan: Plan) -> io::Result<Running> {
 
 impl Running {
     /// Hands an order to every shard.
-    pub(super) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         match self {
             #[cfg(feature = "smol")]
             Running::Smol(running) => running.order(order),
@@ -87,7 +107,7 @@ impl Running {
 
     /// Waits until every shard has finished, and then at most `patience` for the store's lanes; false when
     /// one of them still waits for its store.
-    pub(super) fn join_within(self, patience: Duration) -> bool {
+    pub(crate) fn join_within(self, patience: Duration) -> bool {
         match self {
             #[cfg(feature = "smol")]
             Running::Smol(running) => running.join_within(patience),

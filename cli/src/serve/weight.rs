@@ -3,7 +3,7 @@
 use peermesh_core::machine::Memory;
 
 /// Looks. The allocator keeps no figures, so those of the heap are what is resident.
-pub(super) fn weigh() -> Memory {
+pub(crate) fn weigh() -> Memory {
     let rss = resident();
     Memory { rss, heap_total: rss, heap_used: rss }
 }

@@ -19,7 +19,7 @@ macro_rules! on {
         |listener, machine| {
             let nothing = Memory { rss: 0, heap_total: 0, heap_used: 0 };
             $runtime::start($runtime::Plan {
-                listeners: vec![(Listener::Mesh, listener)],
+                listeners: vec![(Listener::Mesh, listener.into())],
                 shards: vec![machine],
                 lanes: $runtime::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
                 couriers: Vec::new(),
@@ -27,6 +27,7 @@ macro_rules! on {
                 scrape: Arc::new(|_, _| Default::default()),
                 weigh: Arc::new(move || nothing),
                 fail: Arc::new(|why| panic!("{why}")),
+                secure: None,
             } $(, $more)*)?
             .join();
             Ok(())

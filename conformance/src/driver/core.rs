@@ -33,6 +33,8 @@ use crate::story::{Terms, Told};
 const BIRTH_MS: i64 = 1_700_000_000_000;
 /// What every program takes here.
 const MEMORY: Figures = Figures { rss: 3_000, heap_total: 2_000, heap_used: 1_000 };
+/// Why no dial succeeds here.
+const ALONE: &str = "there is nobody to dial";
 /// Bytes of one chunk.
 const CHUNK_BYTES: usize = 64 * 1_024;
 /// Facts told at one moment before the broker counts as spinning.
@@ -108,6 +110,7 @@ enum Fact {
     Scraped(ConnId, Bytes),
     Weighed(ConnId),
     Forwarded(Ticket, Forwarded),
+    Undialled(Ticket),
     Drain,
     Wake,
 }
@@ -217,6 +220,7 @@ impl Memory {
         let input = match fact {
             Fact::Opened(conn, listener, remote) => Input::Opened { conn, listener, remote },
             Fact::Forwarded(ticket, result) => Input::Forwarded { ticket, result },
+            Fact::Undialled(dial) => Input::Dialled { dial, result: Err(ALONE.to_owned()) },
             Fact::Weighed(conn) => Input::Weighed { conn, memory: MEMORY },
             Fact::Sent(conn, bytes) => Input::Sent { conn, bytes },
             Fact::Broken(conn) => {
@@ -304,6 +308,7 @@ impl Memory {
                 let due = (self.now.after_millis(delay_ms), self.count);
                 self.flights.insert(due, (id, forward.ticket, result));
             }
+            Output::Dial { dial, to: _ } => self.facts.push_back((id, Fact::Undialled(dial))),
             Output::Note(note) => self.notes.push(note),
             Output::Stats(stats) => self.snapshots[place(id)] = *stats,
             Output::Finished => self.finish(id),

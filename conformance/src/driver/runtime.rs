@@ -65,7 +65,7 @@ macro_rules! plan_of {
         let Plan { listeners, shards, lanes, couriers, note, fail } = $plan;
         let Lanes { writers, readers, health } = lanes;
         $runtime::Plan {
-            listeners,
+            listeners: listeners.into_iter().map(|(kind, listener)| (kind, listener.into())).collect(),
             shards,
             lanes: $runtime::Lanes { writers, readers, health },
             couriers,
@@ -73,6 +73,7 @@ macro_rules! plan_of {
             scrape: Arc::new(|snapshots, _| page(snapshots)),
             weigh: Arc::new(|| Memory { rss: 3_000, heap_total: 2_000, heap_used: 1_000 }),
             fail,
+            secure: None,
         }
     }};
 }

@@ -233,6 +233,9 @@ impl Stage for Sockets {
                 Listener::Mesh => self.addr,
                 Listener::Runner => self.runner_addr,
                 Listener::Live => self.live_addr,
+                Listener::Local | Listener::LocalTcp => {
+                    return Err(std::io::ErrorKind::AddrNotAvailable.into());
+                }
             };
             let stream = TcpStream::connect(addr)?;
             stream.set_nodelay(true)?;

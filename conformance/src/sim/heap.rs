@@ -96,6 +96,7 @@ pub(super) enum Fact {
     Scraped(ConnId, Bytes),
     Weighed(ConnId),
     Forwarded(Ticket, Forwarded),
+    Undialled(Ticket),
     Drain,
 }
 

@@ -21,6 +21,8 @@ use super::world::World;
 
 /// What every program takes here.
 const MEMORY: Memory = Memory { rss: 3_000, heap_total: 2_000, heap_used: 1_000 };
+/// Why no dial succeeds here.
+const ALONE: &str = "there is nobody to dial";
 /// Bytes of one chunk at most.
 const CHUNK_BYTES: usize = 64 * 1_024;
 /// Turns of one moment before a machine counts as spinning.
@@ -72,6 +74,7 @@ impl World {
             Fact::Scraped(conn, page) => Input::Scraped { conn, page },
             Fact::Weighed(conn) => Input::Weighed { conn, memory: MEMORY },
             Fact::Forwarded(ticket, result) => Input::Forwarded { ticket, result },
+            Fact::Undialled(dial) => Input::Dialled { dial, result: Err(ALONE.to_owned()) },
             Fact::Drain => Input::Order(Order::Drain),
         };
         self.tell(node, shard, input);
@@ -253,6 +256,9 @@ impl World {
             Output::Forward(forward) => {
                 let (no, at) = self.target.send(self.now, (node, life, shard), forward);
                 self.heap.put(at, Event::Arrive(no));
+            }
+            Output::Dial { dial, to: _ } => {
+                self.heap.put(self.now, Event::Fact { node, life, shard, fact: Fact::Undialled(dial) });
             }
             Output::Note(note) => self.note(node, &note),
             Output::Stats(stats) => self.nodes[node].snapshots[usize::from(shard)] = *stats,

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use peermesh_conformance::server::{Database, Server};
-use peermesh_core::ids::{
-    HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId,
-};
+use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId};
 use peermesh_core::store::{
     Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, LiveFence, LiveKey, LiveOp,
     LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats, Status,

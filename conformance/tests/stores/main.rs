@@ -181,6 +181,7 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
         Reply::Live(_) => "live",
+        Reply::Daemon(_) => "daemon",
         Reply::Done => "done",
         Reply::Inserted => "accepted",
         Reply::Accepted(asked) if asked.receipt.is_some() => "accepted with a receipt",

@@ -123,10 +123,12 @@ impl Broker {
                 Listener::Mesh => self.route(now, id, client, &request, todo),
                 Listener::Runner => self.route_runner(now, id, client, &request, todo),
                 Listener::Live => self.route_live(now, id, client, &request, todo),
+                Listener::Local | Listener::LocalTcp => {}
             },
             Event::Announced(request) => match client.listener {
                 Listener::Mesh | Listener::Runner => self.announced(now, id, client, &request, todo),
                 Listener::Live => self.announced_live(now, id, client, &request, todo),
+                Listener::Local | Listener::LocalTcp => {}
             },
             Event::Refused(response) => {
                 self.stats.count(Counter::BadHead);

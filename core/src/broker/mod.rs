@@ -289,6 +289,10 @@ impl Broker {
             return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
         }
         let connection = match listener {
+            // A broker has no local listener, and nobody to serve there.
+            Listener::Local | Listener::LocalTcp => {
+                return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
+            }
             Listener::Mesh => Connection::server(&self.limits),
             Listener::Runner => Connection::announcing_server(&self.runner_limits),
             Listener::Live => Connection::announcing_server(&self.live_limits),
@@ -485,6 +489,8 @@ impl Machine for Broker {
             Input::Scraped { conn, page } => self.scraped(now, conn, &page, todo),
             Input::Weighed { conn, memory } => self.weighed(now, conn, memory, todo),
             Input::Forwarded { ticket, result } => self.forwarded(now, ticket, &result, todo),
+            // A broker dials nobody.
+            Input::Dialled { .. } => {}
             Input::Order(Order::Drain) => self.begin_drain(now),
             Input::Order(Order::Feed) => self.with_lives(now, Lives::hinted),
             Input::Wake => {}

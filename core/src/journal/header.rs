@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::coded::{Coded, Tape, coded_enums, coded_structs};
 use crate::broker::{Broker, Setup};
-use crate::config::{Config, Limits, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
+use crate::config::{Config, Kept, Limits, LiveConfig, Pattern, RunnerConfig, Secret, Slow, TopicRule};
 use crate::ids::ShardId;
 use crate::note::Level;
 use crate::time::Wall;
@@ -77,7 +77,8 @@ coded_structs! {
     }
     RunnerConfig { secrets, tokens, forwards_heartbeats }
     LiveConfig { secret, rules, has_feed }
-    TopicRule { slow, volatile }
+    TopicRule { slow, volatile, kept }
+    Kept { count, bytes, millis }
 }
 
 coded_enums! {
@@ -129,7 +130,8 @@ mod tests {
     fn a_header_comes_back_with_every_setting() {
         let mut limits = Limits::default();
         limits.set("lease_ms", 1_234).unwrap();
-        let rule = TopicRule { slow: Slow::Gap, volatile: true };
+        let kept = Kept { count: Some(3), bytes: None, millis: Some(9) };
+        let rule = TopicRule { slow: Slow::Gap, volatile: true, kept };
         let config = Config {
             limits,
             public_url: "ws://here/ws".to_owned(),

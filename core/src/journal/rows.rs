@@ -13,12 +13,13 @@ use crate::ids::{
 };
 use crate::machine::{Ending, Listener, Memory, Order};
 use crate::store::{
-    Accepted, Alive, Answer, CheckPage, CheckPart, CheckPlace, CommandRow, Cursor, DeadReason, DeadRow,
-    Durability, EnrolRefusal, EventRow, EventTries, FedRow, Found, Group, History, HookRow, InviteRow,
-    KeptAnswer, KeyRow, LaneCount, Likeness, LiveFound, LiveKnown, LiveLoad, LiveReply, LiveRow, LiveTopic,
-    MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView, Outcome, OverdueRow, PeerState,
-    PendingRow, Priority, Profile, Pruned, Renamed, Reply, Role, RunnerDepth, RunnerFound, RunnerLoad,
-    RunnerReply, RunnerRow, SavedStats, Seen, SessionRow, Status, StoreError, Stray, StrayKind, Target,
+    Accepted, Alive, Answer, CheckPage, CheckPart, CheckPlace, CommandRow, Cursor, DaemonFound, DaemonReply,
+    DeadReason, DeadRow, Durability, EnrolRefusal, EventRow, EventTries, FedRow, Found, Group, History,
+    HookRow, InviteRow, KeptAnswer, KeyRow, LaneCount, Likeness, LiveFound, LiveKnown, LiveLoad, LivePlace,
+    LiveReply, LiveRow, LiveTopic, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView, Outcome,
+    OverdueRow, PeerState, PendingRow, Priority, Profile, Pruned, ReceiptRow, Renamed, Reply, Role,
+    RunnerDepth, RunnerFound, RunnerLoad, RunnerReply, RunnerRow, SavedStats, Seen, SessionRow, SignerRow,
+    Status, StoreError, Stray, StrayKind, Target,
 };
 use crate::time::{Mono, Wall};
 
@@ -49,7 +50,7 @@ impl Coded for Mono {
 }
 
 coded_enums! {
-    Listener { 0 = Mesh, 1 = Runner, 2 = Live }
+    Listener { 0 = Mesh, 1 = Runner, 2 = Live, 3 = Local, 4 = LocalTcp }
     Ending { 0 = Finished, 1 = Broken }
     Order { 0 = Drain, 1 = Feed }
     Forwarded { 0 = Answered { status, retry_after }, 1 = Failed { why } }
@@ -77,6 +78,8 @@ coded_enums! {
         16 = Replayed,
         17 = KeyTaken,
         18 = Pruned(pruned),
+        19 = Signer(signer),
+        20 = Daemon(reply),
     }
     EnrolRefusal { 0 = Exhausted, 1 = KeyTaken }
     Found {
@@ -94,6 +97,7 @@ coded_enums! {
         11 = Depth(count),
         12 = Checked(page),
         13 = Hooks(hooks),
+        14 = Daemon(found),
     }
     Target { 0 = Mailbox(mailbox), 1 = Spec(text) }
     Priority { 0 = Now, 1 = Next, 2 = Low }
@@ -135,14 +139,16 @@ coded_enums! {
         5 = Lost,
         6 = Pruned { rows },
     }
-    LiveFound { 0 = Topic(topic), 1 = Revoked(users), 2 = Fed { rows, top } }
+    LiveFound { 0 = Topic(topic), 1 = Revoked(users), 2 = Fed { rows, top }, 3 = Places(places) }
 }
 
 coded_structs! {
     Memory { rss, heap_total, heap_used }
-    Accepted { renamed }
+    Accepted { renamed, receipt }
+    ReceiptRow { sequence, previous, content, epoch, path, end }
+    SignerRow { public, sealed }
     Pruned { messages, buried, tombstones, presences, proofs }
-    Seen { position, at, likeness, history_available }
+    Seen { position, at, likeness, history_available, receipt }
     Likeness { target, priority, fingerprint, body }
     Alive { lease_ms, durability, history, migrations }
     History { epoch, since, floor }
@@ -184,11 +190,27 @@ coded_structs! {
     RunnerRow { no, id, events, commands, dead }
     RunnerDepth { events, commands, dead }
     LiveLoad { no, epoch, stream, top, fed }
+    LivePlace { topic, epoch, top }
     LiveTopic { history, entities, keys }
     LiveRow { key, version, at, late, gone, text }
     LiveKnown { key, fingerprint, offset, at }
     FedRow { id, topic, key, version, text }
 }
+
+/// Daemons are not recorded, so no recording holds an answer to one.
+macro_rules! never_recorded {
+    ($($Name:ident),+) => {$(
+        impl Coded for $Name {
+            fn put(&self, _: &mut Vec<u8>) {}
+
+            fn take(_: &mut Tape<'_>) -> Option<$Name> {
+                None
+            }
+        }
+    )+};
+}
+
+never_recorded!(DaemonFound, DaemonReply);
 
 impl Coded for [i64; 3] {
     fn put(&self, to: &mut Vec<u8>) {

@@ -211,6 +211,8 @@ const fn kind(input: &Input<'_>) -> u8 {
         Input::Forwarded { .. } => 9,
         Input::Order(_) => 10,
         Input::Wake => 11,
+        // A broker dials nobody, so no recording has one.
+        Input::Dialled { .. } => 12,
     }
 }
 
@@ -252,7 +254,7 @@ fn put(input: &Input<'_>, to: &mut Vec<u8>) {
             result.put(to);
         }
         Input::Order(order) => order.put(to),
-        Input::Wake => {}
+        Input::Dialled { .. } | Input::Wake => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mechanisms that know no domain.
 
+pub(crate) mod backoff;
 pub(crate) mod bucket;
 pub(crate) mod fair;
 pub(crate) mod few;

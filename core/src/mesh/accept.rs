@@ -134,6 +134,7 @@ impl Mesh {
                         history_available,
                         reach: None,
                         mentioned: None,
+                        receipt: None,
                     };
                     waiters.drain(..).for_each(|waiter| self.confirm(cx, &waiter, &accepted));
                 }

@@ -39,6 +39,8 @@ pub(crate) enum Ended {
 pub(crate) struct Committer<A> {
     bounds: Bounds,
     tickets: u64,
+    /// From one ticket to the next.
+    stride: u64,
     /// What waits for the next batch.
     staged: Staged<A>,
     flight: Option<Flight<A>>,
@@ -108,6 +110,11 @@ impl<A> Default for Staged<A> {
 impl<A> Committer<A> {
     /// A committer with nothing staged.
     pub(crate) fn new(limits: &Limits) -> Committer<A> {
+        Committer::one_of(limits, 0, 1)
+    }
+
+    /// One of several of a machine, each with its place among them: they use different tickets.
+    pub(crate) fn one_of(limits: &Limits, place: u64, all: u64) -> Committer<A> {
         Committer {
             bounds: Bounds {
                 messages: size(limits.batch_messages_max()),
@@ -118,7 +125,8 @@ impl<A> Committer<A> {
                 asked: size(limits.reads_in_flight_max()),
                 waiting: size(limits.reads_waiting_max()),
             },
-            tickets: 0,
+            tickets: place,
+            stride: all,
             staged: Staged::default(),
             flight: None,
             started: Mono::START,
@@ -174,6 +182,11 @@ impl<A> Committer<A> {
             self.asked.insert(ticket, after);
             todo.push(Output::Store(Request { ticket, work: Work::Read(query) }));
         }
+    }
+
+    /// True when a request of that ticket would be this committer's, of several.
+    pub(crate) fn owns(&self, ticket: Ticket) -> bool {
+        ticket.0 % self.stride == self.tickets % self.stride
     }
 
     /// A request ended: appends its continuations.
@@ -393,7 +406,7 @@ impl<A> Committer<A> {
     }
 
     fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
+        self.tickets += self.stride;
         Ticket(self.tickets)
     }
 }

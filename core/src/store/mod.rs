@@ -1,14 +1,16 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs` and `live.rs` all three for runners and live topics, `likeness.rs` when
-//! two sends are one, `chain.rs` what a chain of receipts is made of, `check.rs` what must belong together.
+//! `row.rs` what is kept, `runner.rs`, `live.rs` and `daemon.rs` all three for runners, live topics and
+//! daemons, `likeness.rs` when two sends are one, `chain.rs` what a chain of receipts is made of, `check.rs`
+//! what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 
 mod chain;
 mod check;
 pub(crate) mod committer;
+mod daemon;
 mod likeness;
 mod live;
 #[cfg(feature = "model")]
@@ -23,6 +25,10 @@ pub(crate) use committer::Ended;
 
 pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_of_run, link};
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
+pub use daemon::{
+    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, LaneName, OutRow,
+    OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
+};
 pub use likeness::{Likeness, Seen};
 pub use live::{
     FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,

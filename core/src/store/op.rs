@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Drafts, Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState, PresenceRow, Priority,
-    ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
+    DaemonOp, DaemonReply, Drafts, Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState,
+    PresenceRow, Priority, ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -124,6 +124,8 @@ pub enum Op {
     Runner(RunnerOp),
     /// Concerns live topics. Replies `Live`.
     Live(LiveOp),
+    /// Concerns a daemon. Replies `Daemon`.
+    Daemon(DaemonOp),
     /// Removes at most `limit` messages accepted before `messages_before` that nobody waits for any more,
     /// with their settled rows, and as many ended presences and outlived proofs. The client message id of a
     /// message goes with it if it was accepted before `keys_before`; else it stays known, and what is left of
@@ -149,6 +151,8 @@ pub enum Reply {
     Runner(RunnerReply),
     /// To an operation on live topics.
     Live(LiveReply),
+    /// To an operation of a daemon.
+    Daemon(DaemonReply),
     /// It is so.
     Done,
     /// It was not there before.

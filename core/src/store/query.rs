@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CheckPage, CheckPlace, Durability, HookRow, InviteRow, LiveFound, LiveQuery, MemberRow, MeshRow, Message,
-    Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
+    CheckPage, CheckPlace, DaemonFound, DaemonQuery, Durability, HookRow, InviteRow, LiveFound, LiveQuery,
+    MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
@@ -16,6 +16,8 @@ pub enum Query {
     Runner(RunnerQuery),
     /// Concerns live topics. Finds `Live`.
     Live(LiveQuery),
+    /// Concerns a daemon. Finds `Daemon`.
+    Daemon(DaemonQuery),
     /// Answers `Found::Alive` when the store works. What is ours stays ours for a while from here on.
     Ping {
         /// A store that can tell its own end without being asked may answer this much later, in milliseconds,
@@ -93,6 +95,8 @@ pub enum Found {
     Runner(RunnerFound),
     /// What was found of live topics.
     Live(LiveFound),
+    /// What was found of a daemon.
+    Daemon(DaemonFound),
     /// The store works.
     Alive(Alive),
     /// The mesh, if there is one.

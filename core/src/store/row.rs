@@ -30,6 +30,11 @@ impl Priority {
         }
     }
 
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<Priority> {
+        Priority::ALL.into_iter().find(|priority| priority.word() == word)
+    }
+
     /// Its place in [`Priority::ALL`].
     pub const fn rank(self) -> u8 {
         match self {

@@ -62,7 +62,7 @@ fn run(
     listeners: Vec<(Listener, TcpListener)>,
 ) -> Running {
     start(Plan {
-        listeners,
+        listeners: listeners.into_iter().map(|(kind, listener)| (kind, listener.into())).collect(),
         shards: vec![machine],
         lanes: Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
         couriers,
@@ -70,6 +70,7 @@ fn run(
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
         weigh: Arc::new(|| Memory { rss: 42, heap_total: 42, heap_used: 42 }),
         fail: Arc::new(|_| ()),
+        secure: None,
     })
     .unwrap()
 }

@@ -252,7 +252,7 @@ fn a_panic_over_the_bytes_of_a_connection_is_not_kept_by_its_task() {
 fn a_run_without_shards_is_refused() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let plan = crate::runtime::Plan {
-        listeners: vec![(Listener::Mesh, listener)],
+        listeners: vec![(Listener::Mesh, listener.into())],
         shards: Vec::new(),
         lanes: crate::runtime::Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
         couriers: Vec::new(),
@@ -260,6 +260,7 @@ fn a_run_without_shards_is_refused() {
         scrape: Arc::new(|_, _| bytes::Bytes::new()),
         weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
         fail: Arc::new(|_| ()),
+        secure: None,
     };
     assert!(crate::runtime::start(plan).is_err());
 }

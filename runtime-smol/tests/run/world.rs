@@ -59,7 +59,7 @@ impl World {
         let (note, notes) = mpsc::channel();
         let (fail, failures) = mpsc::channel();
         let running = start(Plan {
-            listeners: vec![(Listener::Mesh, listener)],
+            listeners: vec![(Listener::Mesh, listener.into())],
             shards,
             lanes,
             couriers: Vec::new(),
@@ -67,6 +67,7 @@ impl World {
             scrape: Arc::new(|stats, openmetrics| Bytes::from(format!("{} {openmetrics}", stats.len()))),
             weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
             fail: Arc::new(move |why| fail.send(why).unwrap_or_default()),
+            secure: None,
         })
         .unwrap();
         World { running, addr, notes, failures }

@@ -2,12 +2,16 @@
 
 #[path = "../../../runtime-smol/tests/run/couriers.rs"]
 mod couriers;
+#[path = "../../../runtime-smol/tests/run/dials.rs"]
+mod dials;
 #[path = "../../../runtime-smol/tests/run/endings.rs"]
 mod endings;
 #[path = "../../../runtime-smol/tests/run/health.rs"]
 mod health;
 #[path = "../../../runtime-smol/tests/run/lives.rs"]
 mod lives;
+#[path = "../../../runtime-smol/tests/run/local.rs"]
+mod local;
 #[path = "../../../runtime-smol/tests/run/scarcity.rs"]
 mod scarcity;
 mod seats;
@@ -20,7 +24,7 @@ mod world;
 mod runtime {
     use std::io;
 
-    pub(crate) use peermesh_runtime_threads::{Lanes, Plan, Running};
+    pub(crate) use peermesh_runtime_threads::{Lanes, Plan, Running, Secure};
 
     /// More connections than any of these tests has.
     const CONNECTIONS: usize = 1_000;

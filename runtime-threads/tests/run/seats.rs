@@ -45,7 +45,7 @@ fn run(seats: usize) -> (Running, String, mpsc::Receiver<Note>) {
     let addr = listener.local_addr().unwrap().to_string();
     let (note, notes) = mpsc::channel();
     let plan = Plan {
-        listeners: vec![(Listener::Mesh, listener)],
+        listeners: vec![(Listener::Mesh, listener.into())],
         shards: vec![echo()],
         lanes: Lanes { writers: Vec::new(), readers: Vec::new(), health: None },
         couriers: Vec::new(),
@@ -53,6 +53,7 @@ fn run(seats: usize) -> (Running, String, mpsc::Receiver<Note>) {
         scrape: Arc::new(|_, _| Bytes::new()),
         weigh: Arc::new(|| Memory { rss: 1, heap_total: 1, heap_used: 1 }),
         fail: Arc::new(|why| panic!("{why}")),
+        secure: None,
     };
     (start(plan, seats).unwrap(), addr, notes)
 }

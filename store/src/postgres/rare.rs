@@ -33,6 +33,8 @@ pub(super) fn json(op: &Op) -> Option<Value> {
         Op::KeepSigner(signer) => receipts::keep_signer(signer),
         Op::Runner(op) => runner::json(op),
         Op::Live(op) => live::json(op),
+        // The function knows no such word, and writes nothing of a batch in which it stands.
+        Op::Daemon(_) => json!({ "do": "daemon" }),
         Op::Claim { mesh, by, at } => claim(mesh.as_str(), *by, *at),
         Op::Release(scopes) => {
             json!({ "do": "release", "scopes": scopes.iter().map(scope).collect::<Vec<_>>() })

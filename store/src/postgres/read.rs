@@ -75,6 +75,7 @@ impl Desk<'_> {
         Ok(match query {
             Query::Runner(query) => Found::Runner(self.in_one_state(|desk| desk.find_runner(query))?),
             Query::Live(query) => Found::Live(self.in_one_state(|desk| desk.find_live(query))?),
+            Query::Daemon(_) => return Err(BadRow("a broker's store keeps nothing of a daemon").into()),
             // Pings have a connection of their own.
             Query::Ping { .. } => return Err(BadRow("a ping on a connection of the pool").into()),
             Query::Mesh(id) => Found::Mesh(self.in_one_state(|desk| desk.load(id))?),

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod check;
+mod daemon;
 mod fresh;
 mod hooks;
 mod keys;
@@ -31,6 +32,7 @@ mod tests;
 use peermesh_core::store::Driver;
 
 pub use adopt::{AdoptError, adopt, adopt_look, history};
+pub use daemon::{DaemonStore, open_daemon};
 pub use open::{OpenError, open};
 pub use schema::{Schema, schema};
 

@@ -203,7 +203,7 @@ pub(super) fn take_lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Makes the database file if there is none, for this user's eyes only. SQLite gives its log the same mode.
-fn make_private(file: &Path) -> Result<(), OpenError> {
+pub(super) fn make_private(file: &Path) -> Result<(), OpenError> {
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
     made.map(drop).map_err(|source| cannot_open(file, source))
 }

@@ -62,6 +62,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
     Ok(match query {
         Query::Runner(query) => Found::Runner(runner::find(conn, query)?),
         Query::Live(query) => Found::Live(live::find(conn, query)?),
+        Query::Daemon(_) => return Err(BadRow(super::write::NO_DAEMON).into()),
         Query::Ping { .. } => {
             let history = history(conn)?;
             let migrations = peermesh_migrations::sqlite::names().into();

@@ -25,6 +25,9 @@ use super::trouble::{Distrust, Trouble};
 use super::{live, runner};
 use crate::rows::{self, BadRow, DedupeKeys, Name};
 
+/// Why a broker's store does not serve a daemon.
+pub(super) const NO_DAEMON: &str = "a broker's store keeps nothing of a daemon";
+
 /// Writes, and answers questions when asked to.
 pub(super) struct Writer {
     // Declared before the lock, so that the file is closed while the lock is still held.
@@ -150,6 +153,7 @@ impl Writer {
             match op {
                 Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, op)?),
                 Op::Live(op) => replies[at] = Reply::Live(live::write(conn, self.life, op)?),
+                Op::Daemon(_) => return Err(BadRow(NO_DAEMON).into()),
                 Op::Accept(accept) => {
                     asked.extend(accept.receipt.is_some().then_some((at, accept)));
                     mail.accept(at, accept, &mut replies)?;

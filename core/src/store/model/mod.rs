@@ -6,6 +6,7 @@
 
 mod chain;
 mod check;
+mod daemon;
 mod history;
 mod live;
 mod look;
@@ -54,6 +55,7 @@ pub struct Model {
     runners: runner::Runners,
     chains: chain::Chains,
     lives: live::Lives,
+    daemon: daemon::Kept,
     alive: Alive,
     proofs: BTreeMap<[u8; 32], Proof>,
     messages: BTreeMap<Position, Kept>,
@@ -153,6 +155,7 @@ impl Model {
             runners: runner::Runners::default(),
             chains: chain::Chains::default(),
             lives: live::Lives::default(),
+            daemon: daemon::Kept::default(),
             alive: Alive {
                 lease_ms: None,
                 durability: Durability::Synced,

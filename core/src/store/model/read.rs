@@ -17,6 +17,7 @@ impl Model {
         match query {
             Query::Runner(query) => Found::Runner(self.find_runner(query)),
             Query::Live(query) => Found::Live(self.find_live(query)),
+            Query::Daemon(query) => Found::Daemon(self.daemon.find(query)),
             Query::Ping { .. } => Found::Alive(self.alive.clone()),
             Query::Mesh(id) => Found::Mesh(self.mesh_ids.get(id).map(|no| self.load(*no))),
             Query::FindMesh(name) => Found::MeshId(self.find_mesh(name)),

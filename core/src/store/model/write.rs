@@ -11,6 +11,7 @@ impl Model {
             Op::KeepSigner(signer) => self.keep_signer(signer),
             Op::Runner(op) => Reply::Runner(self.apply_runner(op)),
             Op::Live(op) => Reply::Live(self.apply_live(op)),
+            Op::Daemon(op) => Reply::Daemon(self.daemon.apply(op)),
             Op::Claim { mesh, by, at } => self.claim(mesh, *by, *at),
             Op::Release(scopes) => self.release(scopes),
             Op::LeasePositions { count } => self.lease(*count),

@@ -1,0 +1,155 @@
+//! `backup` and `restore`: writes the bundle of this host, and puts one back.
+
+use std::fs;
+use std::io::{self, BufRead, IsTerminal};
+use std::path::Path;
+
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde_json::json;
+
+use super::archive::Archive;
+use super::bundle::{self, Bundle, PASSPHRASE_CHARS_MIN, Part};
+use super::lock::{Holder, Lock};
+use super::place::Place;
+use super::{DaemonError, host, this_host};
+use crate::failure::Failure;
+use crate::home::{self, Home, HomeError};
+use crate::logs::wall_now;
+use crate::peer::profile::Profile;
+use crate::terminal::Terminal;
+
+/// Writes the bundle to a file that does not exist yet.
+pub(super) fn backup(
+    home: &Home,
+    to: &Path,
+    passphrase: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let bundle = Bundle::gather(home, wall_now().iso())?;
+    if bundle.files.is_empty() {
+        return Err(DaemonError::NothingToBackUp.into());
+    }
+    let passphrase = passphrase_of(passphrase, terminal)?;
+    home::publish(to, &bundle.seal(&passphrase)?)?;
+    let value = json!({ "file": to.display().to_string(), "parts": bundle.files.keys().collect::<Vec<_>>() });
+    let said =
+        format!("wrote {} ({} files); keep the passphrase elsewhere", to.display(), bundle.files.len());
+    Ok(terminal.result(&value, [said.as_str()])?)
+}
+
+/// Puts a bundle back, and lets the daemon run on this host. What is there and differs is replaced only where
+/// that was asked for, and a key that gives way is kept among the former ones.
+pub(super) fn restore(
+    home: &Home,
+    from: &Path,
+    passphrase: Option<&Path>,
+    replace: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let place = Place::prepare(home)?;
+    let _lock = match Lock::take(&place)? {
+        Ok(lock) => lock,
+        Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
+        Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
+    };
+    let bytes = bundle::read(from)?;
+    let bundle = Bundle::open(&bytes, &passphrase_of(passphrase, terminal)?)?;
+    let parts = bundle.parts()?;
+    let differing = differing(home, &place, &parts)?;
+    if !replace && !differing.is_empty() {
+        return Err(DaemonError::WouldReplace { files: differing.join(", ") }.into());
+    }
+    for remark in put_back(home, &place, &parts)? {
+        terminal.remark(&remark);
+    }
+    let prefix = host::accept(&place, &this_host(env), wall_now())?;
+    let value = json!({
+        "parts": bundle.files.keys().collect::<Vec<_>>(),
+        "made_at": bundle.made_at,
+        "made_on": bundle.made_on(),
+        "fingerprint_prefix": prefix,
+    });
+    let said = format!("restored {} files of {}; this host is accepted", parts.len(), bundle.made_at);
+    Ok(terminal.result(&value, [said.as_str()])?)
+}
+
+/// The files that hold something else. The host's is not put back.
+fn differing(home: &Home, place: &Place, parts: &[(Part, &str)]) -> Result<Vec<String>, HomeError> {
+    let mut differing = Vec::new();
+    for (part, text) in parts.iter().filter(|(part, _)| *part != Part::Host) {
+        let path = part.path(home, place);
+        if home::exists(&path)? && home::read(&path)? != text.as_bytes() {
+            differing.push(path.display().to_string());
+        }
+    }
+    Ok(differing)
+}
+
+/// Writes the parts: former keys first, so that a key that gives way joins them before its profile changes.
+fn put_back(home: &Home, place: &Place, parts: &[(Part, &str)]) -> Result<Vec<String>, Failure> {
+    let mut remarks = Vec::new();
+    let is_archive = |part: &Part| matches!(part, Part::Archive(_));
+    for (part, text) in parts.iter().filter(|(part, _)| is_archive(part)) {
+        write(&part.path(home, place), text)?;
+    }
+    for (part, text) in parts.iter().filter(|(part, _)| !is_archive(part)) {
+        match part {
+            Part::Host => continue,
+            Part::Profile(name) => remarks.extend(keep_former(home, place, name, text)?),
+            Part::Config | Part::Archive(_) => {}
+        }
+        write(&part.path(home, place), text)?;
+    }
+    Ok(remarks)
+}
+
+fn keep_former(home: &Home, place: &Place, name: &str, text: &str) -> Result<Vec<String>, Failure> {
+    // A profile that cannot be read has no key to keep.
+    let Ok(Some(there)) = Profile::find(home, name) else { return Ok(Vec::new()) };
+    if text.contains(&there.public_key().hex()) {
+        return Ok(Vec::new());
+    }
+    let (mut archive, mut remarks) = Archive::open(place, name, wall_now())?;
+    remarks.extend(archive.keep(&there.signing_key(), wall_now())?);
+    Ok(remarks.iter().map(ToString::to_string).collect())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), HomeError> {
+    if let Some(dir) = path.parent() {
+        home::prepare_dir(dir)?;
+    }
+    home::replace(path, text.as_bytes())
+}
+
+/// The passphrase: the first line of the file, or of standard input; a person is asked for it.
+fn passphrase_of(file: Option<&Path>, terminal: &Terminal) -> Result<String, DaemonError> {
+    let io = |error| DaemonError::NoPassphrase { error };
+    let text = match file {
+        Some(path) if path.as_os_str() != "-" => fs::read_to_string(path).map_err(io)?,
+        _ => line(terminal).map_err(io)?,
+    };
+    let passphrase = text.lines().next().unwrap_or_default().to_owned();
+    if passphrase.chars().count() < PASSPHRASE_CHARS_MIN {
+        return Err(DaemonError::ShortPassphrase);
+    }
+    Ok(passphrase)
+}
+
+/// A line of standard input, which a terminal does not show.
+fn line(terminal: &Terminal) -> io::Result<String> {
+    let input = io::stdin();
+    let mut text = String::new();
+    if !input.is_terminal() {
+        input.lock().read_line(&mut text)?;
+        return Ok(text);
+    }
+    terminal.remark("passphrase (not shown):");
+    let before = tcgetattr(&input)?;
+    let mut silent = before.clone();
+    silent.local_modes -= LocalModes::ECHO;
+    tcsetattr(&input, OptionalActions::Flush, &silent)?;
+    let read = input.lock().read_line(&mut text);
+    tcsetattr(&input, OptionalActions::Flush, &before)?;
+    read.map(|_| text)
+}

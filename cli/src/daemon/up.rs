@@ -1,0 +1,249 @@
+//! `peermesh daemon up`: puts profiles, files, machine and runtime together, and ends them in good order.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use peermesh_core::config::{DaemonLimits, Limits, Secret};
+use peermesh_core::daemon::{Daemon, DaemonConfig, Membership, Setup};
+use peermesh_core::machine::{Endpoint, Listener, Machine, Order};
+use peermesh_core::note::{Level, Note};
+use serde_json::json;
+
+use super::host::{self, Verdict};
+use super::lock::{Holder, Lock};
+use super::place::Place;
+use super::{DaemonError, Up, client, socket, this_host, token};
+use crate::address::Address;
+use crate::config::Runtime;
+use crate::failure::{Exit, Failure};
+use crate::home::{self, Home};
+use crate::logs::{Logs, wall_now};
+use crate::peer::PeerError;
+use crate::peer::profile::{self, Profile};
+use crate::serve::runtime::{self, Ear, Lanes, Plan};
+use crate::serve::weight::weigh;
+use crate::terminal::Terminal;
+use crate::{signals, supervisor, tls};
+
+/// From the first signal to the end of the process, beyond the time that stopping may take.
+const AFTER_STOP: Duration = Duration::from_millis(900);
+/// How long the store and the last log lines may take.
+const LAST_CALLS: Duration = Duration::from_millis(300);
+/// From the start of a daemon in the background until it answers, and between two looks.
+const APPEARS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_millis(100));
+/// Starts the daemon: in the background, unless it is to stay.
+pub(super) fn run(
+    up: &Up,
+    home: &Home,
+    env: &dyn Fn(&str) -> Option<String>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    if up.foreground {
+        return serve(up, home, env);
+    }
+    let place = Place::prepare(home)?;
+    let meshes = memberships(home)?;
+    if meshes.is_empty() {
+        return Err(DaemonError::NoMesh.into());
+    }
+    if let Holder::Daemon(pid) = super::lock::holder(&place)? {
+        return Err(DaemonError::Running { pid }.into());
+    }
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(place.log_path());
+    let log = log.map_err(start("the log file"))?;
+    let child = spawn(up, home, &log).map_err(start("the daemon"))?;
+    let until = Instant::now() + APPEARS.0;
+    while Instant::now() < until {
+        if client::ask(&place, "GET", "/v1/version", None).is_ok() {
+            let value = json!({ "pid": child, "socket": place.socket_path().display().to_string() });
+            let said = format!("the daemon is up (pid {child})");
+            return Ok(terminal.result(&value, [said.as_str()])?);
+        }
+        thread::sleep(APPEARS.1);
+    }
+    Err(DaemonError::NotAppeared { log: place.log_path() }.into())
+}
+
+/// Runs this very program again, with a process group and streams of its own.
+fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("daemon").arg("up").arg("--foreground").arg("--data").arg(home.dir());
+    if let Some(file) = tls::also_trusted() {
+        command.arg("--ca-file").arg(file);
+    }
+    if let Some(port) = up.tcp {
+        command.arg("--tcp").arg(port.to_string());
+    }
+    for feature in &up.require {
+        command.arg("--require").arg(feature);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
+    // Whoever starts a daemon does not wait for its end.
+    command.spawn().map(|child| child.id())
+}
+
+/// Serves until a signal says stop.
+fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Failure> {
+    let bounds = DaemonLimits::default();
+    let patience = Duration::from_millis(bounds.daemon_drain_ms()) + AFTER_STOP;
+    let stop = signals::listen(patience).map_err(start("the signal handler"))?;
+    let logs = Logs::start(up.log_level, io::stderr()).map_err(start("the log writer"))?;
+    let place = Place::prepare(home)?;
+    let lock = match Lock::take(&place)? {
+        Ok(lock) => lock,
+        Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
+        Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
+    };
+    check_host(&place, env, &logs)?;
+    let meshes = memberships(home)?;
+    if meshes.is_empty() {
+        return Err(DaemonError::NoMesh.into());
+    }
+    let token = up.tcp.map(|_| token::make(&place)).transpose()?;
+    let (lanes, set_aside) = open(&place)?;
+    if let Some(aside) = set_aside {
+        let aside = aside.display().to_string();
+        logs.note(Note::new(Level::Error, "inbox_corruption_recovered").with("set_aside", aside));
+    }
+    let listeners = listen(up, &lock, &place)?;
+    let slugs: Vec<String> = meshes.iter().map(|mesh| mesh.slug.clone()).collect();
+    let config = DaemonConfig {
+        limits: Limits::default(),
+        bounds,
+        meshes,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        cwd: std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default(),
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        token: token.map(Secret::new),
+        public_health: up.public_health,
+        require_features: up.require.clone(),
+    };
+    let daemon = Daemon::new(Setup { config: Arc::new(config), seed: home::random()? });
+    let plan = plan(Box::new(daemon), lanes, listeners, &logs);
+    let socket_path = place.socket_path().display().to_string();
+    let note = Note::new(Level::Info, "daemon_started").with("version", env!("CARGO_PKG_VERSION"));
+    let note = note.with("pid", std::process::id()).with("sock", socket_path);
+    logs.note(note.with("tcp", up.tcp).with("meshes", slugs));
+    let running = runtime::start(Runtime::DEFAULT, plan).map_err(start("the runtime"))?;
+
+    supervisor::ready();
+    let signal = stop.wait();
+    logs.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
+    supervisor::stopping();
+    running.order(Order::Drain);
+    let answered = running.join_within(LAST_CALLS);
+    socket::remove(&lock, &place);
+    let note = Note::new(Level::Info, "shutdown complete").with("signal", signal);
+    logs.note(note.with("store_answered", answered));
+    logs.flush(LAST_CALLS);
+    Ok(())
+}
+
+/// Opens the files of outbox and inbox, and says where a damaged inbox was put.
+#[cfg(feature = "sqlite")]
+fn open(place: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
+    /// Reading connections to the files.
+    const READERS: usize = 1;
+    let store = peermesh_store::sqlite::open_daemon(place.dir(), READERS);
+    let store = store.map_err(|error| DaemonError::Store(error.to_string()))?;
+    let lanes = Lanes { writers: vec![store.writer], readers: store.readers, health: None };
+    Ok((lanes, store.set_aside))
+}
+
+/// A build without the embedded store has nothing to keep messages in.
+#[cfg(not(feature = "sqlite"))]
+fn open(_: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
+    let why = "this build has no embedded store; use one with the feature sqlite";
+    Err(DaemonError::Store(why.to_owned()))
+}
+
+/// Refuses to run on a host that the directory was not made on.
+fn check_host(place: &Place, env: &dyn Fn(&str) -> Option<String>, logs: &Logs) -> Result<(), Failure> {
+    let host = this_host(env);
+    if let Some(lacks) = host.lacks() {
+        logs.note(Note::new(Level::Warn, "fingerprint_lacks").with("what", lacks));
+    }
+    match host::check(place, &host, wall_now())? {
+        Verdict::Other { stored, current } => Err(DaemonError::OtherHost { stored, current }.into()),
+        Verdict::FirstRun | Verdict::Same | Verdict::SameRewritten | Verdict::Unknown { .. } => Ok(()),
+    }
+}
+
+/// Opens the socket of this user's programs, and the loopback where it was asked for.
+fn listen(up: &Up, lock: &Lock, place: &Place) -> Result<Vec<(Listener, Ear)>, DaemonError> {
+    let mut listeners = vec![(Listener::Local, Ear::Unix(socket::bind(lock, place)?))];
+    if let Some(port) = up.tcp {
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let tcp = TcpListener::bind(at);
+        let tcp = tcp.map_err(|error| DaemonError::Listen { at: at.to_string(), error })?;
+        listeners.push((Listener::LocalTcp, Ear::Tcp(tcp)));
+    }
+    Ok(listeners)
+}
+
+fn plan(daemon: Box<dyn Machine + Send>, lanes: Lanes, listeners: Vec<(Listener, Ear)>, logs: &Logs) -> Plan {
+    let (noting, failing) = (logs.clone(), logs.clone());
+    Plan {
+        listeners,
+        shards: vec![daemon],
+        lanes,
+        couriers: Vec::new(),
+        note: Arc::new(move |note| noting.note(note)),
+        // A daemon has no page of metrics.
+        scrape: Arc::new(|_, _| bytes::Bytes::new()),
+        weigh: Arc::new(weigh),
+        fail: Arc::new(move |why| {
+            failing.note(Note::new(Level::Error, "daemon_failed").with("error", why));
+            failing.flush(LAST_CALLS);
+            std::process::exit(Exit::Failed as i32);
+        }),
+        secure: Some(Arc::new(|stream, host, until| {
+            tls::secure(stream, host, until).map_err(|error| error.to_string())
+        })),
+    }
+}
+
+/// Every mesh that a profile has joined. Where several profiles are in one mesh, each is attached under its
+/// own name too.
+pub(super) fn memberships(home: &Home) -> Result<Vec<Membership>, PeerError> {
+    let mut joined: Vec<Profile> = Vec::new();
+    for name in profile::names(home)? {
+        let found = Profile::find(home, &name)?.map(|profile| profile.with_former(home)).transpose()?;
+        joined.extend(found.filter(|profile| profile.member_id.is_some()));
+    }
+    let is_shared = |slug: &str| joined.iter().filter(|other| other.mesh_slug == slug).count() > 1;
+    let slug = |profile: &Profile| match is_shared(&profile.mesh_slug) {
+        true => format!("{}.{}", profile.mesh_slug, profile.name),
+        false => profile.mesh_slug.clone(),
+    };
+    joined.iter().map(|profile| membership(profile, slug(profile))).collect()
+}
+
+fn membership(profile: &Profile, slug: String) -> Result<Membership, PeerError> {
+    let address = Address::parse(&profile.broker_url)?;
+    let (host, port) = address.endpoint();
+    Ok(Membership {
+        slug,
+        mesh_id: profile.mesh_id.clone(),
+        member_id: profile.member_id.clone().unwrap_or_default(),
+        name: profile.name.clone(),
+        seed: Secret::new(profile.signing_key().to_bytes()),
+        former: profile.former.clone(),
+        broker: Endpoint { host: host.to_owned(), port, tls: address.is_tls() },
+        authority: address.authority(),
+        path: address.socket_path().to_owned(),
+    })
+}
+
+fn start(what: &'static str) -> impl Fn(io::Error) -> DaemonError {
+    move |error| DaemonError::Start { what, error }
+}

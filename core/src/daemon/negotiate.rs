@@ -1,0 +1,146 @@
+//! What a broker can do, and whether that is enough (mesh protocol, section 2.5).
+//!
+//! *Decides* whether a mesh is served by its broker, and for how long a message may be tried: no longer than
+//! the broker surely knows its key, or a late attempt would be a second message.
+
+use serde_json::{Value, json};
+
+use super::{Call, Daemon, LaneKey};
+use crate::fault::Fault;
+use crate::machine::Outputs;
+use crate::note::{Level, Note};
+use crate::time::Now;
+
+/// A broker must know keys for at least so many days.
+const DAYS_MIN: u64 = 3;
+const DEDUPE: &str = "client_message_id_dedupe";
+const HOUR_MS: u64 = 3_600_000;
+
+/// Why a broker is not enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Lack {
+    fault: Fault,
+    feature: String,
+    detail: String,
+}
+
+impl Daemon {
+    /// A broker took a hello.
+    pub(super) fn opened(&mut self, now: Now, key: LaneKey, ack: &Value, todo: &mut Outputs) {
+        self.brokers[key.mesh].features = None;
+        match ack.get("features").filter(|features| features.is_object()) {
+            Some(features) => self.judge(now, key, features.clone(), todo),
+            None if self.config.require_features.is_empty() => {
+                let slug = self.config.meshes[key.mesh].slug.as_str();
+                self.notes.push(Note::new(Level::Warn, "broker_without_features").with("mesh", slug));
+                self.lane_open(now, key);
+            }
+            None => {
+                let question = json!({
+                    "type": "feature_negotiation_request",
+                    "require": self.config.require_features,
+                    "optional": [],
+                });
+                self.with_uplink(now, key, todo, |uplink, cx| uplink.call(question, Call::Negotiate, cx));
+            }
+        }
+    }
+
+    /// A broker answered what it can do, or did not.
+    pub(super) fn negotiated(&mut self, now: Now, key: LaneKey, answer: Option<&Value>, todo: &mut Outputs) {
+        let supported = answer.and_then(|answer| answer.get("supported")).cloned();
+        self.judge(now, key, supported.unwrap_or_else(|| json!({})), todo);
+    }
+
+    fn judge(&mut self, now: Now, key: LaneKey, features: Value, todo: &mut Outputs) {
+        match lack(&features, &self.config.require_features) {
+            Some(lack) => self.refuse_broker(now, key, &lack, todo),
+            None => {
+                let days = dedupe_days(&features);
+                let broker = &mut self.brokers[key.mesh];
+                broker.age_ms = days.map(age_ms);
+                broker.features = Some(features);
+                self.lane_open(now, key);
+            }
+        }
+    }
+
+    fn refuse_broker(&mut self, now: Now, key: LaneKey, lack: &Lack, todo: &mut Outputs) {
+        let word = lack.fault.row().reason;
+        let reason = json!({ "kind": word, "feature": lack.feature, "detail": lack.detail }).to_string();
+        let slug = self.config.meshes[key.mesh].slug.clone();
+        let note = Note::new(Level::Warn, "feature_negotiation_failed").with("mesh", slug.as_str());
+        self.notes.push(note.with("reason", reason.as_str()));
+        let Lack { feature, detail, .. } = lack;
+        let why = format!("the broker of {slug} does not have {feature} as it is needed ({detail})");
+        // The process ends once the goodbye has been said.
+        self.brokers[key.mesh].lack = Some(why);
+        // A close frame holds so many bytes; the kind stands in front, so no cut takes it away.
+        let cut = reason.floor_char_boundary(123);
+        self.with_uplink(now, key, todo, |uplink, cx| uplink.part(lack.fault, &reason[..cut], cx));
+    }
+}
+
+/// The first thing that a broker lacks, of what it tells of and what the operator demands.
+fn lack(features: &Value, required: &[String]) -> Option<Lack> {
+    let lack =
+        |fault, feature: &str, detail: String| Some(Lack { fault, feature: feature.to_owned(), detail });
+    for feature in required {
+        if features.get(feature).is_none() {
+            return lack(Fault::FeatureUnavailable, feature, "the broker does not tell of it".to_owned());
+        }
+    }
+    let params = features.get(DEDUPE)?.get("params")?;
+    let days = params.get("dedupe_retention_days");
+    let is_scoped = params.get("mode").and_then(Value::as_str) == Some("retention_scoped");
+    if is_scoped && days.is_some_and(|days| days.as_u64().is_none()) {
+        return lack(Fault::FeatureInvalid, DEDUPE, "dedupe_retention_days is no whole number".to_owned());
+    }
+    match days.and_then(Value::as_u64) {
+        Some(days) if is_scoped && days < DAYS_MIN => {
+            lack(Fault::FeatureBelowFloor, DEDUPE, format!("dedupe_retention_days {days} < {DAYS_MIN}"))
+        }
+        _ => None,
+    }
+}
+
+/// For how many days a broker knows keys, where it says so.
+fn dedupe_days(features: &Value) -> Option<u64> {
+    features.get(DEDUPE)?.get("params")?.get("dedupe_retention_days")?.as_u64()
+}
+
+/// How long a message may be tried: a tenth of the time that its key is known stays in reserve, and a day at
+/// least.
+fn age_ms(days: u64) -> u64 {
+    let hours = days.saturating_mul(24);
+    let reserve = hours.div_ceil(10).max(24);
+    hours.saturating_sub(reserve).saturating_mul(HOUR_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn features(days: &Value) -> Value {
+        json!({ DEDUPE: { "params": { "mode": "retention_scoped", "dedupe_retention_days": days } } })
+    }
+
+    #[test]
+    fn a_message_is_given_up_well_before_its_key_is_forgotten() {
+        let hours = |days| age_ms(days) / HOUR_MS;
+        assert_eq!([3, 7, 30, 365].map(hours), [48, 144, 648, 7_884]);
+    }
+
+    #[test]
+    fn a_broker_that_knows_keys_for_too_short_is_refused() {
+        assert_eq!(lack(&features(&json!(3)), &[]), None);
+        assert_eq!(lack(&features(&json!(2)), &[]).unwrap().fault, Fault::FeatureBelowFloor);
+        assert_eq!(lack(&features(&json!("x")), &[]).unwrap().fault, Fault::FeatureInvalid);
+    }
+
+    #[test]
+    fn a_broker_that_tells_of_nothing_is_refused_only_where_something_is_demanded() {
+        assert_eq!(lack(&json!({}), &[]), None);
+        assert_eq!(lack(&json!({}), &[DEDUPE.to_owned()]).unwrap().fault, Fault::FeatureUnavailable);
+    }
+}

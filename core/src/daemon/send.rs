@@ -1,0 +1,293 @@
+//! Takes what a program of the host wants sent (`POST /v1/send`).
+//!
+//! *Decides* whether the request can be taken, in this order: its form, its mesh, its key, room, its
+//! recipient. A request whose key was used is answered by what became of that one, before anybody is looked
+//! up or anything is sealed.
+//! *Always holds:* a key is used exactly when its row is in the outbox.
+
+use serde_json::{Value, json};
+
+use super::drain::After;
+use super::outbox::{self, Answer, Likeness};
+use super::sessions::Token;
+use super::target::{self, Target};
+use super::{Call, Daemon, LaneKey};
+use crate::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
+use crate::ids::{ConnId, PublicKey, mint_text};
+use crate::machine::Outputs;
+use crate::seal::{self, Sealed};
+use crate::store::{
+    DaemonFound, DaemonReply, Ended, Found, OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Reply,
+    StoreError,
+};
+use crate::time::Now;
+
+/// What a program wants sent.
+#[derive(Debug)]
+pub(super) struct Wish {
+    conn: ConnId,
+    likeness: Likeness,
+    key: LaneKey,
+    to: String,
+    message: String,
+    priority: Priority,
+    reply_to: Option<String>,
+}
+
+/// A row that is being written, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    conn: ConnId,
+    likeness: Likeness,
+    key: LaneKey,
+    bytes: u64,
+}
+
+/// Longest key of idempotency, in bytes: what brokers take.
+const KEY_BYTES_MAX: usize = 256;
+
+impl Daemon {
+    /// A program wants something sent. `header` is its key of idempotency where the body has none.
+    pub(super) fn take_send(
+        &mut self,
+        conn: ConnId,
+        token: Option<Token>,
+        header: Option<&str>,
+        body: &Value,
+    ) -> Result<(), Answer> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let to = text("to").map(str::trim).filter(|to| !to.is_empty());
+        let to = to.ok_or_else(|| Answer::error(400, "to is missing"))?;
+        let message = text("message").filter(|message| !message.is_empty());
+        let message = message.ok_or_else(|| Answer::error(400, "message is missing"))?;
+        let priority = match text("priority") {
+            None => Priority::Next,
+            Some(word) => Priority::parse(word)
+                .ok_or_else(|| Answer::error(400, "priority is none of now, next, low"))?,
+        };
+        let named = text("client_message_id").or(header).filter(|key| !key.is_empty());
+        if named.is_some_and(|key| key.len() > KEY_BYTES_MAX) {
+            return Err(Answer::error(400, "client_message_id is too long"));
+        }
+        let is_fresh = named.is_none();
+        let client_message_id = named.map_or_else(|| mint_text(&mut self.rng), str::to_owned);
+        let (mesh, session) = self.write_mesh(text("mesh"), token)?;
+        let reply_to = text("reply_to_id").filter(|id| !id.is_empty());
+        let meta = body.get("meta").filter(|meta| !meta.is_null()).map(Value::to_string);
+        let (destination_kind, destination_ref) = DestinationKind::of(to);
+        let request = Request {
+            envelope_version: ENVELOPE_VERSION,
+            destination_kind,
+            destination_ref,
+            reply_to_id: reply_to,
+            priority,
+            meta: meta.as_deref().map(str::as_bytes),
+            body: message.as_bytes(),
+        };
+        let fingerprint =
+            request.fingerprint(Layout::Raw).map_err(|error| Answer::error(400, &error.to_string()))?;
+        let slug = self.config.meshes[mesh].slug.clone();
+        let wish = Wish {
+            conn,
+            likeness: Likeness { client_message_id, mesh: slug, fingerprint: fingerprint.0 },
+            key: LaneKey { mesh, session },
+            to: to.to_owned(),
+            message: message.to_owned(),
+            priority,
+            reply_to: reply_to.map(str::to_owned),
+        };
+        // A fresh key has no row; still one way for both keeps one order.
+        let key = if is_fresh { "" } else { wish.likeness.client_message_id.as_str() };
+        self.ask_out(OutboxQuery::Key(key.into()), After::Looked(Box::new(wish)));
+        Ok(())
+    }
+
+    /// Whether the key was used is known.
+    pub(super) fn looked(&mut self, now: Now, wish: Wish, ended: Ended, todo: &mut Outputs) {
+        let rows = match ended {
+            Ended::Found(found) => match *found {
+                Found::Daemon(DaemonFound::Out(rows)) => rows,
+                _ => Vec::new(),
+            },
+            Ended::Done(_) => Vec::new(),
+            Ended::Refused(error) => return self.answer(now, wish.conn, &refused(&error), todo),
+        };
+        if let Some(row) = rows.first() {
+            return self.answer(now, wish.conn, &outbox::known(row, &wish.likeness), todo);
+        }
+        let is_full = self.load.rows >= self.bounds.outbox_rows_max()
+            || self.load.bytes >= self.bounds.outbox_bytes_max();
+        if is_full {
+            return self.answer(now, wish.conn, &no_room(), todo);
+        }
+        match Target::read(&wish.to) {
+            Target::Many(spec) => {
+                let body = seal::plain(&wish.message, self.nonce());
+                self.enqueue(now, wish, spec, body);
+            }
+            Target::Key(key) => self.seal_for(now, wish, key, todo),
+            Target::One(_) => self.look_up(now, wish, todo),
+        }
+    }
+
+    /// Asks the broker who belongs to the mesh. Where it is away, the last answer counts.
+    fn look_up(&mut self, now: Now, wish: Wish, todo: &mut Outputs) {
+        let member = LaneKey { mesh: wish.key.mesh, session: None };
+        let question = json!({ "type": "list_peers", "all": true });
+        let call = Call::Route(Box::new(wish));
+        let unasked = self.with_uplink(now, member, todo, |uplink, cx| uplink.call(question, call, cx));
+        if let Some(Some(Call::Route(wish))) = unasked {
+            self.roster_came(now, *wish, None, todo);
+        }
+    }
+
+    /// Who belongs to the mesh is known, as well as it can be.
+    pub(super) fn roster_came(&mut self, now: Now, wish: Wish, answer: Option<Value>, todo: &mut Outputs) {
+        let broker = &mut self.brokers[wish.key.mesh];
+        if let Some(Value::Array(peers)) =
+            answer.and_then(|mut answer| answer.get_mut("peers").map(Value::take))
+        {
+            broker.roster = peers;
+        }
+        if broker.roster.is_empty() {
+            let detail = "the broker cannot be asked who is meant; send to a key, or try again";
+            return self.answer(now, wish.conn, &unroutable(detail), todo);
+        }
+        match target::resolve(&wish.to, &broker.roster) {
+            Ok(key) => self.seal_for(now, wish, key, todo),
+            Err(detail) => self.answer(now, wish.conn, &unroutable(&detail), todo),
+        }
+    }
+
+    fn seal_for(&mut self, now: Now, wish: Wish, to: PublicKey, todo: &mut Outputs) {
+        let nonce = self.nonce();
+        let member = self.config.meshes[wish.key.mesh].signing_key();
+        let persona = self.uplinks.get(&wish.key).and_then(|uplink| uplink.persona.as_ref());
+        let own = match (wish.key.session, persona) {
+            (None, _) => &member,
+            (Some(_), Some(persona)) => &persona.key,
+            (Some(_), None) => {
+                let detail = "the session ended before its message was taken";
+                return self.answer(now, wish.conn, &unroutable(detail), todo);
+            }
+        };
+        match seal::seal(own, to, &wish.message, nonce) {
+            Some(body) => self.enqueue(now, wish, to.hex(), body),
+            None => {
+                let detail = "the recipient's key cannot be written to";
+                self.answer(now, wish.conn, &unroutable(detail), todo);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, now: Now, wish: Wish, target: String, body: Sealed) {
+        let count = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let row = OutRow {
+            seq: 0,
+            id: mint_text(&mut self.rng).into(),
+            client_message_id: wish.likeness.client_message_id.as_str().into(),
+            fingerprint: wish.likeness.fingerprint,
+            lane: self.lane_name(wish.key),
+            target: target.into(),
+            priority: wish.priority,
+            nonce: body.nonce.into(),
+            ciphertext: body.ciphertext.into(),
+            reply_to: wish.reply_to.map(Into::into),
+            payload_bytes: count(&wish.message),
+            enqueued_at: now.wall,
+            next_attempt_at: now.wall,
+            attempts: 0,
+            refusals: 0,
+            status: OutStatus::Pending,
+            last_error: None,
+            delivered_at: None,
+            broker_message_id: None,
+            aborted_at: None,
+            aborted_by: None,
+            superseded_by: None,
+        };
+        let bytes = count(&row.ciphertext);
+        let accepting = Accepting { conn: wish.conn, likeness: wish.likeness, key: wish.key, bytes };
+        self.stage_out(OutboxOp::Enqueue(Box::new(row)), After::Enqueued(Box::new(accepting)));
+    }
+
+    /// The row is on disk, or is not.
+    pub(super) fn enqueued(&mut self, now: Now, accepting: &Accepting, ended: Ended, todo: &mut Outputs) {
+        let Accepting { conn, likeness, key, bytes } = accepting;
+        let answer = match ended {
+            Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
+                self.load.rows += 1;
+                self.load.bytes += bytes;
+                self.wake_lane(now, *key);
+                outbox::accepted(&likeness.client_message_id)
+            }
+            Ended::Done(Reply::Daemon(DaemonReply::Known(row))) => outbox::known(&row, likeness),
+            Ended::Refused(error) => refused(&error),
+            Ended::Done(_) | Ended::Found(_) => Answer::error(500, "internal"),
+        };
+        self.answer(now, *conn, &answer, todo);
+    }
+
+    /// The mesh that something is to be done in, and the session that does it: the one that is named, else
+    /// the session's, else the only one.
+    ///
+    /// # Errors
+    /// The answer to a request that names none, or one that was not joined.
+    pub(super) fn write_mesh(
+        &self,
+        named: Option<&str>,
+        token: Option<Token>,
+    ) -> Result<(usize, Option<PublicKey>), Answer> {
+        let session = token.and_then(|token| self.sessions.find(token));
+        let named = named.map(str::trim).filter(|slug| !slug.is_empty());
+        let mesh = match (named, session, self.config.meshes.len()) {
+            (Some(slug), _, _) => self
+                .mesh_of(slug)
+                .ok_or_else(|| Answer::new(404, json!({ "error": "mesh_not_attached", "mesh": slug })))?,
+            (None, Some(session), _) => session.mesh,
+            (None, None, 1) => 0,
+            (None, None, _) => {
+                let attached: Vec<&str> = self.config.meshes.iter().map(|mesh| mesh.slug.as_str()).collect();
+                let detail = "several meshes are joined: name one";
+                let body = json!({ "error": "mesh_required", "detail": detail, "attached": attached });
+                return Err(Answer::new(400, body));
+            }
+        };
+        // A session speaks as itself in its own mesh only.
+        let own = session.filter(|session| session.mesh == mesh);
+        Ok((mesh, own.and_then(super::sessions::Session::public_key)))
+    }
+
+    pub(super) fn mesh_of(&self, slug: &str) -> Option<usize> {
+        self.config.meshes.iter().position(|mesh| mesh.slug == slug)
+    }
+
+    fn nonce(&mut self) -> [u8; seal::NONCE_BYTES] {
+        let mut nonce = [0; seal::NONCE_BYTES];
+        self.rng.fill(&mut nonce);
+        nonce
+    }
+}
+
+fn unroutable(detail: &str) -> Answer {
+    Answer::new(502, json!({ "error": "route_failed", "detail": detail }))
+}
+
+fn no_room() -> Answer {
+    let detail = "too much waits to be sent, or the disk is full";
+    Answer::new(507, json!({ "error": "insufficient_storage", "detail": detail }))
+}
+
+/// The answer to a request that the store could not serve.
+pub(super) fn refused(error: &StoreError) -> Answer {
+    match error {
+        StoreError::Full => no_room(),
+        StoreError::Unavailable(_)
+        | StoreError::Busy(_)
+        | StoreError::Fenced(_)
+        | StoreError::Corrupt(_)
+        | StoreError::Unknown(_) => {
+            Answer::new(503, json!({ "error": "store_unavailable", "detail": error.to_string() }))
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What programs of the host ask of the inbox (`/v1/inbox`).
+//!
+//! *Always holds:* a session sees, marks and removes what came for itself or its member, and nothing else.
+
+use serde_json::{Value, json};
+
+use super::outbox::Answer;
+use super::routes::Query;
+use super::send::refused;
+use super::sessions::Token;
+use super::{Daemon, LaneKey};
+use crate::ids::ConnId;
+use crate::machine::Outputs;
+use crate::store::{
+    DaemonFound, DaemonReply, Ended, Found, InRow, InboxOp, InboxQuery, Reader, Reply, Sifting,
+};
+use crate::time::{Now, Wall};
+
+/// Where to go on when the store of the inbox has answered.
+#[derive(Debug)]
+pub(super) enum After {
+    /// A message is on disk.
+    Received(LaneKey, Box<InRow>),
+    /// Old messages are gone.
+    Pruned,
+    /// A program wants to see rows, and to mark them with them.
+    Listed(ConnId, Option<Reader>),
+    /// What it saw is marked.
+    Marked(ConnId, Vec<InRow>),
+    /// It marked rows.
+    Seen(ConnId),
+    /// It removed rows: those that its request meant, or this one.
+    Removed(ConnId, Option<String>),
+}
+
+/// Rows of a page that asks for no number, and the most there can be.
+const PAGE: (u32, u32) = (100, 1_000);
+
+impl Daemon {
+    /// What comes of a store request of the inbox.
+    pub(super) fn inbox_stored(&mut self, now: Now, after: After, ended: Ended, todo: &mut Outputs) {
+        let (conn, answer) = match after {
+            After::Received(key, row) => return self.kept(now, key, &row, &ended, todo),
+            After::Pruned => return self.pruned(&ended),
+            After::Listed(conn, reader) => match self.listed(now, conn, reader, ended) {
+                Some(answer) => (conn, answer),
+                None => return,
+            },
+            After::Marked(conn, rows) => (conn, changed(ended, |marked| page(&rows, marked))),
+            After::Seen(conn) => (conn, changed(ended, |marked| json!({ "marked_seen": marked }))),
+            After::Removed(conn, None) => (conn, changed(ended, |removed| json!({ "removed": removed }))),
+            After::Removed(conn, Some(id)) => {
+                let is_gone = matches!(ended, Ended::Done(Reply::Daemon(DaemonReply::Changed { rows: 0 })));
+                let found = changed(ended, |removed| json!({ "removed": removed, "id": id }));
+                let missing = || Answer::new(404, json!({ "error": "not found", "id": id }));
+                (conn, if is_gone { missing() } else { found })
+            }
+        };
+        self.answer(now, conn, &answer, todo);
+    }
+
+    /// `GET /v1/inbox`
+    pub(super) fn list_inbox(
+        &mut self,
+        conn: ConnId,
+        token: Option<Token>,
+        query: &Query<'_>,
+    ) -> Result<(), Answer> {
+        let limit = match query.find("limit") {
+            None => PAGE.0,
+            Some(limit) => {
+                let limit = limit.parse().ok().filter(|limit| (1..=PAGE.1).contains(limit));
+                limit.ok_or_else(|| Answer::error(400, "limit is no number from 1 to 1000"))?
+            }
+        };
+        let time = |name: &'static str| match query.find(name) {
+            None => Ok(None),
+            Some(text) => {
+                let bad = || Answer::error(400, &format!("{name} is no time like 2026-01-02T03:04:05.678Z"));
+                Wall::from_iso_loosely(&text).map(Some).ok_or_else(bad)
+            }
+        };
+        let reader = self.reader(token);
+        let sifting = Sifting {
+            mesh: self.context_mesh(query, token)?,
+            topic: query.find("topic").map(Into::into),
+            from: query.find("from").map(|from| from.to_ascii_lowercase().into()),
+            since: time("since")?,
+            unread: query.find("unread_only").as_deref() == Some("true"),
+            ..Sifting::all(reader.clone())
+        };
+        let marks = query.find("mark_seen").as_deref() != Some("false");
+        let after = After::Listed(conn, marks.then_some(reader));
+        self.ask_in(InboxQuery::List { sifting, limit }, after);
+        Ok(())
+    }
+
+    /// `POST /v1/inbox/seen`
+    pub(super) fn mark_seen(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        token: Option<Token>,
+        body: &Value,
+    ) -> Result<(), Answer> {
+        let ids = body.get("ids").and_then(Value::as_array).filter(|ids| !ids.is_empty());
+        let ids: Option<Vec<Box<str>>> =
+            ids.and_then(|ids| ids.iter().map(|id| id.as_str().map(Into::into)).collect());
+        let ids = ids.ok_or_else(|| Answer::error(400, "ids is no list of ids"))?;
+        let op = InboxOp::See { reader: self.reader(token), ids, at: now.wall };
+        self.stage_in(op, After::Seen(conn));
+        Ok(())
+    }
+
+    /// `DELETE /v1/inbox` and `DELETE /v1/inbox/:id`
+    pub(super) fn remove_inbox(
+        &mut self,
+        conn: ConnId,
+        token: Option<Token>,
+        query: &Query<'_>,
+        id: Option<String>,
+    ) -> Result<(), Answer> {
+        let before = match query.find("before") {
+            None => None,
+            Some(text) => {
+                Some(Wall::from_iso_loosely(&text).ok_or_else(|| Answer::error(400, "before is no time"))?)
+            }
+        };
+        let mesh = match id {
+            Some(_) => None,
+            None => self.context_mesh(query, token)?,
+        };
+        let sifting = Sifting { mesh, before, ..Sifting::all(self.reader(token)) };
+        let ids = id.as_deref().map(|id| vec![id.into()]);
+        self.stage_in(InboxOp::Remove { sifting, ids }, After::Removed(conn, id));
+        Ok(())
+    }
+
+    /// Rows were found: answers, or marks them first.
+    fn listed(&mut self, now: Now, conn: ConnId, reader: Option<Reader>, ended: Ended) -> Option<Answer> {
+        let rows = match ended {
+            Ended::Found(found) => match *found {
+                Found::Daemon(DaemonFound::In(rows)) => rows,
+                _ => Vec::new(),
+            },
+            Ended::Done(_) => Vec::new(),
+            Ended::Refused(error) => return Some(refused(&error)),
+        };
+        let unread: Vec<Box<str>> =
+            rows.iter().filter(|row| row.seen_at.is_none()).map(|row| row.id.clone()).collect();
+        match reader {
+            Some(reader) if !unread.is_empty() => {
+                let op = InboxOp::See { reader, ids: unread, at: now.wall };
+                self.stage_in(op, After::Marked(conn, rows));
+                None
+            }
+            Some(_) | None => Some(Answer::new(200, page(&rows, 0))),
+        }
+    }
+
+    /// Whose rows a program may see. A session without a key of its own sees its member's.
+    fn reader(&self, token: Option<Token>) -> Reader {
+        let Some(session) = token.and_then(|token| self.sessions.find(token)) else { return Reader::Host };
+        let mesh = &self.config.meshes[session.mesh];
+        let keys = session.public_key().into_iter().chain([mesh.public_key()]).collect();
+        Reader::Keys { mesh: mesh.slug.as_str().into(), keys }
+    }
+
+    /// The mesh that a question is about: the one that is named, else the session's, else all.
+    fn context_mesh(&self, query: &Query<'_>, token: Option<Token>) -> Result<Option<Box<str>>, Answer> {
+        let named = query.find("mesh").filter(|slug| !slug.trim().is_empty());
+        if let Some(slug) = named {
+            let unknown = || Answer::new(404, json!({ "error": "mesh_not_attached", "mesh": slug }));
+            let mesh = self.mesh_of(slug.trim()).ok_or_else(unknown)?;
+            return Ok(Some(self.config.meshes[mesh].slug.as_str().into()));
+        }
+        let session = token.and_then(|token| self.sessions.find(token));
+        Ok(session.map(|session| self.config.meshes[session.mesh].slug.as_str().into()))
+    }
+}
+
+/// The answer to a write that changes rows.
+fn changed(ended: Ended, body: impl FnOnce(u64) -> Value) -> Answer {
+    match ended {
+        Ended::Done(Reply::Daemon(DaemonReply::Changed { rows })) => Answer::new(200, body(rows)),
+        Ended::Refused(error) => refused(&error),
+        Ended::Done(_) | Ended::Found(_) => Answer::error(500, "internal"),
+    }
+}
+
+fn page(rows: &[InRow], marked: u64) -> Value {
+    json!({ "items": rows.iter().map(item).collect::<Vec<_>>(), "marked_seen": marked })
+}
+
+/// A row as programs see it. What could not be opened says so, and says nothing else.
+fn item(row: &InRow) -> Value {
+    json!({
+        "id": row.id,
+        "client_message_id": row.client_message_id,
+        "broker_message_id": row.broker_message_id,
+        "mesh": row.mesh,
+        "topic": row.topic,
+        "sender_pubkey": row.sender_pubkey,
+        "sender_member_pubkey": row.sender_member_pubkey,
+        "sender_name": row.sender_name,
+        "body": row.body,
+        "decrypt_failed": row.body.is_none(),
+        "priority": row.priority.word(),
+        "received_at": row.received_at.iso(),
+        "created_at": row.created_at,
+        "reply_to_id": row.reply_to,
+        "seen_at": row.seen_at.map(Wall::iso),
+        "recipient_pubkey": row.recipient.hex(),
+        "recipient_kind": row.recipient_kind.word(),
+    })
+}
