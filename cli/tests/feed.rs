@@ -71,6 +71,8 @@ impl Fed {
         let until = Instant::now() + PATIENCE;
         let mut topics = None;
         while Instant::now() < until {
+            // Whoever asks needs the topic, and so gets it into memory.
+            self.asks("/history?topic=fleet&limit=1");
             topics = self.asks("/topics");
             if topics.as_ref().is_some_and(|topics| holds(&topics["topics"][0])) {
                 return;

@@ -71,6 +71,10 @@ impl Reader<'_> {
                 Err(Failure::Live(LiveError::Link(error))) if self.steady && error.may_pass() => error,
                 Err(failure) => return Err(failure),
             };
+            if self.begun > 0 {
+                // It was well for a while.
+                wait = RECONNECT.0;
+            }
             terminal.remark(&format!("{broken}; going on in {} ms", wait.as_millis()));
             if self.until.is_some_and(|until| Instant::now() + wait >= until) {
                 return Ok(());

@@ -164,7 +164,7 @@ fn populate(database: &Database) {
             FROM generate_series(1, 100000) n;
         INSERT INTO mesh.live_entity SELECT 1 + n % 1000, 'k' || n, n, 1, n, n % 50 = 0, '1'
             FROM generate_series(1, 50000) n;
-        INSERT INTO mesh.live_key SELECT 1 + n % 1000, sha256(int8send(n)), 'x', n, n
+        INSERT INTO mesh.live_key SELECT 1 + n % 1000, sha256(int8send(n)), sha256(int8send(n)), n, n
             FROM generate_series(1, 50000) n;
         INSERT INTO mesh.live_feed (topic, data) SELECT 't' || 1 + n % 20000, '1'
             FROM generate_series(1, 50000) n;
