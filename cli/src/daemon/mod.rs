@@ -39,8 +39,8 @@ pub(crate) enum Daemon {
     /// Start the daemon: a durable outbox and inbox for every program on this host
     #[command(
         alias = "start",
-        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it\n\
-        by daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
+        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it by\n\
+        daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
         daemon/local-token.\n\n\
         Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
         4 the directory was made on another host (see: peermesh daemon accept-host)\n\n\
@@ -70,7 +70,7 @@ pub(crate) enum Daemon {
     RotateToken,
     /// Take over the meshes that an existing claudemesh client has joined, as profiles
     #[command(
-        after_help = "Each mesh becomes a profile that is called as the mesh is. The client's own files are \n\
+        after_help = "Each mesh becomes a profile that is called as the mesh is. The client's own files are\n\
         only read, and a profile that is there already is never replaced.\n\n\
         Examples:\n  peermesh daemon import\n  peermesh daemon import --from ./config.json --json"
     )]
@@ -96,8 +96,8 @@ pub(crate) enum Daemon {
     },
     /// Put a copy back, and let the daemon run on this host
     #[command(
-        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not go \n\
-        on as the same member.\n\n\
+        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not\n\
+        go on as the same member.\n\n\
         Examples:\n  peermesh daemon restore --from ann.backup\n  \
         peermesh daemon restore --from ann.backup --replace"
     )]
