@@ -39,8 +39,8 @@ pub(crate) enum Daemon {
     /// Start the daemon: a durable outbox and inbox for every program on this host
     #[command(
         alias = "start",
-        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it by\n\
-        daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
+        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it\n\
+        by daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
         daemon/local-token.\n\n\
         Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
         4 the directory was made on another host (see: peermesh daemon accept-host)\n\n\
