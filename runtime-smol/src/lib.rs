@@ -74,8 +74,8 @@ pub type Scrape = dyn Fn(&[Stats], bool) -> Bytes + Send + Sync;
 /// Looks how much memory the program takes.
 pub type Weigh = dyn Fn() -> Memory + Send + Sync;
 
-/// Lays TLS over a stream that is connected to this host, until then: what it gives back carries what is said,
-/// in clear. It may block, and must have made sure of the host's name.
+/// Lays TLS over a stream that is connected to this host, until then: what it gives back carries what is
+/// said, in clear. It may block, and must have made sure of the host's name.
 pub type Secure = dyn Fn(TcpStream, &str, Instant) -> Result<UnixStream, String> + Send + Sync;
 
 /// Ends the process, saying why.

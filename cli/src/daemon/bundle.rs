@@ -2,7 +2,7 @@
 //! configuration, and which host it was made on.
 //!
 //! *Always holds:* what opens nothing elsewhere is not in it: no token of a program, no key of a broker's
-//! store, no messages. Names in it are names and never paths. Everything is judged before anything is written.
+//! store, no messages. Names in it are names and never paths. All is judged before anything is written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

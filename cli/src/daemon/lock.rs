@@ -1,7 +1,7 @@
 //! One daemon at a time: a lock on the pid file, which the kernel takes back when its holder ends.
 //!
-//! *Always holds:* the number in the file only informs. Whether a daemon runs is a question about the lock, so
-//! a number that was given to another process since, or that is no number, misleads nobody.
+//! *Always holds:* the number in the file only informs. Whether a daemon runs is a question about the lock,
+//! so a number that was given to another process since, or that is no number, misleads nobody.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};

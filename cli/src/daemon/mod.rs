@@ -70,7 +70,7 @@ pub(crate) enum Daemon {
     RotateToken,
     /// Take over the meshes that an existing claudemesh client has joined, as profiles
     #[command(
-        after_help = "Each mesh becomes a profile that is called as the mesh is. The client's own files are \n\
+        after_help = "Each mesh becomes a profile that is called as the mesh is. The client's own files are\n\
         only read, and a profile that is there already is never replaced.\n\n\
         Examples:\n  peermesh daemon import\n  peermesh daemon import --from ./config.json --json"
     )]
@@ -96,8 +96,8 @@ pub(crate) enum Daemon {
     },
     /// Put a copy back, and let the daemon run on this host
     #[command(
-        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not go \n\
-        on as the same member.\n\n\
+        after_help = "The daemon must not run meanwhile, and the host that the copy was made on must not\n\
+        go on as the same member.\n\n\
         Examples:\n  peermesh daemon restore --from ann.backup\n  \
         peermesh daemon restore --from ann.backup --replace"
     )]

@@ -85,6 +85,13 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
     for feature in &up.require {
         command.arg("--require").arg(feature);
     }
+    if up.public_health {
+        command.arg("--public-health");
+    }
+    command.arg("--log-level").arg(up.log_level.word());
+    if let Some(file) = tls::named_file() {
+        command.arg("--ca-file").arg(file);
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
     // Whoever starts a daemon does not wait for its end.
     command.spawn().map(|child| child.id())

@@ -351,7 +351,7 @@ fn written_shown(number: u64, op: &Op, reply: &Reply) -> String {
 fn live() -> LiveConfig {
     let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap];
     let rules = TOPICS.iter().zip(slow);
-    let rules = rules.map(|(name, slow)| (Pattern::new(name), TopicRule { slow, volatile: false }));
+    let rules = rules.map(|(name, slow)| (Pattern::new(name), TopicRule { slow, ..TopicRule::default() }));
     LiveConfig { secret: Some(Secret::new(LIVE_SECRET)), rules: rules.collect(), has_feed: false }
 }
 

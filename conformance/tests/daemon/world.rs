@@ -152,10 +152,6 @@ impl World {
         self.nodes[place].ails = ails;
     }
 
-    pub(crate) fn store(&mut self, place: Place) -> &mut Model {
-        &mut self.nodes[place].store
-    }
-
     /// Lets every write of a store take so long.
     pub(crate) fn slow_down(&mut self, place: Place, slow_ms: u64) {
         self.nodes[place].slow_ms = slow_ms;

@@ -1,7 +1,7 @@
 //! Which host a daemon's directory belongs to, so that a copy of it that wakes up elsewhere is noticed.
 //!
-//! It tells accidents (a cloned disk, a restored home), not attackers: who copies the file can copy the host's
-//! id as well.
+//! It tells accidents (a cloned disk, a restored home), not attackers: who copies the file can copy the id of
+//! the host as well.
 //!
 //! *Always holds:* a file that cannot be understood is never overwritten unless somebody asks for it by
 //! `accept-host`.
