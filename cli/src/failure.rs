@@ -45,6 +45,7 @@ pub(crate) enum Failure {
     Peer(#[from] PeerError),
     #[error(transparent)]
     Prove(#[from] ProveError),
+    #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -53,18 +54,11 @@ pub(crate) enum Failure {
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("{failed} of {all} checks failed; each line above names its way out")]
-    Unwell {
-        failed: usize,
-        all: usize,
-    },
+    Unwell { failed: usize, all: usize },
     #[error("{count} migrations are missing; apply them with: peermesh migrate")]
-    Pending {
-        count: usize,
-    },
+    Pending { count: usize },
     #[error("the broker answered {status}; its answer is printed above")]
-    Unhealthy {
-        status: u16,
-    },
+    Unhealthy { status: u16 },
 }
 
 impl Failure {

@@ -89,7 +89,9 @@ pub fn config(limits: &Arc<Limits>) -> Arc<Config> {
                 ("logs.*", Slow::Gap, false),
                 ("tmp.*", Slow::Disconnect, true),
             ]
-            .map(|(pattern, slow, volatile)| (Pattern::new(pattern), TopicRule { slow, volatile, ..TopicRule::default() }))
+            .map(|(pattern, slow, volatile)| {
+                (Pattern::new(pattern), TopicRule { slow, volatile, ..TopicRule::default() })
+            })
             .to_vec(),
             has_feed: false,
         }),

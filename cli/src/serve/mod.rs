@@ -28,6 +28,7 @@ use crate::home::{self, BrokerFile, Home, HomeError};
 use crate::logs::Logs;
 use crate::metrics::{self, Edge};
 use crate::report::Reports;
+use crate::signals;
 use crate::supervisor;
 use crate::terminal::Terminal;
 use ground::Ground;

@@ -108,6 +108,7 @@ impl Recorded {
             match wish {
                 Output::Store(request) => self.latest = self.latest.max(request.ticket.0),
                 Output::Forward(forward) => self.latest = self.latest.max(forward.ticket.0),
+                Output::Dial { dial, .. } => self.latest = self.latest.max(dial.0),
                 Output::Stats(stats) => {
                     self.reel.sockets[self.shard].store(stats.gauge(Gauge::Sockets), Ordering::Relaxed);
                 }
@@ -163,6 +164,7 @@ impl Recorded {
             | Input::Scraped { .. }
             | Input::Weighed { .. }
             | Input::Forwarded { .. }
+            | Input::Dialled { .. }
             | Input::Order(Order::Feed | Order::Drain)
             | Input::Wake => {}
         }
