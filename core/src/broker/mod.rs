@@ -279,7 +279,7 @@ impl Broker {
                 client.connection.is_full()
                     || self.meshes.unanswered(*peer) >= self.limits.unacked_sends_max()
             }
-            Bound::Watcher => client.connection.is_full(),
+            Bound::Watcher => client.connection.is_full() || self.lives.is_on_doorstep(SessionId(id)),
             Bound::Lobby | Bound::Closing => false,
         }
     }

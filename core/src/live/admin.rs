@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 use super::publish::Asker;
 use super::residence::Visit;
 use super::watcher::Watcher;
-use super::{After, Cx, Identity, Lives, Refusal, Right, found_of};
+use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of};
 use crate::fault::Fault;
 use crate::ids::TopicId;
 use crate::store::{Ended, LiveFound, LiveOp, Op};
-use crate::surface::SessionId;
+use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
 use crate::wire::live::LiveCall;
+
+/// From a look for rights that were taken back which failed until the next, in milliseconds, while nobody can
+/// be let in.
+const AGAIN_MS: u64 = 100;
 
 impl Lives {
     /// Somebody asks for something over HTTP whose token was looked at.
@@ -23,6 +27,9 @@ impl Lives {
         call: LiveCall,
     ) {
         let asker = Asker::Request(session);
+        if self.is_unjudged(identity) {
+            return self.answer(cx, &asker, Err(Refusal::Unavailable));
+        }
         if self.is_revoked(identity) {
             return self.answer(cx, &asker, Err(Refusal::Forbidden));
         }
@@ -111,11 +118,21 @@ impl Lives {
 
     /// Whose rights were taken back, here or by another broker.
     pub(super) fn revocations_known(&mut self, cx: &mut Cx<'_>, ended: Ended) {
-        let Some(LiveFound::Revoked(rows)) = found_of(ended) else { return };
+        let Some(LiveFound::Revoked(rows)) = found_of(ended) else {
+            if !self.knows_revoked {
+                self.timers.arm_by(Timer::Sweep, cx.now.mono.after_millis(AGAIN_MS));
+            }
+            return;
+        };
+        self.knows_revoked = true;
         for (user, at) in rows {
             if self.revoked.get(&user).is_none_or(|known| *known < at) {
                 self.take_back(cx, &user, at);
             }
+        }
+        for (session, (id, identity)) in std::mem::take(&mut self.doorstep) {
+            self.authorize(cx, session, id.as_deref(), identity);
+            cx.effects.list.push(Effect::Resume { session });
         }
     }
 

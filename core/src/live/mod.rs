@@ -89,6 +89,10 @@ pub(crate) struct Lives {
     calls_made: u64,
     /// Whose rights were taken back, and until when.
     revoked: BTreeMap<Box<str>, Wall>,
+    /// That is known, so that tokens can be judged.
+    knows_revoked: bool,
+    /// Whoever has shown a token before it could be judged, and what it calls the message. They are not read.
+    doorstep: BTreeMap<SessionId, (Option<String>, Identity)>,
     feed: feed::Feed,
     /// Topics made that live in memory only.
     volatile_made: i64,
@@ -150,6 +154,8 @@ impl Lives {
             calls: BTreeMap::new(),
             calls_made: 0,
             revoked: BTreeMap::new(),
+            knows_revoked: false,
+            doorstep: BTreeMap::new(),
             feed: feed::Feed::default(),
             volatile_made: 0,
             parting: VecDeque::new(),

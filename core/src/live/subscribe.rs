@@ -56,6 +56,9 @@ impl Lives {
         if self.accepts.take(cx.now.mono).is_err() {
             return self.answer(cx, &asker, Err(Refusal::RateLimited));
         }
+        if self.is_unjudged(&opening.identity) {
+            return self.answer(cx, &asker, Err(Refusal::Unavailable));
+        }
         if let Err(why) = self.may(&opening.identity, Right::Subscribe, &opening.topic) {
             return self.answer(cx, &asker, Err(why));
         }

@@ -133,6 +133,7 @@ impl Lives {
     /// A connection is gone; the close code and reason are known where there were any.
     pub(crate) fn gone(&mut self, cx: &mut Cx<'_>, session: SessionId, close: Option<(u16, &str)>) {
         self.timers.disarm(Timer::Token(session));
+        self.doorstep.remove(&session);
         self.part_all(cx, session);
         let Some(watcher) = self.watchers.remove(&session) else { return };
         self.queued_bytes -= watcher.queue.bytes();
@@ -241,7 +242,18 @@ impl Lives {
     }
 
     /// A connection is somebody's, or has a fresh token. Subscriptions that it does not open end.
-    fn authorize(&mut self, cx: &mut Cx<'_>, session: SessionId, id: Option<&str>, identity: Identity) {
+    pub(super) fn authorize(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: SessionId,
+        id: Option<&str>,
+        identity: Identity,
+    ) {
+        if self.is_unjudged(&identity) {
+            self.timers.arm(Timer::Token(session), cx.now.mono.after_millis(cx.config.limits.live_auth_ms()));
+            self.doorstep.insert(session, (id.map(str::to_owned), identity));
+            return;
+        }
         if self.is_revoked(&identity) {
             return cx.end(session, Fault::LiveForbidden);
         }
@@ -263,6 +275,16 @@ impl Lives {
         self.arm_token(cx, session);
     }
 
+    /// True while nobody knows whether the rights of a token were taken back.
+    pub(super) fn is_unjudged(&self, identity: &Identity) -> bool {
+        !self.knows_revoked && !identity.is_operator()
+    }
+
+    /// True for a connection whose token cannot be judged yet.
+    pub(crate) fn is_on_doorstep(&self, session: SessionId) -> bool {
+        self.doorstep.contains_key(&session)
+    }
+
     pub(super) fn is_revoked(&self, identity: &Identity) -> bool {
         !identity.is_operator()
             && self.revoked.get(&*identity.user).is_some_and(|until| identity.issued <= *until)
@@ -282,6 +304,9 @@ impl Lives {
     /// No token was shown in time, or the one that was runs out or has run out.
     pub(super) fn token_due(&mut self, cx: &mut Cx<'_>, session: SessionId) {
         let Some(watcher) = self.watchers.get_mut(&session) else { return };
+        if self.doorstep.remove(&session).is_some() {
+            return cx.end(session, Fault::Overloaded);
+        }
         let Some(identity) = &watcher.identity else {
             return cx.end(session, Fault::LiveUnauthorized);
         };
