@@ -272,8 +272,8 @@ pub(crate) enum Command {
     },
     /// Live a recording of `peermesh serve --record` again, and print the state it leads to
     #[command(
-        after_help = "The recording is lived by the broker's own machines, and after every block the state is\n\
-        compared with the one that was recorded: exit code 0 says that every bit was the same.\n\n\
+        after_help = "The recording is lived by the broker's own machines, and after every block the state\n\
+        is compared with the one that was recorded: exit code 0 says that it was the same each time.\n\n\
         Examples:\n  peermesh replay records/20261121T113000123Z-4711-1.peermesh\n  \
         peermesh replay FILE --until msg:q3Xk2vZr\n  peermesh replay FILE --until msg:q3Xk2vZr --explain\n  \
         peermesh replay FILE --explain --json"

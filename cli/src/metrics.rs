@@ -353,7 +353,7 @@ mod tests {
             page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let mut wanted: Vec<&str> = Counter::ALL.iter().map(|counter| counter.series().name).collect();
         wanted.dedup();
-        wanted.push(LOG_DROPPED.name);
+        wanted.extend([LOG_DROPPED, RECORD_BYTES, RECORD_HOLES].map(|series| series.name));
         wanted.extend(MeshCounter::ALL.iter().map(|counter| counter.series().name));
         wanted.extend(Gauge::ALL.iter().map(|gauge| gauge.series().name));
         assert_eq!(described, wanted);

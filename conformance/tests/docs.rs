@@ -114,6 +114,7 @@ const NO_LIMIT: &[&str] = &[
     "jump_ms",
     "stack_bytes",
     "torn_bytes",
+    "bytes_max",
     "latency_ms",
     "peermesh_live_queue_bytes",
     "retry_after_ms",

@@ -57,8 +57,8 @@ impl Digest {
         Digest { hash: Fold::NOTHING, turns: 0, eye: Eye::Everything }
     }
 
-    /// A digest of nothing to which every byte counts that is sent to a peer, and of all else kind, number and
-    /// length: cheap enough for a broker that serves.
+    /// A digest of nothing to which every byte counts that is sent to a peer, and of all else kind, number
+    /// and length: cheap enough for a broker that serves.
     pub fn of_sends() -> Digest {
         Digest { eye: Eye::Sends, ..Digest::new() }
     }
