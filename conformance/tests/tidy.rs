@@ -24,7 +24,7 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("kit", &["planted", "rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),

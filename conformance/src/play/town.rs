@@ -11,7 +11,7 @@ use crate::driver::core::Memory;
 use crate::driver::{LIVE_SECRET, Stage};
 use crate::play::hello::hello;
 use crate::play::{Player, forget, record, shown};
-use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer};
+use crate::story::act::{Changes, Deed, Fate, Greeting, Mood, Peer, Sharing};
 use crate::story::given::Given;
 use crate::story::names::Names;
 use crate::story::{Terms, Told};
@@ -167,6 +167,14 @@ impl Town {
     /// Changes the store's mood.
     pub fn set_mood(&mut self, mood: Mood) {
         self.player.stage.set_mood(mood);
+    }
+
+    /// Lets another broker that shares the store do something; meshes by their names.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn share(&mut self, sharing: &Sharing) -> Told<()> {
+        self.player.share(sharing)
     }
 
     /// What the last log record of that name says in a field.
