@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use peermesh_core::config::{LimitRow, Limits};
+use peermesh_core::config::{DaemonLimits, LimitRow, Limits};
 use peermesh_core::fault::{CloseRow, Fault};
 use peermesh_core::stats::{Counter, Gauge, MESH_LABEL, MeshCounter, Series};
 
@@ -33,6 +33,15 @@ fn the_page_of_limits_shows_every_limit() {
 }
 
 #[test]
+fn the_page_of_the_daemon_shows_every_bound_of_it() {
+    let mut table = String::from("| Limit | Default | From | To | Meaning |\n|---|---|---|---|---|\n");
+    for LimitRow { name, default, min, max, help } in DaemonLimits::TABLE {
+        let _ = writeln!(table, "| `{name}` | {} | {min} | {max} | {help} |", with_unit(name, *default));
+    }
+    show("docs/protocol/daemon.md", &table);
+}
+
+#[test]
 fn the_page_of_metrics_shows_every_series() {
     let mut table = String::from("| Series | Type | Labels | Meaning |\n|---|---|---|---|\n");
     let counters: Vec<Series> = Counter::ALL.iter().map(|counter| counter.series()).collect();
@@ -54,6 +63,7 @@ fn every_section_that_a_story_covers_is_in_the_protocol() {
     let mesh = sections("docs/protocol/mesh.md");
     let runner = sections("docs/protocol/runner.md");
     let live = sections("docs/protocol/live.md");
+    let daemon = sections("docs/protocol/daemon.md");
     let mut stories = Vec::new();
     collect(&root().join("conformance/cases"), "story", &mut stories);
     for story in stories {
@@ -64,6 +74,7 @@ fn every_section_that_a_story_covers_is_in_the_protocol() {
             let cited = item.strip_prefix("mesh protocol ").map(|number| (&mesh, number));
             let cited = cited.or_else(|| Some((&runner, item.strip_prefix("runner protocol ")?)));
             let cited = cited.or_else(|| Some((&live, item.strip_prefix("live protocol ")?)));
+            let cited = cited.or_else(|| Some((&daemon, item.strip_prefix("daemon protocol ")?)));
             let Some((sections, number)) = cited else { continue };
             // A row of a section's table may follow its number.
             let number = number.split(' ').next().unwrap_or_default();
@@ -82,7 +93,10 @@ fn every_limit_that_a_page_names_exists() {
                 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
                 && ["_ms", "_bytes", "_max", "_us"].iter().any(|end| word.ends_with(end));
             assert!(
-                !looks_so || Limits::NAMES.contains(&word) || NO_LIMIT.contains(&word),
+                !looks_so
+                    || Limits::NAMES.contains(&word)
+                    || DaemonLimits::NAMES.contains(&word)
+                    || NO_LIMIT.contains(&word),
                 "{}: `{word}`",
                 page.display()
             );
@@ -109,8 +123,8 @@ const NO_LIMIT: &[&str] = &[
 
 #[test]
 fn every_log_record_of_the_core_is_in_the_protocol_and_every_record_there_is_in_the_code() {
-    let pages = ["docs/protocol/mesh.md", "docs/protocol/runner.md", "docs/protocol/live.md"]
-        .map(|page| read(&root().join(page)));
+    let pages = ["mesh", "runner", "live", "daemon"].map(|name| format!("docs/protocol/{name}.md"));
+    let pages = pages.map(|page| read(&root().join(page)));
     let told: BTreeSet<&str> = pages
         .iter()
         .flat_map(|page| {

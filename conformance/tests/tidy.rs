@@ -24,10 +24,11 @@ const FOLDERS: [&str; 11] = [
 ];
 
 /// What each part of the core may name of it. A part may always name itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("kit", &["rng", "time"]),
     ("wire", &["config", "fault", "ids", "kit", "store", "time"]),
     ("jcs", &["wire"]),
+    ("seal", &["config", "ids"]),
     ("fingerprint", &["jcs", "store"]),
     ("conn", &["config", "fault", "ids", "kit", "machine", "rng", "time", "wire"]),
     ("store", &["config", "ids", "machine", "time"]),
@@ -62,6 +63,25 @@ const LAYERS: [(&str, &[&str]); 14] = [
         ],
     ),
     ("live", &["config", "fault", "ids", "kit", "note", "rng", "stats", "store", "surface", "time", "wire"]),
+    (
+        "daemon",
+        &[
+            "bearer",
+            "config",
+            "conn",
+            "fault",
+            "fingerprint",
+            "ids",
+            "kit",
+            "machine",
+            "note",
+            "rng",
+            "seal",
+            "store",
+            "time",
+            "wire",
+        ],
+    ),
     (
         "broker",
         &[

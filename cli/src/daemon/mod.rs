@@ -39,8 +39,8 @@ pub(crate) enum Daemon {
     /// Start the daemon: a durable outbox and inbox for every program on this host
     #[command(
         alias = "start",
-        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it by\n\
-        daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
+        after_help = "One daemon serves all meshes that were joined with `peermesh join`. Programs reach it\n\
+        by daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
         daemon/local-token.\n\n\
         Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
         4 the directory was made on another host (see: peermesh daemon accept-host)\n\n\
@@ -48,11 +48,13 @@ pub(crate) enum Daemon {
     )]
     Up(Up),
     /// Stop the daemon; what waits to be sent stays in its outbox
-    #[command(alias = "stop")]
+    #[command(alias = "stop", after_help = "Example:\n  peermesh daemon down")]
     Down,
     /// Tell whether the daemon runs and how its brokers are
+    #[command(after_help = "Example:\n  peermesh daemon status --json")]
     Status,
     /// Tell the version of the daemon that runs
+    #[command(after_help = "Example:\n  peermesh daemon version")]
     Version,
     /// Look at what waits to be sent, and put rows in line again
     #[command(subcommand)]
@@ -159,10 +161,11 @@ pub(crate) enum Outbox {
         #[arg(long = "only", value_name = "STATE")]
         which: Option<Which>,
         /// How many at most
-        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
+        #[arg(long, value_name = "N", default_value = "50", value_parser = page)]
         limit: u32,
     },
     /// Show one row
+    #[command(after_help = "Example:\n  peermesh daemon outbox inspect 3hXk2vZrq")]
     Inspect {
         /// The row's id
         id: String,
@@ -187,6 +190,12 @@ pub(crate) enum Which {
     Done,
     Failed,
     Aborted,
+}
+
+/// The rows of a page.
+fn page(text: &str) -> Result<u32, String> {
+    let rows = text.parse().ok().filter(|rows| (1..=500).contains(rows));
+    rows.ok_or_else(|| "a whole number from 1 to 500".to_owned())
 }
 
 fn level(word: &str) -> Result<Level, String> {
@@ -224,8 +233,8 @@ pub(crate) enum DaemonError {
     WouldReplace { files: String },
     #[error("the daemon took no other token ({why}); the file has it, so end the daemon and start it again")]
     TokenNotTaken { why: String },
-    #[error(transparent)]
-    Store(#[from] peermesh_store::sqlite::OpenError),
+    #[error("{0}")]
+    Store(String),
     #[error("no mesh was joined; join one first: peermesh join INVITE")]
     NoMesh,
     #[error("a daemon runs already{}; stop it with: peermesh daemon down", shown(*pid))]

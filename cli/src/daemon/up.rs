@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -38,9 +39,6 @@ const AFTER_STOP: Duration = Duration::from_millis(900);
 const LAST_CALLS: Duration = Duration::from_millis(300);
 /// From the start of a daemon in the background until it answers, and between two looks.
 const APPEARS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_millis(100));
-/// Reading connections to the files.
-const READERS: usize = 1;
-
 /// Starts the daemon: in the background, unless it is to stay.
 pub(super) fn run(
     up: &Up,
@@ -110,8 +108,8 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         return Err(DaemonError::NoMesh.into());
     }
     let token = up.tcp.map(|_| token::make(&place)).transpose()?;
-    let store = peermesh_store::sqlite::open_daemon(place.dir(), READERS).map_err(DaemonError::Store)?;
-    if let Some(aside) = &store.set_aside {
+    let (lanes, set_aside) = open(&place)?;
+    if let Some(aside) = set_aside {
         let aside = aside.display().to_string();
         logs.note(Note::new(Level::Error, "inbox_corruption_recovered").with("set_aside", aside));
     }
@@ -130,7 +128,6 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         require_features: up.require.clone(),
     };
     let daemon = Daemon::new(Setup { config: Arc::new(config), seed: home::random()? });
-    let lanes = Lanes { writers: vec![store.writer], readers: store.readers, health: None };
     let plan = plan(Box::new(daemon), lanes, listeners, &logs);
     let socket_path = place.socket_path().display().to_string();
     let note = Note::new(Level::Info, "daemon_started").with("version", env!("CARGO_PKG_VERSION"));
@@ -149,6 +146,24 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     logs.note(note.with("store_answered", answered));
     logs.flush(LAST_CALLS);
     Ok(())
+}
+
+/// Opens the files of outbox and inbox, and says where a damaged inbox was put.
+#[cfg(feature = "sqlite")]
+fn open(place: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
+    /// Reading connections to the files.
+    const READERS: usize = 1;
+    let store = peermesh_store::sqlite::open_daemon(place.dir(), READERS);
+    let store = store.map_err(|error| DaemonError::Store(error.to_string()))?;
+    let lanes = Lanes { writers: vec![store.writer], readers: store.readers, health: None };
+    Ok((lanes, store.set_aside))
+}
+
+/// A build without the embedded store has nothing to keep messages in.
+#[cfg(not(feature = "sqlite"))]
+fn open(_: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
+    let why = "this build has no embedded store; use one with the feature sqlite";
+    Err(DaemonError::Store(why.to_owned()))
 }
 
 /// Refuses to run on a host that the directory was not made on.

@@ -178,6 +178,7 @@ fn kind(reply: &Reply) -> &'static str {
     match reply {
         Reply::Runner(_) => "runner",
         Reply::Live(_) => "live",
+        Reply::Daemon(_) => "daemon",
         Reply::Done => "done",
         Reply::Inserted | Reply::Accepted(_) => "accepted",
         Reply::Existing => "known slug",

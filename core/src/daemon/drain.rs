@@ -27,9 +27,7 @@ use crate::time::{Mono, Now};
 /// Where to go on when the store of the outbox has answered.
 #[derive(Debug)]
 pub(super) enum After {
-    /// The rows of an earlier run are pending again.
-    Started,
-    /// The same at run time.
+    /// Rows that were in flight, and that nobody waits for, are pending again.
     Reclaimed,
     /// Lanes in which something waits are known.
     Lanes,
@@ -89,7 +87,7 @@ impl Daemon {
     /// What comes of a store request of the outbox.
     pub(super) fn outbox_stored(&mut self, now: Now, after: After, ended: Ended, todo: &mut Outputs) {
         match after {
-            After::Started | After::Reclaimed => self.reclaimed(now, &after, &ended),
+            After::Reclaimed => self.reclaimed(now, &ended),
             After::Lanes => self.lanes_found(now, ended),
             After::Load => {
                 if let Ended::Found(found) = ended
@@ -152,7 +150,8 @@ impl Daemon {
 
     /// Takes the next step of a lane, if there is one.
     fn advance(&mut self, now: Now, key: LaneKey) {
-        let is_open = self.uplinks.get(&key).is_some_and(super::Uplink::is_open) && !self.stop.is_on();
+        let is_open = self.uplinks.get(&key).is_some_and(super::Uplink::is_open);
+        let is_open = is_open && self.in_order && !self.stop.is_on();
         // What the operator demands of a broker is known before the first message is.
         let is_fit = self.config.require_features.is_empty() || self.brokers[key.mesh].features.is_some();
         let (name, limit) = (self.lane_name(key), self.bounds.drain_batch_max());
@@ -316,24 +315,27 @@ impl Daemon {
     }
 
     /// Makes rows pending again that are in flight and that nobody waits for.
-    pub(super) fn reclaim(&mut self, now: Now, after: After) {
+    pub(super) fn reclaim(&mut self, now: Now) {
         let is_ours = |lane: &&Lane| matches!(lane.step, Step::Taking | Step::Sending(_));
         let ours = self.lanes.values().filter(is_ours).filter_map(|lane| lane.page.front());
         let but = ours.map(|row| row.id.clone()).collect();
-        self.stage_out(OutboxOp::Reclaim { next_attempt_at: now.wall, but }, after);
+        self.stage_out(OutboxOp::Reclaim { next_attempt_at: now.wall, but }, After::Reclaimed);
     }
 
-    fn reclaimed(&mut self, now: Now, after: &After, ended: &Ended) {
+    fn reclaimed(&mut self, now: Now, ended: &Ended) {
         let Ended::Done(Reply::Daemon(DaemonReply::Changed { rows })) = ended else {
             self.timers.arm(Timer::Reclaim, now.mono.after_millis(self.bounds.drain_poll_ms()));
             return;
         };
-        let is_first = matches!(after, After::Started) || self.lanes.is_empty();
+        let is_first = !std::mem::replace(&mut self.in_order, true);
         if *rows > 0 {
             self.notes.push(Note::new(Level::Info, "drain_reclaimed").with("rows", *rows));
             self.lanes.values_mut().for_each(|lane| lane.stale = true);
         }
         if *rows > 0 || is_first {
+            // Sockets that were open before have waited for this.
+            let open: Vec<LaneKey> = self.lanes.keys().copied().collect();
+            open.into_iter().for_each(|key| self.advance(now, key));
             self.ask_out(OutboxQuery::Lanes, After::Lanes);
             self.ask_out(OutboxQuery::Load, After::Load);
         }

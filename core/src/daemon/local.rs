@@ -1,7 +1,7 @@
 //! Serves programs of the host over HTTP, one request a connection.
 //!
-//! *Decides* who is let in, in the order of the contract: no token in the address, a host that is this one, no
-//! web page, the token where the stream is not the user's own, a budget, room. All of it is judged before the
+//! *Decides* who is let in, in the order of the contract: no token in the address, a host that is this one,
+//! no web page, the token where the stream is not the user's own, a budget, room. All of it is judged before the
 //! body is read.
 //! *Always holds:* trust follows the listener that a stream came in by, and nothing that its request says.
 
@@ -320,8 +320,8 @@ impl Daemon {
         if budget.take(now.mono).is_err() {
             return Err(Answer::error(429, "rate_limited"));
         }
-        let busy = |local: &&Box<Local>| local.stage == Stage::Answering;
-        let working = self.locals.values().flatten().filter(busy).count();
+        let stages = self.locals.values().flatten().map(|local| local.stage);
+        let working = stages.filter(|stage| *stage == Stage::Answering).count();
         if working > size(self.bounds.local_requests_max()) {
             return Err(Answer::error(429, "daemon_busy"));
         }

@@ -82,6 +82,8 @@ pub struct Daemon {
     uplinks: BTreeMap<LaneKey, Uplink<Call>>,
     dials: u64,
     lanes: BTreeMap<LaneKey, Lane>,
+    /// What an earlier run left in flight stands in line again: before that, a later row could overtake it.
+    in_order: bool,
     load: OutboxLoad,
     /// What the broker of each mesh said last.
     brokers: Vec<Broker>,
@@ -103,6 +105,8 @@ struct Broker {
     age_ms: Option<u64>,
     /// Features it told of.
     features: Option<serde_json::Value>,
+    /// Why the daemon ends when the goodbye to it is said.
+    lack: Option<String>,
     /// Who belongs to the mesh, when it was asked last.
     roster: Vec<serde_json::Value>,
 }
@@ -152,6 +156,7 @@ impl Daemon {
             uplinks: BTreeMap::new(),
             dials: 0,
             lanes: BTreeMap::new(),
+            in_order: false,
             load: OutboxLoad::default(),
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
@@ -171,7 +176,7 @@ impl Daemon {
     fn start(&mut self, now: Now) {
         self.began = Some(now);
         // Nobody else has the outbox, so whatever is in flight was an earlier run's.
-        self.reclaim(now, drain::After::Started);
+        self.reclaim(now);
         for mesh in 0..self.config.meshes.len() {
             let key = LaneKey { mesh, session: None };
             self.uplinks.insert(key, Uplink::new(key, None, &self.config, now.mono));
@@ -254,6 +259,9 @@ impl Daemon {
                 self.lanes.remove(&key);
                 self.uplinks.remove(&key);
                 self.timers.disarm(Timer::Uplink(key));
+                if let Some(why) = self.brokers[key.mesh].lack.take() {
+                    todo.push(Output::Fail { why });
+                }
             }
         }
     }
@@ -358,7 +366,7 @@ impl Daemon {
                     self.with_uplink(now, key, todo, Uplink::wake);
                 }
                 Timer::Lane(key) => self.lane_due(now, key),
-                Timer::Reclaim => self.reclaim(now, drain::After::Reclaimed),
+                Timer::Reclaim => self.reclaim(now),
                 Timer::Sweep => self.sweep_outbox(now),
                 Timer::Prune => self.prune_inbox(now),
                 Timer::Keepalive => self.keep_streams_alive(now, todo),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Daemon, LaneKey};
 use crate::fault::Fault;
-use crate::machine::{Output, Outputs};
+use crate::machine::Outputs;
 use crate::note::{Level, Note};
 use crate::time::Now;
 
@@ -71,12 +71,13 @@ impl Daemon {
         let slug = self.config.meshes[key.mesh].slug.clone();
         let note = Note::new(Level::Warn, "feature_negotiation_failed").with("mesh", slug.as_str());
         self.notes.push(note.with("reason", reason.as_str()));
+        let Lack { feature, detail, .. } = lack;
+        let why = format!("the broker of {slug} does not have {feature} as it is needed ({detail})");
+        // The process ends once the goodbye has been said.
+        self.brokers[key.mesh].lack = Some(why);
         // A close frame holds so many bytes; the kind stands in front, so no cut takes it away.
         let cut = reason.floor_char_boundary(123);
         self.with_uplink(now, key, todo, |uplink, cx| uplink.part(lack.fault, &reason[..cut], cx));
-        let Lack { feature, detail, .. } = lack;
-        let why = format!("the broker of {slug} does not have {feature} as it is needed ({detail})");
-        todo.push(Output::Fail { why });
     }
 }
 

@@ -18,7 +18,7 @@ use crate::wire::admin::decode;
 use crate::wire::http::Request;
 
 /// A question that a program waits for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Relay {
     /// Which gathering of answers it belongs to.
     gathering: u64,
@@ -43,14 +43,13 @@ enum Kind {
     /// Who is there; those of daemons too.
     Peers { all: bool },
     /// The first value that a mesh has, by its name with the broker and here, and what is said where none has.
-    First {
-        theirs: &'static [&'static str],
-        ours: &'static str,
-        missing: (&'static str, &'static str, String),
-    },
+    First { theirs: &'static [&'static str], ours: &'static str, missing: Missing },
     /// The id of what a mesh was told to remember.
     Remembered,
 }
+
+/// What is said where nobody has it: a word, and what was asked for by its name.
+type Missing = (&'static str, &'static str, String);
 
 impl Daemon {
     /// Does what a request asks that brokers answer: an answer, or none when it comes later.

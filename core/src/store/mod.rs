@@ -1,8 +1,8 @@
 //! The store as the core sees it: requests out, results in.
 //!
 //! `port.rs` says what passes between the two, `op.rs` what can be written, `query.rs` what can be asked,
-//! `row.rs` what is kept, `runner.rs`, `live.rs` and `daemon.rs` all three for runners, live topics and daemons, `likeness.rs` when
-//! two sends are one, `check.rs` what must belong together.
+//! `row.rs` what is kept, `runner.rs`, `live.rs` and `daemon.rs` all three for runners, live topics and
+//! daemons, `likeness.rs` when two sends are one, `check.rs` what must belong together.
 //! `committer.rs` gathers writes into batches. `model` (feature `model`) is the meaning of every operation as
 //! maps in memory.
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::PublicKey;
 use crate::store::{
     Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, OutRow, OutStatus,
     OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal, Sifting,
@@ -224,16 +223,14 @@ fn passes(sifting: &Sifting, row: &InRow) -> bool {
     let Sifting { reader, mesh, topic, from, since, before, unread } = sifting;
     let may_see = match reader {
         Reader::Host => true,
-        Reader::Keys { mesh, keys } => {
-            row.mesh == *mesh && keys.iter().any(|key: &PublicKey| *key == row.recipient)
-        }
+        Reader::Keys { mesh, keys } => row.mesh == *mesh && keys.contains(&row.recipient),
     };
     let is_from =
-        |from: &Box<str>| row.sender_pubkey == *from || row.sender_member_pubkey.as_ref() == Some(from);
+        |from: &str| &*row.sender_pubkey == from || row.sender_member_pubkey.as_deref() == Some(from);
     may_see
         && mesh.as_ref().is_none_or(|mesh| row.mesh == *mesh)
         && topic.as_ref().is_none_or(|topic| row.topic.as_ref() == Some(topic))
-        && from.as_ref().is_none_or(is_from)
+        && from.as_deref().is_none_or(is_from)
         && since.is_none_or(|since| row.received_at >= since)
         && before.is_none_or(|before| row.received_at < before)
         && !(*unread && row.seen_at.is_some())

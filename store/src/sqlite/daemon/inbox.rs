@@ -126,7 +126,7 @@ impl Clause {
             clause.need("seen_at IS NULL", []);
         }
         if let Some(ids) = ids {
-            clause.need_one_of("id", ids.iter().map(text));
+            clause.need_one_of("id", ids.iter().map(|id| text(id)));
         }
         clause
     }
@@ -156,8 +156,8 @@ impl Clause {
     }
 }
 
-fn text(text: &Box<str>) -> Value {
-    text.to_string().into()
+fn text(text: &str) -> Value {
+    text.to_owned().into()
 }
 
 fn row(row: &Row<'_>) -> Result<InRow, Trouble> {

@@ -16,9 +16,9 @@ use crate::sqlite::write::run;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, id, client_message_id, request_fingerprint, mesh, sender_session_pubkey, target_spec, \
-             priority, nonce, ciphertext, reply_to_id, payload_bytes, enqueued_at, next_attempt_at, attempts, \
-             refusals, status, last_error, delivered_at, broker_message_id, aborted_at, aborted_by, \
+            "SELECT seq, id, client_message_id, request_fingerprint, mesh, sender_session_pubkey, \
+             target_spec, priority, nonce, ciphertext, reply_to_id, payload_bytes, enqueued_at, \
+             next_attempt_at, attempts, refusals, status, last_error, delivered_at, broker_message_id, aborted_at, aborted_by, \
              superseded_by FROM outbox ",
             $rest
         )
@@ -26,8 +26,8 @@ macro_rules! select {
 }
 
 const INSERT: &str = "INSERT INTO outbox (id, client_message_id, request_fingerprint, mesh, \
-    sender_session_pubkey, target_spec, priority, nonce, ciphertext, reply_to_id, payload_bytes, enqueued_at, \
-    next_attempt_at, attempts, refusals, status) \
+    sender_session_pubkey, target_spec, priority, nonce, ciphertext, reply_to_id, payload_bytes, \
+    enqueued_at, next_attempt_at, attempts, refusals, status) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 const TAKE: &str = "UPDATE outbox SET status = 'inflight', attempts = ?2 \
     WHERE id = ?1 AND (status = 'pending' OR status = 'inflight' AND attempts = ?2)";

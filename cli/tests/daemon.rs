@@ -1,0 +1,139 @@
+//! A daemon as a process: started, asked, killed and started again.
+
+mod town;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use town::{PATIENCE, Process, Town};
+
+/// Starts the daemon in the foreground and waits until it says so.
+fn up(town: &Town, data: &str) -> Process {
+    let mut daemon = Process::logging(town.command(&["daemon", "up", "--foreground", "--data", data]));
+    daemon.says("daemon_started");
+    daemon
+}
+
+/// Asks the daemon on that data directory, by its socket.
+fn ask(data: &str, method: &str, target: &str, body: Option<&Value>) -> (u16, Value) {
+    let mut stream = UnixStream::connect(format!("{data}/daemon/daemon.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+fn send(data: &str, text: &str, key: &str) -> u16 {
+    let body = json!({ "to": "bob", "message": text, "client_message_id": key });
+    ask(data, "POST", "/v1/send", Some(&body)).0
+}
+
+fn texts(data: &str) -> Vec<String> {
+    let (_, page) = ask(data, "GET", "/v1/inbox?mark_seen=false&limit=1000", None);
+    let items = page["items"].as_array().unwrap();
+    items.iter().rev().map(|item| item["body"].as_str().unwrap().to_owned()).collect()
+}
+
+fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "{what} did not happen");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A broker, and the data directories of ann and bob, each a host of its own.
+fn two_hosts(town: &Town) -> (Process, String, String) {
+    let broker = town.serve();
+    town.json(&["mesh", "create", "demo"]);
+    let invite = town.json(&["invite", "demo", "--uses", "2"]);
+    let url = invite["url"].as_str().unwrap();
+    let [ann, bob] = ["ann", "bob"].map(|name| {
+        let data = town.dir().join(name).to_str().unwrap().to_owned();
+        town.json(&["join", url, "--as", name, "--data", &data]);
+        data
+    });
+    (broker, ann, bob)
+}
+
+#[test]
+fn f_dmn_01_a_daemon_that_is_killed_while_it_sends_and_receives_loses_and_doubles_nothing() {
+    let town = Town::new();
+    let (_broker, ann, bob) = two_hosts(&town);
+    let (mut sender, mut recipient) = (up(&town, &ann), up(&town, &bob));
+    await_that("a broker", || ask(&ann, "GET", "/v1/health", None).1["brokers"]["demo"] == "open");
+    let mut wanted = Vec::new();
+    for round in 0..5 {
+        for at in 0..6 {
+            let key = format!("{round}.{at}");
+            await_that("an acceptance", || send(&ann, &key, &key) == 202);
+            wanted.push(key);
+        }
+        // In the middle of whatever they do.
+        sender.kill();
+        recipient.kill();
+        (sender, recipient) = (up(&town, &ann), up(&town, &bob));
+        // Whoever did not hear the answer asks again; the key was used, so that nothing is sent twice.
+        let last = wanted.last().unwrap().clone();
+        assert!(matches!(send(&ann, &last, &last), 200 | 202));
+    }
+    await_that("the last message", || texts(&bob).len() >= wanted.len());
+    assert_eq!(texts(&bob), wanted);
+    let (_, page) = ask(&ann, "GET", "/v1/outbox?limit=500", None);
+    await_that("the last answer", || {
+        let (_, page) = ask(&ann, "GET", "/v1/outbox?limit=500&status=done", None);
+        page["items"].as_array().unwrap().len() == wanted.len()
+    });
+    assert_eq!(page["items"].as_array().unwrap().len(), wanted.len());
+}
+
+#[test]
+fn a_daemon_is_started_asked_and_stopped_by_its_commands() {
+    let town = Town::new();
+    let (_broker, ann, _) = two_hosts(&town);
+    let run = |arguments: &[&str]| town.run(&[arguments, &["--data", &ann]].concat());
+    let json = |arguments: &[&str]| town.json(&[arguments, &["--data", &ann]].concat());
+    assert_eq!(run(&["daemon", "status"]).code, 1);
+    let none = town.dir().join("none");
+    let unjoined = town.run(&["daemon", "up", "--data", none.to_str().unwrap()]);
+    assert!(unjoined.code == 2 && unjoined.err.contains("peermesh join"), "{unjoined:?}");
+
+    let started = json(&["daemon", "up"]);
+    assert!(started["pid"].as_u64().is_some());
+    let twice = run(&["daemon", "up", "--foreground"]);
+    assert!(twice.code == 1 && twice.err.contains("runs already"), "{twice:?}");
+    let mode =
+        |name: &str| fs::metadata(format!("{ann}/daemon/{name}")).unwrap().permissions().mode() & 0o777;
+    for name in ["daemon.sock", "outbox.db", "inbox.db"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    await_that("a broker", || json(&["daemon", "status"])["brokers"]["demo"] == "open");
+    assert_eq!(json(&["daemon", "version"])["ipc_api"], "v1");
+
+    let nobody = "7".repeat(64);
+    let body = json!({ "to": nobody, "message": "hello", "client_message_id": "k1" });
+    assert_eq!(ask(&ann, "POST", "/v1/send", Some(&body)).0, 202);
+    let failed = || json(&["daemon", "outbox", "list", "--only", "failed"])["items"].clone();
+    await_that("a refusal", || failed().as_array().unwrap().len() == 1);
+    let id = failed()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(json(&["daemon", "outbox", "inspect", &id])["to"], nobody.as_str());
+    let requeued = json(&["daemon", "outbox", "requeue", &id]);
+    assert_eq!(requeued["aborted_row_id"], id.as_str());
+    assert_eq!(run(&["daemon", "outbox", "requeue", &id]).code, 3);
+    assert_eq!(run(&["daemon", "outbox", "inspect", "none"]).code, 3);
+
+    assert_eq!(json(&["daemon", "down"])["stopped"], true);
+    assert_eq!(json(&["daemon", "down"])["stopped"], false);
+    assert!(!std::path::Path::new(&format!("{ann}/daemon/daemon.sock")).exists());
+}

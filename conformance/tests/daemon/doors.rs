@@ -1,0 +1,100 @@
+//! Who is let in, and what is answered to whoever is not.
+
+use peermesh_core::machine::Listener;
+use serde_json::json;
+
+use crate::host::{TOKEN, Town, authorization};
+
+#[test]
+fn s_web_01_a_web_page_and_a_foreign_name_are_turned_away_before_anything_else() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    for listener in [Listener::Local, Listener::LocalTcp] {
+        let mut asks = |headers: &[(&str, &str)], target: &str| {
+            let got = town.asks_at(ann, listener, "GET", target, headers, None);
+            (got.status, got.body["error"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(asks(&[], "/v1/health?token=x"), (400, "a token does not belong into an address".into()));
+        assert_eq!(asks(&[("host", "evil.test")], "/v1/health"), (403, "forbidden host".into()));
+        assert_eq!(asks(&[("Origin", "http://localhost")], "/v1/health"), (403, "forbidden origin".into()));
+    }
+}
+
+#[test]
+fn the_loopback_wants_the_token_and_the_users_own_socket_does_not() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    let mut asks = |headers: &[(&str, &str)]| {
+        let got = town.asks_at(ann, Listener::LocalTcp, "GET", "/v1/version", headers, None);
+        (got.status, got.body["error"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(asks(&[]), (401, "missing bearer token".into()));
+    assert_eq!(asks(&[("Authorization", "Bearer wrong")]), (401, "invalid bearer token".into()));
+    assert_eq!(asks(&[("Authorization", &format!("Bearer {TOKEN}"))]).0, 200);
+    assert_eq!(asks(&[("host", "[::1]:47823"), ("Authorization", &format!("bearer {TOKEN}"))]).0, 200);
+    assert_eq!(town.get(ann, "/v1/version").body["ipc_api"], "v1");
+}
+
+#[test]
+fn a_program_on_the_loopback_can_show_token_and_session_together() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    town.registers(ann, "one", "ann-one");
+    let (bearer, session) = (format!("Bearer {TOKEN}"), authorization("one"));
+    let headers = [("Authorization", bearer.as_str()), ("Authorization", session.as_str())];
+    let got = town.asks_at(ann, Listener::LocalTcp, "GET", "/v1/sessions/me", &headers, None);
+    assert_eq!((got.status, &got.body["session"]["sessionId"]), (200, &json!("id-one")));
+}
+
+#[test]
+fn what_is_none_is_refused_with_its_reason() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    for (method, target) in
+        [("GET", "/"), ("PUT", "/v1/send"), ("GET", "/v1/nothing"), ("POST", "/v1/health")]
+    {
+        let got = town.asks(ann, method, target, &[], None);
+        assert_eq!((got.status, &got.body), (404, &json!({ "error": "not found" })), "{method} {target}");
+    }
+    for (body, word) in [
+        (json!({}), "to is missing"),
+        (json!({ "to": "bob" }), "message is missing"),
+        (json!({ "to": "bob", "message": "x", "priority": "soon" }), "priority is none of now, next, low"),
+    ] {
+        let got = town.post(ann, "/v1/send", &body);
+        assert_eq!((got.status, &got.body["error"]), (400, &json!(word)));
+    }
+    let unknown = town.post(ann, "/v1/send", &json!({ "to": "b", "message": "x", "mesh": "other" }));
+    assert_eq!((unknown.status, &unknown.body["error"]), (404, &json!("mesh_not_attached")));
+}
+
+#[test]
+fn a_body_that_is_too_long_is_refused_by_its_head_and_one_that_is_no_json_by_its_text() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    let long = json!({ "id": "x".repeat(5_000) });
+    assert_eq!(town.post(ann, "/v1/outbox/requeue", &long).status, 413);
+    let long = json!({ "to": "*", "message": "x".repeat(300_000) });
+    assert_eq!(town.post(ann, "/v1/send", &long).status, 413);
+    let end = town.world.connect(ann, Listener::Local);
+    let text = "{\"to\":1,\"to\":2}";
+    let head = format!("POST /v1/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", text.len());
+    town.world.write(end, format!("{head}{text}").as_bytes());
+    let got = town.ends(end);
+    assert_eq!((got.status, &got.body["error"]), (400, &json!("Error: invalid_json")));
+}
+
+#[test]
+fn streams_have_a_bound_and_a_program_that_says_nothing_is_not_waited_for() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    for _ in 0..32 {
+        town.begins(ann, Listener::Local, "GET", "/v1/events", &[], None);
+    }
+    town.world.wait(100);
+    assert_eq!(town.get(ann, "/v1/events").status, 429);
+    let silent = town.world.connect(ann, Listener::Local);
+    town.world.wait(11_000);
+    let (bytes, ended) = town.world.read(silent);
+    assert!(ended && bytes.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&bytes));
+}

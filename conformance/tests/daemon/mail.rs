@@ -1,0 +1,152 @@
+//! From a program's wish to another program's inbox.
+
+use serde_json::json;
+
+use crate::host::Town;
+
+#[test]
+fn what_is_queued_arrives_and_both_sides_know() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    let got = town.send(ann, "bob", "soup?", "k1");
+    assert_eq!((got.status, &got.body["status"]), (202, &json!("queued")));
+    town.world.wait(1_000);
+    assert_eq!(town.status(ann, "k1"), "done");
+    let items = town.inbox(bob, None);
+    assert_eq!(items.len(), 1);
+    let item = &items[0];
+    assert_eq!((&item["body"], &item["sender_name"]), (&json!("soup?"), &json!("ann")));
+    assert_eq!((&item["recipient_kind"], &item["client_message_id"]), (&json!("member"), &json!("k1")));
+    // It was acknowledged: nothing comes again once the lease has ended.
+    town.world.wait(120_000);
+    assert_eq!(town.texts(bob, None), ["soup?"]);
+}
+
+#[test]
+fn f_dmn_01_a_repeated_request_gets_the_first_answer_also_when_nobody_can_be_asked() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    town.send(ann, "bob", "soup?", "k1");
+    town.world.wait(1_000);
+    let (broker, nobody) = (town.broker, None);
+    town.world.serve(nobody);
+    town.world.kill(broker);
+    let again = town.send(ann, "bob", "soup?", "k1");
+    assert_eq!((again.status, &again.body["duplicate"]), (200, &json!(true)));
+    let other = town.send(ann, "bob", "stew?", "k1");
+    assert_eq!((other.status, &other.body["conflict"]), (409, &json!("outbox_done_fingerprint_mismatch")));
+    assert_eq!(town.texts(bob, None), ["soup?"]);
+}
+
+#[test]
+fn a_recipient_that_nobody_knows_uses_no_key() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    let got = town.send(ann, "nobody", "hello", "k1");
+    assert_eq!((got.status, &got.body["error"]), (502, &json!("route_failed")));
+    assert_eq!(town.status(ann, "k1"), "none");
+    let bob = town.hosts("bob");
+    assert_eq!(town.send(ann, "bob", "hello", "k1").status, 202);
+    town.world.wait(1_000);
+    assert_eq!(town.texts(bob, None), ["hello"]);
+}
+
+#[test]
+fn f_dmn_06_a_broker_that_is_away_costs_no_message_and_no_order() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    town.send(ann, "bob", "0", "k0");
+    let broker = town.broker;
+    town.world.kill(broker);
+    for at in 1..40 {
+        // The name is known from before.
+        assert_eq!(town.send(ann, "bob", &at.to_string(), &format!("k{at}")).status, 202);
+        town.world.wait(30 * 60_000);
+    }
+    assert_eq!(town.status(ann, "k39"), "pending");
+    town.world.start(broker);
+    town.world.wait(120_000);
+    let texts = town.texts(bob, None);
+    assert_eq!(texts, (0..40).map(|at| at.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn f_dmn_06_only_age_gives_up_what_could_not_be_sent() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    town.send(ann, "bob", "before", "k0");
+    town.world.wait(1_000);
+    let broker = town.broker;
+    town.world.kill(broker);
+    // Keys are known for seven days, so that a message may be tried for six.
+    town.send(ann, "bob", "too old", "k1");
+    town.world.wait(5 * 24 * 3_600_000);
+    town.send(ann, "bob", "young", "k2");
+    assert_eq!(town.status(ann, "k1"), "pending");
+    town.world.wait(25 * 3_600_000);
+    let row = town.row(ann, "k1");
+    assert_eq!(row["status"], "dead");
+    assert!(row["last_error"].as_str().unwrap().starts_with("max_age"), "{row}");
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!(town.texts(bob, None), ["before", "young"]);
+}
+
+#[test]
+fn f_dmn_07_a_final_refusal_is_listed_with_its_reason_and_a_requeue_keeps_everything_but_the_key() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    let stranger = "7".repeat(64);
+    assert_eq!(town.send(ann, &stranger, "hello", "k1").status, 202);
+    town.world.wait(1_000);
+    let row = town.row(ann, "k1");
+    assert_eq!((&row["status"], &row["attempts"]), (&json!("dead"), &json!(1)));
+    assert!(row["last_error"].as_str().unwrap().contains("target_not_found"), "{row}");
+    assert_eq!(town.send(ann, &stranger, "hello", "k1").body["conflict"], "outbox_dead_fingerprint_match");
+
+    let body = json!({ "id": row["id"], "new_client_message_id": "k2" });
+    let requeued = town.post(ann, "/v1/outbox/requeue", &body);
+    assert_eq!((requeued.status, &requeued.body["new_client_message_id"]), (200, &json!("k2")));
+    town.world.wait(1_000);
+    let (old, new) = (town.row(ann, "k1"), town.row(ann, "k2"));
+    assert_eq!((&old["status"], &old["superseded_by"]), (&json!("aborted"), &new["id"]));
+    // It went to the very same recipient, who is still nobody, and not to everybody.
+    assert_eq!((&new["to"], &new["status"]), (&json!(stranger), &json!("dead")));
+    assert_eq!(town.post(ann, "/v1/outbox/requeue", &body).status, 409, "once is enough");
+}
+
+#[test]
+fn priorities_and_groups_and_everybody_reach_their_recipients() {
+    let mut town = Town::new();
+    let (ann, bob, cid) = (town.hosts("ann"), town.hosts("bob"), town.hosts("cid"));
+    let body = json!({ "to": "*", "message": "lunch", "priority": "now" });
+    assert_eq!(town.post(ann, "/v1/send", &body).status, 202);
+    town.world.wait(1_000);
+    for other in [bob, cid] {
+        assert_eq!(town.texts(other, None), ["lunch"]);
+        assert_eq!(town.inbox(other, None)[0]["priority"], "now");
+    }
+    assert!(town.texts(ann, None).is_empty());
+}
+
+#[test]
+fn reading_marks_what_it_shows_and_peeking_does_not() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    for key in ["k1", "k2"] {
+        town.send(ann, "bob", key, key);
+    }
+    town.world.wait(1_000);
+    assert_eq!(town.get(bob, "/v1/inbox?mark_seen=false").body["marked_seen"], 0);
+    let first = town.get(bob, "/v1/inbox?limit=1").body;
+    assert_eq!((&first["marked_seen"], first["items"][0]["seen_at"].is_null()), (&json!(1), true));
+    let unread = town.get(bob, "/v1/inbox?unread_only=true&mark_seen=false").body;
+    let ids: Vec<_> = unread["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(town.post(bob, "/v1/inbox/seen", &json!({ "ids": ids })).body["marked_seen"], 1);
+    assert_eq!(town.post(bob, "/v1/inbox/seen", &json!({ "ids": ids })).body["marked_seen"], 0);
+    let target = format!("/v1/inbox/{}", ids[0].as_str().unwrap());
+    assert_eq!(town.asks(bob, "DELETE", &target, &[], None).body["removed"], 1);
+    assert_eq!(town.asks(bob, "DELETE", &target, &[], None).status, 404);
+    assert_eq!(town.texts(bob, None).len(), 1);
+}

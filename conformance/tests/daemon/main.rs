@@ -1,0 +1,8 @@
+//! Daemons beside a broker, in memory: what they promise to the programs of their hosts.
+
+mod doors;
+mod host;
+mod mail;
+mod sessions;
+mod trouble;
+mod world;

@@ -1,0 +1,175 @@
+//! Several programs of one member on one host: each has its own mail, and nobody else's.
+
+use peermesh_conformance::keys;
+use peermesh_core::machine::Listener;
+use serde_json::{Value, json};
+
+use crate::host::{Town, authorization, token_of};
+use crate::world::Place;
+
+/// A host of ann with two sessions, and bob.
+fn two_sessions() -> (Town, Place, Place) {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    for name in ["one", "two"] {
+        let got = town.registers(ann, name, &format!("ann-{name}"));
+        assert_eq!((got.status, &got.body["presence_accepted"]), (200, &json!(true)));
+    }
+    (town, ann, bob)
+}
+
+/// The events of a stream so far, as kind and body.
+fn events(town: &mut Town, stream: usize) -> Vec<(String, Value)> {
+    let text = String::from_utf8(town.world.read(stream).0).unwrap();
+    let field = |frame: &str, name: &str| {
+        frame.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap_or_default()
+    };
+    let frames = text.split("\n\n").filter(|frame| frame.contains("event: "));
+    frames
+        .map(|frame| (field(frame, "event: "), serde_json::from_str(&field(frame, "data: ")).unwrap()))
+        .collect()
+}
+
+fn messages(town: &mut Town, stream: usize) -> Vec<String> {
+    let all = events(town, stream).into_iter().filter(|(kind, _)| kind == "message");
+    all.map(|(_, body)| body["body"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_session_sees_its_own_direct_messages_and_every_broadcast_once() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("one"), "for one", "k1");
+    town.send(bob, &keys::public("two"), "for two", "k2");
+    town.send(bob, &keys::public("ann"), "for ann", "k3");
+    town.send(bob, "*", "for all", "k4");
+    town.world.wait(2_000);
+    for (name, own) in [("one", "for one"), ("two", "for two")] {
+        let texts = town.texts(ann, Some(name));
+        assert!(
+            texts.contains(&own.to_owned()) && texts.contains(&"for ann".to_owned()),
+            "{name}: {texts:?}"
+        );
+        assert!(!texts.iter().any(|text| text.starts_with("for ")
+            && ["for one", "for two"].contains(&&**text)
+            && text != own));
+        let items = town.inbox(ann, Some(name));
+        let broadcast =
+            |item: &&Value| item["body"] == "for all" && item["recipient_pubkey"] == keys::public(name);
+        assert_eq!(items.iter().filter(broadcast).count(), 1, "{name}: {texts:?}");
+    }
+}
+
+#[test]
+fn a_stream_shows_a_session_what_is_its_own_and_what_it_missed() {
+    let (mut town, ann, bob) = two_sessions();
+    let shown = authorization("one");
+    let headers = [("Authorization", shown.as_str())];
+    let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &headers, None);
+    town.world.wait(100);
+    town.send(bob, &keys::public("two"), "for two", "k1");
+    town.send(bob, &keys::public("one"), "for one", "k2");
+    town.world.wait(1_000);
+    let text = String::from_utf8(town.world.read(stream).0).unwrap();
+    assert!(text.contains(": connected") && text.contains("for one") && !text.contains("for two"), "{text}");
+    let last = text.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    town.world.hang_up(stream);
+    town.send(bob, &keys::public("one"), "missed", "k3");
+    town.world.wait(1_000);
+    let headers = [("Authorization", shown.as_str()), ("Last-Event-ID", last.as_str())];
+    let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &headers, None);
+    town.world.wait(100);
+    assert_eq!(messages(&mut town, stream), ["missed"]);
+    // A place of another run is no place.
+    let headers = [("Last-Event-ID", "0000000000000000-7")];
+    let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &headers, None);
+    town.world.wait(100);
+    assert_eq!(events(&mut town, stream)[0].0, "resync");
+}
+
+#[test]
+fn a_session_sends_as_itself_and_its_rows_wait_for_its_own_socket() {
+    let (mut town, ann, bob) = two_sessions();
+    let shown = authorization("one");
+    let headers = [("Authorization", shown.as_str())];
+    let body = json!({ "to": keys::public("bob"), "message": "from one", "client_message_id": "k1" });
+    assert_eq!(town.asks(ann, "POST", "/v1/send", &headers, Some(&body)).status, 202);
+    town.world.wait(1_000);
+    assert_eq!(town.inbox(bob, None)[0]["sender_pubkey"], keys::public("one"));
+
+    let broker = town.broker;
+    town.world.kill(broker);
+    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k2" });
+    town.asks(ann, "POST", "/v1/send", &headers, Some(&body));
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 200);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!(town.status(ann, "k2"), "pending", "the member's socket must not carry it");
+    town.registers(ann, "one", "ann-one");
+    town.world.wait(60_000);
+    assert_eq!((town.status(ann, "k2"), town.texts(bob, None).len()), ("done".to_owned(), 2));
+}
+
+#[test]
+fn a_session_marks_and_removes_only_its_own() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("two"), "for two", "k1");
+    town.world.wait(1_000);
+    let id = town.inbox(ann, Some("two"))[0]["id"].clone();
+    let shown = authorization("one");
+    let headers = [("Authorization", shown.as_str())];
+    let seen = town.asks(ann, "POST", "/v1/inbox/seen", &headers, Some(&json!({ "ids": [id] })));
+    assert_eq!(seen.body["marked_seen"], 0);
+    assert_eq!(town.asks(ann, "DELETE", "/v1/inbox", &headers, None).body["removed"], 0);
+    assert_eq!(town.texts(ann, Some("two")), ["for two"]);
+}
+
+#[test]
+fn no_answer_holds_a_secret_of_a_session() {
+    let (mut town, ann, _) = two_sessions();
+    let secret = data_encoding::HEXLOWER.encode(&keys::pair("one").to_bytes());
+    let shown = authorization("one");
+    for (target, headers) in
+        [("/v1/sessions", vec![]), ("/v1/sessions/me", vec![("Authorization", shown.as_str())])]
+    {
+        let got = town.asks(ann, "GET", target, &headers, None);
+        let text = got.body.to_string();
+        assert!(got.status == 200 && text.contains("id-one"), "{text}");
+        assert!(!text.contains(&secret) && !text.contains(&token_of("one")), "{text}");
+    }
+    assert_eq!(town.get(ann, "/v1/sessions/me").status, 401);
+}
+
+#[test]
+fn peers_are_listed_without_daemons_unless_all_are_asked_for() {
+    let (mut town, ann, _) = two_sessions();
+    let names = |body: &Value| -> Vec<String> {
+        let peers = body["peers"].as_array().unwrap();
+        peers.iter().map(|peer| peer["displayName"].as_str().unwrap().to_owned()).collect()
+    };
+    let few = town.get(ann, "/v1/peers").body;
+    assert_eq!(
+        (names(&few), &few["peers"][0]["mesh"]),
+        (vec!["ann-one".into(), "ann-two".into()], &json!("demo"))
+    );
+    let all = names(&town.get(ann, "/v1/peers?all=true").body);
+    assert!(all.contains(&"bob".to_owned()) && all.len() == 4, "{all:?}");
+}
+
+#[test]
+fn a_session_is_vouched_for_anew_at_every_connect() {
+    let (mut town, ann, bob) = two_sessions();
+    let broker = town.broker;
+    // Longer than any word of its member is good for.
+    for _ in 0..26 {
+        town.world.wait(3_600_000);
+        let shown = authorization("one");
+        town.asks(ann, "GET", "/v1/sessions/me", &[("Authorization", &shown)], None);
+    }
+    town.world.kill(broker);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    town.send(bob, &keys::public("one"), "still there?", "k1");
+    town.world.wait(2_000);
+    assert!(town.texts(ann, Some("one")).contains(&"still there?".to_owned()));
+}
