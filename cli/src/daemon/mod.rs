@@ -48,11 +48,13 @@ pub(crate) enum Daemon {
     )]
     Up(Up),
     /// Stop the daemon; what waits to be sent stays in its outbox
-    #[command(alias = "stop")]
+    #[command(alias = "stop", after_help = "Example:\n  peermesh daemon down")]
     Down,
     /// Tell whether the daemon runs and how its brokers are
+    #[command(after_help = "Example:\n  peermesh daemon status --json")]
     Status,
     /// Tell the version of the daemon that runs
+    #[command(after_help = "Example:\n  peermesh daemon version")]
     Version,
     /// Look at what waits to be sent, and put rows in line again
     #[command(subcommand)]
@@ -163,6 +165,7 @@ pub(crate) enum Outbox {
         limit: u32,
     },
     /// Show one row
+    #[command(after_help = "Example:\n  peermesh daemon outbox inspect 3hXk2vZrq")]
     Inspect {
         /// The row's id
         id: String,

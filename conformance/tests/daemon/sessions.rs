@@ -141,6 +141,28 @@ fn no_answer_holds_a_secret_of_a_session() {
 }
 
 #[test]
+fn sessions_outlive_the_daemon_and_so_do_their_mail_and_their_bounds() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("one"), "before", "k1");
+    town.world.wait(1_000);
+    let target = format!("/v1/sessions/{}", token_of("two"));
+    town.asks(ann, "DELETE", &target, &[], None);
+    town.world.kill(ann);
+    town.send(bob, &keys::public("one"), "meanwhile", "k2");
+    town.world.start(ann);
+    town.world.wait(120_000);
+    assert_eq!(town.texts(ann, Some("one")), ["before", "meanwhile"]);
+    let all = town.get(ann, "/v1/sessions").body;
+    let ids: Vec<&Value> = all["sessions"].as_array().unwrap().iter().map(|one| &one["sessionId"]).collect();
+    assert_eq!(ids, ["id-one"], "who has left stays away");
+    let shown = authorization("one");
+    let body = json!({ "to": keys::public("bob"), "message": "as one", "client_message_id": "k3" });
+    town.asks(ann, "POST", "/v1/send", &[("Authorization", shown.as_str())], Some(&body));
+    town.world.wait(1_000);
+    assert_eq!(town.inbox(bob, None)[0]["sender_pubkey"], keys::public("one"));
+}
+
+#[test]
 fn peers_are_listed_without_daemons_unless_all_are_asked_for() {
     let (mut town, ann, _) = two_sessions();
     let names = |body: &Value| -> Vec<String> {

@@ -33,6 +33,8 @@ pub(super) enum After {
     Lanes,
     /// How much waits is known.
     Load,
+    /// The sessions of an earlier run are known.
+    Sessions,
     /// A page of a lane came.
     Page(LaneKey),
     /// A row is marked as being under way.
@@ -89,6 +91,7 @@ impl Daemon {
         match after {
             After::Reclaimed => self.reclaimed(now, &ended),
             After::Lanes => self.lanes_found(now, ended),
+            After::Sessions => self.restore_sessions(now, ended),
             After::Load => {
                 if let Ended::Found(found) = ended
                     && let Found::Daemon(DaemonFound::Load(load)) = *found

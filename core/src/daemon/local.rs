@@ -1,8 +1,8 @@
 //! Serves programs of the host over HTTP, one request a connection.
 //!
 //! *Decides* who is let in, in the order of the contract: no token in the address, a host that is this one,
-//! no web page, the token where the stream is not the user's own, a budget, room. All of it is judged before the
-//! body is read.
+//! no web page, the token where the stream is not the user's own, a budget, room. All of it is judged before
+//! the body is read.
 //! *Always holds:* trust follows the listener that a stream came in by, and nothing that its request says.
 
 use bytes::Bytes;

@@ -177,6 +177,7 @@ impl Daemon {
         self.began = Some(now);
         // Nobody else has the outbox, so whatever is in flight was an earlier run's.
         self.reclaim(now);
+        self.ask_out(OutboxQuery::Sessions, drain::After::Sessions);
         for mesh in 0..self.config.meshes.len() {
             let key = LaneKey { mesh, session: None };
             self.uplinks.insert(key, Uplink::new(key, None, &self.config, now.mono));

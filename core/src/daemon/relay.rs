@@ -42,7 +42,8 @@ enum Kind {
     List { theirs: &'static str, ours: &'static str },
     /// Who is there; those of daemons too.
     Peers { all: bool },
-    /// The first value that a mesh has, by its name with the broker and here, and what is said where none has.
+    /// The first value that a mesh has, by its name with the broker and here; and what is said where none has
+    /// it.
     First { theirs: &'static [&'static str], ours: &'static str, missing: Missing },
     /// The id of what a mesh was told to remember.
     Remembered,

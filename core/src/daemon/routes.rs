@@ -17,8 +17,8 @@ use crate::ids::{ConnId, mint_text};
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
 use crate::store::{
-    DaemonFound, DaemonReply, Ended, Found, OutRow, OutStatus, OutboxOp, OutboxQuery, Reply, Requeue,
-    RequeueRefusal,
+    DaemonFound, DaemonReply, Ended, Found, KeptSession, OutRow, OutStatus, OutboxOp, OutboxQuery, Reply,
+    Requeue, RequeueRefusal,
 };
 use crate::time::Now;
 use crate::wire::admin::decode;
@@ -213,7 +213,11 @@ impl Daemon {
         }
         let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
         let persona = session.persona();
-        for gone in self.sessions.add(token, session) {
+        let nonce = self.nonce();
+        let about = session.kept(&self.config.meshes[session.mesh].signing_key(), nonce).into();
+        let mut replaced = Vec::new();
+        for (gone_token, gone) in self.sessions.add(token, session) {
+            replaced.extend((gone_token != token).then_some(gone_token.hash()));
             let same = gone.public_key().map(|key| LaneKey { mesh: gone.mesh, session: Some(key) });
             if same != key {
                 self.end_session(now, &gone, todo);
@@ -226,6 +230,8 @@ impl Daemon {
             self.timers.arm(Timer::Uplink(key), now.mono);
         }
         self.arm_sessions();
+        self.forget_sessions(replaced);
+        self.stage_out(OutboxOp::KeepSession(KeptSession { token: token.hash(), about }), After::Settled);
         let body = json!({
             "ok": true, "registered_at": now.wall.as_millis(), "presence_accepted": key.is_some(),
         });
@@ -239,6 +245,7 @@ impl Daemon {
         let (status, ok) = if gone.is_some() { (200, true) } else { (404, false) };
         if let Some(gone) = gone {
             self.end_session(now, &gone, todo);
+            self.forget_sessions(vec![token.hash()]);
         }
         self.arm_sessions();
         Ok(Answer::new(status, json!({ "ok": ok, "token_prefix": prefix })))
@@ -246,12 +253,48 @@ impl Daemon {
 
     /// Ends the sessions that were silent for too long.
     pub(super) fn expire_sessions(&mut self, now: Now, todo: &mut Outputs) {
-        for gone in self.sessions.expire(now.mono, self.bounds.session_idle_ms()) {
+        for (token, gone) in self.sessions.expire(now.mono, self.bounds.session_idle_ms()) {
+            self.forget_sessions(vec![token.hash()]);
             let note = Note::new(Level::Info, "session_expired").with("session", gone.session_id.as_str());
             self.notes.push(note);
             self.end_session(now, &gone, todo);
         }
         self.arm_sessions();
+    }
+
+    fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
+        if !tokens.is_empty() {
+            self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
+        }
+    }
+
+    /// The sessions of an earlier run are known: each gets its socket again.
+    pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended) {
+        let Ended::Found(found) = ended else { return };
+        let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
+        let persisted = rows.len();
+        let mut revived = 0_u64;
+        for KeptSession { token, about } in rows {
+            let about: Value = serde_json::from_str(&about).unwrap_or_default();
+            let mesh = about.get("mesh").and_then(Value::as_str).and_then(|slug| self.mesh_of(slug));
+            let session = mesh.and_then(|mesh| {
+                let member = self.config.meshes[mesh].signing_key();
+                Session::restored(&about, mesh, &member, &self.bounds, now)
+            });
+            // Whoever has registered meanwhile is newer than what was kept.
+            let known = self.sessions.find(Token::of_hash(token)).is_some();
+            let Some(session) = session.filter(|_| !known) else { continue };
+            if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {
+                let key = LaneKey { mesh: session.mesh, session: Some(key) };
+                self.uplinks.insert(key, Uplink::new(key, Some(persona), &self.config, now.mono));
+                self.timers.arm(Timer::Uplink(key), now.mono);
+            }
+            self.sessions.add(Token::of_hash(token), session);
+            revived += 1;
+        }
+        self.arm_sessions();
+        let note = Note::new(Level::Info, "sessions_rehydrated").with("revived", revived);
+        self.notes.push(note.with("persisted", persisted));
     }
 
     fn arm_sessions(&mut self) {

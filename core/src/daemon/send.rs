@@ -262,7 +262,7 @@ impl Daemon {
         self.config.meshes.iter().position(|mesh| mesh.slug == slug)
     }
 
-    fn nonce(&mut self) -> [u8; seal::NONCE_BYTES] {
+    pub(super) fn nonce(&mut self) -> [u8; seal::NONCE_BYTES] {
         let mut nonce = [0; seal::NONCE_BYTES];
         self.rng.fill(&mut nonce);
         nonce

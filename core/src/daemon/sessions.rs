@@ -16,6 +16,7 @@ use super::outbox::Answer;
 use crate::config::DaemonLimits;
 use crate::ids::PublicKey;
 use crate::kit::bucket::Bucket;
+use crate::seal::{self, Sealed};
 use crate::time::{Mono, Now, Wall};
 
 /// What a session shows with each request: the hash of its token.
@@ -27,6 +28,18 @@ impl Token {
     pub(super) fn read(text: &str) -> Option<Token> {
         let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         is_hex.then(|| Token(Sha256::digest(text.to_ascii_lowercase()).into()))
+    }
+}
+
+impl Token {
+    /// As the store keeps it.
+    pub(super) const fn hash(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// As the store kept it.
+    pub(super) const fn of_hash(hash: [u8; 32]) -> Token {
+        Token(hash)
     }
 }
 
@@ -74,6 +87,55 @@ impl Session {
             cwd: self.cwd.clone(),
             role: self.role.clone(),
             groups: self.groups.clone(),
+        })
+    }
+
+    /// How the store keeps it: its key is sealed with its member's, for that member alone.
+    pub(super) fn kept(&self, member: &SigningKey, nonce: [u8; seal::NONCE_BYTES]) -> String {
+        let mut kept = self.shown();
+        if let Some(key) = &self.presence {
+            let own = PublicKey(member.verifying_key().to_bytes());
+            let sealed = seal::seal(member, own, &HEXLOWER.encode(&key.to_bytes()), nonce);
+            kept["sealed"] =
+                sealed.map(|sealed| json!([sealed.nonce, sealed.ciphertext])).unwrap_or_default();
+        }
+        kept.to_string()
+    }
+
+    /// Reads it back; none when it was not kept so, or by another member.
+    pub(super) fn restored(
+        about: &Value,
+        mesh: usize,
+        member: &SigningKey,
+        bounds: &DaemonLimits,
+        now: Now,
+    ) -> Option<Session> {
+        let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
+        let presence = match about.get("sealed") {
+            None => None,
+            Some(sealed) => {
+                let part = |at: usize| sealed.get(at).and_then(Value::as_str).map(str::to_owned);
+                let body = Sealed { nonce: part(0)?, ciphertext: part(1)? };
+                let own = PublicKey(member.verifying_key().to_bytes());
+                let seed = HEXLOWER.decode(seal::open(member, own, &body).ok()?.as_bytes()).ok()?;
+                Some(SigningKey::from_bytes(&seed.try_into().ok()?))
+            }
+        };
+        let groups = about.get("groups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        Some(Session {
+            token_prefix: text("token_prefix")?,
+            session_id: text("sessionId")?,
+            mesh,
+            slug: text("mesh")?,
+            display_name: text("displayName")?,
+            pid: about.get("pid")?.as_u64()?.try_into().ok()?,
+            cwd: text("cwd"),
+            role: text("role"),
+            groups: groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            presence,
+            registered_at: Wall::from_millis(about.get("registeredAt")?.as_i64()?),
+            used: now.mono,
+            budget: Bucket::new(bounds.local_requests_per_minute(), bounds.local_requests_burst()),
         })
     }
 
@@ -179,7 +241,7 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Adds a session, and hands back those that it takes the place of: of the same token, of the same id, or
     /// of the same key.
-    pub(super) fn add(&mut self, token: Token, session: Session) -> Vec<Session> {
+    pub(super) fn add(&mut self, token: Token, session: Session) -> Vec<(Token, Session)> {
         let key = session.public_key();
         let is_same = |had: &Token, other: &Session| {
             *had == token
@@ -188,7 +250,7 @@ impl Sessions {
         };
         let gone: Vec<Token> =
             self.all.iter().filter(|(had, other)| is_same(had, other)).map(|(had, _)| *had).collect();
-        let gone = gone.iter().filter_map(|token| self.all.remove(token)).collect();
+        let gone = gone.into_iter().filter_map(|token| Some((token, self.all.remove(&token)?))).collect();
         self.all.insert(token, session);
         gone
     }
@@ -217,11 +279,11 @@ impl Sessions {
     }
 
     /// Takes out those that were silent for too long.
-    pub(super) fn expire(&mut self, now: Mono, idle_ms: u64) -> Vec<Session> {
+    pub(super) fn expire(&mut self, now: Mono, idle_ms: u64) -> Vec<(Token, Session)> {
         let is_over = |session: &Session| session.used.after_millis(idle_ms) <= now;
         let over: Vec<Token> =
             self.all.iter().filter(|(_, session)| is_over(session)).map(|(token, _)| *token).collect();
-        over.iter().filter_map(|token| self.all.remove(token)).collect()
+        over.into_iter().filter_map(|token| Some((token, self.all.remove(&token)?))).collect()
     }
 
     /// When the next one has been silent for too long.

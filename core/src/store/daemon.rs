@@ -8,7 +8,8 @@ mod outbox;
 
 pub use inbox::{InRow, InboxOp, InboxQuery, Reader, RecipientKind, Sifting};
 pub use outbox::{
-    Attempt, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Requeue, RequeueRefusal,
+    Attempt, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Requeue,
+    RequeueRefusal,
 };
 
 /// A write of a daemon.
@@ -64,4 +65,6 @@ pub enum DaemonFound {
     Load(OutboxLoad),
     /// Rows of the inbox.
     In(Vec<InRow>),
+    /// Sessions.
+    Sessions(Vec<KeptSession>),
 }

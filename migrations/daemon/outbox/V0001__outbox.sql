@@ -29,3 +29,9 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (mesh, sender_session_pubkey, seq) WHERE status = 'pending';
 CREATE INDEX outbox_inflight ON outbox (seq) WHERE status = 'inflight';
 CREATE INDEX outbox_status ON outbox (status, seq);
+
+-- Sessions of programs, by the hash of their tokens. What is secret of one is sealed with its member's key.
+CREATE TABLE session (
+    token BLOB PRIMARY KEY CHECK (length(token) = 32),
+    about TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -151,6 +151,15 @@ pub enum RequeueRefusal {
     KeyUsed,
 }
 
+/// A session of a program, for a daemon that starts again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeptSession {
+    /// The hash of its token.
+    pub token: [u8; 32],
+    /// What it is, as the daemon writes it: its secret is sealed in there.
+    pub about: Box<str>,
+}
+
 /// A write that concerns the outbox.
 #[derive(Clone, Debug, Hash)]
 pub enum OutboxOp {
@@ -193,6 +202,10 @@ pub enum OutboxOp {
     /// Puts a row in line again, in place of the old one, with its routing. Replies `Requeued`, also when
     /// that was done already, or `NotRequeued`.
     Requeue(Requeue),
+    /// Remembers a session, in place of what was known under its token. Replies `Done`.
+    KeepSession(KeptSession),
+    /// Forgets sessions. Replies `Done`.
+    DropSessions(Vec<[u8; 32]>),
 }
 
 /// A question about the outbox.
@@ -222,6 +235,8 @@ pub enum OutboxQuery {
     },
     /// How much is pending or in flight: finds `Load`.
     Load,
+    /// All sessions that are remembered, in order of their tokens: finds `Sessions`.
+    Sessions,
 }
 
 /// How much waits in the outbox.

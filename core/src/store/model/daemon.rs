@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::store::{
-    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, OutRow, OutStatus,
-    OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal, Sifting,
+    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, KeptSession,
+    OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal, Sifting,
 };
 
 /// All rows of a daemon, by their places.
@@ -12,6 +12,7 @@ use crate::store::{
 pub(super) struct Kept {
     outbox: BTreeMap<u64, OutRow>,
     inbox: BTreeMap<u64, InRow>,
+    sessions: BTreeMap<[u8; 32], KeptSession>,
     /// The last place in the inbox that was given out.
     last: u64,
 }
@@ -76,6 +77,14 @@ impl Kept {
                 |row| (row.status, row.last_error) = (OutStatus::Dead, Some(error.clone())),
             ),
             OutboxOp::Requeue(requeue) => self.requeue(requeue),
+            OutboxOp::KeepSession(row) => {
+                self.sessions.insert(row.token, row.clone());
+                DaemonReply::Done
+            }
+            OutboxOp::DropSessions(tokens) => {
+                self.sessions.retain(|token, _| !tokens.contains(token));
+                DaemonReply::Done
+            }
         }
     }
 
@@ -116,6 +125,7 @@ impl Kept {
     fn read_outbox(&self, query: &OutboxQuery) -> DaemonFound {
         let waits = |row: &&OutRow| matches!(row.status, OutStatus::Pending | OutStatus::Inflight);
         match query {
+            OutboxQuery::Sessions => DaemonFound::Sessions(self.sessions.values().cloned().collect()),
             OutboxQuery::Key(key) => DaemonFound::Out(self.by_key(key).cloned().into_iter().collect()),
             OutboxQuery::Row(id) => {
                 DaemonFound::Out(self.outbox.values().filter(|row| row.id == *id).cloned().collect())

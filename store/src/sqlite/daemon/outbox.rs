@@ -2,8 +2,8 @@
 
 use peermesh_core::ids::PublicKey;
 use peermesh_core::store::{
-    Attempt, DaemonFound, DaemonReply, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery,
-    Requeue, RequeueRefusal,
+    Attempt, DaemonFound, DaemonReply, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp,
+    OutboxQuery, Requeue, RequeueRefusal,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params, Row, params};
@@ -18,8 +18,8 @@ macro_rules! select {
         concat!(
             "SELECT seq, id, client_message_id, request_fingerprint, mesh, sender_session_pubkey, \
              target_spec, priority, nonce, ciphertext, reply_to_id, payload_bytes, enqueued_at, \
-             next_attempt_at, attempts, refusals, status, last_error, delivered_at, broker_message_id, aborted_at, aborted_by, \
-             superseded_by FROM outbox ",
+             next_attempt_at, attempts, refusals, status, last_error, delivered_at, broker_message_id, \
+             aborted_at, aborted_by, superseded_by FROM outbox ",
             $rest
         )
     };
@@ -47,6 +47,11 @@ const LANES: &str = "SELECT DISTINCT mesh, sender_session_pubkey FROM outbox \
     WHERE status IN ('pending', 'inflight') ORDER BY mesh, sender_session_pubkey";
 const LOAD: &str = "SELECT count(*), coalesce(sum(length(ciphertext)), 0) FROM outbox \
     WHERE status IN ('pending', 'inflight')";
+
+const SESSION_PUT: &str = "INSERT INTO session (token, about) VALUES (?1, ?2) \
+    ON CONFLICT (token) DO UPDATE SET about = excluded.about";
+const SESSION_DROP: &str = "DELETE FROM session WHERE token = ?1";
+const SESSIONS: &str = "SELECT token, about FROM session ORDER BY token";
 
 /// Performs one operation.
 pub(super) fn write(conn: &Connection, op: &OutboxOp) -> Result<DaemonReply, Trouble> {
@@ -82,6 +87,16 @@ pub(super) fn write(conn: &Connection, op: &OutboxOp) -> Result<DaemonReply, Tro
             Ok(DaemonReply::Changed { rows: u64::try_from(rows).unwrap_or(u64::MAX) })
         }
         OutboxOp::Requeue(requeue) => put_in_line(conn, requeue),
+        OutboxOp::KeepSession(KeptSession { token, about }) => {
+            run(conn, SESSION_PUT, params![token, about])?;
+            Ok(DaemonReply::Done)
+        }
+        OutboxOp::DropSessions(tokens) => {
+            for token in tokens {
+                run(conn, SESSION_DROP, [token])?;
+            }
+            Ok(DaemonReply::Done)
+        }
     }
 }
 
@@ -113,6 +128,12 @@ pub(super) fn find(conn: &Connection, query: &OutboxQuery) -> Result<DaemonFound
         OutboxQuery::List { status: Some(status), limit } => {
             let page = select!("WHERE status = ?1 ORDER BY seq DESC LIMIT ?2");
             DaemonFound::Out(all(conn, page, params![status.word(), limit])?)
+        }
+        OutboxQuery::Sessions => {
+            let mut read = conn.prepare_cached(SESSIONS)?;
+            let found =
+                read.query_map((), |row| Ok(KeptSession { token: row.get(0)?, about: row.get(1)? }))?;
+            DaemonFound::Sessions(found.collect::<Result<_, _>>()?)
         }
         OutboxQuery::Load => {
             let mut read = conn.prepare_cached(LOAD)?;

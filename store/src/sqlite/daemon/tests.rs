@@ -6,8 +6,8 @@ use peermesh_core::ids::PublicKey;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Attempt, InRow, InboxOp, InboxQuery, LaneName, OutRow, OutStatus, OutboxOp, OutboxQuery, Priority,
-    Reader, RecipientKind, Requeue, Sifting,
+    Attempt, InRow, InboxOp, InboxQuery, KeptSession, LaneName, OutRow, OutStatus, OutboxOp, OutboxQuery,
+    Priority, Reader, RecipientKind, Requeue, Sifting,
 };
 use peermesh_core::time::Wall;
 use tempfile::TempDir;
@@ -106,7 +106,12 @@ impl Chance {
     fn outbox_op(&mut self, at: u64) -> OutboxOp {
         let id: Box<str> = format!("r{}", self.0.below(at + 1)).into();
         let attempts = u32::try_from(self.0.below(3)).unwrap();
-        match self.0.below(12) {
+        match self.0.below(14) {
+            12 => {
+                let token = [u8::try_from(self.0.below(4)).unwrap(); 32];
+                OutboxOp::KeepSession(KeptSession { token, about: self.name("s") })
+            }
+            13 => OutboxOp::DropSessions(vec![[u8::try_from(self.0.below(4)).unwrap(); 32]]),
             0..4 => {
                 let mut row = out_row(at);
                 row.client_message_id = self.name("k");
@@ -192,6 +197,7 @@ impl Chance {
             OutboxQuery::Lanes,
             OutboxQuery::List { status: self.one_of(&[None, Some(OutStatus::Dead)]), limit: 5 },
             OutboxQuery::Load,
+            OutboxQuery::Sessions,
         ];
         let shelf = InboxQuery::List { sifting: self.sifting(), limit: 5 };
         let out = out.into_iter().map(|query| Query::Daemon(DaemonQuery::Outbox(query)));
