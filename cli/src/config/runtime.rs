@@ -26,6 +26,11 @@ impl Runtime {
 
     pub(crate) const DEFAULT: Runtime = Runtime::ALL[0];
 
+    /// The one of that name, in this build.
+    pub(crate) fn of_word(word: &str) -> Option<Runtime> {
+        Runtime::ALL.iter().copied().find(|runtime| runtime.word() == word)
+    }
+
     /// Its name in settings and log records.
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -44,8 +49,7 @@ impl fmt::Display for Runtime {
 }
 
 pub(super) fn runtime(text: &str) -> Result<Runtime, Refused> {
-    let found = Runtime::ALL.iter().copied().find(|runtime| runtime.word() == text);
-    found.ok_or_else(|| {
+    Runtime::of_word(text).ok_or_else(|| {
         let words: Vec<&str> = Runtime::ALL.iter().map(|runtime| runtime.word()).collect();
         refused(text, format!("a runtime of this build ({})", words.join(", ")))
     })

@@ -237,6 +237,8 @@ pub(crate) enum DaemonError {
     Store(String),
     #[error("no mesh was joined; join one first: peermesh join INVITE")]
     NoMesh,
+    #[error("PEERMESH_RUNTIME: {word} is no runtime of this build; take another or none")]
+    NoRuntime { word: String },
     #[error("a daemon runs already{}; stop it with: peermesh daemon down", shown(*pid))]
     Running { pid: Option<u32> },
     #[error("no daemon is running; start one with: peermesh daemon up")]
@@ -276,9 +278,10 @@ impl DaemonError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             DaemonError::Home(error) => error.exit(),
-            DaemonError::NoMesh | DaemonError::NoServiceManager { .. } | DaemonError::ShortPassphrase => {
-                Exit::Usage
-            }
+            DaemonError::NoMesh
+            | DaemonError::NoRuntime { .. }
+            | DaemonError::NoServiceManager { .. }
+            | DaemonError::ShortPassphrase => Exit::Usage,
             // The code by which service managers know that starting again will not help.
             DaemonError::OtherHost { .. } => Exit::Unreachable,
             DaemonError::NoRow { .. }

@@ -101,6 +101,7 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
 fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Failure> {
     let bounds = DaemonLimits::default();
     let patience = Duration::from_millis(bounds.daemon_drain_ms()) + AFTER_STOP;
+    let carrier = carrier(env)?;
     let stop = signals::listen(patience).map_err(start("the signal handler"))?;
     let logs = Logs::start(up.log_level, io::stderr()).map_err(start("the log writer"))?;
     let place = Place::prepare(home)?;
@@ -140,7 +141,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     let note = Note::new(Level::Info, "daemon_started").with("version", env!("CARGO_PKG_VERSION"));
     let note = note.with("pid", std::process::id()).with("sock", socket_path);
     logs.note(note.with("tcp", up.tcp).with("meshes", slugs));
-    let running = runtime::start(Runtime::DEFAULT, plan).map_err(start("the runtime"))?;
+    let running = runtime::start(carrier, plan).map_err(start("the runtime"))?;
 
     supervisor::ready();
     let signal = stop.wait();
@@ -171,6 +172,14 @@ fn open(place: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
 fn open(_: &Place) -> Result<(Lanes, Option<PathBuf>), DaemonError> {
     let why = "this build has no embedded store; use one with the feature sqlite";
     Err(DaemonError::Store(why.to_owned()))
+}
+
+/// What carries the daemon: what the user set for brokers too, else what carries those.
+fn carrier(env: &dyn Fn(&str) -> Option<String>) -> Result<Runtime, DaemonError> {
+    match env("PEERMESH_RUNTIME").filter(|word| !word.is_empty()) {
+        None => Ok(Runtime::DEFAULT),
+        Some(word) => Runtime::of_word(&word).ok_or(DaemonError::NoRuntime { word }),
+    }
 }
 
 /// Refuses to run on a host that the directory was not made on.
