@@ -356,6 +356,7 @@ mod tests {
         wanted.extend([LOG_DROPPED, RECORD_BYTES, RECORD_HOLES].map(|series| series.name));
         wanted.extend(MeshCounter::ALL.iter().map(|counter| counter.series().name));
         wanted.extend(Gauge::ALL.iter().map(|gauge| gauge.series().name));
+        wanted.extend(Timing::ALL.iter().map(|timing| timing.series().name));
         assert_eq!(described, wanted);
     }
 }

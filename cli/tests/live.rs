@@ -9,7 +9,7 @@
 //! | 2 pings in time, and a pong is a sign of life | here; by the clock, `cases/live/ping.story` |
 //! | 3 what is no message is answered so | here; `cases/live/malformed.story` |
 //! | 4 a subscription is answered `not-implemented` | here; `cases/live/scaffold.story` |
-//! | 5 the end is told, and comes in time | here; by the clock, `cases/live/drain.story`, `drain-quick.story` |
+//! | 5 the end is told, in time | here; by the clock, `cases/live/drain.story`, `drain-quick.story` |
 //! | 6 TERM ends the process in time | here |
 //! | 7 the gauge of connections | here; `cases/live/gauge.story` |
 //! | 8 the log tells of both ends of its life | here; the rest is `./check` |

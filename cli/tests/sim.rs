@@ -24,7 +24,7 @@ fn f_cli_a_seed_and_limits_end_in_one_state_and_other_ones_in_another() {
     let ways: [&[&str]; 5] = [
         &["sim", "--seed", "7", "--seconds", "120"],
         &["sim", "--seed", "7", "--seconds", "120", "--config", file],
-        &["sim", "--seed", "7", "--seconds", "120", "--draw-limits"],
+        &["sim", "--seed", "7", "--seconds", "90"],
         &["sim", "--seed", "7", "--seconds", "120", "--without", "cuts,deaths,actor-1"],
         &["sim", "--seed", "8", "--seconds", "120"],
     ];

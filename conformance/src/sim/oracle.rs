@@ -104,6 +104,8 @@ pub(super) struct Oracle {
     living: BTreeMap<usize, u64>,
     /// When each key was last spoken for by a hook.
     hooked: BTreeMap<String, u64>,
+    /// When a connection that only sends last spoke for its member's own ones.
+    spoken_for: BTreeMap<Who, u64>,
     /// Whose mesh it was last.
     owners: BTreeMap<usize, usize>,
     budgets: BTreeMap<Who, budget::Budget>,
@@ -137,6 +139,7 @@ impl Oracle {
             nodes: BTreeMap::new(),
             living: BTreeMap::new(),
             hooked: BTreeMap::new(),
+            spoken_for: BTreeMap::new(),
             owners: BTreeMap::new(),
             budgets: BTreeMap::new(),
             starved: BTreeMap::new(),

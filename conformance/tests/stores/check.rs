@@ -55,8 +55,8 @@ fn a_store_that_lost_nothing_agrees_however_long_its_pages_are() {
     });
 }
 
-/// What a store may lose, and what a check says then, each on top of what was lost before. The first is a key,
-/// which SQLite still has among those of the second commit that brought one.
+/// What a store may lose, and what a check says then, each on top of what was lost before. The first is a
+/// key, which SQLite still has among those of the second commit that brought one.
 const LOSSES: [(&str, &[(StrayKind, u64)]); 6] = [
     ("DELETE FROM dedupe WHERE pos = 11", &[(StrayKind::MessageWithoutKey, 11)]),
     (

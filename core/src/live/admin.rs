@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::early::Early;
 use super::publish::Asker;
 use super::residence::Visit;
 use super::watcher::Watcher;
@@ -28,7 +29,7 @@ impl Lives {
     ) {
         let asker = Asker::Request(session);
         if self.is_unjudged(identity) {
-            return self.answer(cx, &asker, Err(Refusal::Unavailable));
+            return self.keep_early(cx, session, Early::Call(identity.clone(), Box::new(call)));
         }
         if self.is_revoked(identity) {
             return self.answer(cx, &asker, Err(Refusal::Forbidden));
@@ -121,6 +122,7 @@ impl Lives {
         let Some(LiveFound::Revoked(rows)) = found_of(ended) else {
             if !self.knows_revoked {
                 self.timers.arm_by(Timer::Sweep, cx.now.mono.after_millis(AGAIN_MS));
+                self.send_early_away(cx);
             }
             return;
         };
@@ -134,6 +136,7 @@ impl Lives {
             self.authorize(cx, session, id.as_deref(), identity);
             cx.effects.list.push(Effect::Resume { session });
         }
+        self.let_early_in(cx);
     }
 
     /// Ends every connection of a user whose token was made by then.

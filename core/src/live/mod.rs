@@ -24,6 +24,7 @@
 mod admin;
 mod check;
 mod drain;
+mod early;
 mod fanout;
 mod feed;
 mod gate;
@@ -93,6 +94,8 @@ pub(crate) struct Lives {
     knows_revoked: bool,
     /// Whoever has shown a token before it could be judged, and what it calls the message. They are not read.
     doorstep: BTreeMap<SessionId, (Option<String>, Identity)>,
+    /// Requests that came before tokens could be judged.
+    early: Vec<(SessionId, early::Early)>,
     feed: feed::Feed,
     /// Topics made that live in memory only.
     volatile_made: i64,
@@ -156,6 +159,7 @@ impl Lives {
             revoked: BTreeMap::new(),
             knows_revoked: false,
             doorstep: BTreeMap::new(),
+            early: Vec::new(),
             feed: feed::Feed::default(),
             volatile_made: 0,
             parting: VecDeque::new(),

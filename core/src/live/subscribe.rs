@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::early::Early;
 use super::publication::{Form, Publication};
 use super::publish::Asker;
 use super::residence::Visit;
@@ -48,6 +49,9 @@ impl Lives {
 
     /// Somebody wants a topic as a stream of events, over HTTP.
     pub(crate) fn stream(&mut self, cx: &mut Cx<'_>, session: SessionId, opening: Opening) {
+        if self.is_unjudged(&opening.identity) {
+            return self.keep_early(cx, session, Early::Stream(Box::new(opening)));
+        }
         let asker = Asker::Request(session);
         if self.draining || self.is_full(cx) {
             let why = if self.draining { Refusal::ShuttingDown } else { Refusal::Limit("connections") };
@@ -55,9 +59,6 @@ impl Lives {
         }
         if self.accepts.take(cx.now.mono).is_err() {
             return self.answer(cx, &asker, Err(Refusal::RateLimited));
-        }
-        if self.is_unjudged(&opening.identity) {
-            return self.answer(cx, &asker, Err(Refusal::Unavailable));
         }
         if let Err(why) = self.may(&opening.identity, Right::Subscribe, &opening.topic) {
             return self.answer(cx, &asker, Err(why));

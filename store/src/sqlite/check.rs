@@ -96,7 +96,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Keys: those of the table (`from` is [below 1, key, position]), then those on their way into it ([1, ..]).
+    /// Keys: those of the table (`from` is [below 1, key, position]), then those on their way into it ([1,
+    /// ..]).
     fn keys(&mut self, [part, key, position]: [i64; 3]) -> Result<(), Trouble> {
         let fresh = Fresh::read(self.conn)?;
         let mut first = (key, position);

@@ -1,9 +1,9 @@
 //! Keys of client message ids that were claimed or forgotten lately, on their way into the table `dedupe`.
 //!
-//! A key is random: written by itself into a large table it dirties a page of its own, which costs more than the
-//! rest of its message. So keys gather here until they are many, and then go down in the order of keys, where
-//! neighbours share a page, a slice with each commit. Until then they stand in the rows of `fresh`, one for each
-//! commit, which only grows at its end.
+//! A key is random: written by itself into a large table it dirties a page of its own, which costs more than
+//! the rest of its message. So keys gather here until they are many, and then go down in the order of keys,
+//! where neighbours share a page, a slice with each commit. Until then they stand in the rows of `fresh`, one
+//! for each commit, which only grows at its end.
 //!
 //! *Always holds:* what is here is what the rows of `fresh` say, and what the transaction under way adds. A
 //! transaction that failed leaves that in doubt, and the rows are read again before the next one.
@@ -17,8 +17,8 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::BadRow;
 
-/// Keys that gather before they go down. The more there are for each page of the table, the less each costs; a
-/// key takes about 40 bytes of memory meanwhile.
+/// Keys that gather before they go down. The more there are for each page of the table, the less each costs;
+/// a key takes about 40 bytes of memory meanwhile.
 const GATHERED_MAX: usize = 131_072;
 /// Keys that go down with one commit, at least. With twice as many as the commit brings, they are always down
 /// before as many have gathered again.

@@ -1,7 +1,7 @@
 //! Which client message id belongs to which message: claimed, looked up, forgotten.
 //!
-//! *Always holds:* an id stands at the key that its hash names, beside others that have the same. What it belongs
-//! to is a message, what is left of one, or a message of the very batch that is being written.
+//! *Always holds:* an id stands at the key that its hash names, beside others that have the same. What it
+//! belongs to is a message, what is left of one, or a message of the very batch that is being written.
 
 use peermesh_core::ids::Position;
 use peermesh_core::store::{Likeness, Message, Seen, Target};

@@ -24,8 +24,8 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// tools.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Pages kept in memory, in KiB and negative, as SQLite wants it. What is written next is near what was written
-/// last, and the kernel has a copy of the rest, so a larger cache costs memory and saves no time.
+/// Pages kept in memory, in KiB and negative, as SQLite wants it. What is written next is near what was
+/// written last, and the kernel has a copy of the rest, so a larger cache costs memory and saves no time.
 const WRITER_CACHE: i64 = -16_384;
 const READER_CACHE: i64 = -4_096;
 
@@ -224,7 +224,8 @@ pub(super) fn connect(file: &Path, access: OpenFlags) -> Result<Connection, Open
     let set_up = |conn: &Connection| {
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(sql::ALL.len());
-        // A plan does not depend on what is bound. Otherwise some statements would be prepared again each time.
+        // A plan does not depend on what is bound. Otherwise some statements would be prepared again each
+        // time.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // The build turns foreign keys on; the tables have none, and checking for them would cost every
         // statement.

@@ -55,8 +55,8 @@ impl Peer {
             world.tally.mark(Mark::GateShut);
         }
         let speaks_for_others = self.who.kind == PeerKind::SendOnly;
-        world.oracle.status_sent(world.links[link.0].conn, self.who.who, speaks_for_others);
         let conn = world.links[link.0].conn;
+        world.oracle.status_sent(world.now, conn, self.who.who, speaks_for_others);
         let text = format!(r#"{{"type":"set_status","status":"{status}","_reqId":"st:{status}:{conn}"}}"#);
         world.write_text(link, &text);
     }

@@ -160,8 +160,8 @@ impl Oracle {
         }
         if let Some(sent) = self.ledger.sent.get_mut(&(who, key.to_owned())) {
             let says_nothing = error.ends_with("nothing was stored");
-            // What this says is worth nothing while another send of the key may be on its way, or was accepted
-            // by another broker meanwhile.
+            // What this says is worth nothing while another send of the key may be on its way, or was
+            // accepted by another broker meanwhile.
             let is_alone = sent.open == 0 && sent.meanings.len() == 1 && !sent.is_confirmed;
             let is_sure = says_nothing && is_alone && !sent.is_murky;
             sent.is_murky |= !says_nothing && !of_budget && !of_room;

@@ -25,17 +25,18 @@ pub(super) struct Gate {
 /// Pushes to a mailbox that may pass a class that waits for an idle peer.
 const PASSED_MAX: u32 = 48;
 
-/// How long a hook may take effect after it was sent.
+/// How long a hook, or a word for others, may take effect after it was sent.
 const HOOK_MS: u64 = 180_000;
 
 impl Oracle {
     /// A peer changes its status; one that only sends changes that of its member's own connection.
-    pub(in crate::sim) fn status_sent(&mut self, conn: ConnId, who: Who, for_others: bool) {
+    pub(in crate::sim) fn status_sent(&mut self, at: u64, conn: ConnId, who: Who, for_others: bool) {
         if let Some(known) = self.conns.get_mut(&conn) {
             known.gate.known = None;
             known.gate.open += 1;
         }
         if for_others {
+            self.spoken_for.insert(who, at);
             let same = |party: &Party| matches!(party, Party::Peer { who: other, .. } if *other == who);
             for known in self.conns.values_mut().filter(|known| same(&known.party)) {
                 // Nothing is told of it on theirs, so nothing is known of them from here on.
@@ -54,10 +55,19 @@ impl Oracle {
         conn.gate.known = status.map(|status| (status, said.mono));
     }
 
+    /// What the peer on a connection surely counts as. A word for others that is on its way may be about a
+    /// connection that came after it.
+    fn known(&self, said: &Said<'_>) -> Option<(Status, Mono)> {
+        let conn = self.conns.get(&said.conn)?;
+        let Party::Peer { who, .. } = &conn.party else { return None };
+        let is_spoken_for = self.spoken_for.get(who).is_some_and(|at| said.at < at + HOOK_MS * MS);
+        conn.gate.known.filter(|_| !is_spoken_for)
+    }
+
     /// A push goes to a peer that may be pushed it.
     pub(super) fn judge_gate(&mut self, said: &Said<'_>, priority: Priority, shown: &str) -> Judged {
         let Some(conn) = self.conns.get(&said.conn) else { return Ok(()) };
-        let Some((status, since)) = conn.gate.known.filter(|_| said.is_prompt) else { return Ok(()) };
+        let Some((status, since)) = self.known(said).filter(|_| said.is_prompt) else { return Ok(()) };
         let Party::Peer { key, .. } = &conn.party else { return Ok(()) };
         let is_hooked = self.hooked.get(key).is_some_and(|at| said.at < at + HOOK_MS * MS);
         let is_shut = match status {
@@ -83,8 +93,7 @@ impl Oracle {
         (mailbox, position, priority): (MailboxNo, Position, Priority),
         tally: &mut Tally,
     ) -> Judged {
-        let Some(conn) = self.conns.get(&said.conn) else { return Ok(()) };
-        let is_idle = matches!(conn.gate.known, Some((Status::Idle, _)));
+        let is_idle = matches!(self.known(said), Some((Status::Idle, _)));
         let mut passed = self.starved.get(&mailbox).copied().unwrap_or_default();
         for class in [Priority::Next, Priority::Low] {
             let rank = usize::from(class.rank());
