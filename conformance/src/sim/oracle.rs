@@ -102,6 +102,10 @@ pub(super) struct Oracle {
     /// Brokers by their numbers in the store, and the numbers of those that live.
     nodes: BTreeMap<u64, usize>,
     living: BTreeMap<usize, u64>,
+    /// Presences that ended in this turn.
+    closed: Vec<String>,
+    /// Connections that were pushed what was pushed again in this turn, and what is to be said of it.
+    suspects: Vec<(ConnId, String)>,
     /// When each key was last spoken for by a hook.
     hooked: BTreeMap<String, u64>,
     /// When a connection that only sends last spoke for its member's own ones.
@@ -138,6 +142,8 @@ impl Oracle {
             by_presence: BTreeMap::new(),
             nodes: BTreeMap::new(),
             living: BTreeMap::new(),
+            closed: Vec::new(),
+            suspects: Vec::new(),
             hooked: BTreeMap::new(),
             spoken_for: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -197,15 +203,30 @@ impl Oracle {
 
     /// The wishes of a turn, before any is performed: some say what the others rest on.
     pub(super) fn turn_begins(&mut self, wishes: &[Output]) {
+        self.closed.clear();
         for wish in wishes {
             let Output::Note(note) = wish else { continue };
             if !matches!(note.msg, "ws close" | "ws evict full" | "hello dedup" | "session_hello dedup") {
                 continue;
             }
             let id = note.fields.iter().find(|(name, _)| matches!(*name, "presence_id" | "old_presence"));
-            let conn = id.and_then(|(_, id)| self.by_presence.get(id.as_str()?)).copied();
+            let Some(id) = id.and_then(|(_, id)| id.as_str()) else { continue };
+            self.closed.push(id.to_owned());
+            let conn = self.by_presence.get(id).copied();
             conn.into_iter().for_each(|conn| self.conn_ended(conn));
         }
+    }
+
+    /// Every wish of a turn was performed. Whoever was pushed what somebody else had been pushed may have got it
+    /// because that one came and went in this very turn.
+    pub(super) fn turn_ends(&mut self) -> Judged {
+        for (conn, text) in std::mem::take(&mut self.suspects) {
+            if !self.closed.iter().any(|id| self.by_presence.get(id) == Some(&conn)) {
+                return broken(Rule::I8, text);
+            }
+            self.conn_ended(conn);
+        }
+        Ok(())
     }
 
     /// A log record shows nothing that it must not (I19).

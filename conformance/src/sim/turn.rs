@@ -210,6 +210,8 @@ impl World {
                 }
             }
         }
+        let told = self.oracle.turn_ends();
+        self.judge(told);
         wishes.clear();
         todo.clear(wishes);
         self.todo = todo;

@@ -302,11 +302,16 @@ impl Oracle {
         }
         let copies = self.ledger.mail.get(&position).map(|mail| &mail.copies);
         let ended = mine.iter().all(|mailbox| copies.is_none_or(|copies| copies[mailbox].ended.is_some()));
-        let Some(mailbox) = self.pick_copy(said, position, &mine) else {
-            return match (said.is_prompt, ended) {
-                (false, _) => Ok(()),
-                (true, true) => broken(Rule::I5, format!("{shown} is pushed after it has ended")),
-                (true, false) => broken(Rule::I8, format!("{shown} is pushed while an earlier push stands")),
+        let lent = mine.iter().find_map(|mailbox| Some((*mailbox, copies?.get(mailbox)?.lent?.conn)));
+        let picked = self.pick_copy(said, position, &mine).or_else(|| {
+            let (mailbox, conn) = lent.filter(|_| said.is_prompt && !ended)?;
+            self.suspects.push((conn, format!("{shown} is pushed while an earlier push stands")));
+            Some(mailbox)
+        });
+        let Some(mailbox) = picked else {
+            return match said.is_prompt && ended {
+                false => Ok(()),
+                true => broken(Rule::I5, format!("{shown} is pushed after it has ended")),
             };
         };
         self.judge_owner(said, model, message.mesh, &shown)?;
