@@ -11,7 +11,9 @@ use serde_json::json;
 
 use crate::config::{Flags, Settings, Store};
 use crate::failure::{Exit, Failure};
-use crate::home::{self, Home, HomeError};
+#[cfg(feature = "sqlite")]
+use crate::home::HomeError;
+use crate::home::{self, Home};
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
@@ -133,6 +135,7 @@ fn ask(settings: &Settings, found: &Adopted, terminal: &Terminal) -> Result<(), 
 }
 
 /// Adopts the store under this epoch; only looks, without one.
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "a database needs no home"))]
 fn perform(
     home: Option<&Home>,
     settings: &Settings,
