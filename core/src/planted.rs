@@ -1,6 +1,6 @@
 //! Defects that can be planted, one at a time, to prove that tests notice them.
 //!
-//! Each is a hunk of a line or two at the place it damages, behind [`planted`]. Without the feature `planted`
+//! Each is a hunk of a line or two at the place it damages, behind `planted()`. Without the feature `planted`
 //! that is a constant `false`, and nothing of a defect is in the program.
 
 /// All defects, each with what goes wrong.

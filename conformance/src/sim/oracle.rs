@@ -217,8 +217,8 @@ impl Oracle {
         }
     }
 
-    /// Every wish of a turn was performed. Whoever was pushed what somebody else had been pushed may have got it
-    /// because that one came and went in this very turn.
+    /// Every wish of a turn was performed. Whoever was pushed what somebody else had been pushed may have got
+    /// it because that one came and went in this very turn.
     pub(super) fn turn_ends(&mut self) -> Judged {
         for (conn, text) in std::mem::take(&mut self.suspects) {
             if !self.closed.iter().any(|id| self.by_presence.get(id) == Some(&conn)) {
