@@ -91,7 +91,7 @@ impl Daemon {
         match after {
             After::Reclaimed => self.reclaimed(now, &ended),
             After::Lanes => self.lanes_found(now, ended),
-            After::Sessions => self.restore_sessions(now, ended),
+            After::Sessions => self.restore_sessions(now, ended, todo),
             After::Load => {
                 if let Ended::Found(found) = ended
                     && let Found::Daemon(DaemonFound::Load(load)) = *found

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::sessions::Token;
 use super::{Daemon, LaneKey, Timer};
+use crate::fault::Fault;
 use crate::ids::{ConnId, PublicKey};
 use crate::machine::Outputs;
 use crate::store::RecipientKind;
@@ -79,7 +80,8 @@ impl View {
 /// Streams, and what was told last.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    streams: BTreeMap<ConnId, View>,
+    /// Each with the session it was asked for by.
+    streams: BTreeMap<ConnId, (Option<Token>, View)>,
     told: VecDeque<Told>,
     last: u64,
 }
@@ -97,9 +99,20 @@ impl Events {
         self.streams.keys().copied().collect()
     }
 
+    fn streams_of(&self, token: Token) -> Vec<ConnId> {
+        let own = self.streams.iter().filter(|(_, (of, _))| *of == Some(token));
+        own.map(|(conn, _)| *conn).collect()
+    }
+
+    /// The sessions that listen.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.streams.values().filter_map(|(token, _)| *token).collect()
+    }
+
     /// Those that show an event.
     fn readers(&self, told: &Told) -> Vec<ConnId> {
-        self.streams.iter().filter(|(_, view)| view.shows(told)).map(|(conn, _)| *conn).collect()
+        let shows = |(_, view): &(Option<Token>, View)| view.shows(told);
+        self.streams.iter().filter(|(_, stream)| shows(stream)).map(|(conn, _)| *conn).collect()
     }
 
     /// What a stream missed since that place; none when that is not known any more.
@@ -124,21 +137,13 @@ impl Daemon {
         last: Option<&str>,
         todo: &mut Outputs,
     ) {
-        let scope = token.and_then(|token| self.sessions.find(token));
-        let view = match scope {
-            None => View::Host,
-            Some(session) => View::Session {
-                mesh: session.mesh,
-                session: session.public_key(),
-                member: self.config.meshes[session.mesh].public_key(),
-            },
-        };
+        let view = self.view_of(token);
         let place = last.map(|last| self.place_of(last));
         let missed = match place {
             None => Some(Vec::new()),
             Some(place) => place.and_then(|place| self.events.missed(&view, place)),
         };
-        self.events.streams.insert(conn, view);
+        self.events.streams.insert(conn, (token, view));
         self.begin_stream(now, conn, STREAM, todo);
         match missed {
             Some(frames) => frames.iter().for_each(|frame| self.share(now, conn, frame, todo)),
@@ -149,6 +154,34 @@ impl Daemon {
             }
         }
         self.timers.arm_by(Timer::Keepalive, now.mono.after_millis(self.bounds.local_keepalive_ms()));
+    }
+
+    /// What a program may hear of.
+    fn view_of(&self, token: Option<Token>) -> View {
+        match token.and_then(|token| self.sessions.find(token)) {
+            None => View::Host,
+            Some(session) => View::Session {
+                mesh: session.mesh,
+                session: session.public_key(),
+                member: self.config.meshes[session.mesh].public_key(),
+            },
+        }
+    }
+
+    /// A session is another than it was: its streams show what is its own from here on.
+    pub(super) fn show_streams_anew(&mut self, token: Token) {
+        let view = self.view_of(Some(token));
+        for conn in self.events.streams_of(token) {
+            self.events.streams.insert(conn, (Some(token), view));
+        }
+    }
+
+    /// A session is over, and so are its streams.
+    pub(super) fn end_streams_of(&mut self, now: Now, token: Token, todo: &mut Outputs) {
+        for conn in self.events.streams_of(token) {
+            self.events.leave(conn);
+            self.end_stream(now, conn, Fault::Disconnected, todo);
+        }
     }
 
     /// Tells everybody whom an event concerns. `fields` come after its time.

@@ -75,6 +75,8 @@ pub struct Daemon {
     /// What time it was when this run began.
     began: Option<Now>,
     locals: BTreeMap<ConnId, Option<Box<Local>>>,
+    /// Requests whose session cannot be judged yet.
+    early: Vec<local::Early>,
     /// Of all programs that show no session.
     budget: Bucket,
     /// What programs on the loopback must show; none means that nobody is let in there.
@@ -128,6 +130,7 @@ enum Timer {
     Uplink(LaneKey),
     Lane(LaneKey),
     Reclaim,
+    Restore,
     Sweep,
     Prune,
     Keepalive,
@@ -151,6 +154,7 @@ impl Daemon {
             instance: data_encoding::HEXLOWER.encode(&instance),
             began: None,
             locals: BTreeMap::new(),
+            early: Vec::new(),
             bearer: config.token.clone().map(Bearer::new),
             budget: Bucket::new(bounds.local_requests_per_minute(), bounds.local_requests_burst()),
             uplinks: BTreeMap::new(),
@@ -368,6 +372,7 @@ impl Daemon {
                 }
                 Timer::Lane(key) => self.lane_due(now, key),
                 Timer::Reclaim => self.reclaim(now),
+                Timer::Restore => self.ask_out(OutboxQuery::Sessions, drain::After::Sessions),
                 Timer::Sweep => self.sweep_outbox(now),
                 Timer::Prune => self.prune_inbox(now),
                 Timer::Keepalive => self.keep_streams_alive(now, todo),
@@ -382,7 +387,7 @@ impl Daemon {
             let cause = match timer {
                 Timer::Local(_) | Timer::Keepalive | Timer::Sessions => Cause::Local,
                 Timer::Uplink(_) => Cause::Uplink,
-                Timer::Lane(_) | Timer::Reclaim | Timer::Sweep => Cause::Outbox,
+                Timer::Lane(_) | Timer::Reclaim | Timer::Restore | Timer::Sweep => Cause::Outbox,
                 Timer::Prune => Cause::Retention,
                 Timer::Stop => Cause::Drain,
             };

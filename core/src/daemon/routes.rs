@@ -68,6 +68,18 @@ pub(super) fn body_bytes_max(path: &str) -> usize {
     }
 }
 
+/// Whether it matters which session asks.
+pub(super) fn is_of_a_session(request: &Request) -> bool {
+    let path = request.target.split_once('?').map_or(&*request.target, |(path, _)| path);
+    let parts: Vec<&str> = path.split('/').skip(2).collect();
+    !matches!(
+        (&*request.method, parts.as_slice()),
+        ("GET", ["version" | "health" | "sessions"])
+            | ("POST", ["token"] | ["sessions", "register"])
+            | ("DELETE", ["sessions", _])
+    )
+}
+
 impl Daemon {
     /// Does what a request asks: an answer, or none when it comes later.
     pub(super) fn route(
@@ -217,7 +229,10 @@ impl Daemon {
         let about = session.kept(&self.config.meshes[session.mesh].signing_key(), nonce).into();
         let mut replaced = Vec::new();
         for (gone_token, gone) in self.sessions.add(token, session) {
-            replaced.extend((gone_token != token).then_some(gone_token.hash()));
+            if gone_token != token {
+                replaced.push(gone_token.hash());
+                self.end_streams_of(now, gone_token, todo);
+            }
             let same = gone.public_key().map(|key| LaneKey { mesh: gone.mesh, session: Some(key) });
             if same != key {
                 self.end_session(now, &gone, todo);
@@ -229,6 +244,7 @@ impl Daemon {
             self.uplinks.insert(key, Uplink::new(key, Some(persona), &self.config, now.mono));
             self.timers.arm(Timer::Uplink(key), now.mono);
         }
+        self.show_streams_anew(token);
         self.arm_sessions();
         self.forget_sessions(replaced);
         self.stage_out(OutboxOp::KeepSession(KeptSession { token: token.hash(), about }), After::Settled);
@@ -244,6 +260,7 @@ impl Daemon {
         let gone = self.sessions.remove(token);
         let (status, ok) = if gone.is_some() { (200, true) } else { (404, false) };
         if let Some(gone) = gone {
+            self.end_streams_of(now, token, todo);
             self.end_session(now, &gone, todo);
             self.forget_sessions(vec![token.hash()]);
         }
@@ -253,6 +270,10 @@ impl Daemon {
 
     /// Ends the sessions that were silent for too long.
     pub(super) fn expire_sessions(&mut self, now: Now, todo: &mut Outputs) {
+        // Whoever listens is there, though it asks nothing.
+        for token in self.events.tokens() {
+            self.sessions.touch(token, now.mono);
+        }
         for (token, gone) in self.sessions.expire(now.mono, self.bounds.session_idle_ms()) {
             self.forget_sessions(vec![token.hash()]);
             let note = Note::new(Level::Info, "session_expired").with("session", gone.session_id.as_str());
@@ -269,8 +290,11 @@ impl Daemon {
     }
 
     /// The sessions of an earlier run are known: each gets its socket again.
-    pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended) {
-        let Ended::Found(found) = ended else { return };
+    pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended, todo: &mut Outputs) {
+        let Ended::Found(found) = ended else {
+            // Who does not know them must not judge their tokens.
+            return self.timers.arm(Timer::Restore, now.mono.after_millis(self.bounds.drain_poll_ms()));
+        };
         let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
         let persisted = rows.len();
         let mut revived = 0_u64;
@@ -295,6 +319,8 @@ impl Daemon {
         self.arm_sessions();
         let note = Note::new(Level::Info, "sessions_rehydrated").with("revived", revived);
         self.notes.push(note.with("persisted", persisted));
+        self.sessions.is_known = true;
+        self.serve_early(now, todo);
     }
 
     fn arm_sessions(&mut self) {

@@ -235,6 +235,8 @@ fn read_presence(presence: &Value) -> Result<SigningKey, &'static str> {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
+    /// Those of an earlier run are among them.
+    pub(super) is_known: bool,
     all: BTreeMap<Token, Session>,
 }
 
