@@ -18,20 +18,8 @@ fn two_sessions() -> (Town, Place, Place) {
     (town, ann, bob)
 }
 
-/// The events of a stream so far, as kind and body.
-fn events(town: &mut Town, stream: usize) -> Vec<(String, Value)> {
-    let text = String::from_utf8(town.world.read(stream).0).unwrap();
-    let field = |frame: &str, name: &str| {
-        frame.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap_or_default()
-    };
-    let frames = text.split("\n\n").filter(|frame| frame.contains("event: "));
-    frames
-        .map(|frame| (field(frame, "event: "), serde_json::from_str(&field(frame, "data: ")).unwrap()))
-        .collect()
-}
-
 fn messages(town: &mut Town, stream: usize) -> Vec<String> {
-    let all = events(town, stream).into_iter().filter(|(kind, _)| kind == "message");
+    let all = town.events(stream).into_iter().filter(|(kind, _)| kind == "message");
     all.map(|(_, body)| body["body"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -83,7 +71,7 @@ fn a_stream_shows_a_session_what_is_its_own_and_what_it_missed() {
     let headers = [("Last-Event-ID", "0000000000000000-7")];
     let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &headers, None);
     town.world.wait(100);
-    assert_eq!(events(&mut town, stream)[0].0, "resync");
+    assert_eq!(town.events(stream)[0].0, "resync");
 }
 
 #[test]
@@ -185,8 +173,7 @@ fn a_session_is_vouched_for_anew_at_every_connect() {
     // Longer than any word of its member is good for.
     for _ in 0..26 {
         town.world.wait(3_600_000);
-        let shown = authorization("one");
-        town.asks(ann, "GET", "/v1/sessions/me", &[("Authorization", &shown)], None);
+        town.asks_as(ann, "one", "GET", "/v1/sessions/me", None);
     }
     town.world.kill(broker);
     town.world.start(broker);
@@ -244,12 +231,7 @@ fn a_session_that_has_ended_sees_and_does_nothing_instead_of_everything() {
 #[test]
 fn a_stream_ends_with_its_session_and_others_go_on() {
     let (mut town, ann, bob) = two_sessions();
-    let listens = |town: &mut Town, name: &str| {
-        let shown = authorization(name);
-        town.begins(ann, Listener::Local, "GET", "/v1/events", &[("Authorization", &shown)], None)
-    };
-    let (one, two) = (listens(&mut town, "one"), listens(&mut town, "two"));
-    town.world.wait(100);
+    let (one, two) = (town.listens(ann, Some("one")), town.listens(ann, Some("two")));
     let target = format!("/v1/sessions/{}", token_of("one"));
     town.asks(ann, "DELETE", &target, &[], None);
     town.send(bob, "*", "for all", "k1");
@@ -269,8 +251,7 @@ fn a_stream_ends_with_its_session_and_others_go_on() {
 #[test]
 fn who_listens_is_there_though_it_asks_nothing() {
     let (mut town, ann, bob) = two_sessions();
-    let shown = authorization("one");
-    let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &[("Authorization", &shown)], None);
+    let stream = town.listens(ann, Some("one"));
     town.world.wait(49 * 3_600_000);
     let ids = town.get(ann, "/v1/sessions").body["sessions"].as_array().unwrap().len();
     assert_eq!(ids, 1, "who neither listens nor asks is forgotten");

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::pressure::Level;
 use super::sessions::Token;
 use super::{Daemon, LaneKey, Timer};
 use crate::fault::Fault;
@@ -31,16 +32,24 @@ pub(super) enum Kind {
     PeerLeave,
     System,
     BrokerStatus,
+    OutboxPressure(Level),
+    InboxPressure(Level),
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Kind::Message => "message",
             Kind::PeerJoin => "peer_join",
             Kind::PeerLeave => "peer_leave",
             Kind::System => "system",
             Kind::BrokerStatus => "broker_status",
+            Kind::OutboxPressure(Level::Normal) => "outbox_pressure_normal",
+            Kind::OutboxPressure(Level::High) => "outbox_pressure_high",
+            Kind::OutboxPressure(Level::Full) => "outbox_pressure_full",
+            Kind::InboxPressure(Level::Normal) => "inbox_pressure_normal",
+            Kind::InboxPressure(Level::High) => "inbox_pressure_high",
+            Kind::InboxPressure(Level::Full) => "inbox_pressure_full",
         }
     }
 }
@@ -49,8 +58,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 struct Told {
     place: u64,
-    /// The place of its mesh.
-    mesh: usize,
+    /// The place of its mesh; none for what concerns the host.
+    mesh: Option<usize>,
     /// For whom it came, if it is a message.
     recipient: Option<(RecipientKind, PublicKey)>,
     frame: Bytes,
@@ -69,7 +78,7 @@ impl View {
     fn shows(&self, told: &Told) -> bool {
         let View::Session { mesh, session, member } = self else { return true };
         match told.recipient {
-            _ if told.mesh != *mesh => false,
+            _ if told.mesh.is_some_and(|of| of != *mesh) => false,
             None => true,
             Some((RecipientKind::Session, key)) => *session == Some(key),
             Some((RecipientKind::Member, key)) => *member == key,
@@ -189,12 +198,15 @@ impl Daemon {
         &mut self,
         now: Now,
         kind: Kind,
-        mesh: usize,
+        mesh: Option<usize>,
         recipient: Option<(RecipientKind, PublicKey)>,
         fields: Value,
         todo: &mut Outputs,
     ) {
-        let mut body = json!({ "ts": now.wall.iso(), "mesh": self.config.meshes[mesh].slug });
+        let mut body = json!({ "ts": now.wall.iso() });
+        if let Some(mesh) = mesh {
+            body["mesh"] = self.config.meshes[mesh].slug.as_str().into();
+        }
         if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
             body.extend(fields);
         }
@@ -213,7 +225,7 @@ impl Daemon {
 
     pub(super) fn tell_status(&mut self, now: Now, key: LaneKey, status: &str, todo: &mut Outputs) {
         if key.session.is_none() {
-            self.tell(now, Kind::BrokerStatus, key.mesh, None, json!({ "status": status }), todo);
+            self.tell(now, Kind::BrokerStatus, Some(key.mesh), None, json!({ "status": status }), todo);
         }
     }
 
