@@ -19,7 +19,7 @@ use page::{Caller, Hooker, Operator};
 use peer::Peer;
 use runner::Runner;
 
-pub(super) use live::TOPICS;
+pub(super) use live::{TOPICS, VOLATILE, user_of};
 pub(super) use runner::runner_id;
 
 /// A client of some kind.

@@ -120,12 +120,19 @@ marks! {
     Removed = "member removed", "AUT-07";
     LivePublished = "publication stored", "TOP-01";
     LiveRepeated = "publication sent again, and known", "TOP-01";
+    LiveBatch = "batch of publications stored", "TOP-01";
     LiveLate = "publication older than what was known", "TOP-01";
     LiveRecovered = "watcher came back and missed nothing", "TOP-01";
     LiveMissed = "watcher came back and was told that something is missing", "TOP-01";
     LiveGap = "watcher told of a gap", "TOP-01";
     LiveConflated = "older value left out for a watcher that is slow", "TOP-01";
     LiveSlow = "watcher closed as too slow", "TOP-01";
+    LiveVolatile = "publication of a topic in memory told", "TOP-01";
+    LiveStreamed = "publication told by a stream of events", "TOP-01";
+    LiveStreamBack = "stream of events goes on where it was", "TOP-01";
+    LiveJoined = "watcher told that somebody came", "TOP-01";
+    LiveLeft = "watcher told that somebody left", "TOP-01";
+    LiveRevoked = "rights of a watcher taken back", "AUT-07";
     LiveElsewhere = "watcher or publisher sent to the broker that serves the topic", "CLU-03";
 }
 
