@@ -142,8 +142,8 @@ series! {
             DeadRefused = "refused", DeadPoison = "poison", DeadTooOld = "too_old";
         "processor_live_messages_inbound_total", "type"; "Messages of watchers, by type":
             LiveSubscribe = "subscribe", LiveUnsubscribe = "unsubscribe", LiveInvalid = "invalid",
-            LiveAuth = "auth", LivePing = "ping", LivePublish = "publish", LiveHistory = "history", LivePresence = "presence",
-            LivePresenceStats = "presence-stats";
+            LiveAuth = "auth", LivePing = "ping", LivePublish = "publish", LiveHistory = "history",
+            LivePresence = "presence", LivePresenceStats = "presence-stats";
         "processor_live_messages_outbound_total", "type"; "Messages to watchers, by type":
             ToldSubscribed = "subscribed", ToldUnsubscribed = "unsubscribed", ToldPosition = "position",
             ToldPositions = "positions", ToldError = "error", ToldAuthorized = "authorized",

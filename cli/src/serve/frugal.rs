@@ -34,16 +34,18 @@ pub(super) struct Line {
 
 /// What is longer is written at once.
 const HELD_BYTES_MAX: usize = 8 * 1_024;
+/// Where nobody says how long something may take, it may take this long: a kernel is told no greater time.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 impl Connector<()> for Frugal {
     type Out = Line;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<Line>, Error> {
-        let (began, patience) = (Instant::now(), *details.timeout.after);
+        let (began, patience) = (Instant::now(), (*details.timeout.after).min(LONGEST));
         let mut failure = Error::ConnectionFailed;
         let count = details.addrs.len();
         for (at, address) in details.addrs.iter().enumerate() {
-            // Each has an equal share of the time that is left, so that one that says nothing is not the last.
+            // Each has an equal share of the time that is left: one that says nothing is not the last.
             let shares = u32::try_from(count - at).unwrap_or(u32::MAX);
             let share = patience.saturating_sub(began.elapsed()) / shares;
             if share.is_zero() {
@@ -51,7 +53,7 @@ impl Connector<()> for Frugal {
             }
             match TcpStream::connect_timeout(address, share) {
                 Ok(stream) => return Line::new(stream, details).map(Some),
-                Err(error) => failure = error.into(),
+                Err(error) => failure = told(error, details.timeout),
             }
         }
         Err(failure)
@@ -76,7 +78,7 @@ impl Line {
         if self.held.is_empty() {
             return Ok(());
         }
-        let patience = rounded(*timeout.after);
+        let patience = rounded((*timeout.after).min(LONGEST));
         if patience != self.write_patience {
             self.stream.set_write_timeout(Some(patience))?;
             self.write_patience = patience;
@@ -103,7 +105,7 @@ impl Transport for Line {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.write_held(timeout)?;
-        let until = Instant::now() + *timeout.after;
+        let until = Instant::now() + (*timeout.after).min(LONGEST);
         loop {
             let patience = rounded(until.saturating_duration_since(Instant::now()));
             if patience.is_zero() {

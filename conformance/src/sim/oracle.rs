@@ -73,6 +73,8 @@ pub(super) struct Said<'a> {
     pub mono: Mono,
     /// Which broker, as the store numbers them.
     pub number: u64,
+    /// Which of its lives this is.
+    pub life: u32,
     pub conn: ConnId,
     /// It is written in the turn that decided it: nothing kept it waiting in the broker.
     pub is_prompt: bool,

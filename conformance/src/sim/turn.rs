@@ -332,6 +332,7 @@ impl World {
             wall_ms: super::clock::true_wall(self.now, self.passed_over_ms),
             mono: self.nodes[node].clock.now(self.now).mono,
             number,
+            life: self.nodes[node].life,
             conn,
             is_prompt: self.crediting != Some(conn),
             may_hide: &may_hide,

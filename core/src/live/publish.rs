@@ -227,8 +227,8 @@ impl Lives {
         self.may_forget(cx, no);
     }
 
-    /// Publications stand, the last of them at that offset: everybody learns of them. Which of them are late is
-    /// the store's word, where there is one.
+    /// Publications stand, the last of them at that offset: everybody learns of them. Which of them are late
+    /// is the store's word, where there is one.
     fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: &Unstored, offset: u64, late: Option<&[u64]>) {
         let times = self.clock.read(cx.now);
         let Some(topic) = self.topics.get_mut(&no) else { return };

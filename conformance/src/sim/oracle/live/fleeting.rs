@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use peermesh_core::ids::ConnId;
-use peermesh_core::time::Mono;
 
 use super::Publication;
 use crate::sim::heard::{Heard, HeardKind, Item};
@@ -23,9 +22,8 @@ pub(super) struct Fleeting {
 /// One life of one topic.
 #[derive(Debug)]
 struct Life {
-    /// The broker that lives it, by its place, and what its clock said last, which goes back when it dies.
-    node: usize,
-    mono: Mono,
+    /// The broker that lives it, by its place, and in which of its own lives.
+    of: (usize, u32),
     rows: BTreeMap<u64, Item>,
     /// Where publications were said to stand, by what their publishers call them.
     answered: BTreeMap<String, u64>,
@@ -41,18 +39,18 @@ impl Fleeting {
         sent: Option<&Publication>,
         tally: &mut Tally,
     ) -> Judged {
-        let at = (node, said.mono);
+        let of = (node, said.life);
         match heard.kind {
             HeardKind::Subscribed => {
                 self.shown.insert(said.conn, heard.epoch.clone());
-                self.life(at, &heard.epoch)?.shows(heard)
+                self.life(of, &heard.epoch)?.shows(heard)
             }
             HeardKind::Position => {
                 let Some(epoch) = self.shown.get(&said.conn).cloned() else { return Ok(()) };
                 tally.mark(Mark::LiveVolatile);
-                self.life(at, &epoch)?.learn(&heard.item())
+                self.life(of, &epoch)?.learn(&heard.item())
             }
-            HeardKind::Published => self.life(at, &heard.epoch)?.answers(heard, sent),
+            HeardKind::Published => self.life(of, &heard.epoch)?.answers(heard, sent),
             _ => Ok(()),
         }
     }
@@ -63,13 +61,12 @@ impl Fleeting {
         last.copied().unwrap_or(0)
     }
 
-    fn life(&mut self, (node, mono): (usize, Mono), epoch: &str) -> Result<&mut Life, Violation> {
-        let fresh = || Life { node, mono, rows: BTreeMap::new(), answered: BTreeMap::new() };
+    fn life(&mut self, of: (usize, u32), epoch: &str) -> Result<&mut Life, Violation> {
+        let fresh = || Life { of, rows: BTreeMap::new(), answered: BTreeMap::new() };
         let life = self.lives.entry(epoch.to_owned()).or_insert_with(fresh);
-        if life.node != node || mono < life.mono {
+        if life.of != of {
             broken(Rule::I9, format!("{epoch} names positions of two lives"))?;
         }
-        life.mono = mono;
         Ok(life)
     }
 }
