@@ -25,8 +25,9 @@ pub(super) struct Topics {
     watchers: BTreeMap<usize, Knowledge>,
     /// Topics that no store knows.
     fleeting: fleeting::Fleeting,
-    /// Connections of users whose rights were taken back.
-    barred: BTreeSet<ConnId>,
+    /// Connections of users whose rights were taken back; true once they were told the end of a frame whose
+    /// beginning had left before, which nobody can take back.
+    barred: BTreeMap<ConnId, bool>,
     /// Keys age by clocks that are not always right here.
     are_keys_unsure: bool,
 }
@@ -154,7 +155,7 @@ impl Oracle {
 
     /// Something about live topics leaves a broker: it is stored (I3), and a start shows what holds (I16).
     pub(super) fn live_said(&mut self, said: &Said<'_>, heard: &Heard, tally: &mut Tally) -> Judged {
-        if self.topics.barred.contains(&said.conn) {
+        if let Some(true) = self.topics.barred.get_mut(&said.conn).map(|told| std::mem::replace(told, true)) {
             return broken(Rule::I16, format!("{} is told to one without rights", heard.shown()));
         }
         let topic = match &self.conns.get(&said.conn).map(|conn| &conn.party) {
@@ -192,7 +193,9 @@ impl Oracle {
                 && matches!(conn.party, Party::Watcher(watcher) if user_of(watcher) == *user)
         };
         let barred = self.conns.iter().filter(|(id, conn)| is_barred(id, conn)).map(|(id, _)| *id);
-        self.topics.barred.extend(barred);
+        for conn in barred {
+            self.topics.barred.entry(conn).or_insert(false);
+        }
     }
 
     /// A watcher hears something: it follows from what it heard before. `asked` says that it wanted to go on
