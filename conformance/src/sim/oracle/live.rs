@@ -40,6 +40,8 @@ struct Log {
     rows: Vec<LiveRow>,
     /// Offsets of keys of idempotency, and when they were stored.
     keys: BTreeMap<[u8; 32], (u64, u64)>,
+    /// The same of what publishers call their publications.
+    names: BTreeMap<String, (u64, u64)>,
     /// Offsets behind which others of the same write follow.
     within: BTreeSet<u64>,
     /// The newest publication of every entity, removals included.
@@ -89,7 +91,10 @@ impl Topics {
 
     /// Days pass, after which keys may be forgotten.
     pub(super) fn days_pass(&mut self) {
-        self.logs.values_mut().for_each(|log| log.keys.clear());
+        for log in self.logs.values_mut() {
+            log.keys.clear();
+            log.names.clear();
+        }
     }
 }
 
@@ -287,11 +292,19 @@ impl Topics {
         if first != log.top() + 1 {
             return broken(Rule::I9, format!("{name} goes from {} to {first}", log.top()));
         }
-        if let (Some(key), Some(keys_ms)) = (key, keys_ms)
+        let is_fresh = |then: u64| keys_ms.is_some_and(|keys_ms| at < then + keys_ms * MS);
+        if let Some(key) = key
             && let Some((before, then)) = log.keys.insert(key.key, (first, at))
-            && at < then + keys_ms * MS
+            && is_fresh(then)
         {
             return broken(Rule::I2, format!("one key stands at {before} and at {first} of {name}"));
+        }
+        // All of a write have one name.
+        if let Some(id) = rows.iter().find_map(|(_, row)| published(&row.text))
+            && let Some((before, then)) = log.names.insert(id.to_owned(), (first, at))
+            && is_fresh(then)
+        {
+            return broken(Rule::I2, format!("{id} stands at {before} and at {first} of {name}"));
         }
         let last = first + rows.len() as u64 - 1;
         log.within.extend(first..last);
@@ -304,6 +317,11 @@ impl Topics {
         }
         Ok(())
     }
+}
+
+/// What its publisher calls it; what removes an entity does not say so.
+fn published(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.split(' ').next()
 }
 
 impl Log {
