@@ -11,6 +11,7 @@ pub const DEFECTS: &[(&str, &str)] = &[
     ("backlog_forgotten", "what waited before a restart is not looked for"),
     ("batch_without_bounds", "a commit holds more than it may"),
     ("budget_refunded", "a refused send gives back what it spent"),
+    ("clock_ahead_holds_a_row", "what was queued while a wall clock was ahead waits until that time is true"),
     ("command_handed_over_twice", "a command is written to its runner twice"),
     ("command_key_forgotten", "a command under a key that was used runs again"),
     ("conflict_answered_duplicate", "another request under a used key counts as the first one"),

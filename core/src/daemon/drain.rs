@@ -169,7 +169,14 @@ impl Daemon {
         match lane.step {
             Step::Taking | Step::Sending(_) => return,
             Step::Waiting(until) if until > now.mono => return self.timers.arm(Timer::Lane(key), until),
-            Step::Waiting(_) | Step::Idle => lane.step = Step::Idle,
+            Step::Waiting(_) => {
+                lane.step = Step::Idle;
+                // It has waited. What was written while a clock was ahead would wait until that time is true.
+                if let Some(row) = lane.page.front_mut().filter(|_| !planted("clock_ahead_holds_a_row")) {
+                    row.next_attempt_at = row.next_attempt_at.min(now.wall);
+                }
+            }
+            Step::Idle => {}
         }
         if lane.stale {
             // An answer that is under way is to a question that counts no more: it is awaited, and left out.
