@@ -95,8 +95,7 @@ impl World {
         let oracle = Oracle::new(&mix, &cast, disk.secret());
         let mut actors = Vec::new();
         for (no, role) in &mix.actors {
-            let dice = Dice::of(plan.seed, "actor", u64::from(*no));
-            actors.push(Some(Actor::new(actors.len(), *no, role, &mix, &mut cast, dice)));
+            actors.push(Some(Actor::new(plan.seed, actors.len(), *no, role, &mix, &mut cast)));
         }
         let mut world = World {
             now: 0,
@@ -328,6 +327,11 @@ impl World {
     pub(super) fn state(&mut self) -> StateHash {
         for place in 0..self.nodes.len() {
             self.absorb(place);
+        }
+        for actor in self.actors.iter().flatten() {
+            if let Actor::Host(host) = actor {
+                host.absorb_into(&mut self.digest);
+            }
         }
         self.digest.absorb_value(&(self.now, self.turns));
         let waiting: Vec<_> = self.disk.model.all_waiting().collect();
