@@ -209,7 +209,7 @@ fn f_dmn_11_a_change_of_keys_that_is_killed_at_a_step_leaves_the_old_key_or_the_
     let (profiles, archive) = (there.data().join("profiles"), there.data().join("daemon/keypair-archive"));
     let public = |byte: u8| HEXLOWER.encode(SigningKey::from_bytes(&[byte; 32]).verifying_key().as_bytes());
     let restore = ["daemon", "restore", "--from", copy, "--replace"];
-    // As soon as a step can be seen from outside, the process is killed: in it, or in one of those that follow.
+    // As soon as a step can be seen from outside, the process is killed: in it, or in one that follows.
     for (folder, is_draft) in [(&archive, true), (&archive, false), (&profiles, true)] {
         let _ = fs::remove_dir_all(&archive);
         let _ = fs::remove_dir_all(&profiles);

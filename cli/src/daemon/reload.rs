@@ -1,5 +1,5 @@
-//! Tells a daemon that runs to look at the profiles again, so that a mesh that was joined is taken up, and one
-//! that was left is let go, without a restart.
+//! Tells a daemon that runs to look at the profiles again: a mesh that was joined is taken up without a
+//! restart, and one that was left is let go.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -21,11 +21,15 @@ fn two_hosts_of_one_member_do_not_evict_each_other_though_their_pids_are_the_sam
     let mut town = Town::new();
     let own = town.membership("demo", "ann");
     let bounds = DaemonLimits::default();
-    let hosts = ["ann", "ann's other host"].map(|host| town.starts(host, vec![own.clone()], &bounds, &[]));
+    let hosts = ["ann", "ann's other host"].map(|host| {
+        // Two hellos of one member in one millisecond are the same bytes, and count as a replay.
+        town.world.wait(7);
+        town.starts(host, vec![own.clone()], &bounds, &[])
+    });
     let bob = town.hosts("bob");
     town.world.wait(60_000);
-    let lost = town.world.notes.iter().filter(|note| note.msg == "broker_lost").count();
-    assert_eq!(lost, 0, "{:?}", town.world.notes);
+    let lost: Vec<_> = town.world.notes.iter().filter(|note| note.msg == "broker_lost").collect();
+    assert!(lost.is_empty(), "{lost:?}");
     for host in hosts {
         assert_eq!(town.get(host, "/v1/health").body["brokers"]["demo"], "open");
     }

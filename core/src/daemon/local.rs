@@ -367,8 +367,8 @@ impl Daemon {
     /// Who asks; none while that cannot be said.
     ///
     /// # Errors
-    /// The answer to a request that is one session's matter and shows none that is alive. What an ended session
-    /// may see is not what the whole host may.
+    /// The answer to a request that is one session's matter and shows none that is alive. What an ended
+    /// session may see is not what the whole host may.
     fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Result<Option<Caller>, Answer> {
         let token = match self.shown(request) {
             Shown::Nothing => None,

@@ -146,10 +146,9 @@ impl Daemon {
             Level::High | Level::Full => Some(gauge.trouble.unwrap_or("bounds")),
         };
         let weight = if level == Level::Normal { Weight::Info } else { Weight::Warn };
-        let note = Note::new(weight, "storage_pressure").with("kind", kind.word()).with("used_bytes", used);
-        self.notes.push(note.with("limit_bytes", most).with("cause", cause));
-        let fields =
-            json!({ "level": level.word(), "used_bytes": used, "limit_bytes": most, "cause": cause });
+        let note = Note::new(weight, "storage_pressure").with("kind", kind.word()).with("used", used);
+        self.notes.push(note.with("limit", most).with("cause", cause));
+        let fields = json!({ "level": level.word(), "used": used, "limit": most, "cause": cause });
         self.tell(now, kind, None, None, fields, todo);
     }
 

@@ -65,8 +65,8 @@ pub struct Membership {
     pub path: String,
 }
 
-/// What the program around a daemon tells it while it runs: the meshes that this host belongs to from here on,
-/// all of them.
+/// What the program around a daemon tells it while it runs: the meshes that this host belongs to from here
+/// on, all of them.
 #[derive(Clone, Debug)]
 pub struct Joined(pub Vec<Membership>);
 
