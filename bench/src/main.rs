@@ -3,19 +3,19 @@
 mod report;
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use peermesh_bench::commit::{Ledger, Lives};
-use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
+use peermesh_bench::load::mesh::{self, Town};
+use peermesh_bench::load::{Course, Outcome, Pace, Site, Watched};
 use peermesh_bench::meter::Meter;
+use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::summary::Form;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, runners};
+use peermesh_bench::{accept, codec};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -76,65 +76,6 @@ enum Bench {
         seconds: f64,
         #[command(flatten)]
         place: Place,
-    },
-    /// Starts the broker and measures it over loopback
-    Loopback {
-        /// Pairs of a sender and a recipient
-        #[arg(long, default_value_t = 10)]
-        pairs: u64,
-        /// Messages of each pair on their way; a broker reads at most 64 unanswered sends of one peer
-        #[arg(long, default_value_t = 16)]
-        window: u64,
-        /// Peers that only stay connected
-        #[arg(long, default_value_t = 0)]
-        idle: u64,
-        /// Seconds that are measured, after a third of that as warm-up
-        #[arg(long, default_value_t = 5.0)]
-        seconds: f64,
-        /// How often all of it is done; the table shows every run
-        #[arg(long, default_value_t = 1)]
-        runs: u32,
-        /// What carries the broker: smol or threads [default: the broker's own]
-        #[arg(long)]
-        runtime: Option<String>,
-        /// Where the broker is recorded [default: it is not]
-        #[arg(long)]
-        record: Option<PathBuf>,
-        /// The broker [default: the program `peermesh` beside this one]
-        #[arg(long)]
-        program: Option<PathBuf>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Sends commands to runners and events from them, by the broker and by a bare relay
-    Runners {
-        /// Runners, each with one connection
-        #[arg(long, default_value_t = 16)]
-        runners: usize,
-        /// Callers, each with one command on its way
-        #[arg(long, default_value_t = 16)]
-        callers: usize,
-        /// Events of each runner on their way
-        #[arg(long, default_value_t = 8)]
-        window: usize,
-        /// Seconds that are measured for each load, after a third of that as warm-up
-        #[arg(long, default_value_t = 3.0)]
-        seconds: f64,
-        #[command(flatten)]
-        shown: Shown,
-        /// The broker [default: the program `peermesh` beside this one]
-        #[arg(long)]
-        program: Option<PathBuf>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Is the bare relay that `runners` measures beside the broker
-    #[command(hide = true)]
-    Relay {
-        #[arg(long)]
-        listen: SocketAddr,
-        #[arg(long)]
-        target: SocketAddr,
     },
     /// Starts a Postgres server and the broker on it, and counts what a message asks of the server
     Postgres {
@@ -228,19 +169,6 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, record, program, place } => {
-            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
-            let time = Duration::from_secs_f64(seconds);
-            let dir = place.dir()?;
-            carry(&Plan { program, dir, pairs, window, idle, time, runtime, record, shared: None }, runs)?;
-        }
-        Bench::Runners { runners, callers, window, seconds, shown, program, place } => {
-            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
-            let time = Duration::from_secs_f64(seconds);
-            let plan = runners::Plan { program, dir: place.dir()?, runners, callers, window, time };
-            report::runners(&plan, shown.runs, shown.form())?;
-        }
-        Bench::Relay { listen, target } => runners::relay(listen, target)?,
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             ask_postgres(&program, &place.dir()?, &senders, Duration::from_secs_f64(seconds))?;
@@ -304,61 +232,6 @@ fn show_tables(ledger: Ledger, runs: &[Lives]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
-    let mut load = Table::new(&[
-        "pairs x window",
-        "messages/s",
-        "msg/commit",
-        "CPU us/msg",
-        "shard",
-        "store",
-        "kernel",
-        "CPU %",
-        "p50 us",
-        "p99 us",
-        "disk B/msg",
-        "switches/msg",
-        "lost",
-        "doubled",
-        "refused",
-        "RSS MiB",
-    ]);
-    let mut rest = Table::new(&["connections", "RSS before MiB", "RSS KiB each", "hellos/s"]);
-    for _ in 0..runs {
-        let run = loopback::run(plan)?;
-        let Outcome { messages, elapsed, cpu, commits, rss_bytes, connections, .. } = run;
-        load.row([
-            format!("{} x {}", plan.pairs, plan.window),
-            rate(messages, elapsed),
-            per(messages, commits, 1),
-            micros_per(cpu.whole, messages),
-            micros_per(cpu.shards, messages),
-            micros_per(cpu.store, messages),
-            micros_per(cpu.kernel, messages),
-            format!("{:.0}", 100.0 * cpu.whole.as_secs_f64() / elapsed.as_secs_f64().max(0.001)),
-            run.wait_us(500).to_string(),
-            run.wait_us(990).to_string(),
-            per(run.disk_bytes, messages, 0),
-            per(run.switches, messages, 2),
-            run.lost.to_string(),
-            run.doubled.to_string(),
-            run.refused.to_string(),
-            per(rss_bytes[2], 1 << 20, 1),
-        ]);
-        rest.row([
-            connections.to_string(),
-            per(rss_bytes[0], 1 << 20, 1),
-            per(rss_bytes[1].saturating_sub(rss_bytes[0]), connections << 10, 2),
-            rate(connections, run.greeting),
-        ]);
-    }
-    if plan.pairs > 0 {
-        load.print()?;
-    }
-    rest.print()?;
-    Ok(())
-}
-
 fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(&[
         "senders",
@@ -377,11 +250,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     ]);
     let server = Server::new();
     for &pairs in senders {
-        let shared = Some(Arc::new(Watched::on(&server)));
-        let (program, dir) = (program.into(), dir.into());
-        let (runtime, record) = (None, None);
-        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, record, shared };
-        let run = loopback::run(&plan)?;
+        let shared = Watched::on(&server);
+        let run = asked(program, dir, pairs, time, &shared)?;
         table.row([
             pairs.to_string(),
             rate(run.messages, run.elapsed),
@@ -391,8 +261,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
             per(run.transactions, run.messages, 3),
             per(run.statements, run.commits, 2),
             micros_per(run.cpu.whole, run.messages),
-            run.wait_us(500).to_string(),
-            run.wait_us(990).to_string(),
+            format!("{:.0}", run.wait_us(50.0)),
+            format!("{:.0}", run.wait_us(99.0)),
             run.lost.to_string(),
             run.doubled.to_string(),
             run.refused.to_string(),
@@ -400,6 +270,22 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     }
     table.print()?;
     Ok(())
+}
+
+/// One message of each sender on its way, through a broker on that database.
+fn asked(
+    program: &Path,
+    dir: &Path,
+    pairs: u64,
+    time: Duration,
+    shared: &Watched,
+) -> Result<Outcome, Box<dyn Error>> {
+    let more = mesh::MORE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let setup = Setup { program: program.into(), home: Home::Fresh(dir.into()), more };
+    let site = Site::own(&setup.with("DATABASE_URL", shared.url()))?;
+    let course = Course { pace: Pace::Closed { window: 1 }, time };
+    let town = Town { pairs, ..Town::default() };
+    Ok(mesh::pairs(&site, town, course, Some(shared))?.0)
 }
 
 fn micros_per(time: Duration, count: u64) -> String {
