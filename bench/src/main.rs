@@ -15,7 +15,7 @@ use peermesh_bench::meter::Meter;
 use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::summary::Form;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec};
+use peermesh_bench::{accept, codec, rows};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -72,6 +72,60 @@ enum Bench {
         #[arg(long, value_delimiter = ',', default_value = "1,16,64,256,1024")]
         batches: Vec<u64>,
         /// Seconds for each size, and at most as many for the plain file
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Measures every row of the table of goals beside its limits and rivals, and writes the page of results
+    All {
+        /// How often all of it is measured
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Once, shortly, with crowds and queues of a twentieth: to see that everything works
+        #[arg(long)]
+        quick: bool,
+        /// Seconds that are measured for each load, after a third of that as warm-up [default: 2]
+        #[arg(long)]
+        seconds: Option<f64>,
+        /// Messages in the store before durable messages are measured [default: 1000000]
+        #[arg(long)]
+        stored: Option<u64>,
+        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, idle, signatures, runners,
+        /// reference, postgres, queues, meshes, rivals
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// The page, whose marked part is replaced
+        #[arg(long, default_value = "bench/RESULTS.md")]
+        page: PathBuf,
+        /// Every figure of every run goes here too, as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// The same built with threads and the embedded store only, for its size
+        #[arg(long)]
+        small: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Compares two builds: the same load on both, in turns
+    Compare {
+        /// The program it is compared with
+        before: PathBuf,
+        /// The program in question
+        after: PathBuf,
+        /// Pairs of a sender and a recipient
+        #[arg(long, default_value_t = 50)]
+        pairs: u64,
+        /// Messages of each pair on their way
+        #[arg(long, default_value_t = 16)]
+        window: u64,
+        /// How often both are measured
+        #[arg(long, default_value_t = 7)]
+        runs: usize,
+        /// Seconds that are measured for each load, after a third of that as warm-up
         #[arg(long, default_value_t = 2.0)]
         seconds: f64,
         #[command(flatten)]
@@ -168,6 +222,23 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
+        }
+        Bench::All { runs, quick, seconds, stored, only, page, json, program, small, place } => {
+            let plan = rows::Plan {
+                program: program.map_or_else(|| beside("peermesh"), Ok)?,
+                small,
+                dir: place.dir()?,
+                runs: if quick { 1 } else { runs },
+                time: Duration::from_secs_f64(seconds.unwrap_or(if quick { 0.3 } else { 2.0 })),
+                stored: stored.unwrap_or(if quick { 50_000 } else { 1_000_000 }),
+                divisor: if quick { 20 } else { 1 },
+                only,
+            };
+            rows::all(&plan, &page, json.as_deref())?;
+        }
+        Bench::Compare { before, after, pairs, window, runs, seconds, place } => {
+            let (dir, time) = (place.dir()?, Duration::from_secs_f64(seconds));
+            rows::compare(&rows::Comparison { before, after, dir, pairs, window, runs, time })?;
         }
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;

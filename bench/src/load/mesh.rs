@@ -104,6 +104,17 @@ pub fn pairs(
     Ok((outcome, census))
 }
 
+/// Carries so many messages, so that they are in the store.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn fill(site: &Site, messages: u64) -> Result<Outcome, LoadError> {
+    let Built { mut pool, flows, .. } = connect(site, Town { pairs: 50, ..Town::default() })?;
+    let each = messages.div_ceil(flows.len() as u64);
+    let mut traffic = Traffic::new(&flows);
+    Ok(traffic.exhaust(&mut pool, FILL_WINDOW, each, PATIENCE, &mut || site.mark(None))?)
+}
+
 /// One peer sends to everybody: `watchers` others of its mesh.
 ///
 /// # Errors

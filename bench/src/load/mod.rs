@@ -142,6 +142,16 @@ impl Watched {
         self.database.url_by(self.proxy.port())
     }
 
+    /// The same without the proxy, which takes its time.
+    pub fn direct_url(&self) -> String {
+        self.database.url().to_owned()
+    }
+
+    /// A session of the owner.
+    pub fn session(&self) -> postgres::Client {
+        self.database.client()
+    }
+
     fn mark(&self, mark: Mark) -> io::Result<Mark> {
         let counts = self.proxy.counts();
         // The server tells its own count about a second late.
