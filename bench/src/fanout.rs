@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::meter::{Meter, Step};
 use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, Secret, TopicRule};
 use peermesh_core::ids::{ConnId, ShardId};
@@ -58,13 +59,30 @@ pub struct Fanout {
 /// # Panics
 /// When the broker does not do what is measured.
 pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fanout> {
-    let mut stage = Stage::new(watchers)?;
+    Ok(run_with(Meter::marking(), watchers, publications, data_bytes)?.0)
+}
+
+/// The same with a meter, for what the broker makes of each publication.
+///
+/// # Errors
+/// When there are not enough sockets.
+///
+/// # Panics
+/// When the broker does not do what is measured.
+pub fn run_with(
+    meter: Meter,
+    watchers: u64,
+    publications: u64,
+    data_bytes: usize,
+) -> io::Result<(Fanout, Meter)> {
+    let mut stage = Stage::new(meter, watchers)?;
     let data = "x".repeat(data_bytes);
     let message = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
     let mut fanout = Fanout { watchers, publications, ..Fanout::default() };
     for round in 0..WARM_UP + publications {
         if round == WARM_UP {
             let encodes = stage.encodes();
+            stage.meter.reset();
             stage.count = Fanout { encodes, ..Fanout::default() };
         }
         let (began, spent) = (Instant::now(), cpu());
@@ -91,7 +109,7 @@ pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fa
         fanout.raw_cpu += cpu().saturating_sub(spent);
         stage.drain()?;
     }
-    Ok(fanout)
+    Ok((fanout, stage.meter))
 }
 
 /// What this thread has taken of the processor.
@@ -104,6 +122,7 @@ fn cpu() -> Duration {
 /// A broker, and a socket pair for each watcher.
 struct Stage {
     broker: Box<dyn Machine>,
+    meter: Meter,
     store: Model,
     /// By the number of the connection less one: where the broker's bytes go, and where they come out.
     sockets: Vec<(UnixStream, UnixStream)>,
@@ -115,7 +134,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(watchers: u64) -> io::Result<Stage> {
+    fn new(meter: Meter, watchers: u64) -> io::Result<Stage> {
         let mut limits = Limits::default();
         for (name, value) in [
             ("live_messages_per_minute_max", 100_000_000),
@@ -155,6 +174,7 @@ impl Stage {
         }
         let mut stage = Stage {
             broker: black_box(Box::new(Broker::new(setup))),
+            meter,
             store: Model::new([9; 32]),
             sockets,
             now: Mono::START,
@@ -209,7 +229,13 @@ impl Stage {
     fn tell(&mut self, input: Input<'_>) {
         let now = Now { mono: self.now, wall: Wall::from_millis(1_700_000_000_000) };
         let mut todo = std::mem::take(&mut self.todo);
-        let _ = self.broker.handle(now, input, &mut todo);
+        let step = match &input {
+            Input::Received { .. } => Step::Published,
+            Input::Sent { .. } => Step::Sent,
+            _ => Step::Wake,
+        };
+        let broker = &mut self.broker;
+        let _ = self.meter.run(step, || broker.handle(now, input, &mut todo));
         let mut wishes = todo.take();
         let (mut sent, mut stored) = (Vec::new(), Vec::new());
         for wish in wishes.drain(..) {

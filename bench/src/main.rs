@@ -43,6 +43,24 @@ enum Bench {
         #[arg(long, default_value_t = 1)]
         window: u64,
     },
+    /// Carries messages to a whole mesh in memory, for a tool that counts instructions
+    Broadcast {
+        /// How many messages
+        #[arg(long, default_value_t = 200)]
+        messages: u64,
+        /// Members that hear each
+        #[arg(long, default_value_t = 50)]
+        watchers: u64,
+    },
+    /// Lets a recipient come back to waiting mail, in memory, for a tool that counts instructions
+    Resume {
+        /// How often
+        #[arg(long, default_value_t = 200)]
+        returns: u64,
+        /// Messages that wait each time, at most 32
+        #[arg(long, default_value_t = 32)]
+        waiting: u64,
+    },
     /// Publishes to a live topic with several numbers of watchers, beside a plain write of the same frames
     Fanout {
         /// Watchers of the topic
@@ -213,6 +231,12 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
+        }
+        Bench::Broadcast { messages, watchers } => {
+            accept::fan_out(Meter::marking(), messages, watchers);
+        }
+        Bench::Resume { returns, waiting } => {
+            accept::resume(Meter::marking(), returns, waiting);
         }
         Bench::Fanout { watchers, publications, bytes, shown } => {
             report::fanout(&watchers, publications, bytes, shown.runs, shown.form())?;

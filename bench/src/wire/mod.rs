@@ -60,6 +60,11 @@ pub trait Speaker {
     /// What it says at once when the stream is open.
     fn greet(&mut self, out: &mut Vec<u8>);
 
+    /// Whether it needs no answer to be set up.
+    fn is_ready_at_once(&self) -> bool {
+        false
+    }
+
     /// Takes whole messages from the beginning of `bytes`, writes answers that the protocol wants into `out`,
     /// and gives the number of bytes it took. What it leaves comes again with more.
     ///

@@ -111,6 +111,7 @@ impl Pool {
         let mut speakers = speakers.into_iter();
         while ready < count {
             for speaker in speakers.by_ref().take((ready + GREETING_MAX).saturating_sub(begun)) {
+                ready += usize::from(speaker.is_ready_at_once());
                 self.connect(server, speaker)?;
                 begun += 1;
             }
