@@ -51,7 +51,8 @@ pub struct Fanout {
     pub raw_cpu: Duration,
 }
 
-/// Publishes so often to so many watchers, each publication with that many bytes of data.
+/// Publishes so often to so many watchers, each publication with that many bytes of data, beside a plain
+/// write of the same frames.
 ///
 /// # Errors
 /// When there are not enough sockets.
@@ -59,46 +60,15 @@ pub struct Fanout {
 /// # Panics
 /// When the broker does not do what is measured.
 pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fanout> {
-    Ok(run_with(Meter::marking(), watchers, publications, data_bytes)?.0)
-}
-
-/// The same with a meter, for what the broker makes of each publication.
-///
-/// # Errors
-/// When there are not enough sockets.
-///
-/// # Panics
-/// When the broker does not do what is measured.
-pub fn run_with(
-    meter: Meter,
-    watchers: u64,
-    publications: u64,
-    data_bytes: usize,
-) -> io::Result<(Fanout, Meter)> {
-    let mut stage = Stage::new(meter, watchers)?;
-    let data = "x".repeat(data_bytes);
-    let message = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
-    let mut fanout = Fanout { watchers, publications, ..Fanout::default() };
-    for round in 0..WARM_UP + publications {
-        if round == WARM_UP {
-            let encodes = stage.encodes();
-            stage.meter.reset();
-            stage.count = Fanout { encodes, ..Fanout::default() };
-        }
+    let mut stage = Stage::new(Meter::marking(), watchers)?;
+    let mut broker = (Duration::ZERO, Duration::ZERO);
+    let mut fanout = stage.publish_all(publications, data_bytes, &mut |work| {
         let (began, spent) = (Instant::now(), cpu());
-        stage.hears(ConnId(0), message.as_bytes());
-        if round >= WARM_UP {
-            stage.count.broker += began.elapsed();
-            stage.count.broker_cpu += cpu().saturating_sub(spent);
-        }
-        stage.drain()?;
-    }
-    fanout.encodes = stage.encodes() - stage.count.encodes;
-    fanout.deliveries = stage.count.deliveries;
-    fanout.copied_bytes = stage.count.copied_bytes;
-    fanout.frame_bytes = stage.count.frame_bytes;
-    (fanout.broker, fanout.broker_cpu) = (stage.count.broker, stage.count.broker_cpu);
-    assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
+        work();
+        broker.0 += began.elapsed();
+        broker.1 += cpu().saturating_sub(spent);
+    })?;
+    (fanout.broker, fanout.broker_cpu) = broker;
     let frame = vec![b'x'; usize::try_from(fanout.frame_bytes).unwrap_or(0)];
     for _ in 0..publications {
         let (began, spent) = (Instant::now(), cpu());
@@ -109,6 +79,24 @@ pub fn run_with(
         fanout.raw_cpu += cpu().saturating_sub(spent);
         stage.drain()?;
     }
+    Ok(fanout)
+}
+
+/// The same without clocks and without the plain write, for what the broker makes of each publication.
+///
+/// # Errors
+/// When there are not enough sockets.
+///
+/// # Panics
+/// When the broker does not do what is measured.
+pub fn count(
+    meter: Meter,
+    watchers: u64,
+    publications: u64,
+    data_bytes: usize,
+) -> io::Result<(Fanout, Meter)> {
+    let mut stage = Stage::new(meter, watchers)?;
+    let fanout = stage.publish_all(publications, data_bytes, &mut |work| work())?;
     Ok((fanout, stage.meter))
 }
 
@@ -203,6 +191,33 @@ impl Stage {
             stage.drain()?;
         }
         Ok(stage)
+    }
+
+    /// Publishes after a warm-up; `timed` runs each publication that counts.
+    fn publish_all(
+        &mut self,
+        publications: u64,
+        data_bytes: usize,
+        timed: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> io::Result<Fanout> {
+        let data = "x".repeat(data_bytes);
+        let message = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
+        for _ in 0..WARM_UP {
+            self.hears(ConnId(0), message.as_bytes());
+            self.drain()?;
+        }
+        let before = self.encodes();
+        self.meter.reset();
+        self.count = Fanout::default();
+        for _ in 0..publications {
+            timed(&mut || self.hears(ConnId(0), message.as_bytes()));
+            self.drain()?;
+        }
+        let watchers = self.sockets.len() as u64;
+        let encodes = self.encodes() - before;
+        let fanout = Fanout { watchers, publications, encodes, ..self.count };
+        assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
+        Ok(fanout)
     }
 
     /// One masked text frame of a connection; the mask is zero.

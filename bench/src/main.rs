@@ -15,7 +15,7 @@ use peermesh_bench::meter::Meter;
 use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::summary::Form;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, rows};
+use peermesh_bench::{accept, codec, fanout, rows};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -49,6 +49,15 @@ enum Bench {
         #[arg(long, default_value_t = 200)]
         messages: u64,
         /// Members that hear each
+        #[arg(long, default_value_t = 50)]
+        watchers: u64,
+    },
+    /// Publishes to the watchers of a live topic in memory, for a tool that counts instructions
+    Publish {
+        /// How many publications
+        #[arg(long, default_value_t = 200)]
+        publications: u64,
+        /// Watchers of the topic
         #[arg(long, default_value_t = 50)]
         watchers: u64,
     },
@@ -109,7 +118,7 @@ enum Bench {
         /// Messages in the store before durable messages are measured [default: 1000000]
         #[arg(long)]
         stored: Option<u64>,
-        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, idle, signatures, runners,
+        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, stalled, idle, signatures, runners,
         /// reference, postgres, queues, meshes, rivals
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
@@ -234,6 +243,9 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         }
         Bench::Broadcast { messages, watchers } => {
             accept::fan_out(Meter::marking(), messages, watchers);
+        }
+        Bench::Publish { publications, watchers } => {
+            fanout::count(Meter::marking(), watchers, publications, 200)?;
         }
         Bench::Resume { returns, waiting } => {
             accept::resume(Meter::marking(), returns, waiting);
@@ -377,7 +389,7 @@ fn asked(
 ) -> Result<Outcome, Box<dyn Error>> {
     let more = mesh::MORE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let setup = Setup { program: program.into(), home: Home::Fresh(dir.into()), more };
-    let site = Site::own(&setup.with("DATABASE_URL", shared.url()))?;
+    let site = Site::own(&setup.with("DATABASE_URL", &shared.url()))?;
     let course = Course { pace: Pace::Closed { window: 1 }, time };
     let town = Town { pairs, ..Town::default() };
     Ok(mesh::pairs(&site, town, course, Some(shared))?.0)

@@ -39,7 +39,7 @@ pub struct Setup {
 impl Setup {
     /// The same with one variable more.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl ToString) -> Setup {
+    pub fn with(mut self, name: &str, value: &str) -> Setup {
         self.more.push((name.to_owned(), value.to_string()));
         self
     }

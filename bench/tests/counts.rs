@@ -35,7 +35,7 @@ fn counts() -> BTreeMap<String, u64> {
     note_exchange(&mut counts, "refused", &accept::refuse(Meter::weighing(weigh), MESSAGES));
     note_exchange(&mut counts, "fan-out", &accept::fan_out(Meter::weighing(weigh), 256, WATCHERS));
     note_exchange(&mut counts, "resume", &accept::resume(Meter::weighing(weigh), 64, 32));
-    let (live, meter) = fanout::run_with(Meter::weighing(weigh), WATCHERS, 256, 200).expect("enough sockets");
+    let (live, meter) = fanout::count(Meter::weighing(weigh), WATCHERS, 256, 200).expect("enough sockets");
     note(&mut counts, "live", &meter);
     for (what, count) in
         [("encodes", live.encodes), ("deliveries", live.deliveries), ("copied bytes", live.copied_bytes)]
@@ -130,6 +130,6 @@ fn what_is_sent_is_copied_once_into_the_arena_and_never_into_a_buffer_of_its_own
 
 #[test]
 fn a_publication_is_written_once_and_shared_by_all_who_watch() {
-    let (live, _) = fanout::run_with(Meter::marking(), WATCHERS, 64, 200).expect("enough sockets");
+    let (live, _) = fanout::count(Meter::marking(), WATCHERS, 64, 200).expect("enough sockets");
     assert_eq!((live.encodes, live.deliveries, live.copied_bytes), (64, 64 * WATCHERS, 0));
 }

@@ -78,7 +78,7 @@ pub(super) fn on_postgres(stage: &Stage<'_>, figures: &mut Figures) -> Result<()
     // The reason why there is no server is not found by a panic.
     let server =
         std::panic::catch_unwind(PostgresServer::new).map_err(|_| "no Postgres server of 15 or newer")?;
-    let setup = |shared: &Watched| stage.plan.setup(mesh::MORE).with("DATABASE_URL", shared.direct_url());
+    let setup = |shared: &Watched| stage.plan.setup(mesh::MORE).with("DATABASE_URL", &shared.direct_url());
     let shared = Watched::on(&server);
     let site = Site::own(&setup(&shared))?;
     let run = carry(&site, PAIRS[1], stage, Pace::Closed { window: WINDOW })?;

@@ -60,10 +60,13 @@ impl Plan {
     }
 }
 
+/// Notes what it measures among the figures.
+type Measure = fn(&Stage<'_>, &mut Figures) -> Result<(), Box<dyn Error>>;
+
 /// One step of a run: its name and what it does.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
-    pub(crate) run: fn(&Stage<'_>, &mut Figures) -> Result<(), Box<dyn Error>>,
+    pub(crate) run: Measure,
 }
 
 /// What steps share.

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::thread;
 
 use super::goals::{self, short};
-use super::{Figures, Plan};
+use super::{Figures, Plan, steps};
+use crate::load::{live, mesh};
 
 /// Between these the page is made; what stands outside stays.
 const BEGIN: &str = "<!-- Made by `peermesh-bench all`. -->";
@@ -70,6 +71,7 @@ fn made(plan: &Plan, figures: &Figures) -> String {
     for (what, why) in figures.skipped() {
         let _ = writeln!(text, "Left out: {what}, because {why}.\n");
     }
+    settings(&mut text);
     text.push_str("One row alone, all but the comparison:\n\n");
     let mut shown = Vec::new();
     for row in &rows {
@@ -127,6 +129,21 @@ fn parts(text: &mut String, figures: &Figures) {
         cell("store.cpu"),
         cell("file.rate"),
         cell("file.sync.us"),
+    );
+}
+
+/// What brokers under measurement had besides their defaults.
+fn settings(text: &mut String) {
+    let shown = |settings: &[(&str, &str)]| {
+        settings.iter().map(|(name, value)| format!("`{name}={value}`")).collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(
+        text,
+        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live topics {}; of events \
+         `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and `PEERMESH_LOG=error`.\n",
+        shown(mesh::MORE),
+        shown(steps::LARGE_MESH),
+        shown(live::MORE),
     );
 }
 

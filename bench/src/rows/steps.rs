@@ -5,6 +5,7 @@ use std::error::Error;
 use super::limits::QUIET_PER_SECOND;
 use super::{Figures, Stage, Step, durable, limits};
 use crate::load::mesh::{self, Town};
+use crate::load::outcome::float;
 use crate::load::rival::{Kind, Rival};
 use crate::load::{Course, Pace, Site, live, runner};
 
@@ -21,8 +22,14 @@ const RUNNERS: usize = 64;
 const CALLERS: usize = 64;
 const EVENT_WINDOW: u64 = 16;
 
+/// Watchers that read nothing, and how much is published meanwhile: far more than may wait for each.
+pub(super) const STALLED: u32 = 50;
+const STALLED_PUBLICATIONS: u64 = 30_000;
+/// Peers that say hello at once and stay.
+pub(super) const CROWD: u64 = 10_000;
+
 /// What a mesh of more than a hundred needs besides.
-const LARGE_MESH: &[(&str, &str)] = &[
+pub(super) const LARGE_MESH: &[(&str, &str)] = &[
     ("SEND_RATE_LIMIT_PER_MIN", "0"),
     ("PEERMESH_HELLOS_PER_MINUTE_MAX", "1000000"),
     ("MAX_CONNECTIONS_PER_MESH", "2000"),
@@ -38,6 +45,7 @@ pub(super) fn all() -> Vec<Step> {
         Step { name: "echo", run: limits::echoes },
         Step { name: "ephemeral", run: ephemeral },
         Step { name: "fanout", run: fanout },
+        Step { name: "stalled", run: stalled },
         Step { name: "idle", run: idle },
         Step { name: "signatures", run: limits::signatures },
         Step { name: "runners", run: runners },
@@ -60,7 +68,7 @@ fn ephemeral(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Err
 /// One to a hundred and to a thousand: a live topic, a mesh, NATS core, and Mosquitto.
 fn fanout(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
     for watchers in WATCHERS {
-        let course = Course { pace: Pace::Closed { window: 8 }, time: stage.plan.time };
+        let course = Course { pace: Pace::Closed { window: durable::WINDOW }, time: stage.plan.time };
         let site = Site::own(&stage.plan.setup(live::MORE))?;
         figures.put_outcome(&format!("live.{watchers}"), &live::fanout(&site, watchers, course)?);
         drop(site);
@@ -80,15 +88,23 @@ fn fanout(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
+/// Watchers that read nothing while much is published.
+fn stalled(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
+    let site = Site::own(&stage.plan.setup(live::MORE))?;
+    figures.put_outcome("stalled", &live::stalled(&site, usize::try_from(STALLED)?, STALLED_PUBLICATIONS)?);
+    Ok(())
+}
+
 /// Peers that only stay connected, on both runtimes, and their hellos.
 fn idle(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
     let course = Course { pace: Pace::Closed { window: 1 }, time: stage.plan.time };
-    for (runtime, count) in [("smol", 10_000), ("threads", 1_000)] {
+    for (runtime, count) in [("smol", CROWD), ("threads", 1_000)] {
         let site = Site::own(&stage.plan.setup(mesh::MORE).with("PEERMESH_RUNTIME", runtime))?;
         let town = Town { idle: count / stage.plan.divisor, ..Town::default() };
         let (_, census) = mesh::pairs(&site, town, course, None)?;
         figures.put(format!("idle.{runtime}.kib"), census.bytes_each() / 1_024.0);
         figures.put(format!("hellos.{runtime}"), census.hellos_per_second());
+        figures.put(format!("idle.{runtime}.peak"), float(census.after.rss_peak_bytes) / 1_048_576.0);
     }
     Ok(())
 }
@@ -100,7 +116,7 @@ fn runners(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error
     figures.put_outcome("commands", &runner::commands(&site, CALLERS, RUNNERS, commands)?);
     drop(site);
     let events = Course { pace: Pace::Closed { window: EVENT_WINDOW }, ..commands };
-    let setup = stage.plan.setup(mesh::MORE).with("PEERMESH_RUNNER_FORWARDS_MAX", RUNNERS);
+    let setup = stage.plan.setup(mesh::MORE).with("PEERMESH_RUNNER_FORWARDS_MAX", &RUNNERS.to_string());
     figures.put_outcome("events", &runner::events(&setup, RUNNERS, events)?);
     Ok(())
 }
@@ -109,7 +125,7 @@ fn runners(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error
 fn queues(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
     let course = Course { pace: Pace::Closed { window: 16 }, time: stage.plan.time };
     for queued in QUEUED {
-        let setup = stage.plan.setup(LARGE_MESH).with("PEERMESH_QUEUED_PER_MAILBOX_MAX", 100_000);
+        let setup = stage.plan.setup(LARGE_MESH).with("PEERMESH_QUEUED_PER_MAILBOX_MAX", "100000");
         let site = Site::own(&setup)?;
         let town = Town {
             pairs: GROWTH_PAIRS,

@@ -101,9 +101,8 @@ pub fn find_stamp(bytes: &[u8]) -> Option<Stamp> {
 
 /// Appends a number with that many hexadecimal digits.
 pub(crate) fn put_hex(out: &mut Vec<u8>, number: u64, digits: u32) {
-    out.extend(
-        (0..digits).rev().map(|digit| b"0123456789abcdef"[usize::from((number >> (4 * digit)) as u8 & 15)]),
-    );
+    let digit = |place: u32| usize::try_from(number >> (4 * place) & 15).unwrap_or(0);
+    out.extend((0..digits).rev().map(|place| b"0123456789abcdef"[digit(place)]));
 }
 
 /// Reads a number of hexadecimal digits.

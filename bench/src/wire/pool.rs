@@ -32,8 +32,11 @@ pub struct Pool {
     ready: Vec<epoll::Event>,
     /// Connections that have something to write.
     dirty: Vec<Place>,
-    listening: Option<(TcpListener, fn() -> Box<dyn Speaker>)>,
+    listening: Option<(TcpListener, Hire)>,
 }
+
+/// Makes the speaker for a connection that came in.
+pub type Hire = fn() -> Box<dyn Speaker>;
 
 struct Link {
     stream: TcpStream,
@@ -44,7 +47,7 @@ struct Link {
     is_dirty: bool,
     /// Writability is waited for.
     is_blocked: bool,
-    /// It came in by the listener, and may go again.
+    /// It came in by the listener, or is not read any more, and may go.
     is_guest: bool,
     is_gone: bool,
 }
@@ -79,7 +82,7 @@ impl Pool {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen(&mut self, speaker: fn() -> Box<dyn Speaker>) -> io::Result<SocketAddr> {
+    pub fn listen(&mut self, speaker: Hire) -> io::Result<SocketAddr> {
         self.listen_on(SocketAddr::from(([127, 0, 0, 1], 0)), speaker)
     }
 
@@ -87,11 +90,7 @@ impl Pool {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen_on(
-        &mut self,
-        addr: SocketAddr,
-        speaker: fn() -> Box<dyn Speaker>,
-    ) -> io::Result<SocketAddr> {
+    pub fn listen_on(&mut self, addr: SocketAddr, speaker: Hire) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let data = epoll::EventData::new_u64(LISTENER);
@@ -116,13 +115,24 @@ impl Pool {
                 begun += 1;
             }
             self.turn(Duration::from_millis(100), &mut |_, heard| {
-                ready += usize::from(heard == Heard::Ready)
+                ready += usize::from(heard == Heard::Ready);
             })?;
             if Instant::now() > until {
                 return Err(io::Error::other(format!("{ready} of {count} connections were set up")));
             }
         }
         Ok(())
+    }
+
+    /// Reads nothing more from a connection; that it ends is no error from then on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn deafen(&mut self, place: Place) -> io::Result<()> {
+        let link = &mut self.links[place];
+        link.is_guest = true;
+        epoll::modify(&self.epoll, &link.stream, data(place), epoll::EventFlags::empty())
+            .map_err(io::Error::from)
     }
 
     /// Says one message. It is written at the beginning of the next [`Pool::turn`].
@@ -215,14 +225,14 @@ impl Pool {
         }
         scratch[..kept].copy_from_slice(&link.unread);
         let count = match link.stream.read(&mut scratch[kept..]) {
-            Ok(0) if link.is_guest => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Ok(0) | Err(_) if link.is_guest => {
                 epoll::delete(&self.epoll, &link.stream)?;
                 link.is_gone = true;
                 return Ok(());
             }
             Ok(0) => return Err(gone(place)),
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
         let bytes = &mut scratch[..kept + count];

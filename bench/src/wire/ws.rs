@@ -14,6 +14,9 @@ const PONG: u8 = 10;
 /// The longest head of a frame that a client sends: two bytes, a length of eight, a mask.
 const HEAD_BYTES: usize = 14;
 
+/// Takes one text, and may write an answer.
+pub type Take<'a> = dyn FnMut(&[u8], &mut Vec<u8>) -> io::Result<()> + 'a;
+
 /// A client's side of one connection.
 #[derive(Debug)]
 pub struct Socket {
@@ -45,12 +48,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the server refuses the upgrade or closes.
-    pub fn hear(
-        &mut self,
-        bytes: &[u8],
-        out: &mut Vec<u8>,
-        take: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> io::Result<()>,
-    ) -> io::Result<usize> {
+    pub fn hear(&mut self, bytes: &[u8], out: &mut Vec<u8>, take: &mut Take<'_>) -> io::Result<usize> {
         let mut at = 0;
         if !self.is_open {
             let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else { return Ok(0) };
