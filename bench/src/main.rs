@@ -118,8 +118,8 @@ enum Bench {
         /// Messages in the store before durable messages are measured [default: 1000000]
         #[arg(long)]
         stored: Option<u64>,
-        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, stalled, idle, signatures, runners,
-        /// reference, postgres, queues, meshes, rivals
+        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, stalled, idle,
+        /// signatures, runners, reference, postgres, queues, meshes, rivals
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// The page, whose marked part is replaced

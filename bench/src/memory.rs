@@ -127,8 +127,8 @@ impl Memory {
         self.join_as(Step::Wake, Step::Wake, who)
     }
 
-    /// The same; `hello` is what the hello costs, and `resumed` what follows from its commit: the welcome, and
-    /// mail that waited.
+    /// The same; `hello` is what the hello costs, and `resumed` what follows from its commit: the welcome,
+    /// and mail that waited.
     pub fn join_as(&mut self, hello: Step, resumed: Step, who: &Identity) -> Line {
         let id = self.open();
         let (mut outgoing, rng) = (Outputs::new(), Rng::from_seed([5; 32]));

@@ -1,5 +1,5 @@
-//! Counts that a change must not move unseen: `counts.txt` holds them exactly, since they are the same on every
-//! machine. A change that moves one says why, and writes them anew with
+//! Counts that a change must not move unseen: `counts.txt` holds them exactly, since they are the same on
+//! every machine. A change that moves one says why, and writes them anew with
 //! `PEERMESH_BLESS=1 cargo test -p peermesh-bench --test counts`.
 
 use std::collections::BTreeMap;

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 /// Puts a load on a broker and says what came of it.
 ///
-/// Starts a broker of its own on loopback, or loads the one at --url. Every run is bounded in time and ends by
-/// itself. Messages are 256 bytes before their encoding.
+/// Starts a broker of its own on loopback, or loads the one at --url. Every run is bounded in time and ends
+/// by itself. Messages are 256 bytes before their encoding.
 #[derive(Debug, Parser)]
 #[command(name = "peermesh-load", disable_help_subcommand = true, version)]
 struct Command {

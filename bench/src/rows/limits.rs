@@ -98,13 +98,14 @@ pub(super) fn bare_batches(
              prio smallint, at bigint, nonce text, cipher text, cmid text, fp bytea);
          CREATE TABLE dedupe (key bigint PRIMARY KEY, pos bigint);
          CREATE TABLE pending (recip int, prio smallint, pos bigint, PRIMARY KEY (recip, prio, pos));
-         CREATE TABLE settled (pos bigint, recip int, at bigint, outcome smallint, PRIMARY KEY (pos, recip));",
+         CREATE TABLE settled (pos bigint, recip int, at bigint, outcome smallint,
+             PRIMARY KEY (pos, recip));",
     )?;
     let statement = client.prepare(
         "WITH new AS (SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::text[])
                  AS t (pos, recip, key, cmid)),
-             m AS (INSERT INTO message SELECT pos, 1, recip, recip, recip, 1::smallint, 1700000000000, $5, $6, cmid, $7
-                 FROM new),
+             m AS (INSERT INTO message SELECT pos, 1, recip, recip, recip, 1::smallint, 1700000000000,
+                 $5, $6, cmid, $7 FROM new),
              d AS (INSERT INTO dedupe SELECT key, pos FROM new),
              p AS (INSERT INTO pending SELECT recip, 1::smallint, pos FROM new),
              gone AS (DELETE FROM pending WHERE pos = ANY($8::bigint[]) RETURNING pos, recip)

@@ -86,7 +86,10 @@ fn made(plan: &Plan, figures: &Figures) -> String {
 
 /// What else carried 50 pairs.
 fn rivals(text: &mut String, figures: &Figures) {
-    text.push_str("| 50 pairs, 256 bytes | messages/s | server CPU µs | p50 ms | p99 ms | RSS MiB at most |\n|---|---|---|---|---|---|\n");
+    text.push_str(
+        "| 50 pairs, 256 bytes | messages/s | server CPU µs | p50 ms | p99 ms | RSS MiB at most |\n\
+         |---|---|---|---|---|---|\n",
+    );
     for (name, shown) in [
         ("durable.50", "peermesh, embedded store, synced"),
         ("postgres.50", "peermesh, Postgres, synced (the broker alone)"),
@@ -140,7 +143,8 @@ fn settings(text: &mut String) {
     let _ = writeln!(
         text,
         "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live topics {}; of events \
-         `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and `PEERMESH_LOG=error`.\n",
+         `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and \
+         `PEERMESH_LOG=error`.\n",
         shown(mesh::MORE),
         shown(steps::LARGE_MESH),
         shown(live::MORE),

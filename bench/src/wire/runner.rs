@@ -56,7 +56,8 @@ impl Speaker for Runner {
                 b"\",\"commandId\":\"5a7f6a52-6a0c-4d0e-9d59-0f8f5a4f7e11\",",
                 b"\"projectId\":\"8d1f6a52-6a0c-4d0e-9d59-0f8f5a4f7e11\",",
                 b"\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"data\":\"{\\\"type\\\":\\\"text-delta\\\",",
-                b"\\\"id\\\":\\\"t1\\\",\\\"delta\\\":\\\"a shop that sells bicycles, with a page for each\\\"}\"}",
+                b"\\\"id\\\":\\\"t1\\\",\\\"delta\\\":\\\"a shop that sells bicycles, with a page",
+                b" for each\\\"}\"}",
             ],
         );
     }
@@ -98,7 +99,8 @@ impl Speaker for Caller {
         let head = format!("{{\"runnerId\":\"r{to}\",\"command\":{{\"type\":\"start-dev-server\",\"id\":\"");
         let rest = "\",\"projectId\":\"8d1f6a52-6a0c-4d0e-9d59-0f8f5a4f7e11\",\
             \"timestamp\":\"2026-01-02T03:04:05.678Z\",\"payload\":{\"runCommand\":\"pnpm dev\",\
-            \"workingDirectory\":\"/home/user/projects/shop\",\"preferredPort\":3101,\"framework\":\"next\"}}}";
+            \"workingDirectory\":\"/home/user/projects/shop\",\"preferredPort\":3101,\
+            \"framework\":\"next\"}}}";
         let length = head.len() + id.len() + rest.len();
         // Writing to a Vec cannot fail.
         let _ = write!(
