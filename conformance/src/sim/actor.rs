@@ -101,6 +101,13 @@ impl Actor {
         }
     }
 
+    /// A peer goes without a word and does not come back.
+    pub(super) fn leave_for_good(&mut self, world: &mut World) {
+        if let Actor::Peer(peer) = self {
+            peer.leave_for_good(world);
+        }
+    }
+
     /// What it still waits for in peace, if for anything.
     pub(super) fn waits_for(&self, world: &World) -> Option<String> {
         match self {

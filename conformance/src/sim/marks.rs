@@ -51,6 +51,7 @@ marks! {
     HookSpoke = "hook told a status", "DEL-10";
     NowFlood = "urgent mail beside waiting mail", "DEL-07";
     LegacyAck = "delivery settled by a pong", "";
+    LeftForGood = "peer that left without a word and for good", "";
     LinkCut = "stream cut", "NET-01";
     LinkCutMidFrame = "stream cut inside a frame", "NET-01";
     ByteByByte = "bytes delivered one by one", "NET-01";

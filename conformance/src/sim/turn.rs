@@ -173,6 +173,8 @@ impl World {
             self.todo = todo;
             return;
         }
+        assert!(place.told_at <= now.mono, "the steady clock of broker {node} went back");
+        place.told_at = now.mono;
         place.digest.told(now, &input);
         if let Some(scribe) = &mut place.scribe {
             if let Input::Adopted { conn, .. } = &input

@@ -32,6 +32,8 @@ struct Log {
     rows: Vec<LiveRow>,
     /// Offsets of keys of idempotency, and when they were stored.
     keys: BTreeMap<[u8; 32], (u64, u64)>,
+    /// The same of what publishers call their publications.
+    names: BTreeMap<String, (u64, u64)>,
     /// The newest publication of every entity, removals included.
     newest: BTreeMap<Box<str>, u64>,
 }
@@ -69,7 +71,10 @@ impl Topics {
 
     /// Days pass, after which keys may be forgotten.
     pub(super) fn days_pass(&mut self) {
-        self.logs.values_mut().for_each(|log| log.keys.clear());
+        for log in self.logs.values_mut() {
+            log.keys.clear();
+            log.names.clear();
+        }
     }
 }
 
@@ -207,11 +212,18 @@ impl Topics {
         if offset != log.top() + 1 {
             return broken(Rule::I9, format!("{name} goes from {} to {offset}", log.top()));
         }
-        if let (Some(key), Some(keys_ms)) = (key, keys_ms)
+        let is_fresh = |then: u64| keys_ms.is_some_and(|keys_ms| at < then + keys_ms * MS);
+        if let Some(key) = key
             && let Some((first, then)) = log.keys.insert(key.key, (offset, at))
-            && at < then + keys_ms * MS
+            && is_fresh(then)
         {
             return broken(Rule::I2, format!("one key stands at {first} and at {offset} of {name}"));
+        }
+        if let Some(id) = published(&row.text)
+            && let Some((first, then)) = log.names.insert(id.to_owned(), (offset, at))
+            && is_fresh(then)
+        {
+            return broken(Rule::I2, format!("{id} stands at {first} and at {offset} of {name}"));
         }
         log.judge_late(offset, &row, name)?;
         if let Some(entity) = row.key.clone().filter(|_| !row.late) {
@@ -220,6 +232,11 @@ impl Topics {
         log.rows.push(row);
         Ok(())
     }
+}
+
+/// What its publisher calls it; what removes an entity does not say so.
+fn published(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.split(' ').next()
 }
 
 impl Log {
