@@ -62,6 +62,12 @@ impl Row {
         self
     }
 
+    /// There is no goal, but the limit is near or far.
+    fn against(mut self, ratio: Option<f64>) -> Row {
+        self.ratio = ratio.map_or(self.ratio, |ratio| format!("{ratio:.2}"));
+        self
+    }
+
     /// The goal is at least this much of what is beside it.
     fn at_least(mut self, ratio: Option<f64>, least: f64) -> Row {
         self.ratio = ratio.map_or(self.ratio, |ratio| format!("{ratio:.2}"));
@@ -114,6 +120,11 @@ fn durable(figures: &Figures, rows: &mut Vec<Row>) {
             .at_most(figures.ratio(&cpu.0, &cpu.1), 0.7)
             .and(rows);
     }
+    row("the same beside the store alone, 50 pairs", "peermesh-bench commit --rows 100000 --batches 256")
+        .figure(figures.median("durable.50.rate"), "")
+        .beside("the store's own bulk insert", figures.median("store.rate"), "")
+        .against(figures.ratio("durable.50.rate", "store.rate"))
+        .and(rows);
     let rate = "postgres.50.rate";
     row("durable messages/s on Postgres, 50 pairs", "peermesh-bench all --only postgres")
         .figure(figures.median(rate), "")
@@ -150,6 +161,7 @@ fn waits(figures: &Figures, rows: &mut Vec<Row>) {
     row("bare echo of frames, messages/s on 10 connections", "peermesh-load limit --frames --window 32")
         .figure(figures.median("echo.frames.rate"), "")
         .beside("bare echo of bytes", figures.median("echo.raw.rate"), "")
+        .against(figures.ratio("echo.frames.rate", "echo.raw.rate"))
         .and(rows);
 }
 
@@ -186,6 +198,7 @@ fn connections(figures: &Figures, rows: &mut Vec<Row>) {
     row("hellos/s, each checked and recorded", "peermesh-load mesh --pairs 0 --idle 10000")
         .figure(hellos, "")
         .beside("signature checks/s of one core", figures.median("signatures.rate"), "")
+        .against(figures.ratio("hellos.smol", "signatures.rate"))
         .over(hellos, 3_000.0, "")
         .and(rows);
 }

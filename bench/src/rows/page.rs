@@ -30,7 +30,7 @@ fn made(plan: &Plan, figures: &Figures) -> String {
     let rows = goals::rows(figures);
     let [met, missed] = [true, false].map(|met| rows.iter().filter(|row| row.is_met == Some(met)).count());
     let mut text = format!(
-        "{}. Medians of {} runs, {} s a load; {} messages in the store before durable ones were measured. \
+        "{}. Runs: {}, of which medians are shown; {} s a load; {} messages in the store before durable ones were measured. \
          {met} goals met, {missed} not.\n\n",
         machine(),
         figures.runs(),
@@ -116,8 +116,8 @@ fn parts(text: &mut String, figures: &Figures) {
         .map_or("–".to_owned(), |spread| format!("{:.0} %", spread * 100.0));
     let _ = writeln!(
         text,
-        "Of {} µs a durable message at 50 pairs, {} were the shard's thread, {} the store's; {} inside the kernel. The \
-         generator took {} µs. The runs' rates differed by {spread} of their median.\n",
+        "Of {} µs a durable message at 50 pairs, {} were the shard's thread, {} the store's; {} inside the \
+         kernel. The generator took {} µs. The runs' rates differed by {spread} of their median.\n",
         cell("durable.50.cpu"),
         cell("durable.50.cpu.shards"),
         cell("durable.50.cpu.store"),
@@ -126,8 +126,8 @@ fn parts(text: &mut String, figures: &Figures) {
     );
     let _ = writeln!(
         text,
-        "The embedded store alone accepts and settles {} messages/s at 256 a commit ({} µs of CPU); a plain file takes \
-         the same bytes with as many syncs at {} messages/s, a sync of them takes {} µs.\n",
+        "The embedded store alone accepts and settles {} messages/s at 256 a commit ({} µs of CPU); a plain \
+         file takes the same bytes with as many syncs at {} messages/s, a sync of them takes {} µs.\n",
         cell("store.rate"),
         cell("store.cpu"),
         cell("file.rate"),
@@ -142,8 +142,8 @@ fn settings(text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live topics {}; of events \
-         `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and \
+        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live topics {}; of \
+         events `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and \
          `PEERMESH_LOG=error`.\n",
         shown(mesh::MORE),
         shown(steps::LARGE_MESH),

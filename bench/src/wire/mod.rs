@@ -4,7 +4,7 @@
 //! |---|---|
 //! | how many streams are read and written on one thread | `pool.rs` |
 //! | what a protocol has to do, and how a message is told from others | this file |
-//! | the broker's own ports: peers, watchers, runners with their callers | `mesh.rs`, `live.rs`, `runner.rs` |
+//! | the broker's own ports: peers, watchers, runners, callers | `mesh.rs`, `live.rs`, `runner.rs` |
 //! | the frames beneath them | `ws.rs` |
 //! | what stands beside it: NATS, Redis streams, MQTT | `nats.rs`, `redis.rs`, `mqtt.rs` |
 //! | the limits: bytes and frames that come back as they are | `echo.rs` |

@@ -150,9 +150,10 @@ pub fn make_stream(server: SocketAddr, places: impl Iterator<Item = Place>) -> i
     let stream = r#"{"name":"M","subjects":["p.>"],"storage":"file","retention":"limits","num_replicas":1}"#;
     ask("$JS.API.STREAM.CREATE.M", stream)?;
     for place in places {
-        let config = format!(
-            r#"{{"stream_name":"M","config":{{"durable_name":"c{place}","deliver_subject":"d.{place}","ack_policy":"explicit","filter_subject":"p.{place}","deliver_policy":"all","replay_policy":"instant"}}}}"#
-        );
+        let subjects = format!(r#""deliver_subject":"d.{place}","filter_subject":"p.{place}""#);
+        let policies = r#""ack_policy":"explicit","deliver_policy":"all","replay_policy":"instant""#;
+        let config =
+            format!(r#"{{"stream_name":"M","config":{{"durable_name":"c{place}",{subjects},{policies}}}}}"#);
         ask(&format!("$JS.API.CONSUMER.DURABLE.CREATE.M.c{place}"), &config)?;
     }
     Ok(())
