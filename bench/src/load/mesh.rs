@@ -112,7 +112,12 @@ pub fn fill(site: &Site, messages: u64) -> Result<Outcome, LoadError> {
     let Built { mut pool, flows, .. } = connect(site, Town { pairs: 50, ..Town::default() })?;
     let each = messages.div_ceil(flows.len() as u64);
     let mut traffic = Traffic::new(&flows);
-    Ok(traffic.exhaust(&mut pool, FILL_WINDOW, each, PATIENCE, &mut || site.mark(None))?)
+    let filled = traffic.exhaust(&mut pool, FILL_WINDOW, each, PATIENCE, &mut || site.mark(None))?;
+    if filled.lost > 0 {
+        let what = format!("{} of {messages} messages were carried in {PATIENCE:?}", filled.arrivals);
+        return Err(std::io::Error::other(what).into());
+    }
+    Ok(filled)
 }
 
 /// One peer sends to everybody: `watchers` others of its mesh.

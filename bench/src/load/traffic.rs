@@ -200,7 +200,10 @@ impl Traffic {
         self.outcome.generator_cpu = thread_cpu().saturating_sub(spent);
         self.outcome.messages = self.outcome.arrivals;
         self.outcome.add_marks(before, mark()?);
-        Ok(self.account())
+        let unsent: u64 = self.tracks.iter().map(|track| each.saturating_sub(track.sent)).sum();
+        let outcome = self.account();
+        // What the patience did not last for is owed like what did not arrive.
+        Ok(Outcome { lost: outcome.lost + unsent, ..outcome })
     }
 
     /// Lets everybody hear what comes for a while: who joined, and pings.
@@ -354,8 +357,8 @@ impl Traffic {
 
     fn account(&mut self) -> Outcome {
         let sum = |count: fn(&Track) -> u64| self.tracks.iter().map(count).sum::<u64>();
-        let lost =
-            sum(|track| track.sent).saturating_sub(sum(|track| track.done) + sum(|track| track.refused));
+        let settled = sum(Track::settled) + sum(|track| track.refused);
+        let lost = sum(|track| track.sent).saturating_sub(settled);
         self.outcome.sent = sum(|track| track.sent);
         self.outcome.lost = lost;
         std::mem::take(&mut self.outcome)
@@ -369,6 +372,11 @@ impl Traffic {
 impl Track {
     fn has_room(&self, window: u64) -> bool {
         self.sent.saturating_sub(self.over() + self.refused) < window
+    }
+
+    /// Messages that came to their end: arrived everywhere, or were answered where nobody hears them.
+    fn settled(&self) -> u64 {
+        if self.flow.until == Until::Answer { self.answered } else { self.done }
     }
 
     /// Messages that are no longer on their way, refused ones apart.

@@ -75,9 +75,10 @@ fn beside(stage: &Stage<'_>, figures: &mut Figures, pairs: u64) -> Result<(), Bo
 
 /// Durable messages and the reference test over Postgres, beside bare batches of the same rows.
 pub(super) fn on_postgres(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
-    // The reason why there is no server is not found by a panic.
-    let server =
-        std::panic::catch_unwind(PostgresServer::new).map_err(|_| "no Postgres server of 15 or newer")?;
+    if let Some(reason) = PostgresServer::missing() {
+        return Err(reason.into());
+    }
+    let server = PostgresServer::new();
     let setup = |shared: &Watched| stage.plan.setup(mesh::MORE).with("DATABASE_URL", &shared.direct_url());
     let shared = Watched::on(&server);
     let site = Site::own(&setup(&shared))?;
