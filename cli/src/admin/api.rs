@@ -117,7 +117,9 @@ fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
         404 if target.starts_with("/admin/runners") && code != "runners_off" => {
             Err(AdminError::NotFound { what: "such a runner or event".into(), message, see: "runners" })
         }
-        404 if code != "runners_off" => Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" }),
+        404 if code != "runners_off" => {
+            Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" })
+        }
         429 | 500.. => Err(AdminError::Busy { code, message }),
         _ => Err(AdminError::Refused { code, message }),
     }
