@@ -4,7 +4,10 @@
 //! nothing that comes late for one mesh is taken for another's. What was told again and has not changed is
 //! left alone: its sockets stay open and its rows in their lanes.
 
+use std::sync::Arc;
+
 use super::drain::After;
+use super::hello::Persona;
 use super::setup::Membership;
 use super::uplink::Uplink;
 use super::{Broker, Daemon, LaneKey, Timer};
@@ -13,7 +16,6 @@ use crate::machine::Outputs;
 use crate::note::{Level, Note};
 use crate::store::{OutboxOp, OutboxQuery};
 use crate::time::Now;
-use std::sync::Arc;
 
 impl Daemon {
     /// The places of the meshes that this host belongs to.
@@ -84,7 +86,7 @@ impl Daemon {
     }
 
     /// Opens a socket.
-    pub(super) fn dial(&mut self, now: Now, key: LaneKey, persona: Option<super::hello::Persona>) {
+    pub(super) fn dial(&mut self, now: Now, key: LaneKey, persona: Option<Persona>) {
         let mut uplink = Uplink::new(key, persona, &self.config, now.mono);
         uplink.is_shut = self.pressure.is_inbox_shut;
         self.uplinks.insert(key, uplink);
