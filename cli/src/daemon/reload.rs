@@ -25,7 +25,7 @@ pub(crate) enum Told {
     /// It has the mesh.
     TakenUp,
     /// It was told, and has not shown the mesh so far.
-    Told,
+    Unseen,
 }
 
 impl Told {
@@ -33,7 +33,7 @@ impl Told {
         match self {
             Told::NotRunning => "not running",
             Told::TakenUp => "taken up",
-            Told::Told => "told",
+            Told::Unseen => "told",
         }
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn joined(home: &Home, profile: &str) -> Result<Told, DaemonError> {
         }
         thread::sleep(TAKES.1);
     }
-    Ok(Told::Told)
+    Ok(Told::Unseen)
 }
 
 /// `peermesh daemon reload`
