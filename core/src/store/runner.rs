@@ -31,7 +31,8 @@ pub enum RunnerOp {
     /// Gives runners up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<RunnerFence>),
     /// Keeps an event until it is taken or dead. Replies `Inserted`, also when the same place is written
-    /// again, which brings nothing back that was taken meanwhile; or `Known` when the runner has sent that id before.
+    /// again, which brings nothing back that was taken meanwhile; or `Known` when the runner has sent that id
+    /// before.
     Accept {
         /// Whose.
         fence: RunnerFence,
@@ -276,8 +277,8 @@ pub struct EventRow {
 }
 
 impl EventRow {
-    /// What it is known by once it was accepted, so that it is not accepted again though it was taken meanwhile:
-    /// what its runner calls it, else its place, written as nobody begins a name.
+    /// What it is known by once it was accepted, so that it is not accepted again though it was taken
+    /// meanwhile: what its runner calls it, else its place, written as nobody begins a name.
     pub fn known_as(&self) -> Cow<'_, str> {
         match &self.id {
             Some(id) => Cow::Borrowed(id),
