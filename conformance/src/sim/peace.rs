@@ -7,6 +7,7 @@ use super::clock::MS;
 use super::heap::{Event, Relief};
 use super::marks::Mark;
 use super::oracle::rules::Rule;
+use super::plan::Class;
 use super::world::World;
 
 /// When it began, and until when it may last.
@@ -71,6 +72,8 @@ impl World {
             limits.live_ping_ms() + limits.live_pong_ms() + limits.live_auth_ms(),
             limits.runner_retry_ms_max() * 2 + limits.runner_stale_ms() + limits.runner_sweep_ms() * 2,
             self.mix.lease_ms * 2,
+            // A daemon's waits: for its broker, and for each of its rows.
+            if self.mix.has(Class::Daemons) { 600_000 } else { 0 },
             60_000,
         ];
         waits.iter().sum()
@@ -119,15 +122,17 @@ impl World {
     }
 
     /// What has not settled, if anything.
-    fn what_is_missing(&self) -> Option<String> {
+    fn what_is_missing(&mut self) -> Option<String> {
         for (place, node) in self.nodes.iter().enumerate() {
             if !node.is_up() || node.drain_at.is_some() {
                 return Some(format!("broker {place} does not serve"));
             }
         }
-        for actor in self.actors.iter().flatten() {
-            if let Some(what) = actor.waits_for(self) {
-                return Some(what);
+        for place in 0..self.actors.len() {
+            let mut missing = None;
+            self.with_actor(place, |actor, world| missing = actor.waits_for(world));
+            if missing.is_some() {
+                return missing;
             }
         }
         if self.oracle.waiting() > 0 {
@@ -143,10 +148,17 @@ impl World {
             _ => None,
         });
         let peers: Vec<_> = peers.collect();
+        let hosts = self.actors.iter().flatten().filter_map(|actor| match actor {
+            Actor::Host(host) => Some(host.listed()),
+            _ => None,
+        });
+        let hosts: Vec<(usize, String, String)> = hosts.flatten().collect();
         for mesh in 0..self.cast.meshes.len() {
+            let of_hosts = hosts.iter().map(|(at, key, _)| (*at, key.clone()));
             let there: BTreeSet<String> = peers
                 .iter()
                 .filter_map(|peer| peer.listed_key())
+                .chain(of_hosts)
                 .filter(|(at, _)| *at == mesh)
                 .map(|(_, key)| key)
                 .collect();
@@ -160,7 +172,10 @@ impl World {
             if list != there {
                 let names = |keys: BTreeSet<&String>| {
                     let name = |key: &&String| {
-                        peers.iter().find(|peer| peer.key() == key.as_str()).map_or("?", |peer| peer.name())
+                        let peer = peers.iter().find(|peer| peer.key() == key.as_str());
+                        let host = hosts.iter().find(|(_, hex, _)| hex == key.as_str());
+                        let host = host.map_or("?", |(_, _, name)| name);
+                        peer.map_or(host, |peer| peer.name())
                     };
                     keys.iter().map(name).collect::<Vec<_>>().join(", ")
                 };

@@ -26,7 +26,7 @@ const ALONE: &str = "there is nobody to dial";
 /// Bytes of one chunk at most.
 const CHUNK_BYTES: usize = 64 * 1_024;
 /// Turns of one moment before a machine counts as spinning.
-const TURNS_AT_ONCE_MAX: u32 = 200_000;
+pub(super) const TURNS_AT_ONCE_MAX: u32 = 200_000;
 
 impl World {
     /// A fact reaches a shard, or waits until its process goes on.
@@ -296,6 +296,9 @@ impl World {
         let bytes = arena.bytes(payload);
         let link = &mut self.links[no.0];
         link.written += bytes.len() as u64;
+        if let Some(raw) = &mut link.raw {
+            raw.extend_from_slice(bytes);
+        }
         let mut sights = Vec::new();
         if let Err(Nonsense(what)) = link.tap.feed(bytes, &mut sights) {
             return self.breaks(Rule::Other, format!("broker {node} wrote {what}"));

@@ -88,15 +88,18 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: &Plan, recorded: Option<Payloads>) -> World {
-        let mix = Mix::of(plan);
+        World::of(plan, Mix::of(plan), recorded)
+    }
+
+    /// A world of this mix, instead of the one that the plan's seed draws.
+    pub(super) fn of(plan: &Plan, mix: Mix, recorded: Option<Payloads>) -> World {
         let mut disk = Disk::new(plan.seed, mix.brokers, mix.shared.then_some(mix.lease_ms));
         let mut cast = Cast::new(&mix.members, &mut disk.model);
         let config = Arc::new(config(&mix));
         let oracle = Oracle::new(&mix, &cast, disk.secret());
         let mut actors = Vec::new();
         for (no, role) in &mix.actors {
-            let dice = Dice::of(plan.seed, "actor", u64::from(*no));
-            actors.push(Some(Actor::new(actors.len(), *no, role, &mix, &mut cast, dice)));
+            actors.push(Some(Actor::new(plan.seed, actors.len(), *no, role, &mix, &mut cast)));
         }
         let mut world = World {
             now: 0,
@@ -190,6 +193,7 @@ impl World {
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Relief(relief) => self.relieve(relief),
             Event::Start(node) => self.start(node),
+            Event::Away(millis) => (0..self.nodes.len()).for_each(|node| self.die(node, millis)),
             Event::Peace => self.make_peace(),
             Event::Look => self.look(),
         }
@@ -328,6 +332,11 @@ impl World {
     pub(super) fn state(&mut self) -> StateHash {
         for place in 0..self.nodes.len() {
             self.absorb(place);
+        }
+        for actor in self.actors.iter().flatten() {
+            if let Actor::Host(host) = actor {
+                host.absorb_into(&mut self.digest);
+            }
         }
         self.digest.absorb_value(&(self.now, self.turns));
         let waiting: Vec<_> = self.disk.model.all_waiting().collect();
