@@ -22,7 +22,7 @@ use peer::Peer;
 use runner::Runner;
 
 pub(super) use host::Job;
-pub(super) use live::TOPICS;
+pub(super) use live::{TOPICS, VOLATILE, user_of};
 pub(super) use runner::runner_id;
 
 /// A client of some kind.
@@ -118,6 +118,13 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.make_peace(world),
             Actor::Publisher(publisher) => publisher.make_peace(world),
             Actor::Host(host) => host.make_peace(world),
+        }
+    }
+
+    /// A peer goes without a word and does not come back.
+    pub(super) fn leave_for_good(&mut self, world: &mut World) {
+        if let Actor::Peer(peer) = self {
+            peer.leave_for_good(world);
         }
     }
 

@@ -51,6 +51,7 @@ marks! {
     HookSpoke = "hook told a status", "DEL-10";
     NowFlood = "urgent mail beside waiting mail", "DEL-07";
     LegacyAck = "delivery settled by a pong", "";
+    LeftForGood = "peer that left without a word and for good", "";
     LinkCut = "stream cut", "NET-01";
     LinkCutMidFrame = "stream cut inside a frame", "NET-01";
     ByteByByte = "bytes delivered one by one", "NET-01";
@@ -146,12 +147,19 @@ marks! {
     StreamSlow = "stream of events ended for a slow program", "";
     LivePublished = "publication stored", "TOP-01";
     LiveRepeated = "publication sent again, and known", "TOP-01";
+    LiveBatch = "batch of publications stored", "TOP-01";
     LiveLate = "publication older than what was known", "TOP-01";
     LiveRecovered = "watcher came back and missed nothing", "TOP-01";
     LiveMissed = "watcher came back and was told that something is missing", "TOP-01";
     LiveGap = "watcher told of a gap", "TOP-01";
     LiveConflated = "older value left out for a watcher that is slow", "TOP-01";
     LiveSlow = "watcher closed as too slow", "TOP-01";
+    LiveVolatile = "publication of a topic in memory told", "TOP-01";
+    LiveStreamed = "publication told by a stream of events", "TOP-01";
+    LiveStreamBack = "stream of events goes on where it was", "TOP-01";
+    LiveJoined = "watcher told that somebody came", "TOP-01";
+    LiveLeft = "watcher told that somebody left", "TOP-01";
+    LiveRevoked = "rights of a watcher taken back", "AUT-07";
     LiveElsewhere = "watcher or publisher sent to the broker that serves the topic", "CLU-03";
 }
 

@@ -59,6 +59,8 @@ pub(super) enum Party {
     Watcher(usize),
     /// Somebody who publishes to one.
     Publisher,
+    /// Somebody who takes the rights of a user of live topics back.
+    Revoker(String),
 }
 
 /// Something that leaves a broker.
@@ -71,6 +73,8 @@ pub(super) struct Said<'a> {
     pub mono: Mono,
     /// Which broker, as the store numbers them.
     pub number: u64,
+    /// Which of its lives this is.
+    pub life: u32,
     pub conn: ConnId,
     /// It is written in the turn that decided it: nothing kept it waiting in the broker.
     pub is_prompt: bool,
@@ -335,8 +339,11 @@ impl Oracle {
                 self.conn_ended(said.conn);
                 Ok(())
             }
-            Sight::Head(status) => self.caller_told(said, *status),
-            Sight::Live(heard) => self.live_said(said, heard),
+            Sight::Head(status) => {
+                self.rights_taken_back(said, *status, tally);
+                self.caller_told(said, *status)
+            }
+            Sight::Live(heard) => self.live_said(said, heard, tally),
             Sight::Ping(_) => Ok(()),
         }
     }
@@ -355,7 +362,9 @@ impl Oracle {
                 let runner = *runner;
                 self.runner_said(said, model, runner, frame, tally)
             }
-            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher => Ok(()),
+            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher | Party::Revoker(_) => {
+                Ok(())
+            }
             Party::Peer { who, .. } => {
                 let who = *who;
                 match frame.kind {

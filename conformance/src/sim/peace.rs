@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::actor::Actor;
 use super::clock::MS;
 use super::heap::{Event, Relief};
+use super::marks::Mark;
 use super::oracle::rules::Rule;
 use super::plan::Class;
 use super::world::World;
@@ -15,16 +16,20 @@ pub(super) struct Peace {
     until: u64,
     /// Looks in a row that found everything settled.
     quiet: u32,
+    /// Some have gone for good, and are missed by nobody any more.
+    is_farewell: bool,
 }
 
 /// Between two looks, in milliseconds.
 const LOOK_MS: u64 = 1_000;
+/// Of a hundred towns, how many see some of theirs leave in the end.
+const FAREWELLS: u64 = 30;
 
 impl World {
     /// Faults stop: everything stands that can stand, and everybody comes back.
     pub(super) fn make_peace(&mut self) {
         self.trace.add(self.now, || "peace".to_owned());
-        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0 });
+        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0, is_farewell: false });
         self.chaos.clear_doom();
         self.disk.heal();
         self.target.manner = super::target::Manner::Well;
@@ -86,13 +91,34 @@ impl World {
         }
         let quiet = if missing.is_some() { 0 } else { peace.quiet + 1 };
         self.peace = Some(Peace { quiet, ..peace });
-        if quiet >= 3 {
+        if quiet >= 3 && !peace.is_farewell && self.chaos.dice.chance(FAREWELLS) {
+            self.bid_farewell();
+        } else if quiet >= 3 {
             let told = self.oracle.close_books(&self.disk.model);
             self.judge(told);
             self.over = true;
             return;
         }
         self.heap.put(self.now + LOOK_MS * MS, Event::Look);
+    }
+
+    /// One peer of each mesh goes without a word and for good: it is listed for its grace, and then no more.
+    fn bid_farewell(&mut self) {
+        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0, is_farewell: true });
+        for mesh in 0..self.cast.meshes.len() {
+            let listed = |actor: &Option<Actor>| match actor {
+                Some(Actor::Peer(peer)) => peer.listed_key().is_some_and(|(at, _)| at == mesh),
+                _ => false,
+            };
+            let listed: Vec<usize> =
+                (0..self.actors.len()).filter(|place| listed(&self.actors[*place])).collect();
+            // Somebody has to stay who is shown the list.
+            if let [leaver, _, ..] = listed[..] {
+                self.tally.mark(Mark::LeftForGood);
+                self.trace.add(self.now, || format!("actor {leaver} leaves for good"));
+                self.with_actor(leaver, Actor::leave_for_good);
+            }
+        }
     }
 
     /// What has not settled, if anything.

@@ -141,7 +141,7 @@ impl Mix {
         roles.extend(others.into_iter().filter(|(class, _)| self.has(*class)).map(|(_, role)| role));
         if self.has(Class::Live) {
             let mut dice = Dice::of(plan.seed, "topics", 0);
-            for topic in 0..*dice.pick(&[1, 2, 3, 3]) {
+            for topic in 0..*dice.pick(&[1, 2, 3, 4]) {
                 roles.extend((0..*dice.pick(&[1, 1, 2])).map(|_| Role::Publisher(topic)));
                 roles.extend((0..*dice.pick(&[1, 2, 3])).map(|_| Role::Watcher(topic)));
             }

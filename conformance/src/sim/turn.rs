@@ -173,6 +173,8 @@ impl World {
             self.todo = todo;
             return;
         }
+        assert!(place.told_at <= now.mono, "the steady clock of broker {node} went back");
+        place.told_at = now.mono;
         place.digest.told(now, &input);
         if let Some(scribe) = &mut place.scribe {
             if let Input::Adopted { conn, .. } = &input
@@ -335,6 +337,7 @@ impl World {
             wall_ms: super::clock::true_wall(self.now, self.passed_over_ms),
             mono: self.nodes[node].clock.now(self.now).mono,
             number,
+            life: self.nodes[node].life,
             conn,
             is_prompt: self.crediting != Some(conn),
             may_hide: &may_hide,
