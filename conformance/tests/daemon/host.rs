@@ -13,6 +13,7 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Endpoint, Listener};
 use serde_json::{Value, json};
 
+use crate::watch::{Processes, Watched};
 use crate::world::{Place, World};
 
 /// What programs on the loopback show.
@@ -32,6 +33,8 @@ pub(crate) struct Town {
     pub(crate) world: World,
     pub(crate) broker: Place,
     mesh: String,
+    /// What systems say of processes; nobody looks while it says nothing.
+    pub(crate) processes: Processes,
 }
 
 impl Town {
@@ -54,7 +57,7 @@ impl Town {
             Box::new(Broker::new(setup))
         }));
         world.serve(Some(broker));
-        let mut town = Town { world, broker, mesh: String::new() };
+        let mut town = Town { world, broker, mesh: String::new(), processes: Processes::default() };
         let made = town.admin("/admin/meshes", &json!({ "name": "demo", "slug": "demo" }));
         town.mesh = made["mesh_id"].as_str().unwrap().to_owned();
         town
@@ -106,10 +109,11 @@ impl Town {
             public_health: false,
             require_features: require.iter().map(|name| (*name).to_owned()).collect(),
         });
+        let processes = Arc::clone(&self.processes);
         let own = name.bytes().fold(0, u8::wrapping_add);
         self.world.add(Box::new(move |life| {
             let setup = Setup { config: Arc::clone(&config), seed: [own.wrapping_add(life); 32] };
-            Box::new(Daemon::new(setup))
+            Box::new(Watched::new(Daemon::new(setup), Arc::clone(&processes)))
         }))
     }
 

@@ -5,4 +5,5 @@ mod host;
 mod mail;
 mod sessions;
 mod trouble;
+mod watch;
 mod world;

@@ -64,6 +64,8 @@ limits! {
     sessions_max = 256, 1, 65_536;
     /// Without a request, in milliseconds, before a session is forgotten.
     session_idle_ms = DAY, 10, 30 * DAY;
+    /// Between two looks whether the processes of sessions are still there, in milliseconds.
+    session_look_ms = 5 * SECOND, 10, 10 * MINUTE;
     /// How long a message that came is kept, in milliseconds.
     inbox_retention_ms = 30 * DAY, 100, 3_650 * DAY;
     /// Between two rounds of removing old messages, in milliseconds.

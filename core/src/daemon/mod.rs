@@ -23,6 +23,7 @@ mod shelf;
 mod stop;
 mod target;
 mod uplink;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::store::{Query, StoreResult};
 use crate::time::Now;
 
 pub use setup::{DaemonConfig, Membership, Setup};
+pub use watch::Process;
 
 use drain::Lane;
 use events::Events;
@@ -88,6 +90,10 @@ pub struct Daemon {
     /// What the broker of each mesh said last.
     brokers: Vec<Broker>,
     sessions: Sessions,
+    /// A session's process was not looked at yet.
+    has_unlooked: bool,
+    /// What the system does not tell of processes was said.
+    has_told_lack: bool,
     events: Events,
     outbox: Committer<drain::After>,
     inbox: Committer<shelf::After>,
@@ -160,6 +166,8 @@ impl Daemon {
             load: OutboxLoad::default(),
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
+            has_unlooked: false,
+            has_told_lack: false,
             events: Events::default(),
             outbox: Committer::one_of(&config.limits, 0, 2),
             inbox: Committer::one_of(&config.limits, 1, 2),
@@ -417,6 +425,13 @@ impl Machine for Daemon {
             | Input::Wake => {}
         }
         self.wake(now, todo);
+        self.end_turn(now, todo)
+    }
+}
+
+impl Daemon {
+    /// Ends a turn: what was staged is written, and what there is to say is said.
+    fn end_turn(&mut self, now: Now, todo: &mut Outputs) -> Option<Deadline> {
         self.outbox.flush(now.mono, todo);
         self.inbox.flush(now.mono, todo);
         todo_notes(&mut self.notes, todo);

@@ -10,7 +10,7 @@ use super::outbox::{self, Answer};
 use super::send::refused;
 use super::sessions::{self, Registration, Session, Token};
 use super::uplink::Uplink;
-use super::{Daemon, LaneKey, Timer};
+use super::{Daemon, LaneKey, Membership, Timer};
 use crate::config::{Secret, size};
 use crate::fault::Fault;
 use crate::ids::{ConnId, mint_text};
@@ -150,10 +150,12 @@ impl Daemon {
             .zip(&self.brokers)
             .filter_map(|(mesh, broker)| Some((mesh.slug.clone(), broker.features.clone()?)))
             .collect();
+        let meshes: Vec<Value> = self.config.meshes.iter().map(identity).collect();
         Answer::new(
             200,
             json!({
                 "daemon_version": self.config.version,
+                "meshes": meshes,
                 "ipc_api": "v1",
                 "ipc_features": FEATURES,
                 "schema_version": SCHEMA_VERSION,
@@ -229,6 +231,7 @@ impl Daemon {
             self.uplinks.insert(key, Uplink::new(key, Some(persona), &self.config, now.mono));
             self.timers.arm(Timer::Uplink(key), now.mono);
         }
+        self.has_unlooked = true;
         self.arm_sessions();
         self.forget_sessions(replaced);
         self.stage_out(OutboxOp::KeepSession(KeptSession { token: token.hash(), about }), After::Settled);
@@ -262,7 +265,7 @@ impl Daemon {
         self.arm_sessions();
     }
 
-    fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
+    pub(super) fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
         if !tokens.is_empty() {
             self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
         }
@@ -290,6 +293,7 @@ impl Daemon {
                 self.timers.arm(Timer::Uplink(key), now.mono);
             }
             self.sessions.add(Token::of_hash(token), session);
+            self.has_unlooked = true;
             revived += 1;
         }
         self.arm_sessions();
@@ -297,14 +301,14 @@ impl Daemon {
         self.notes.push(note.with("persisted", persisted));
     }
 
-    fn arm_sessions(&mut self) {
+    pub(super) fn arm_sessions(&mut self) {
         match self.sessions.deadline(self.bounds.session_idle_ms()) {
             Some(at) => self.timers.arm(Timer::Sessions, at),
             None => self.timers.disarm(Timer::Sessions),
         }
     }
 
-    fn end_session(&mut self, now: Now, session: &Session, todo: &mut Outputs) {
+    pub(super) fn end_session(&mut self, now: Now, session: &Session, todo: &mut Outputs) {
         let Some(key) = session.public_key() else { return };
         let key = LaneKey { mesh: session.mesh, session: Some(key) };
         let (fault, reason) = (Fault::Disconnected, Fault::Disconnected.row().reason);
@@ -320,10 +324,11 @@ impl Daemon {
                 limit.ok_or_else(|| Answer::error(400, "limit is no number from 1 to 500"))?
             }
         };
-        let asked = match (query.find("id"), query.find("status")) {
-            (Some(id), _) => OutboxQuery::Row(id.into()),
-            (None, None) => OutboxQuery::List { status: None, limit },
-            (None, Some(word)) => {
+        let asked = match (query.find("id"), query.find("key"), query.find("status")) {
+            (Some(id), _, _) => OutboxQuery::Row(id.into()),
+            (None, Some(key), _) => OutboxQuery::Key(key.into()),
+            (None, None, None) => OutboxQuery::List { status: None, limit },
+            (None, None, Some(word)) => {
                 let bad = || Answer::error(400, "status is none of pending, inflight, done, dead, aborted");
                 let status = OutStatus::parse(&word).ok_or_else(bad)?;
                 OutboxQuery::List { status: Some(status), limit }
@@ -390,6 +395,14 @@ impl Daemon {
         };
         self.answer(now, conn, &answer, todo);
     }
+}
+
+/// Who the daemon is in a mesh, so that a program can tell whether it speaks for the member that is meant.
+fn identity(mesh: &Membership) -> Value {
+    json!({
+        "mesh": mesh.slug, "mesh_id": mesh.mesh_id, "member_id": mesh.member_id,
+        "pubkey": mesh.public_key().hex(),
+    })
 }
 
 /// What a path that leads nowhere is answered, whatever the method.

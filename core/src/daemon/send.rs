@@ -151,11 +151,11 @@ impl Daemon {
         }
         if broker.roster.is_empty() {
             let detail = "the broker cannot be asked who is meant; send to a key, or try again";
-            return self.answer(now, wish.conn, &unroutable(detail), todo);
+            return self.answer(now, wish.conn, &unroutable("broker_away", detail), todo);
         }
         match target::resolve(&wish.to, &broker.roster) {
             Ok(key) => self.seal_for(now, wish, key, todo),
-            Err(detail) => self.answer(now, wish.conn, &unroutable(&detail), todo),
+            Err(detail) => self.answer(now, wish.conn, &unroutable("target", &detail), todo),
         }
     }
 
@@ -168,14 +168,14 @@ impl Daemon {
             (Some(_), Some(persona)) => &persona.key,
             (Some(_), None) => {
                 let detail = "the session ended before its message was taken";
-                return self.answer(now, wish.conn, &unroutable(detail), todo);
+                return self.answer(now, wish.conn, &unroutable("target", detail), todo);
             }
         };
         match seal::seal(own, to, &wish.message, nonce) {
             Some(body) => self.enqueue(now, wish, to.hex(), body),
             None => {
                 let detail = "the recipient's key cannot be written to";
-                self.answer(now, wish.conn, &unroutable(detail), todo);
+                self.answer(now, wish.conn, &unroutable("target", detail), todo);
             }
         }
     }
@@ -269,8 +269,9 @@ impl Daemon {
     }
 }
 
-fn unroutable(detail: &str) -> Answer {
-    Answer::new(502, json!({ "error": "route_failed", "detail": detail }))
+/// `reason` is `broker_away` where the same request may succeed later, and `target` where it names nobody.
+fn unroutable(reason: &str, detail: &str) -> Answer {
+    Answer::new(502, json!({ "error": "route_failed", "reason": reason, "detail": detail }))
 }
 
 fn no_room() -> Answer {
