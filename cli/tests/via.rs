@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -217,7 +217,7 @@ fn a_profile_that_the_daemon_does_not_serve_is_never_spoken_for_by_another() {
 
 /// Stands where the daemon's socket was: hands every request on and every answer back, until a send. That one is
 /// handed on, too, and answered by the daemon; but then comes what the test wants, and nobody hears the answer.
-fn interpose(host: &Host<'_>, instead: impl FnOnce() + std::marker::Send + 'static) -> JoinHandle<()> {
+fn interpose(host: &Host<'_>, instead: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let (front, behind) = (host.socket(), host.hidden_socket());
     fs::rename(&front, &behind).unwrap();
     let listener = UnixListener::bind(&front).unwrap();

@@ -90,6 +90,11 @@ pub(crate) fn send(
         }
         (_, Ok(_)) => follow(route, outgoing, goal, until).map(Outcome::Handed),
         (409, Err(_)) => Err(conflict(&answer.json(), outgoing.id)),
+        (413, Err(error)) => {
+            let detail = text(&answer.json(), "detail");
+            let detail = if detail.is_empty() { error.to_string() } else { detail };
+            Err(PeerError::TooLong { detail })
+        }
         // Its time was up; what it was doing may have been done.
         (503 | 504, Err(error)) => Ok(Outcome::Unanswered(error)),
         (502, Err(error)) => {

@@ -120,6 +120,8 @@ pub(crate) enum PeerError {
     NotServed { name: String },
     #[error("the daemon refused ({status}): {said}")]
     DaemonRefused { status: u16, said: String },
+    #[error("the message is too long: {detail}")]
+    TooLong { detail: String },
     #[error("{detail}; see: peermesh peers")]
     Unroutable { detail: String },
     #[error("{what} is for the broker and not for the daemon; leave out --via daemon")]
@@ -169,6 +171,7 @@ impl PeerError {
             | PeerError::NoPresence { .. }
             | PeerError::NotServed { .. }
             | PeerError::KeyUsed { .. }
+            | PeerError::TooLong { .. }
             | PeerError::Unroutable { .. }
             | PeerError::SessionOver
             | PeerError::Replaced { .. } => Exit::Refused,

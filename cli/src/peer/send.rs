@@ -306,6 +306,10 @@ fn accept(
                 session = Some(live);
                 (text, told)
             }
+            Err(PeerError::Link(LinkError::Closed { code: 1009, .. })) => {
+                let detail = "the broker takes no message of this length; send it in parts".to_owned();
+                return Err(PeerError::TooLong { detail });
+            }
             Err(PeerError::Link(error)) if error.may_pass() => (error.to_string(), Duration::ZERO),
             Err(error) => return Err(error),
         };

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use crate::bearer::Bearer;
 use crate::config::{DaemonLimits, Limits};
+use crate::fault::Fault;
 use crate::ids::{ConnId, PublicKey, Ticket};
 use crate::kit::bucket::Bucket;
 use crate::kit::timers::Timers;
@@ -254,6 +255,9 @@ impl Daemon {
             Heard::Said(message) => self.said(now, key, &message, todo),
             Heard::Answered(call, answer) => self.answered(now, key, call, answer, todo),
             Heard::Lost(why) => {
+                if why.starts_with(Fault::TooLarge.row().reason) {
+                    self.lane_burst(now, key);
+                }
                 self.notes.push(note(Level::Warn, "broker_lost").with("why", why));
                 self.lane_lost(now, key);
                 self.tell_status(now, key, "reconnecting", todo);
