@@ -123,9 +123,9 @@ pub(crate) enum Command {
     },
     /// Send a message
     #[command(
-        after_help = "A daemon that runs for this profile (peermesh daemon up) takes the message, keeps it on \
-        disk and\nsends it when the broker is there. Where it is away or does not take it, the message goes \
-        straight to\nthe broker, under the same key, so that it arrives once. --receipt, --mention, \
+        after_help = "A daemon that runs for this profile (peermesh daemon up) takes the message, keeps it \
+        on disk and\nsends it when the broker is there. Where it is away or does not take it, the message \
+        goes straight to\nthe broker, under the same key, so that it arrives once. --receipt, --mention, \
         --message-id and\n--broker always go straight. With --json, `via` tells which way it went.\n\n\
         Examples:\n  peermesh send bob 'the build is green'\n  \
         peermesh send bob 'stop' --priority now --wait delivered --timeout 1m\n  \
@@ -140,8 +140,8 @@ pub(crate) enum Command {
         /// `now` disturbs; `next` and `low` wait until the recipient is idle
         #[arg(long, default_value = "next")]
         priority: Priority,
-        /// Return once the daemon has it on disk (queued), the broker has it (accepted), or every recipient has
-        /// it (delivered) [default: accepted; queued, if the daemon cannot reach the broker]
+        /// Return once the daemon has it on disk (queued), the broker has it (accepted), or every recipient
+        /// has it (delivered) [default: accepted; queued, if the daemon cannot reach the broker]
         #[arg(long, value_name = "UNTIL")]
         wait: Option<Until>,
         /// For how long to try and to wait
@@ -187,7 +187,7 @@ pub(crate) enum Command {
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\
-        Where a daemon runs for this profile, it has the mail: what was not shown yet is shown, and marked so.\n\
+        Where a daemon runs for this profile, it has the mail: what was not shown yet is shown and\nmarked. \
         Mail of other sessions is left to them. The variable PEERMESH_SESSION_TOKEN_FILE names the file with \
         the\ntoken of the session that this program belongs to, if it belongs to one.\n\n\
         Examples:\n  peermesh inbox\n  peermesh inbox --follow --as bob\n  peermesh inbox --json --as bob")]
@@ -255,8 +255,8 @@ pub(crate) enum Command {
     /// Let a coding agent be a peer: a server of the Model Context Protocol on standard input and output
     #[cfg(feature = "mcp")]
     #[command(
-        after_help = "The agent's program starts it. It can list peers, send, and receive or wait for messages, all \
-        by\nthe daemon (peermesh daemon up), which keeps what comes while no agent runs.\n\n\
+        after_help = "The agent's program starts it. It can list peers, send, and receive or wait for \
+        messages, all by\nthe daemon (peermesh daemon up), which keeps what comes while no agent runs.\n\n\
         Examples:\n  peermesh mcp --as ann\n  peermesh mcp --as ann --name reviewer"
     )]
     Mcp {

@@ -215,8 +215,9 @@ fn a_profile_that_the_daemon_does_not_serve_is_never_spoken_for_by_another() {
     assert_eq!((&mail[0]["from"], &mail[0]["text"]), (&json!("cleo"), &json!("from cleo")));
 }
 
-/// Stands where the daemon's socket was: hands every request on and every answer back, until a send. That one is
-/// handed on, too, and answered by the daemon; but then comes what the test wants, and nobody hears the answer.
+/// Stands where the daemon's socket was: hands every request on and every answer back, until a send. That one
+/// is handed on, too, and answered by the daemon; but then comes what the test wants, and nobody hears the
+/// answer.
 fn interpose(host: &Host<'_>, instead: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let (front, behind) = (host.socket(), host.hidden_socket());
     fs::rename(&front, &behind).unwrap();

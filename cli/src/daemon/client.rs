@@ -38,8 +38,8 @@ impl<'a> Question<'a> {
 /// Asks once.
 ///
 /// # Errors
-/// [`DaemonError::Away`] when nobody listens there, [`DaemonError::Silent`] when a request was made and got no
-/// answer: the daemon may have done what was asked. [`DaemonError::Nonsense`] when something else answers.
+/// [`DaemonError::Away`] when nobody listens there, [`DaemonError::Silent`] when a request was made and got
+/// no answer: the daemon may have done what was asked. [`DaemonError::Nonsense`] when something else answers.
 pub(crate) fn put(place: &Place, question: &Question<'_>) -> Result<Answer, DaemonError> {
     let socket = place.socket_path();
     let until = Instant::now() + question.patience;

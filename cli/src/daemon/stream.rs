@@ -37,8 +37,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Opens the stream of everything that a program, or a session, may hear. `last` is the id of the last event
-    /// of an earlier stream; what was missed since comes first, or one `resync` where that is not known.
+    /// Opens the stream of everything that a program, or a session, may hear. `last` is the id of the last
+    /// event of an earlier stream; what was missed since comes first, or one `resync` where that is not
+    /// known.
     ///
     /// # Errors
     /// As [`client::put`], and the daemon's words where it refuses.
@@ -151,7 +152,8 @@ mod tests {
     #[test]
     fn events_are_read_however_they_are_cut_and_the_last_id_is_kept() {
         let (mut daemon, mut stream) = stream();
-        let text = ": keepalive\n\nid: r-1\nevent: message\ndata: {\"body\":\"a\"}\n\nid: r-2\nevent: x\ndata: {}\n\n";
+        let text = ": keepalive\n\nid: r-1\nevent: message\ndata: {\"body\":\"a\"}\n\n\
+            id: r-2\nevent: x\ndata: {}\n\n";
         for byte in text.as_bytes() {
             daemon.write_all(&[*byte]).unwrap();
         }

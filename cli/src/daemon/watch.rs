@@ -99,8 +99,8 @@ impl System {
 }
 
 /// Reads a line of `/proc/PID/stat`. The program's name stands in brackets and may hold anything, so what
-/// follows the last of them is read: the state first, and 19 fields further on when the process began, in ticks
-/// since the boot.
+/// follows the last of them is read: the state first, and 19 fields further on when the process began, in
+/// ticks since the boot.
 fn read(line: &str, boot: &str) -> Process {
     let fields: Vec<&str> =
         line.rsplit_once(')').map_or_else(Vec::new, |(_, rest)| rest.split_whitespace().collect());

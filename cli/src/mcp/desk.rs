@@ -1,7 +1,7 @@
 //! An agent's session with the daemon: registered, kept, and ended; and what came for it.
 //!
-//! *Always holds:* a message is marked as seen only once the agent has come back after it was given it. What was
-//! given and not marked comes again to the next session.
+//! *Always holds:* a message is marked as seen only once the agent has come back after it was given it. What
+//! was given and not marked comes again to the next session.
 
 use std::collections::VecDeque;
 use std::mem;

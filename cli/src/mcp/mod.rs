@@ -1,4 +1,5 @@
-//! `peermesh mcp`: lets a coding agent be a peer, by the Model Context Protocol over standard input and output.
+//! `peermesh mcp`: lets a coding agent be a peer, by the Model Context Protocol over standard input and
+//! output.
 //!
 //! *Does not:* talk to brokers. The daemon does, and keeps what is sent and what comes while no agent runs.
 //! *Always holds:* the async executor that the protocol's library brings runs in this process alone, and only

@@ -67,7 +67,8 @@ pub(crate) enum Outcome {
 /// Hands a message over.
 ///
 /// # Errors
-/// What is final on every way: the key was used for another message, or the broker refused the message for good.
+/// What is final on every way: the key was used for another message, or the broker refused the message for
+/// good.
 pub(crate) fn send(
     route: &Route,
     outgoing: &Outgoing<'_>,

@@ -1,8 +1,8 @@
 //! `inbox` by the daemon: what came for this member, and was not shown yet.
 //!
-//! *Decides* which rows of the daemon's inbox are ours: those of the session, where this program belongs to one,
-//! and its member's; else the member's and those of its sessions that have ended. Mail of sessions that live is
-//! left to them.
+//! *Decides* which rows of the daemon's inbox are ours: those of the session, where this program belongs to
+//! one, and its member's; else the member's and those of its sessions that have ended. Mail of sessions that
+//! live is left to them.
 //! *Always holds:* a row is marked as seen only after it was shown, so one that was cut off comes again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +38,8 @@ pub(crate) struct Post {
     pub(crate) ids: Vec<String>,
 }
 
-/// Shows what was not shown yet and ends. The answer says whether anything could be read: an error before that
-/// leaves another way open.
+/// Shows what was not shown yet and ends. The answer says whether anything could be read: an error before
+/// that leaves another way open.
 ///
 /// # Errors
 /// When the daemon cannot be read.
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_came_for_a_member_and_its_session_is_one_message() {
-        let row = |id: &str, key: &str| json!({ "id": id, "sender_pubkey": "s", "client_message_id": key, "body": key });
+        let row = |id: &str, key: &str| json!({ "id": id, "sender_pubkey": "s", "client_message_id": key });
         let posts = gather(vec![row("1", "a"), row("2", "b"), row("3", "a")]);
         let ids: Vec<&[String]> = posts.iter().map(|post| post.ids.as_slice()).collect();
         assert_eq!(ids, [&["1".to_owned(), "3".to_owned()][..], &["2".to_owned()][..]]);

@@ -114,8 +114,8 @@ pub(crate) enum PeerError {
     #[error("{error}")]
     NoDaemon { error: DaemonError },
     #[error(
-        "the daemon does not serve {name}; if it was joined since the daemon started: peermesh daemon down, then \
-         peermesh daemon up"
+        "the daemon does not serve {name}; if it was joined since the daemon started: peermesh daemon down, \
+         then peermesh daemon up"
     )]
     NotServed { name: String },
     #[error("the daemon refused ({status}): {said}")]
@@ -126,9 +126,7 @@ pub(crate) enum PeerError {
     Unroutable { detail: String },
     #[error("{what} is for the broker and not for the daemon; leave out --via daemon")]
     NeedsBroker { what: &'static str },
-    #[error(
-        "the daemon has the message and goes on trying; ask for it with: peermesh send with the same --id {id}"
-    )]
+    #[error("the daemon has the message and goes on trying; wait on with the same send and --id {id}")]
     NotAccepted { id: String },
     #[error("the key {id} was used for another message; send this one under another --id, or none")]
     KeyUsed { id: String },

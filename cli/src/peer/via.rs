@@ -55,8 +55,8 @@ pub(crate) struct Route {
 /// The way to the profile's mesh: by the daemon, or none where the broker is to be asked.
 ///
 /// # Errors
-/// Where the daemon was demanded and is none, or does not serve the profile; where a session was named that is
-/// over.
+/// Where the daemon was demanded and is none, or does not serve the profile; where a session was named that
+/// is over.
 pub(crate) fn find(
     home: &Home,
     profile: &Profile,

@@ -282,8 +282,8 @@ fn unroutable(reason: &str, detail: &str) -> Answer {
 /// Here, and not by the broker, so that a program hears of it at once.
 fn too_long(sealed: usize, most: usize) -> Answer {
     let detail = format!(
-        "the message is {sealed} bytes long once it is sealed, and the broker takes {most}; shorten it, or send \
-         it in parts"
+        "the message is {sealed} bytes long once it is sealed, and the broker takes {most}; shorten it, or \
+         send it in parts"
     );
     Answer::new(413, json!({ "error": "payload_too_large", "detail": detail }))
 }

@@ -372,8 +372,8 @@ impl<C> Uplink<C> {
     }
 }
 
-/// What a close tells us to do. One over the length of what was sent says nothing against us, once that is not
-/// sent again.
+/// What a close tells us to do. One over the length of what was sent says nothing against us, once that is
+/// not sent again.
 fn advice_after(code: Option<u16>, reason: &str) -> Advice {
     if code == Some(Fault::TooLarge.row().code) { Advice::Later } else { advice_of(code, reason) }
 }

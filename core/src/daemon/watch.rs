@@ -1,9 +1,9 @@
 //! Ends sessions whose process has ended.
 //!
-//! *Decides* by what the system says of a process, and by nothing that programs say: one that was there and is
-//! gone has ended, and so has one whose number another process has since, which its start tells. A process that
-//! was never found is in a place that the daemon does not see (another container): silence alone ends its
-//! session.
+//! *Decides* by what the system says of a process, and by nothing that programs say: one that was there and
+//! is gone has ended, and so has one whose number another process has since, which its start tells. A process
+//! that was never found is in a place that the daemon does not see (another container): silence alone ends
+//! its session.
 //! *Does not* look itself: whoever carries the daemon does, at least every `session_look_ms`.
 
 use super::Daemon;
@@ -19,8 +19,8 @@ use crate::time::Now;
 pub enum Process {
     /// No process of this user has it.
     Gone,
-    /// A process has it. Its start, in whatever form the system tells it, tells it from others that had the same
-    /// number or will; none where the system does not tell it.
+    /// A process has it. Its start, in whatever form the system tells it, tells it from others that had the
+    /// same number or will; none where the system does not tell it.
     There(Option<Box<str>>),
     /// The system says nothing.
     Untold,
@@ -66,8 +66,8 @@ fn judge(seen: &Seen, found: &Process) -> Verdict {
 }
 
 impl Daemon {
-    /// Numbers of the processes of sessions that nobody has looked at yet. They should be looked at at once, for
-    /// a process that ends before its first look is taken for one that cannot be seen.
+    /// Numbers of the processes of sessions that nobody has looked at yet. They should be looked at at once,
+    /// for a process that ends before its first look is taken for one that cannot be seen.
     pub fn unlooked(&mut self) -> Vec<u32> {
         let is_news = std::mem::take(&mut self.has_unlooked);
         if !is_news {
@@ -81,8 +81,8 @@ impl Daemon {
         self.sessions.iter().map(Session::pid).collect()
     }
 
-    /// Learns what the system says of processes. Sessions of those that have ended end, and the answer is when
-    /// the daemon wants to be woken, as that of `handle`.
+    /// Learns what the system says of processes. Sessions of those that have ended end, and the answer is
+    /// when the daemon wants to be woken, as that of `handle`.
     #[must_use = "the machine must be woken at its deadline"]
     pub fn found(&mut self, now: Now, looks: &[(u32, Process)], todo: &mut Outputs) -> Option<Deadline> {
         let tokens: Vec<Token> = self.sessions.tokens();
