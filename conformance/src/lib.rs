@@ -10,6 +10,7 @@
 #[cfg(feature = "stages")]
 pub mod driver;
 pub mod echo;
+mod jwt;
 pub mod keys;
 #[cfg(feature = "stages")]
 pub mod play;

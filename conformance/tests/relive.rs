@@ -3,9 +3,10 @@
 use peermesh_conformance::sim::{self, Plan};
 use peermesh_core::ids::ShardId;
 use peermesh_core::journal::{
-    Blocks, End, EndReason, JournalError, Payloads, Relive, ReliveError, Scribe, Step,
+    Blocks, End, EndReason, Fact, JournalError, Payloads, Relive, ReliveError, Scribe, Step, Turn, Witness,
 };
 use peermesh_core::machine::{Input, Machine, Order, Outputs};
+use peermesh_core::store::{Answer, Reply};
 use peermesh_core::time::{Mono, Now, Wall};
 
 /// Every life of every broker of these towns.
@@ -38,15 +39,32 @@ fn i18_every_recorded_life_is_lived_again_to_the_same_state() {
     assert!(lives.len() > 6 && of_several_shards > 0, "{} lives, {of_several_shards}", lives.len());
 }
 
-/// Where a decision hangs on what was sealed in an earlier life, the replay differs and says from where on.
 #[test]
-fn a_recording_without_payloads_leads_to_the_same_state_or_says_where_it_differs() {
-    for life in lives(1..=6, Payloads::Hash) {
-        match relived(&life) {
-            Ok(relive) => assert_eq!(relive.shards(), relive.end().unwrap().shards),
-            Err(error) => assert!(matches!(error, ReliveError::Differs { .. }), "{error}"),
+fn a_recording_without_payloads_leads_to_the_same_state() {
+    let mut answered_as_known = 0;
+    for (no, life) in lives(1..=6, Payloads::Hash).iter().enumerate() {
+        let mut relive = Relive::open(life).unwrap();
+        let mut known = Known::default();
+        let end = relive.to_the_end(&mut known).unwrap_or_else(|error| panic!("life {no}: {error}"));
+        assert_eq!((end, relive.shards()), (Step::Ended, relive.end().unwrap().shards.clone()));
+        answered_as_known += known.0;
+    }
+    // Those are the answers that no letter of what was sealed comes with.
+    assert!(answered_as_known > 20, "{answered_as_known}");
+}
+
+/// Counts keys that the store had before.
+#[derive(Default)]
+struct Known(usize);
+
+impl Witness for Known {
+    fn told(&mut self, _: Turn, fact: &Fact) {
+        if let Fact::Stored(_, Ok(Answer::Replies(replies))) = fact {
+            self.0 += replies.iter().filter(|reply| matches!(reply, Reply::Known(_))).count();
         }
     }
+
+    fn said(&mut self, _: Turn, _: &Outputs) {}
 }
 
 #[test]

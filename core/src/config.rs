@@ -357,6 +357,8 @@ limits! {
     live_topics_max = 10_000, 1, 1_000_000;
     /// Topics of one broadcast.
     live_broadcast_max = 100, 1, 10_000;
+    /// Publications of one batch.
+    live_batch_max = 100, 1, 10_000;
     /// Publications of one topic that wait for their commit.
     live_unstored_max = 1_024, 1, 65_536;
     /// Publications of one topic that are kept for those who come back.

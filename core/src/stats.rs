@@ -142,14 +142,14 @@ series! {
             DeadRefused = "refused", DeadPoison = "poison", DeadTooOld = "too_old";
         "processor_live_messages_inbound_total", "type"; "Messages of watchers, by type":
             LiveSubscribe = "subscribe", LiveUnsubscribe = "unsubscribe", LiveInvalid = "invalid",
-            LiveAuth = "auth", LivePublish = "publish", LiveHistory = "history", LivePresence = "presence",
-            LivePresenceStats = "presence-stats";
+            LiveAuth = "auth", LivePing = "ping", LivePublish = "publish", LiveHistory = "history",
+            LivePresence = "presence", LivePresenceStats = "presence-stats";
         "processor_live_messages_outbound_total", "type"; "Messages to watchers, by type":
             ToldSubscribed = "subscribed", ToldUnsubscribed = "unsubscribed", ToldPosition = "position",
             ToldPositions = "positions", ToldError = "error", ToldAuthorized = "authorized",
             ToldPublished = "published", ToldHistory = "history", ToldPresence = "presence",
             ToldPresenceStats = "presence-stats", ToldJoin = "join", ToldLeave = "leave", ToldGap = "gap",
-            ToldRefresh = "refresh", ToldGoingAway = "going-away";
+            ToldRefresh = "refresh", ToldPong = "pong", ToldGoingAway = "going-away";
         "peermesh_live_publications_total", ""; "Publications to live topics": LivePublications;
         "peermesh_live_duplicates_total", ""; "Publications whose key was known, answered with the first offset":
             LiveDuplicates;

@@ -102,7 +102,7 @@ BEGIN
         RETURN '{"is": "live_lost"}';
     END IF;
     CASE op ->> 'what'
-        WHEN 'claim' THEN RETURN mesh.claim_topic(me, op ->> 'id', op ->> 'stream');
+        WHEN 'claim' THEN RETURN mesh.claim_topic(me, op ->> 'id', op ->> 'stream', (op ->> 'at')::bigint);
         WHEN 'release' THEN
             UPDATE mesh.live_topic l SET owner = NULL
             FROM jsonb_to_recordset(op -> 'scopes') AS f (topic bigint, epoch bigint)
@@ -121,7 +121,8 @@ BEGIN
 END $$;
 
 -- Makes a topic the broker's under a fresh epoch, unless it is another living one's.
-CREATE FUNCTION mesh.claim_topic(me integer, of_id text, of_stream text) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION mesh.claim_topic(me integer, of_id text, of_stream text, of_at bigint) RETURNS jsonb
+LANGUAGE plpgsql AS $$
 DECLARE
     held record;
 BEGIN
@@ -136,22 +137,29 @@ BEGIN
         RETURN '{"is": "live_elsewhere"}';
     END IF;
     UPDATE mesh.live_topic SET owner = me, epoch = held.epoch + 1 WHERE n = held.n;
+    -- Keys of a time to come are of a clock that ran ahead.
+    UPDATE mesh.live_key SET at = of_at WHERE topic = held.n AND at > of_at;
     RETURN jsonb_build_object('is', 'live_owned', 'topic', held.n, 'epoch', held.epoch + 1,
         'stream', held.stream, 'top', held.top, 'fed', held.fed);
 END $$;
 
+-- Keeps publications at the next offsets, all under one place.
 CREATE FUNCTION mesh.append_live(t bigint, op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     known record;
     o bigint;
     p bigint := (op ->> 'place')::bigint;
-    is_late boolean := false;
+    r jsonb;
+    is_late boolean;
+    lates bigint[] := '{}';
     k bytea := decode(op ->> 'idempotency_key', 'hex');
 BEGIN
     SELECT place INTO o FROM mesh.live_topic WHERE n = t;
     IF p <= o THEN
-        SELECT at_offset, late INTO known FROM mesh.live_publication WHERE topic = t AND place = p;
-        IF FOUND THEN
+        SELECT max(x.at_offset) AS at_offset,
+            coalesce(jsonb_agg(x.at_offset ORDER BY x.at_offset) FILTER (WHERE x.late), '[]') AS late
+        INTO known FROM mesh.live_publication x WHERE x.topic = t AND x.place = p;
+        IF known.at_offset IS NOT NULL THEN
             RETURN jsonb_build_object('is', 'live_appended', 'offset', known.at_offset, 'late', known.late);
         END IF;
     ELSIF op ->> 'fed' IS NOT NULL THEN
@@ -165,28 +173,36 @@ BEGIN
         END IF;
     END IF;
     IF p <= o THEN
-        RETURN '{"is": "live_appended", "offset": 0, "late": false}';
+        RETURN '{"is": "live_appended", "offset": 0, "late": []}';
     END IF;
-    UPDATE mesh.live_topic SET top = top + 1, place = p WHERE n = t RETURNING top INTO o;
-    IF op ->> 'key' IS NOT NULL THEN
-        INSERT INTO mesh.live_entity AS e (topic, key, at_offset, version, at, gone, body)
-        VALUES (t, op ->> 'key', o, (op ->> 'version')::bigint, (op ->> 'at')::bigint, (op ->> 'gone')::boolean,
-            op ->> 'body')
-        ON CONFLICT (topic, key) DO UPDATE SET at_offset = excluded.at_offset, version = excluded.version,
-            at = excluded.at, gone = excluded.gone, body = excluded.body
-        WHERE e.version IS NULL OR excluded.version IS NULL OR excluded.version > e.version;
-        is_late := NOT FOUND;
-    END IF;
-    INSERT INTO mesh.live_publication (topic, at_offset, place, key, version, at, late, gone, body)
-    VALUES (t, o, p, op ->> 'key', (op ->> 'version')::bigint, (op ->> 'at')::bigint, is_late,
-        (op ->> 'gone')::boolean, op ->> 'body');
+    UPDATE mesh.live_topic SET top = top + jsonb_array_length(op -> 'rows'), place = p WHERE n = t
+    RETURNING top - jsonb_array_length(op -> 'rows') INTO o;
+    FOR r IN SELECT value FROM jsonb_array_elements(op -> 'rows') LOOP
+        o := o + 1;
+        is_late := false;
+        IF r ->> 'key' IS NOT NULL THEN
+            INSERT INTO mesh.live_entity AS e (topic, key, at_offset, version, at, gone, body)
+            VALUES (t, r ->> 'key', o, (r ->> 'version')::bigint, (r ->> 'at')::bigint, (r ->> 'gone')::boolean,
+                r ->> 'body')
+            ON CONFLICT (topic, key) DO UPDATE SET at_offset = excluded.at_offset, version = excluded.version,
+                at = excluded.at, gone = excluded.gone, body = excluded.body
+            WHERE e.version IS NULL OR excluded.version IS NULL OR excluded.version > e.version;
+            is_late := NOT FOUND;
+        END IF;
+        IF is_late THEN
+            lates := lates || o;
+        END IF;
+        INSERT INTO mesh.live_publication (topic, at_offset, place, key, version, at, late, gone, body)
+        VALUES (t, o, p, r ->> 'key', (r ->> 'version')::bigint, (r ->> 'at')::bigint, is_late,
+            (r ->> 'gone')::boolean, r ->> 'body');
+    END LOOP;
     IF k IS NOT NULL THEN
         INSERT INTO mesh.live_key (topic, key, fingerprint, at_offset, at)
-        VALUES (t, k, decode(op ->> 'fingerprint', 'hex'), o, (op ->> 'at')::bigint)
+        VALUES (t, k, decode(op ->> 'fingerprint', 'hex'), o, (r ->> 'at')::bigint)
         ON CONFLICT (topic, key) DO UPDATE SET fingerprint = excluded.fingerprint, at_offset = excluded.at_offset,
             at = excluded.at;
     END IF;
-    RETURN jsonb_build_object('is', 'live_appended', 'offset', o, 'late', is_late);
+    RETURN jsonb_build_object('is', 'live_appended', 'offset', o, 'late', to_jsonb(lates));
 END $$;
 
 -- Removes what is old, at most `size` rows of each kind, and tells of which most went. Rows of the feed go once they

@@ -114,10 +114,12 @@ fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
     match answer.status {
         200..=299 => Ok(said),
         401 => Err(AdminError::BadToken),
-        404 if target.starts_with("/admin/runners") => {
+        404 if target.starts_with("/admin/runners") && code != "runners_off" => {
             Err(AdminError::NotFound { what: "such a runner or event".into(), message, see: "runners" })
         }
-        404 => Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" }),
+        404 if code != "runners_off" => {
+            Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" })
+        }
         429 | 500.. => Err(AdminError::Busy { code, message }),
         _ => Err(AdminError::Refused { code, message }),
     }

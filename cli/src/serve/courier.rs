@@ -14,8 +14,9 @@ use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector};
 
+use super::frugal::Frugal;
 use crate::config::Settings;
 use crate::report::Reports;
 
@@ -63,7 +64,8 @@ fn agent(patience: Duration, couriers: usize) -> Agent {
         .http_status_as_error(false)
         .proxy(None)
         .user_agent(concat!("peermesh/", env!("CARGO_PKG_VERSION")));
-    Agent::with_parts(config.build(), DefaultConnector::new(), AddressBook::default())
+    let connector = Frugal.chain(RustlsConnector::default());
+    Agent::with_parts(config.build(), connector, AddressBook::default())
 }
 
 /// Where the target is. Looking that up takes a thread of its own if it is to end in time, so what was found
@@ -154,7 +156,7 @@ fn told(error: &ureq::Error) -> String {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
-    use std::sync::Arc;
+    use std::sync::{Arc, mpsc};
     use std::thread;
 
     use peermesh_core::ids::Ticket;
@@ -217,6 +219,35 @@ mod tests {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
         });
         assert_eq!(result, Forwarded::Answered { status: 200, retry_after: None });
+    }
+
+    /// Both halves of a request come with one read, and the next one on the same connection.
+    #[test]
+    fn a_request_leaves_as_one_and_a_connection_that_ended_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (ended, is_ended) = mpsc::channel();
+        let served = thread::spawn(move || {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            for requests in [2, 1] {
+                let (mut stream, _) = listener.accept().unwrap();
+                for _ in 0..requests {
+                    let mut chunk = [0; 4_096];
+                    let read = stream.read(&mut chunk).unwrap();
+                    assert!(chunk[..read].starts_with(b"POST /") && chunk[..read].ends_with(b"\r\n\r\n{}"));
+                    stream.write_all(answer).unwrap();
+                }
+                drop(stream);
+                ended.send(()).unwrap();
+            }
+        });
+        let mut poster = poster(PATIENCE, url);
+        let forward = Forward { ticket: Ticket(1), headers: Vec::new(), body: Arc::from("{}") };
+        assert_eq!(status(&poster.carry(&forward)), Some(200));
+        assert_eq!(status(&poster.carry(&forward)), Some(200));
+        is_ended.recv().unwrap();
+        assert_eq!(status(&poster.carry(&forward)), Some(200));
+        served.join().unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `serve`: puts settings, store, shards and runtime together, and ends them in good order.
 
 mod courier;
+mod frugal;
 mod ground;
 mod lanes;
 mod record;

@@ -9,8 +9,8 @@ target sees with x-runner-id="r%201" x-event-attempt=1 {type: build-progress, co
 r1 sends 20 times {"type": "log-chunk", "id": "e$n", "data": "line $n"}
 r1 sees event-ack {eventId: e1}
 r1 sees event-ack {eventId: e2}
-target sees with x-event-id=e1 {id: e1}
-target sees with x-event-id=e2 {id: e2}
+target sees with x-event-id=e1 x-event-seq=4294967298 {id: e1}
+target sees with x-event-id=e2 x-event-seq=4294967299 {id: e2}
 target sees {id: e3}
 target sees {id: e4}
 # A repetition is acknowledged and goes no further.

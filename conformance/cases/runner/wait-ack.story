@@ -14,7 +14,7 @@ target sees {type: ack, commandId: c1}
 # A command without an id is given one.
 cal posts /commands?wait=ack&timeout_ms=50 {"runnerId": "r1", "command": {"type": "read-file"}}
 r1 sees read-file {id: $id}
-cal gets 504 {commandId: $id, state: sent}
+cal gets 504 {error: "No ack in time", commandId: $id, state: sent}
 runners POST /commands?wait=later {"runnerId": "r1", "command": {"type": "read-file"}} -> 400
 runners POST /commands?wait=ack&timeout_ms=soon {"runnerId": "r1", "command": {"type": "read-file"}} -> 400
 r1 drops

@@ -1,12 +1,10 @@
 //! Watchers of live topics, and those who publish.
 
-use data_encoding::BASE64URL_NOPAD;
-use hmac::{Hmac, KeyInit, Mac};
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use crate::driver::{LIVE_SECRET, PATIENCE_MS};
+use crate::jwt;
 use crate::play::Player;
 use crate::play::line::Line;
 use crate::play::town::Town;
@@ -79,12 +77,7 @@ impl Player {
         let seconds = |at: i64| serde_json::Number::from_f64(to_seconds(at));
         let claims =
             json!({ "sub": user, "iat": seconds(now), "exp": seconds(now + lasting), "live": rights });
-        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&claims));
-        let mut mac = Hmac::<Sha256>::new_from_slice(LIVE_SECRET.as_bytes()).map_err(|_| "no key")?;
-        mac.update(signed.as_bytes());
-        let signature = BASE64URL_NOPAD.encode(&mac.finalize().into_bytes());
-        self.names.set(name, format!("{signed}.{signature}"));
+        self.names.set(name, jwt::signed(LIVE_SECRET, &claims.to_string()));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Whoever takes part from outside: peers, runners, those who command them, hooks, operators, watchers, those
-//! who publish to them.
+//! who publish to them, hosts with daemons.
 
+mod host;
 mod letters;
 mod live;
 mod page;
@@ -14,12 +15,14 @@ use super::link::LinkNo;
 use super::swarm::{Mix, Role};
 use super::tap::Sight;
 use super::world::World;
+use host::Host;
 use live::{Publisher, Watcher};
 use page::{Caller, Hooker, Operator};
 use peer::Peer;
 use runner::Runner;
 
-pub(super) use live::TOPICS;
+pub(super) use host::Job;
+pub(super) use live::{TOPICS, VOLATILE, user_of};
 pub(super) use runner::runner_id;
 
 /// A client of some kind.
@@ -32,6 +35,7 @@ pub(super) enum Actor {
     Operator(Operator),
     Watcher(Box<Watcher>),
     Publisher(Box<Publisher>),
+    Host(Box<Host>),
 }
 
 impl Actor {
@@ -39,7 +43,8 @@ impl Actor {
     pub(super) const BEGIN: u8 = 0;
 
     /// `place` is where it stands among the actors of this run, `no` what it is called in every run.
-    pub(super) fn new(place: usize, no: u16, role: &Role, mix: &Mix, cast: &mut Cast, dice: Dice) -> Actor {
+    pub(super) fn new(seed: u64, place: usize, no: u16, role: &Role, mix: &Mix, cast: &mut Cast) -> Actor {
+        let dice = Dice::of(seed, "actor", u64::from(no));
         match role {
             Role::Peer(role) => Actor::Peer(Box::new(Peer::new(place, no, role.clone(), mix, cast, dice))),
             Role::Runner(runner) => Actor::Runner(Box::new(Runner::new(place, *runner, mix, dice))),
@@ -48,6 +53,10 @@ impl Actor {
             Role::Operator => Actor::Operator(Operator::new(place, mix, dice)),
             Role::Watcher(topic) => Actor::Watcher(Box::new(Watcher::new(place, *topic, mix, dice))),
             Role::Publisher(topic) => Actor::Publisher(Box::new(Publisher::new(place, *topic, mix, dice))),
+            Role::Host(role) => {
+                let attic = Dice::of(seed, "attic", u64::from(no));
+                Actor::Host(Box::new(Host::new(place, role, mix, cast, dice, attic)))
+            }
         }
     }
 
@@ -61,6 +70,7 @@ impl Actor {
             Actor::Operator(operator) => operator.act(world),
             Actor::Watcher(watcher) => watcher.act(world, token),
             Actor::Publisher(publisher) => publisher.act(world, token),
+            Actor::Host(host) => host.act(world, token),
         }
     }
 
@@ -72,7 +82,15 @@ impl Actor {
             Actor::Caller(caller) => caller.sees(link, &sight),
             Actor::Watcher(watcher) => watcher.sees(world, link, sight),
             Actor::Publisher(publisher) => publisher.sees(world, link, sight),
+            Actor::Host(host) => host.sees(link, &sight),
             Actor::Hooker(_) | Actor::Operator(_) => {}
+        }
+    }
+
+    /// Bytes of a stream have arrived that somebody takes as they are.
+    pub(super) fn takes(&mut self, world: &mut World, link: LinkNo, bytes: Vec<u8>) {
+        if let Actor::Host(host) = self {
+            host.takes(world, link, bytes);
         }
     }
 
@@ -84,6 +102,7 @@ impl Actor {
             Actor::Caller(caller) => caller.hears(world, link, body),
             Actor::Watcher(watcher) => watcher.loses(world, link),
             Actor::Publisher(publisher) => publisher.loses(world, link),
+            Actor::Host(host) => host.loses(world, link),
             Actor::Hooker(_) | Actor::Operator(_) => {}
         }
     }
@@ -98,16 +117,25 @@ impl Actor {
             Actor::Operator(operator) => operator.stop(),
             Actor::Watcher(watcher) => watcher.make_peace(world),
             Actor::Publisher(publisher) => publisher.make_peace(world),
+            Actor::Host(host) => host.make_peace(world),
+        }
+    }
+
+    /// A peer goes without a word and does not come back.
+    pub(super) fn leave_for_good(&mut self, world: &mut World) {
+        if let Actor::Peer(peer) = self {
+            peer.leave_for_good(world);
         }
     }
 
     /// What it still waits for in peace, if for anything.
-    pub(super) fn waits_for(&self, world: &World) -> Option<String> {
+    pub(super) fn waits_for(&mut self, world: &World) -> Option<String> {
         match self {
             Actor::Peer(peer) => peer.waits_for(),
             Actor::Runner(runner) => runner.waits_for(world),
             Actor::Watcher(watcher) => watcher.waits_for(world),
             Actor::Publisher(publisher) => publisher.waits_for(),
+            Actor::Host(host) => host.waits_for(world),
             Actor::Caller(_) | Actor::Hooker(_) | Actor::Operator(_) => None,
         }
     }

@@ -123,8 +123,16 @@ impl Cast {
         &self.meshes[who.mesh].members[who.member]
     }
 
-    /// The identity of a peer.
+    /// The identity of a peer, which hooks may speak of.
     pub(super) fn identity(&mut self, who: Who, kind: PeerKind) -> Identity {
+        let identity = self.housed(who, kind);
+        let (pid, cwd) = identity.place();
+        self.places.push((identity.hex.clone(), pid, cwd));
+        identity
+    }
+
+    /// The identity of a peer, or of a daemon.
+    pub(super) fn housed(&mut self, who: Who, kind: PeerKind) -> Identity {
         let member = self.member(who);
         let name = match kind {
             PeerKind::Member | PeerKind::SendOnly => member.name.clone(),
@@ -134,10 +142,7 @@ impl Cast {
         let key = PublicKey(signer.verifying_key().to_bytes());
         let member_hex = member.key.hex();
         self.by_key.insert(key.hex(), who);
-        let identity = Identity { who, kind, hex: key.hex(), member_hex, signer, parent, name };
-        let (pid, cwd) = identity.place();
-        self.places.push((identity.hex.clone(), pid, cwd));
-        identity
+        Identity { who, kind, hex: key.hex(), member_hex, signer, parent, name }
     }
 
     /// Whose a key is.
@@ -151,7 +156,7 @@ impl Cast {
     }
 }
 
-const NAMES: [&str; 4] = ["ann", "bob", "carl", "dora"];
+const NAMES: [&str; 6] = ["ann", "bob", "carl", "dora", "emma", "finn"];
 
 fn write(model: &mut Model, op: Op) -> Reply {
     match model.write(&[Arc::new(Batch::from(vec![op]))]).pop() {
@@ -167,6 +172,16 @@ impl Identity {
 
     pub(super) fn member_hex(&self) -> &str {
         &self.member_hex
+    }
+
+    /// What its key is made of.
+    pub(super) fn seed(&self) -> [u8; 32] {
+        self.signer.to_bytes()
+    }
+
+    /// Its secret key and its public one, as sessions are registered with.
+    pub(super) fn secret_hex(&self) -> String {
+        HEXLOWER.encode(&self.signer.to_keypair_bytes())
     }
 
     /// Where its hooks come from.

@@ -266,6 +266,13 @@ impl World {
         for node in 0..self.nodes.len() {
             self.die(node, 3_000);
         }
+        for actor in 0..self.actors.len() {
+            self.with_actor(actor, |actor, world| {
+                if let super::actor::Actor::Host(host) = actor {
+                    host.take_holiday(world);
+                }
+            });
+        }
         self.passed_over_ms += days * DAY_MS;
         self.oracle.days_pass();
         self.tally.mark(Mark::Holiday);

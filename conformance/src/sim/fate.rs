@@ -107,10 +107,7 @@ impl World {
         }
         let until = self.now + millis * MS;
         place.frozen_until = Some(until);
-        if suspends {
-            // The clock is not asked before the process goes on.
-            place.clock.sleep(millis * MS);
-        }
+        place.suspended_at = suspends.then_some(self.now);
         self.tally.mark(if suspends { Mark::Suspended } else { Mark::Frozen });
         self.trace.add(self.now, || format!("broker {node} stands still for {millis} ms"));
         self.heap.put(until, Event::Relief(Relief::Thaw(node)));
@@ -122,6 +119,10 @@ impl World {
             return;
         }
         place.frozen_until = None;
+        if let Some(since) = place.suspended_at.take() {
+            // Peace may wake it before its time; and its clock is not asked before it goes on.
+            place.clock.sleep(self.now - since);
+        }
         let life = place.life;
         self.trace.add(self.now, || format!("broker {node} goes on"));
         if self.nodes[node].number.is_some_and(|number| self.disk.has_lapsed(self.now, number)) {

@@ -30,6 +30,25 @@ pub(super) struct Heard {
     pub to: u64,
     /// Of an error.
     pub code: String,
+    /// Who came or went.
+    pub user: String,
+    /// Who is there.
+    pub presence: Option<Present>,
+}
+
+/// Who watches a topic.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Present {
+    pub version: u64,
+    pub users: Vec<User>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct User {
+    pub user: String,
 }
 
 /// The types of messages that are told apart.
@@ -41,6 +60,8 @@ pub(super) enum HeardKind {
     Position,
     Gap,
     Published,
+    Join,
+    Leave,
     Error,
     #[default]
     #[serde(other)]
@@ -79,6 +100,7 @@ impl Heard {
             HeardKind::Subscribed => format!("subscribed {topic} at {offset}, recovered {recovered:?}"),
             HeardKind::Gap => format!("gap of {topic} from {} to {}", self.from, self.to),
             HeardKind::Error | HeardKind::Unsubscribed => format!("{kind:?} {topic} {id} {code}"),
+            HeardKind::Join | HeardKind::Leave => format!("{kind:?} {topic} {}", self.user),
             HeardKind::Position | HeardKind::Published | HeardKind::Other => {
                 format!("{kind:?} {topic} {offset} {id}")
             }

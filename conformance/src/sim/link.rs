@@ -51,6 +51,9 @@ pub(super) struct Link {
     pub unread: u32,
 
     pub tap: Tap,
+    /// What was written and has not arrived, where the client takes bytes as they are; and how much has.
+    pub raw: Option<Vec<u8>>,
+    pub given: u64,
     /// Bytes the broker wrote, those of them that the kernel took, and those that have arrived.
     pub written: u64,
     /// What of it the broker knows to be taken.
@@ -97,6 +100,8 @@ impl Link {
             end_told: false,
             unread: 0,
             tap: Tap::default(),
+            raw: None,
+            given: 0,
             written: 0,
             credited: 0,
             taken: 0,
@@ -144,6 +149,15 @@ impl Link {
             return None;
         }
         self.sights.pop_front().map(|(_, sight)| sight)
+    }
+
+    /// Bytes that have arrived since the last time, where the client takes them as they are.
+    pub(super) fn arrived_bytes(&mut self) -> Option<Vec<u8>> {
+        let raw = self.raw.as_mut()?;
+        let more = usize::try_from(self.arrived.saturating_sub(self.given)).unwrap_or(usize::MAX);
+        self.given = self.arrived;
+        let rest = raw.split_off(more.min(raw.len()));
+        Some(std::mem::replace(raw, rest))
     }
 
     /// True when something has arrived in part.

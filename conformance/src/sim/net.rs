@@ -176,6 +176,9 @@ impl World {
         let link = &mut self.links[no.0];
         link.arrived = link.arrivable;
         let actor = link.actor;
+        if let Some(bytes) = self.links[no.0].arrived_bytes() {
+            self.with_actor(actor, |actor, world| actor.takes(world, no, bytes));
+        }
         while let Some(sight) = self.links[no.0].next_sight() {
             if self.links[no.0].left {
                 return;

@@ -10,6 +10,7 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe};
 use peermesh_core::machine::Deadline;
 use peermesh_core::stats::Stats;
+use peermesh_core::time::Mono;
 
 use super::clock::{Clock, WallClock};
 use super::dice::Dice;
@@ -26,6 +27,8 @@ pub(super) struct Node {
     pub number: Option<u64>,
     /// It stands still until then; what comes meanwhile waits, in order.
     pub frozen_until: Option<u64>,
+    /// Since when its host stands still with it, steady clock and all.
+    pub suspended_at: Option<u64>,
     pub backlog: VecDeque<(u16, Fact)>,
     /// When it was told to drain.
     pub drain_at: Option<u64>,
@@ -48,6 +51,8 @@ pub(super) struct Shard {
     /// When a wake-up is due.
     pub wake_at: Option<u64>,
     pub finished: bool,
+    /// When it was told something last, by its steady clock.
+    pub told_at: Mono,
     /// Requests that the store has: writes, questions.
     pub asked: [u32; 2],
 }
@@ -62,6 +67,7 @@ impl Node {
             wall: WallClock::right(),
             number: None,
             frozen_until: None,
+            suspended_at: None,
             backlog: VecDeque::new(),
             drain_at: None,
             snapshots: Vec::new(),
@@ -84,6 +90,7 @@ impl Node {
         self.clock = clock;
         self.number = Some(number);
         self.frozen_until = None;
+        self.suspended_at = None;
         self.drain_at = None;
         self.backlog.clear();
         self.snapshots = vec![Stats::default(); usize::from(count)];
@@ -98,6 +105,7 @@ impl Node {
                 deadline: None,
                 wake_at: None,
                 finished: false,
+                told_at: Mono::START,
                 asked: [0; 2],
             }
         };

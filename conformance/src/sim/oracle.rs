@@ -59,6 +59,8 @@ pub(super) enum Party {
     Watcher(usize),
     /// Somebody who publishes to one.
     Publisher,
+    /// Somebody who takes the rights of a user of live topics back.
+    Revoker(String),
 }
 
 /// Something that leaves a broker.
@@ -71,6 +73,8 @@ pub(super) struct Said<'a> {
     pub mono: Mono,
     /// Which broker, as the store numbers them.
     pub number: u64,
+    /// Which of its lives this is.
+    pub life: u32,
     pub conn: ConnId,
     /// It is written in the turn that decided it: nothing kept it waiting in the broker.
     pub is_prompt: bool,
@@ -99,6 +103,8 @@ pub(super) struct Oracle {
     /// The connection of each key that others see, by the broker's place.
     there: BTreeMap<(usize, String), ConnId>,
     by_presence: BTreeMap<String, ConnId>,
+    /// Keys that may be there several times: each of a daemon's lives is somebody of its own.
+    pub(super) several: BTreeSet<String>,
     /// Brokers by their numbers in the store, and the numbers of those that live.
     nodes: BTreeMap<u64, usize>,
     living: BTreeMap<usize, u64>,
@@ -116,6 +122,8 @@ pub(super) struct Oracle {
     starved: BTreeMap<MailboxNo, [u32; 3]>,
     runners: runners::Books,
     topics: live::Topics,
+    /// What hosts with daemons have sent under which key, by whom and in clear.
+    pub(super) texts: BTreeMap<String, (String, String)>,
     /// Keys that can be written to, for each mesh.
     keys: Vec<BTreeSet<String>>,
     recent_ids: Vec<String>,
@@ -140,6 +148,7 @@ impl Oracle {
             conns: BTreeMap::new(),
             there: BTreeMap::new(),
             by_presence: BTreeMap::new(),
+            several: BTreeSet::new(),
             nodes: BTreeMap::new(),
             living: BTreeMap::new(),
             closed: Vec::new(),
@@ -151,6 +160,7 @@ impl Oracle {
             starved: BTreeMap::new(),
             runners: runners::Books::default(),
             topics: live::Topics::new(mix.has(Class::Jumps)),
+            texts: BTreeMap::new(),
             keys: keys.collect(),
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
@@ -284,7 +294,13 @@ impl Oracle {
             }
             remember(&mut self.recent_keys, key);
         }
-        self.ledger.attempts.insert(id, Attempt { who, key: key.map(str::to_owned), meaning, was_known });
+        let mut attempt = Attempt { who, key: key.map(str::to_owned), meaning, was_known, times: 1 };
+        if let Some(open) = self.ledger.attempts.get(&id) {
+            // A daemon sends again under the same id what it has no answer to.
+            attempt.times += open.times;
+            attempt.was_known &= open.was_known;
+        }
+        self.ledger.attempts.insert(id, attempt);
     }
 
     /// True while some send has no answer.
@@ -323,8 +339,11 @@ impl Oracle {
                 self.conn_ended(said.conn);
                 Ok(())
             }
-            Sight::Head(status) => self.caller_told(said, *status),
-            Sight::Live(heard) => self.live_said(said, heard),
+            Sight::Head(status) => {
+                self.rights_taken_back(said, *status, tally);
+                self.caller_told(said, *status)
+            }
+            Sight::Live(heard) => self.live_said(said, heard, tally),
             Sight::Ping(_) => Ok(()),
         }
     }
@@ -343,7 +362,9 @@ impl Oracle {
                 let runner = *runner;
                 self.runner_said(said, model, runner, frame, tally)
             }
-            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher => Ok(()),
+            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher | Party::Revoker(_) => {
+                Ok(())
+            }
             Party::Peer { who, .. } => {
                 let who = *who;
                 match frame.kind {
@@ -376,6 +397,10 @@ impl Oracle {
             return;
         }
         let place = (conn.node, key.clone());
+        if self.several.contains(key) {
+            self.by_presence.insert(frame.presence_id.clone(), said.conn);
+            return;
+        }
         if let Some(older) = self.there.get(&place).copied().filter(|older| *older != said.conn) {
             self.conn_ended(older);
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::actor::Actor;
 use super::clock::MS;
 use super::heap::{Event, Relief};
+use super::marks::Mark;
 use super::oracle::rules::Rule;
+use super::plan::Class;
 use super::world::World;
 
 /// When it began, and until when it may last.
@@ -14,16 +16,20 @@ pub(super) struct Peace {
     until: u64,
     /// Looks in a row that found everything settled.
     quiet: u32,
+    /// Some have gone for good, and are missed by nobody any more.
+    is_farewell: bool,
 }
 
 /// Between two looks, in milliseconds.
 const LOOK_MS: u64 = 1_000;
+/// Of a hundred towns, how many see some of theirs leave in the end.
+const FAREWELLS: u64 = 30;
 
 impl World {
     /// Faults stop: everything stands that can stand, and everybody comes back.
     pub(super) fn make_peace(&mut self) {
         self.trace.add(self.now, || "peace".to_owned());
-        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0 });
+        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0, is_farewell: false });
         self.chaos.clear_doom();
         self.disk.heal();
         self.target.manner = super::target::Manner::Well;
@@ -66,6 +72,8 @@ impl World {
             limits.live_ping_ms() + limits.live_pong_ms() + limits.live_auth_ms(),
             limits.runner_retry_ms_max() * 2 + limits.runner_stale_ms() + limits.runner_sweep_ms() * 2,
             self.mix.lease_ms * 2,
+            // A daemon's waits: for its broker, and for each of its rows.
+            if self.mix.has(Class::Daemons) { 600_000 } else { 0 },
             60_000,
         ];
         waits.iter().sum()
@@ -83,7 +91,9 @@ impl World {
         }
         let quiet = if missing.is_some() { 0 } else { peace.quiet + 1 };
         self.peace = Some(Peace { quiet, ..peace });
-        if quiet >= 3 {
+        if quiet >= 3 && !peace.is_farewell && self.chaos.dice.chance(FAREWELLS) {
+            self.bid_farewell();
+        } else if quiet >= 3 {
             let told = self.oracle.close_books(&self.disk.model);
             self.judge(told);
             self.over = true;
@@ -92,16 +102,37 @@ impl World {
         self.heap.put(self.now + LOOK_MS * MS, Event::Look);
     }
 
+    /// One peer of each mesh goes without a word and for good: it is listed for its grace, and then no more.
+    fn bid_farewell(&mut self) {
+        self.peace = Some(Peace { until: self.now + self.patience_ms() * MS, quiet: 0, is_farewell: true });
+        for mesh in 0..self.cast.meshes.len() {
+            let listed = |actor: &Option<Actor>| match actor {
+                Some(Actor::Peer(peer)) => peer.listed_key().is_some_and(|(at, _)| at == mesh),
+                _ => false,
+            };
+            let listed: Vec<usize> =
+                (0..self.actors.len()).filter(|place| listed(&self.actors[*place])).collect();
+            // Somebody has to stay who is shown the list.
+            if let [leaver, _, ..] = listed[..] {
+                self.tally.mark(Mark::LeftForGood);
+                self.trace.add(self.now, || format!("actor {leaver} leaves for good"));
+                self.with_actor(leaver, Actor::leave_for_good);
+            }
+        }
+    }
+
     /// What has not settled, if anything.
-    fn what_is_missing(&self) -> Option<String> {
+    fn what_is_missing(&mut self) -> Option<String> {
         for (place, node) in self.nodes.iter().enumerate() {
             if !node.is_up() || node.drain_at.is_some() {
                 return Some(format!("broker {place} does not serve"));
             }
         }
-        for actor in self.actors.iter().flatten() {
-            if let Some(what) = actor.waits_for(self) {
-                return Some(what);
+        for place in 0..self.actors.len() {
+            let mut missing = None;
+            self.with_actor(place, |actor, world| missing = actor.waits_for(world));
+            if missing.is_some() {
+                return missing;
             }
         }
         if self.oracle.waiting() > 0 {
@@ -117,10 +148,17 @@ impl World {
             _ => None,
         });
         let peers: Vec<_> = peers.collect();
+        let hosts = self.actors.iter().flatten().filter_map(|actor| match actor {
+            Actor::Host(host) => Some(host.listed()),
+            _ => None,
+        });
+        let hosts: Vec<(usize, String, String)> = hosts.flatten().collect();
         for mesh in 0..self.cast.meshes.len() {
+            let of_hosts = hosts.iter().map(|(at, key, _)| (*at, key.clone()));
             let there: BTreeSet<String> = peers
                 .iter()
                 .filter_map(|peer| peer.listed_key())
+                .chain(of_hosts)
                 .filter(|(at, _)| *at == mesh)
                 .map(|(_, key)| key)
                 .collect();
@@ -134,7 +172,10 @@ impl World {
             if list != there {
                 let names = |keys: BTreeSet<&String>| {
                     let name = |key: &&String| {
-                        peers.iter().find(|peer| peer.key() == key.as_str()).map_or("?", |peer| peer.name())
+                        let peer = peers.iter().find(|peer| peer.key() == key.as_str());
+                        let host = hosts.iter().find(|(_, hex, _)| hex == key.as_str());
+                        let host = host.map_or("?", |(_, _, name)| name);
+                        peer.map_or(host, |peer| peer.name())
                     };
                     keys.iter().map(name).collect::<Vec<_>>().join(", ")
                 };

@@ -64,6 +64,9 @@ classes! {
     Admin = "admin", "an operator who looks at pages and removes a member";
     Runners = "runners", "runners, their callers and the event target";
     TargetTrouble = "target_trouble", "an event target that fails, refuses, hangs and loses replies";
+    Daemons = "daemons", "hosts with daemons: programs that send under keys, read what came, and die";
+    HostDeaths = "host_deaths", "a daemon's process dies at any moment, and comes back";
+    HostDisk = "host_disk", "a daemon's disk is slow, refuses, is full, or leaves outcomes unknown";
     Live = "live", "live topics: watchers, and programs that publish";
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use peermesh_core::config::Limits;
 
+use super::actor::Job;
 use super::dice::Dice;
 use super::plan::{Class, Plan};
 
@@ -49,6 +50,17 @@ pub(super) enum Role {
     Watcher(usize),
     /// Publishes to it.
     Publisher(usize),
+    /// Runs a daemon.
+    Host(HostRole),
+}
+
+/// What a host is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostRole {
+    /// Whom its daemon is in which meshes: their places, and those of members.
+    pub homes: Vec<(usize, usize)>,
+    /// Its programs.
+    pub jobs: Vec<Job>,
 }
 
 /// What kind of client a peer is.
@@ -129,14 +141,30 @@ impl Mix {
         roles.extend(others.into_iter().filter(|(class, _)| self.has(*class)).map(|(_, role)| role));
         if self.has(Class::Live) {
             let mut dice = Dice::of(plan.seed, "topics", 0);
-            for topic in 0..*dice.pick(&[1, 2, 3, 3]) {
+            for topic in 0..*dice.pick(&[1, 2, 3, 4]) {
                 roles.extend((0..*dice.pick(&[1, 1, 2])).map(|_| Role::Publisher(topic)));
                 roles.extend((0..*dice.pick(&[1, 2, 3])).map(|_| Role::Watcher(topic)));
             }
         }
+        if self.has(Class::Daemons) {
+            let mut dice = Dice::of(plan.seed, "hosts", 0);
+            roles.extend((0..*dice.pick(&[1, 2, 2])).map(|_| Role::Host(self.host(&mut dice))));
+        }
         let numbered = roles.into_iter().enumerate();
         let numbered = numbered.map(|(no, role)| (u16::try_from(no).unwrap_or(u16::MAX), role));
         self.actors = numbered.filter(|(no, _)| !plan.without.actors.contains(no)).collect();
+    }
+
+    /// A host whose daemon is nobody else in its meshes.
+    fn host(&mut self, dice: &mut Dice) -> HostRole {
+        let mut homes = Vec::new();
+        let all = self.members.len() > 1 && dice.chance(50);
+        let only = dice.place(self.members.len());
+        for (mesh, members) in self.members.iter_mut().enumerate().filter(|(mesh, _)| all || *mesh == only) {
+            homes.push((mesh, *members));
+            *members += 1;
+        }
+        HostRole { homes, jobs: jobs(dice) }
     }
 
     fn peer(&self, dice: &mut Dice, mesh: usize, member: usize, kind: PeerKind) -> PeerRole {
@@ -156,6 +184,19 @@ impl Mix {
     }
 }
 
+/// What the programs of a host are there for.
+fn jobs(dice: &mut Dice) -> Vec<Job> {
+    let mut jobs = vec![Job::Send; usize::try_from(dice.between(1, 3)).unwrap_or(1)];
+    jobs.push(Job::Read);
+    if dice.chance(70) {
+        jobs.push(Job::Listen);
+    }
+    if dice.chance(50) {
+        jobs.push(Job::Operate);
+    }
+    jobs
+}
+
 /// Whether a seed has a class. Each is drawn by itself, so that a class that is added leaves the others as
 /// they are.
 fn draws(seed: u64, class: Class) -> bool {
@@ -167,6 +208,8 @@ fn share_of(class: Class) -> u64 {
     match class {
         Class::Sharing | Class::Holidays => 30,
         Class::StoreCorrupt => 10,
+        Class::Daemons => 25,
+        Class::HostDeaths | Class::HostDisk => 60,
         Class::Shards | Class::Freezes | Class::OneWays | Class::HalfCloses => 40,
         Class::Tiny | Class::Hooks | Class::Runners | Class::Phases | Class::Live => 50,
         Class::Admin | Class::Legacy | Class::Twins | Class::Long => 35,
@@ -234,7 +277,10 @@ fn limits(plan: &Plan, has: &BTreeSet<Class>) -> Limits {
         set("send_rate_per_minute", if strict { 240 } else { 0 });
         set("send_rate_burst", dice.between(1, 6));
         set("queued_per_mailbox_max", if tight { 6 } else { 60 });
-        set("retention_ms", if ages { 120_000 } else { 7_200_000 });
+        // A daemon serves no broker that forgets keys within days.
+        if !has.contains(&Class::Daemons) {
+            set("retention_ms", if ages { 120_000 } else { 7_200_000 });
+        }
     }
     limits
 }

@@ -104,6 +104,8 @@ pub(super) struct Tap {
     part: Vec<u8>,
     is_open: bool,
     is_plain: bool,
+    /// A stream of events, not of frames.
+    is_events: bool,
     /// Messages are about live topics.
     is_live: bool,
     /// Bytes that were taken apart.
@@ -142,7 +144,7 @@ impl Tap {
 
     fn read(&mut self, bytes: &[u8], into: &mut Vec<(u64, Sight)>) -> Result<usize, Nonsense> {
         let mut used = 0;
-        if !self.is_open && !self.is_plain {
+        if !self.is_open && !self.is_plain && !self.is_events {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(0) };
             let head = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
             let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -151,10 +153,18 @@ impl Tap {
                 self.done += (end + 4) as u64;
                 return Ok(end + 4 + self.read(&bytes[end + 4..], into)?);
             }
-            (self.is_open, self.is_plain) = (status == 101, status != 101);
+            self.is_events = status == 200 && head.contains("text/event-stream");
+            (self.is_open, self.is_plain) = (status == 101, status != 101 && !self.is_events);
             used = end + 4;
             self.done += used as u64;
             into.push((self.done, Sight::Head(status)));
+        }
+        while self.is_events {
+            let Some(end) = bytes[used..].windows(2).position(|two| two == b"\n\n") else { break };
+            let sight = event(&bytes[used..used + end])?;
+            used += end + 2;
+            self.done += (end + 2) as u64;
+            into.push((self.done, sight));
         }
         while self.is_open {
             let Some((op, payload, length)) = frame(&bytes[used..])? else { break };
@@ -213,6 +223,33 @@ fn sight(op: u8, payload: &[u8], is_live: bool) -> Result<Option<Sight>, Nonsens
     }
 }
 
+/// One event of a stream of events; a remark is a sign of life, as a ping is.
+fn event(bytes: &[u8]) -> Result<Sight, Nonsense> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Nonsense("an event that is no text".to_owned()))?;
+    if text == ":" {
+        return Ok(Sight::Ping(Vec::new()));
+    }
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    let (Some(kind), Some(data)) = (field("event: "), field("data: ")) else {
+        return Err(Nonsense(format!("an event that is none: {text}")));
+    };
+    if kind == "close" {
+        let code = serde_json::from_str::<Value>(data).ok().and_then(|data| data["code"].as_u64());
+        return Ok(Sight::Close(
+            code.and_then(|code| u16::try_from(code).ok()).unwrap_or(1005),
+            data.to_owned(),
+        ));
+    }
+    let heard: Box<Heard> =
+        serde_json::from_str(data).map_err(|error| Nonsense(format!("{error} in {data}")))?;
+    if let Some(id) = field("id: ")
+        && !id.ends_with(&format!(":{}", heard.offset))
+    {
+        return Err(Nonsense(format!("event {id} is at {}", heard.offset)));
+    }
+    Ok(Sight::Live(heard))
+}
+
 /// Appends a client's frame to `out`; the mask need not be random here.
 pub(super) fn put_frame(out: &mut Vec<u8>, fin: bool, op: u8, payload: &[u8]) {
     const MASK: [u8; 4] = [0x5a, 0x01, 0xfe, 0x80];
@@ -267,6 +304,25 @@ mod tests {
             );
         }
         assert!(tap.part.is_empty());
+    }
+
+    #[test]
+    fn a_stream_of_events_is_taken_apart_too() {
+        let mut stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
+        stream.extend(b"id: e:7\nevent: position\ndata: {\"type\":\"position\",\"offset\":7}\n\n:\n\n");
+        stream.extend(b"event: close\ndata: {\"code\":1001,\"reason\":\"x\"}\n\n");
+        let mut sights = Vec::new();
+        Tap::of_live().feed(&stream, &mut sights).unwrap();
+        let [
+            (_, Sight::Head(200)),
+            (_, Sight::Live(heard)),
+            (_, Sight::Ping(_)),
+            (end, Sight::Close(1001, _)),
+        ] = sights.as_slice()
+        else {
+            panic!("{sights:?}")
+        };
+        assert_eq!((heard.offset, *end), (7, stream.len() as u64));
     }
 
     #[test]

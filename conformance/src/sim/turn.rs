@@ -26,7 +26,7 @@ const ALONE: &str = "there is nobody to dial";
 /// Bytes of one chunk at most.
 const CHUNK_BYTES: usize = 64 * 1_024;
 /// Turns of one moment before a machine counts as spinning.
-const TURNS_AT_ONCE_MAX: u32 = 200_000;
+pub(super) const TURNS_AT_ONCE_MAX: u32 = 200_000;
 
 impl World {
     /// A fact reaches a shard, or waits until its process goes on.
@@ -173,6 +173,8 @@ impl World {
             self.todo = todo;
             return;
         }
+        assert!(place.told_at <= now.mono, "the steady clock of broker {node} went back");
+        place.told_at = now.mono;
         place.digest.told(now, &input);
         if let Some(scribe) = &mut place.scribe {
             if let Input::Adopted { conn, .. } = &input
@@ -294,6 +296,9 @@ impl World {
         let bytes = arena.bytes(payload);
         let link = &mut self.links[no.0];
         link.written += bytes.len() as u64;
+        if let Some(raw) = &mut link.raw {
+            raw.extend_from_slice(bytes);
+        }
         let mut sights = Vec::new();
         if let Err(Nonsense(what)) = link.tap.feed(bytes, &mut sights) {
             return self.breaks(Rule::Other, format!("broker {node} wrote {what}"));
@@ -332,6 +337,7 @@ impl World {
             wall_ms: super::clock::true_wall(self.now, self.passed_over_ms),
             mono: self.nodes[node].clock.now(self.now).mono,
             number,
+            life: self.nodes[node].life,
             conn,
             is_prompt: self.crediting != Some(conn),
             may_hide: &may_hide,

@@ -14,7 +14,9 @@ use peermesh_core::machine::Outputs;
 use peermesh_core::note::Level;
 use peermesh_core::store::{Op, Reply, Work};
 
-use super::actor::{Actor, TOPICS};
+use crate::jwt;
+
+use super::actor::{Actor, TOPICS, VOLATILE};
 use super::cast::Cast;
 use super::chaos::Chaos;
 use super::clock::{MS, true_wall};
@@ -37,6 +39,8 @@ pub(super) const ADMIN_TOKEN: &str = "admin-token-that-nobody-may-see";
 pub(super) const HOOK_TOKEN: &str = "hook-token-that-nobody-may-see";
 pub(super) const RUNNER_SECRET: &str = "runner-secret-that-nobody-may-see";
 pub(super) const LIVE_SECRET: &str = "live-secret-that-nobody-may-see";
+/// When tokens of live topics run out, in Unix seconds: later than any clock here says.
+const TOKENS_END: i64 = 8_000_000_000;
 
 /// How often a run tells how far it is, in simulated milliseconds.
 const TOLD_EVERY_MS: u64 = 60_000;
@@ -91,8 +95,7 @@ impl World {
         let oracle = Oracle::new(&mix, &cast, disk.secret());
         let mut actors = Vec::new();
         for (no, role) in &mix.actors {
-            let dice = Dice::of(plan.seed, "actor", u64::from(*no));
-            actors.push(Some(Actor::new(actors.len(), *no, role, &mix, &mut cast, dice)));
+            actors.push(Some(Actor::new(plan.seed, actors.len(), *no, role, &mix, &mut cast)));
         }
         let mut world = World {
             now: 0,
@@ -194,6 +197,18 @@ impl World {
     /// True time, in Unix milliseconds.
     pub(super) fn wall_ms(&self) -> i64 {
         true_wall(self.now, self.passed_over_ms)
+    }
+
+    /// A fresh token of a user of live topics. Where clocks jump it does not say when it was made.
+    pub(super) fn token_of(&self, user: &str) -> String {
+        let wall_ms = self.wall_ms();
+        let made = match self.mix.has(Class::Jumps) {
+            true => String::new(),
+            false => format!(r#""iat":{}.{:03},"#, wall_ms / 1_000, wall_ms % 1_000),
+        };
+        let live = r#"{"subscribe":["*"],"presence":["*"],"history":["*"]}"#;
+        let claims = format!(r#"{{"sub":"{user}",{made}"exp":{TOKENS_END},"live":{live}}}"#);
+        jwt::signed(LIVE_SECRET, &claims)
     }
 
     /// Lets an actor do something with the world it is part of.
@@ -313,6 +328,11 @@ impl World {
         for place in 0..self.nodes.len() {
             self.absorb(place);
         }
+        for actor in self.actors.iter().flatten() {
+            if let Actor::Host(host) = actor {
+                host.absorb_into(&mut self.digest);
+            }
+        }
         self.digest.absorb_value(&(self.now, self.turns));
         let waiting: Vec<_> = self.disk.model.all_waiting().collect();
         let kept = (self.disk.model.messages(), self.disk.model.settled(), self.disk.model.commits());
@@ -347,11 +367,14 @@ fn written_shown(number: u64, op: &Op, reply: &Reply) -> String {
 }
 
 /// A topic of each kind: whoever does not keep up is closed, gets the newest of each entity, or is told of
-/// gaps.
+/// gaps; and one that lives in memory only.
 fn live() -> LiveConfig {
-    let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap];
+    let slow = [Slow::Disconnect, Slow::Conflate, Slow::Gap, Slow::Disconnect];
     let rules = TOPICS.iter().zip(slow);
-    let rules = rules.map(|(name, slow)| (Pattern::new(name), TopicRule { slow, ..TopicRule::default() }));
+    let rules = rules.map(|(name, slow)| {
+        let volatile = *name == VOLATILE;
+        (Pattern::new(name), TopicRule { slow, volatile, ..TopicRule::default() })
+    });
     LiveConfig { secret: Some(Secret::new(LIVE_SECRET)), rules: rules.collect(), has_feed: false }
 }
 

@@ -254,7 +254,13 @@ fn live_topics(broker: &mut Broker) {
             };
             let key = LiveKey { key: [key; 32], fingerprint: [0; 32], since: Wall::from_millis(0) };
             let place = fence.first_place() + place;
-            op(LiveOp::Append { fence, place, row: row.into(), key: Some(Box::new(key)), fed: Some(place) })
+            op(LiveOp::Append {
+                fence,
+                place,
+                rows: [row].into(),
+                key: Some(Box::new(key)),
+                fed: Some(place),
+            })
         };
         // A repetition, and a write that is run again, are met too.
         for write in [append(0, 1), append(1, 1), append(2, 2), append(2, 2)] {

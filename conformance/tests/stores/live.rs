@@ -99,18 +99,23 @@ impl Work {
     fn append(&mut self, fence: LiveFence, at: Wall) -> LiveOp {
         // Sometimes a write that was made before.
         self.place = if self.rng.below(6) == 0 { self.place } else { self.place + 1 };
-        let key = (self.rng.below(3) > 0).then(|| format!("e{}", self.rng.below(4)).into());
-        let version = (self.rng.below(2) > 0).then(|| self.rng.below(6));
-        let gone = key.is_some() && self.rng.below(5) == 0;
-        let text =
-            if gone { "null".into() } else { format!("{{\"x\":\"\\u0000\u{1f980}{}\"}}", self.now).into() };
+        let count = if self.rng.below(4) == 0 { 1 + self.rng.below(4) } else { 1 };
+        let rows = (0..count).map(|_| self.row(at)).collect();
         let idempotent = (self.rng.below(2) > 0).then(|| {
             let (key, fingerprint) = ([self.byte(4); 32], [self.byte(2); 32]);
             Box::new(LiveKey { key, fingerprint, since: Wall::from_millis(self.now - 100) })
         });
         let fed = (self.rng.below(4) == 0).then(|| self.rng.below(50));
-        let row = Arc::new(LiveRow { key, version, at, late: false, gone, text });
-        LiveOp::Append { fence, place: self.place, row, key: idempotent, fed }
+        LiveOp::Append { fence, place: self.place, rows, key: idempotent, fed }
+    }
+
+    fn row(&mut self, at: Wall) -> LiveRow {
+        let key = (self.rng.below(3) > 0).then(|| format!("e{}", self.rng.below(4)).into());
+        let version = (self.rng.below(2) > 0).then(|| self.rng.below(6));
+        let gone = key.is_some() && self.rng.below(5) == 0;
+        let text =
+            if gone { "null".into() } else { format!("{{\"x\":\"\\u0000\u{1f980}{}\"}}", self.now).into() };
+        LiveRow { key, version, at, late: false, gone, text }
     }
 
     fn claim(&mut self, at: Wall) -> LiveOp {
@@ -150,8 +155,8 @@ fn a_topic_keeps_its_name_for_positions_and_its_last_offset_over_restarts_and_ow
             text: "1".into(),
         };
         let place = fence.first_place();
-        let append = LiveOp::Append { fence, place, row: Arc::new(row), key: None, fed: Some(7) };
-        let appended = LiveReply::Appended { offset: 1, late: false };
+        let append = LiveOp::Append { fence, place, rows: [row].into(), key: None, fed: Some(7) };
+        let appended = LiveReply::Appended { offset: 1, late: Vec::new() };
         assert_eq!(writes(&mut *store, append.clone()), appended);
         assert_eq!(writes(&mut *store, append.clone()), appended, "the same write again");
         store.reopen();
@@ -169,23 +174,84 @@ fn a_write_that_was_a_repetition_is_one_again_when_it_is_run_again() {
         let first = owned(&mut *store, LiveOp::Claim { topic: TopicId::new("t"), stream: "s".into(), at });
         let fence = LiveFence { topic: first.no, epoch: first.epoch };
         let text = "1".into();
-        let row = Arc::new(LiveRow { key: None, version: None, at, late: false, gone: false, text });
+        let rows: Arc<[LiveRow]> =
+            [LiveRow { key: None, version: None, at, late: false, gone: false, text }].into();
+        let appended = |offset: u64| LiveReply::Appended { offset, late: Vec::new() };
         let append = |place: u64, used: Option<u8>| {
             let key = used.map(|key| LiveKey { key: [key; 32], fingerprint: [0; 32], since: at });
             LiveOp::Append {
                 fence,
                 place: fence.first_place() + place,
-                row: Arc::clone(&row),
+                rows: Arc::clone(&rows),
                 key: key.map(Box::new),
                 fed: None,
             }
         };
-        assert_eq!(writes(&mut *store, append(0, Some(7))), LiveReply::Appended { offset: 1, late: false });
+        assert_eq!(writes(&mut *store, append(0, Some(7))), appended(1));
         let repeated = writes(&mut *store, append(1, Some(7)));
         assert!(matches!(&repeated, LiveReply::Repeated(known) if known.offset == 1), "{repeated:?}");
-        assert_eq!(writes(&mut *store, append(2, None)), LiveReply::Appended { offset: 2, late: false });
+        assert_eq!(writes(&mut *store, append(2, None)), appended(2));
         assert_eq!(writes(&mut *store, append(1, Some(7))), repeated);
-        assert_eq!(writes(&mut *store, append(2, None)), LiveReply::Appended { offset: 2, late: false });
+        assert_eq!(writes(&mut *store, append(2, None)), appended(2));
+    }
+}
+
+/// A batch is one write: it stands as a whole, under one key, and is told the same when it is run again.
+#[test]
+fn a_batch_stands_as_a_whole_and_each_of_it_is_judged_behind_those_before_it() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let at = Wall::from_millis(5);
+        let first = owned(&mut *store, LiveOp::Claim { topic: TopicId::new("t"), stream: "s".into(), at });
+        let fence = LiveFence { topic: first.no, epoch: first.epoch };
+        let row = |key: &str, version: u64, text: &str| {
+            let (key, version, text) = (Some(key.into()), Some(version), text.into());
+            LiveRow { key, version, at, late: false, gone: false, text }
+        };
+        let key = Some(Box::new(LiveKey { key: [1; 32], fingerprint: [2; 32], since: at }));
+        let append = |place: u64, rows: Arc<[LiveRow]>| {
+            let place = fence.first_place() + place;
+            LiveOp::Append { fence, place, rows, key: key.clone(), fed: None }
+        };
+        let batch: Arc<[LiveRow]> = [row("a", 2, "1"), row("b", 7, "2"), row("a", 1, "3")].into();
+        let appended = LiveReply::Appended { offset: 3, late: vec![3] };
+        assert_eq!(writes(&mut *store, append(0, Arc::clone(&batch))), appended);
+        assert_eq!(writes(&mut *store, append(0, Arc::clone(&batch))), appended, "the same write again");
+        let repeated = writes(&mut *store, append(1, batch));
+        assert!(matches!(&repeated, LiveReply::Repeated(known) if known.offset == 3), "{repeated:?}");
+        let query = LiveQuery::Topic { topic: first.no, history: 9, keys_since: at, keys: 9 };
+        let Found::Live(LiveFound::Topic(kept)) = found(store.reader().read(&Query::Live(query))) else {
+            panic!("no topic");
+        };
+        let told = |rows: &[(u64, LiveRow)]| -> Vec<(u64, String, bool)> {
+            rows.iter().map(|(offset, row)| (*offset, row.text.to_string(), row.late)).collect()
+        };
+        let text = |offset: u64, text: &str, late: bool| (offset, text.to_owned(), late);
+        assert_eq!(told(&kept.history), [text(1, "1", false), text(2, "2", false), text(3, "3", true)]);
+        assert_eq!(told(&kept.entities), [text(1, "1", false), text(2, "2", false)]);
+    }
+}
+
+/// A key that was stamped by a clock that ran ahead would be known until that time has come.
+#[test]
+fn keys_of_a_time_to_come_are_of_the_moment_in_which_their_topic_is_claimed() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let (early, ahead) = (Wall::from_millis(5), Wall::from_millis(9_000_000));
+        let claim = |at: Wall| LiveOp::Claim { topic: TopicId::new("t"), stream: "s".into(), at };
+        let first = owned(&mut *store, claim(early));
+        let fence = LiveFence { topic: first.no, epoch: first.epoch };
+        for (place, at) in [(0, early), (1, ahead)] {
+            let stamp = u8::try_from(place).unwrap();
+            let key = LiveKey { key: [stamp; 32], fingerprint: [0; 32], since: early };
+            let rows = [LiveRow { key: None, version: None, at, late: false, gone: false, text: "1".into() }];
+            let (place, key) = (fence.first_place() + place, Some(Box::new(key)));
+            writes(&mut *store, LiveOp::Append { fence, place, rows: rows.into(), key, fed: None });
+        }
+        owned(&mut *store, claim(Wall::from_millis(700)));
+        let query = LiveQuery::Topic { topic: first.no, history: 9, keys_since: early, keys: 9 };
+        let Found::Live(LiveFound::Topic(kept)) = found(store.reader().read(&Query::Live(query))) else {
+            panic!("no topic");
+        };
+        assert_eq!(kept.keys.iter().map(|known| known.at.as_millis()).collect::<Vec<_>>(), [5, 700]);
     }
 }
 

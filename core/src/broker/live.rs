@@ -180,6 +180,7 @@ impl Broker {
             LiveErrand::Watch(identity) => {
                 client.bound = Bound::Watcher;
                 client.connection.start_keepalive(now.mono);
+                client.connection.heed_pings();
                 self.leave_lobby(id, client);
                 self.timers.disarm(Timer::Hello(id));
                 let remote = client.remote;

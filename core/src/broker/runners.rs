@@ -202,9 +202,9 @@ impl Broker {
         request: &Request,
         todo: &mut Outputs,
     ) {
-        let call =
-            RunnerCall::parse(&request.method, &request.target).filter(|_| self.config.runners.is_some());
+        let call = RunnerCall::parse(&request.method, &request.target);
         let refusal = match call {
+            _ if self.config.runners.is_none() => no_runners(),
             Some(RunnerCall::Connected) => return self.take_census(now, id, client, Page::Status, todo),
             Some(RunnerCall::Send { runner }) => {
                 let call = CommandCall::of(&runner, &request.body).map_err(no_command);
@@ -359,6 +359,11 @@ fn millis(text: &str) -> Option<u64> {
 
 fn odd(name: &str, wanted: &str) -> Response {
     answer(400, &json!({ "error": format!("{name} must be {wanted}") }))
+}
+
+fn no_runners() -> Response {
+    let message = "this broker serves no runners; start it with RUNNER_SHARED_SECRET";
+    answer(404, &json!({ "error": "runners_off", "message": message }))
 }
 
 fn no_command(why: NoCommand) -> Response {

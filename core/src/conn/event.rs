@@ -64,7 +64,7 @@ pub enum Event<'a> {
     Message(Text<'a>),
     /// A binary message, where those are told apart.
     Binary(Bytes),
-    /// A pong, with the payload of the ping it answers.
+    /// A pong, with the payload of the ping it answers; or a ping, where those are heeded.
     Pong(Bytes),
     /// The peer's close frame; it is answered already.
     Goodbye {

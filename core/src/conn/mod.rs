@@ -57,6 +57,8 @@ pub struct Connection {
     bodiless: bool,
     /// The answer to the request is a stream of events, which goes on.
     streaming: bool,
+    /// Pings count as pongs do.
+    heeds_pings: bool,
     /// The peer sends no more.
     peer_ended: bool,
     /// When the stream is dropped, however far the goodbyes have come.
@@ -266,6 +268,11 @@ impl Connection {
         self.frames.trust();
     }
 
+    /// A ping of the peer is as good a sign of life as a pong from here on.
+    pub(crate) fn heed_pings(&mut self) {
+        self.heeds_pings = true;
+    }
+
     /// Binary messages are [`Event::Binary`] from here on. No surface asks for it, to which they are text in
     /// other clothes; for what is to behave as any WebSocket does. To be called once the connection is open.
     pub fn tell_binary(&mut self) {
@@ -435,6 +442,7 @@ impl Connection {
             control: Bucket::new(per_minute, limits.control_burst()),
             bodiless: false,
             streaming: false,
+            heeds_pings: false,
             peer_ended: false,
             end_by: None,
         }

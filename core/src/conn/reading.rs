@@ -205,7 +205,11 @@ impl Connection {
                 let mut frame = Vec::with_capacity(frame_bytes(payload.len(), mask));
                 write_frame(&mut frame, PONG, &payload, mask);
                 self.outbox.put_pong(line, frame.into());
-                None
+                if !self.heeds_pings {
+                    return None;
+                }
+                self.keepalive.pong(line.now);
+                Some(Event::Pong(payload))
             }
             Found::Pong(payload) => {
                 self.keepalive.pong(line.now);

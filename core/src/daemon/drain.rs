@@ -18,6 +18,7 @@ use crate::ids::ConnId;
 use crate::kit::backoff::spread;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::store::{
     Attempt, DaemonFound, DaemonOp, DaemonReply, Ended, Found, LaneName, Op, OutRow, OutboxOp, OutboxQuery,
     Reply,
@@ -138,7 +139,12 @@ impl Daemon {
     pub(super) fn lane_lost(&mut self, now: Now, key: LaneKey) {
         let sent = self.lanes.get(&key).is_some_and(|lane| matches!(lane.step, Step::Sending(_)));
         if sent {
-            self.settle(now, key, Verdict::Later { error: SOCKET_LOST.to_owned(), after_ms: 0 });
+            let error = SOCKET_LOST.to_owned();
+            let verdict = match planted("lost_socket_ends_a_row") {
+                true => Verdict::Final { error },
+                false => Verdict::Later { error, after_ms: 0 },
+            };
+            self.settle(now, key, verdict);
         }
     }
 
@@ -175,10 +181,21 @@ impl Daemon {
         match lane.step {
             Step::Taking | Step::Sending(_) => return,
             Step::Waiting(until) if until > now.mono => return self.timers.arm(Timer::Lane(key), until),
-            Step::Waiting(_) | Step::Idle => lane.step = Step::Idle,
+            Step::Waiting(_) => {
+                lane.step = Step::Idle;
+                // It has waited. What was written while a clock was ahead would wait until that time is true.
+                if let Some(row) = lane.page.front_mut().filter(|_| !planted("clock_ahead_holds_a_row")) {
+                    row.next_attempt_at = row.next_attempt_at.min(now.wall);
+                }
+            }
+            Step::Idle => {}
         }
-        if std::mem::take(&mut lane.stale) {
-            (lane.after, lane.more) = (0, true);
+        if lane.stale {
+            // An answer that is under way is to a question that counts no more: it is awaited, and left out.
+            if lane.asked && !planted("old_page_kept") {
+                return;
+            }
+            (lane.stale, lane.after, lane.more) = (false, 0, true);
             lane.page.clear();
         }
         if !is_open || !is_fit {
@@ -210,7 +227,9 @@ impl Daemon {
         lane.asked = false;
         match ended {
             Ended::Found(found) => {
-                if let Found::Daemon(DaemonFound::Out(rows)) = *found {
+                if let Found::Daemon(DaemonFound::Out(rows)) = *found
+                    && !lane.stale
+                {
                     lane.more |= rows.len() >= full;
                     lane.after = rows.last().map_or(lane.after, |row| row.seq);
                     lane.page.extend(rows);
@@ -251,7 +270,8 @@ impl Daemon {
         row.attempts = row.attempts.saturating_add(1);
         let frame = outbox::send_frame(row);
         self.timers.arm(Timer::Lane(key), until);
-        let sent = self.with_uplink(now, key, todo, |uplink, cx| uplink.send(&frame, cx));
+        let by = if planted("session_row_by_the_member") { LaneKey { session: None, ..key } } else { key };
+        let sent = self.with_uplink(now, by, todo, |uplink, cx| uplink.send(&frame, cx));
         if sent != Some(true) {
             self.lane_lost(now, key);
         }
@@ -328,6 +348,9 @@ impl Daemon {
         let until = now.mono.after_millis(wait_ms);
         lane.step = Step::Waiting(until);
         self.timers.arm(Timer::Lane(key), until);
+        if planted("row_passed_while_it_waits") {
+            lane.page.rotate_left(1);
+        }
         self.stage_out(op, After::Settled);
     }
 
@@ -336,7 +359,11 @@ impl Daemon {
         let is_ours = |lane: &&Lane| matches!(lane.step, Step::Taking | Step::Sending(_));
         let ours = self.lanes.values().filter(is_ours).filter_map(|lane| lane.page.front());
         let but = ours.map(|row| row.id.clone()).collect();
-        self.stage_out(OutboxOp::Reclaim { next_attempt_at: now.wall, but }, After::Reclaimed);
+        let op = match planted("inflight_left_for_ever") {
+            true => OutboxOp::Bury { mesh: "".into(), before: None, error: "".into() },
+            false => OutboxOp::Reclaim { next_attempt_at: now.wall, but },
+        };
+        self.stage_out(op, After::Reclaimed);
     }
 
     fn reclaimed(&mut self, now: Now, ended: &Ended) {
@@ -377,7 +404,8 @@ impl Daemon {
 
     /// Gives up what is too old, mesh by mesh. A clock that runs ahead makes nothing older.
     pub(super) fn sweep_outbox(&mut self, now: Now) {
-        let by = self.began.map_or(now, |began| now.aging_since(began));
+        let began = self.began.filter(|_| !planted("row_aged_by_the_wall_clock"));
+        let by = began.map_or(now, |began| now.aging_since(began));
         for (mesh, broker) in self.config.meshes.iter().zip(&self.brokers) {
             let age_ms = broker.age_ms.unwrap_or(self.bounds.outbox_age_ms());
             let error = format!("max_age: not accepted within {} h", age_ms / 3_600_000).into();

@@ -13,6 +13,7 @@ use super::sessions::Token;
 use super::{Daemon, LaneKey, Timer};
 use crate::ids::{ConnId, PublicKey};
 use crate::machine::Outputs;
+use crate::planted::planted;
 use crate::store::RecipientKind;
 use crate::time::Now;
 
@@ -70,6 +71,7 @@ impl View {
         match told.recipient {
             _ if told.mesh != *mesh => false,
             None => true,
+            Some(_) if planted("event_told_to_everybody") => true,
             Some((RecipientKind::Session, key)) => *session == Some(key),
             Some((RecipientKind::Member, key)) => *member == key,
         }

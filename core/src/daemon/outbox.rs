@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::ids::PublicKey;
+use crate::planted::planted;
 use crate::store::{Attempt, OutRow, OutStatus};
 use crate::time::Wall;
 
@@ -87,7 +88,10 @@ pub(super) fn send_frame(row: &OutRow) -> Value {
     let mut frame = json!({
         "type": "send",
         "id": row.client_message_id,
-        "client_message_id": row.client_message_id,
+        "client_message_id": match planted("key_made_anew_on_retry") && row.attempts > 1 {
+            true => format!("{}-{}", row.client_message_id, row.attempts).into(),
+            false => row.client_message_id.clone(),
+        },
         "request_fingerprint": data_encoding::HEXLOWER.encode(&row.fingerprint),
         "targetSpec": row.target,
         "priority": row.priority.word(),

@@ -362,7 +362,7 @@ impl Daemon {
             id: id.into(),
             new_id: new.as_str().into(),
             new_client_message_id: key.as_str().into(),
-            at: now.wall,
+            at: self.stamp(now),
             by: text("aborted_by").unwrap_or("operator").into(),
         };
         let requeued = Requeued { conn, old: id.to_owned(), new, key };

@@ -15,12 +15,13 @@ use super::{Call, Daemon, LaneKey, negotiate};
 use crate::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
 use crate::ids::{ConnId, PublicKey, mint_text};
 use crate::machine::Outputs;
+use crate::planted::planted;
 use crate::seal::{self, Sealed};
 use crate::store::{
     DaemonFound, DaemonReply, Ended, Found, OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Reply,
     StoreError,
 };
-use crate::time::Now;
+use crate::time::{Now, Wall};
 
 /// What a program wants sent.
 #[derive(Debug)]
@@ -115,6 +116,9 @@ impl Daemon {
         if let Some(row) = rows.first() {
             return self.answer(now, wish.conn, &outbox::known(row, &wish.likeness), todo);
         }
+        if planted("queued_before_commit") {
+            self.answer(now, wish.conn, &outbox::accepted(&wish.likeness.client_message_id), todo);
+        }
         let is_full = self.load.rows >= self.bounds.outbox_rows_max()
             || self.load.bytes >= self.bounds.outbox_bytes_max();
         if is_full {
@@ -199,7 +203,7 @@ impl Daemon {
             ciphertext: body.ciphertext.into(),
             reply_to: wish.reply_to.map(Into::into),
             payload_bytes: count(&wish.message),
-            enqueued_at: now.wall,
+            enqueued_at: self.stamp(now),
             next_attempt_at: now.wall,
             attempts: 0,
             refusals: 0,
@@ -231,6 +235,12 @@ impl Daemon {
             Ended::Done(_) | Ended::Found(_) => Answer::error(500, "internal"),
         };
         self.answer(now, *conn, &answer, todo);
+    }
+
+    /// The time that stands for the beginning of a row's age. A wall clock that fell behind while this runs
+    /// makes nothing old.
+    pub(super) fn stamp(&self, now: Now) -> Wall {
+        self.began.map_or(now, |began| now.stamping_since(began)).wall
     }
 
     /// The mesh that something is to be done in, and the session that does it: the one that is named, else

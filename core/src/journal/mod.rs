@@ -2,11 +2,12 @@
 //!
 //! A machine is a function of its seed, its settings and what it is told when, so a recording is those
 //! three. `header.rs` has the first two, `scribe.rs` writes the third down, `file.rs` says how it lies in
-//! a file, `relive.rs` lives it again; `shade.rs` leaves out what peers seal. `coded.rs` and `rows.rs`
-//! are values as bytes.
+//! a file, `relive.rs` lives it again; `shade.rs` leaves out what peers seal, `bodies.rs`
+//! what is told of that. `coded.rs` and `rows.rs` are values as bytes.
 //!
 //! *Does not* touch a file or a clock: bytes come out, and bytes go in.
 
+mod bodies;
 mod coded;
 mod file;
 mod header;

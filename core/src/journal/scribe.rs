@@ -123,7 +123,7 @@ impl Scribe {
             }
             (Some(shade), Input::Stored { ticket, result }) => {
                 ticket.put(to);
-                shade.found(result).as_ref().unwrap_or(result).put(to);
+                shade.answered(result).as_ref().unwrap_or(result).put(to);
             }
             (Some(shade), Input::Closed { conn, how: Ending::Broken }) => {
                 shade.leaves(*conn);

@@ -5,14 +5,15 @@
 //! texts stay equal, and others differ from their first different letter on.
 //!
 //! *Does not* touch anything else: the value of `ciphertext` in what comes in over a WebSocket, and in
-//! what the store finds of messages. All else is read by the broker, and must stay for it to behave
-//! alike.
+//! what the store finds of messages; and what the store tells of it in answer to a key that was used before
+//! (`bodies.rs`). All else is read by the broker, and must stay for it to behave alike.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bodies::{Bodies, Part, Parts};
 use crate::ids::ConnId;
-use crate::store::{Answer, Found, Message, MessageView, PendingRow, StoreResult};
+use crate::store::{Answer, Found, Message, MessageView, PendingRow, Reply, StoreResult};
 
 /// The name of what is sealed.
 const SEALED: &[u8] = b"ciphertext";
@@ -23,6 +24,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub(super) struct Shade {
     key: Key,
     streams: BTreeMap<ConnId, Stream>,
+    bodies: Bodies,
 }
 
 /// Two secret numbers; the second is odd.
@@ -42,8 +44,8 @@ enum Stage {
     Head { ended: usize, first: Option<u8> },
     /// In the header of a frame: what was seen of it.
     Frame { head: [u8; 14], length: usize },
-    /// In what a frame carries.
-    Load { left: u64, mask: [u8; 4], place: usize, is_text: bool },
+    /// In what a frame carries; a message may end with it.
+    Load { left: u64, mask: [u8; 4], place: usize, is_text: bool, is_last: bool },
     /// In a body, to the end.
     Body,
 }
@@ -63,6 +65,11 @@ struct Text {
     length: usize,
     is_escaped: bool,
     hash: u64,
+    /// Objects and lists that it is in.
+    depth: u32,
+    /// The last string is the name of this, or its value has begun.
+    part: Option<Part>,
+    parts: Parts,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,19 +96,30 @@ impl Shade {
     pub(super) fn new(key: [u8; 16]) -> Shade {
         let number = |half: &[u8]| half.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
         let (first, second) = key.split_at(8);
-        Shade { key: Key(number(first), number(second) | 1), streams: BTreeMap::new() }
+        let key = Key(number(first), number(second) | 1);
+        Shade { key, streams: BTreeMap::new(), bodies: Bodies::default() }
     }
 
     /// Bytes of a connection, as they came.
     pub(super) fn stream(&mut self, conn: ConnId, bytes: &mut [u8]) {
         let key = self.key;
         let stream = self.streams.entry(conn).or_default();
-        bytes.iter_mut().for_each(|byte| *byte = stream.follow(key, *byte));
+        for byte in bytes {
+            let is_over;
+            (*byte, is_over) = stream.follow(key, *byte);
+            if is_over {
+                self.bodies.learn(&std::mem::take(&mut stream.text).parts);
+            }
+        }
     }
 
-    /// What the store found, where it holds something sealed.
-    pub(super) fn found(&self, result: &StoreResult) -> Option<StoreResult> {
-        let Ok(Answer::Found(found)) = result else { return None };
+    /// What the store answered, where that holds something sealed or tells of it.
+    pub(super) fn answered(&self, result: &StoreResult) -> Option<StoreResult> {
+        let found = match result {
+            Ok(Answer::Found(found)) => found,
+            Ok(Answer::Replies(replies)) => return self.replies(replies),
+            Err(_) => return None,
+        };
         let shaded = match &**found {
             Found::Pending(rows) => {
                 let row =
@@ -114,6 +132,14 @@ impl Shade {
             _ => return None,
         };
         Some(Ok(Answer::Found(Box::new(shaded))))
+    }
+
+    fn replies(&self, replies: &[Reply]) -> Option<StoreResult> {
+        replies.iter().any(|reply| matches!(reply, Reply::Known(_))).then(|| {
+            let shaded =
+                replies.iter().map(|reply| self.bodies.reply(reply).unwrap_or_else(|| reply.clone()));
+            Ok(Answer::Replies(shaded.collect()))
+        })
     }
 
     fn message(&self, message: &Message) -> Arc<Message> {
@@ -146,7 +172,8 @@ impl Key {
 }
 
 impl Stream {
-    fn follow(&mut self, key: Key, byte: u8) -> u8 {
+    /// What stands in the place of a byte, and whether a message ends with it.
+    fn follow(&mut self, key: Key, byte: u8) -> (u8, bool) {
         match &mut self.stage {
             Stage::Head { ended, first } => {
                 const END: &[u8; 4] = b"\r\n\r\n";
@@ -156,32 +183,35 @@ impl Stream {
                     // Only what is asked for with GET can become a WebSocket.
                     self.stage = if first == b'G' { Stage::FRAME } else { Stage::Body };
                 }
-                byte
+                (byte, false)
             }
             Stage::Frame { head, length } => {
                 if let Some(place) = head.get_mut(*length) {
                     *place = byte;
                 }
                 *length += 1;
-                if let Some((load, begins)) = load_of(&head[..(*length).min(14)]) {
-                    self.stage = load;
+                let mut is_over = false;
+                if let Some(Load { stage, begins, ends }) = load_of(&head[..(*length).min(14)]) {
+                    self.stage = stage;
+                    is_over = ends;
                     if begins {
                         self.text = Text::default();
                     }
                 }
-                byte
+                (byte, is_over)
             }
-            Stage::Load { left, mask, place, is_text } => {
+            Stage::Load { left, mask, place, is_text, is_last } => {
                 let key_byte = mask[*place & 3];
                 let shaded = if *is_text { self.text.follow(key, byte ^ key_byte) ^ key_byte } else { byte };
                 *place += 1;
                 *left -= 1;
+                let is_over = *left == 0 && *is_last;
                 if *left == 0 {
                     self.stage = Stage::FRAME;
                 }
-                shaded
+                (shaded, is_over)
             }
-            Stage::Body => byte,
+            Stage::Body => (byte, false),
         }
     }
 }
@@ -190,49 +220,84 @@ impl Stage {
     const FRAME: Stage = Stage::Frame { head: [0; 14], length: 0 };
 }
 
-/// What follows a whole frame header, and whether a message begins there.
-fn load_of(head: &[u8]) -> Option<(Stage, bool)> {
+/// What follows a whole frame header.
+struct Load {
+    stage: Stage,
+    /// A message begins there.
+    begins: bool,
+    /// One ends here: the last frame of it carries nothing.
+    ends: bool,
+}
+
+fn load_of(head: &[u8]) -> Option<Load> {
     let [first, second, rest @ ..] = head else { return None };
     let (opcode, is_masked) = (first & 0x0f, second & 0x80 != 0);
+    let (is_text, is_last) = (opcode < 2, opcode < 2 && first & 0x80 != 0);
     let (length, rest) = match second & 0x7f {
         126 => rest.split_first_chunk().map(|(length, rest)| (u16::from_be_bytes(*length).into(), rest))?,
         127 => rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length), rest))?,
         short => (u64::from(short), rest),
     };
     let mask = if is_masked { *rest.first_chunk()? } else { [0; 4] };
-    let load = match length {
+    let stage = match length {
         0 => Stage::FRAME,
-        left => Stage::Load { left, mask, place: 0, is_text: opcode < 2 },
+        left => Stage::Load { left, mask, place: 0, is_text, is_last },
     };
-    Some((load, opcode == 1))
+    Some(Load { stage, begins: opcode == 1, ends: length == 0 && is_last })
 }
 
 impl Text {
     fn follow(&mut self, key: Key, byte: u8) -> u8 {
         match (self.place, byte) {
-            (Place::Inside | Place::Sealed, _) if self.is_escaped => self.is_escaped = false,
+            (Place::Inside | Place::Sealed, _) if self.is_escaped => {
+                self.is_escaped = false;
+                if let Some(part) = self.part {
+                    self.parts.push_escaped(part, byte);
+                }
+            }
             (Place::Inside | Place::Sealed, b'\\') => {
                 self.is_escaped = true;
                 // What has an escape in it is not the name.
                 self.length = SEALED.len() + 1;
             }
             (Place::Inside, b'"') => {
-                let is_name = self.length == SEALED.len() && self.word == SEALED;
-                self.place = if is_name { Place::Named } else { Place::Outside };
+                let name = self.word.get(..self.length).unwrap_or_default();
+                self.place = if name == SEALED { Place::Named } else { Place::Outside };
+                self.part = Part::named(name).filter(|_| self.depth == 1 && self.part.is_none());
             }
             (Place::Inside, _) => {
+                if let Some(part) = self.part {
+                    self.parts.push(part, byte, byte);
+                }
                 if let Some(place) = self.word.get_mut(self.length) {
                     *place = byte;
                 }
                 self.length = self.length.saturating_add(1);
             }
-            (Place::Sealed, b'"') => self.place = Place::Outside,
-            (Place::Sealed, _) => return key.letter(&mut self.hash, byte),
-            (Place::Awaited, b'"') => (self.place, self.hash) = (Place::Sealed, key.0),
+            (Place::Sealed, b'"') => (self.place, self.part) = (Place::Outside, None),
+            (Place::Sealed, _) => {
+                let shaded = key.letter(&mut self.hash, byte);
+                if let Some(part) = self.part {
+                    self.parts.push(part, byte, shaded);
+                }
+                return shaded;
+            }
+            (Place::Awaited, b'"') => {
+                (self.place, self.hash) = (Place::Sealed, key.0);
+                self.part = (self.depth == 1).then_some(Part::Sealed);
+            }
             (Place::Outside | Place::Named, b'"') => (self.place, self.length) = (Place::Inside, 0),
             (Place::Named, b':') => self.place = Place::Awaited,
-            (Place::Named | Place::Awaited, b' ' | b'\t' | b'\r' | b'\n') => {}
-            (Place::Named | Place::Awaited | Place::Outside, _) => self.place = Place::Outside,
+            (Place::Outside, b':') => {}
+            (Place::Named | Place::Awaited | Place::Outside, b' ' | b'\t' | b'\r' | b'\n') => {}
+            (Place::Named | Place::Awaited | Place::Outside, _) => {
+                match byte {
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                    _ => {}
+                }
+                (self.place, self.part) = (Place::Outside, None);
+            }
         }
         byte
     }

@@ -12,7 +12,7 @@ use crate::ids::{TopicId, TopicNo};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{Ended, FedRow, LiveFound, LiveQuery, Query};
-use crate::wire::live::Publish;
+use crate::wire::live::{Draft, Publish};
 
 /// Between two looks at the feed without a hint, in milliseconds.
 const LOOK_MS: u64 = 1_000;
@@ -175,11 +175,10 @@ impl Lives {
         let FedRow { id, topic: name, key, version, text } = row;
         let publish = Publish {
             topic: TopicId::as_str(&name).to_owned(),
-            key: key.map(Into::into),
-            version,
             // Whoever reads a row again gets the first answer.
             idempotency_key: Some(format!("feed:{id}")),
-            data: text.to_string(),
+            is_batch: false,
+            drafts: vec![Draft { key: key.map(Into::into), version, data: text.to_string() }],
         };
         match publish::judge(&publish, &cx.config.limits) {
             Ok(()) => self.feed(cx, publish, Some(id)),

@@ -9,6 +9,7 @@
 //! | how a publication comes to its offset | `publish.rs` |
 //! | how it goes to watchers, and what becomes of slow ones | `fanout.rs`, `queue.rs`, `publication.rs` |
 //! | what is gathered before it goes | `window.rs` |
+//! | how things grow old though clocks jump | `clock.rs` |
 //! | whether watchers stand where their topics do | `check.rs` |
 //! | how watchers are told that the broker stops | `drain.rs` |
 //! | who watches | `presence.rs` |
@@ -23,6 +24,7 @@
 
 mod admin;
 mod check;
+mod clock;
 mod drain;
 mod early;
 mod fanout;
@@ -97,6 +99,7 @@ pub(crate) struct Lives {
     /// Requests that came before tokens could be judged.
     early: Vec<(SessionId, early::Early)>,
     feed: feed::Feed,
+    clock: clock::Clock,
     /// Topics made that live in memory only.
     volatile_made: i64,
     /// Who is still to be told that the broker stops.
@@ -161,6 +164,7 @@ impl Lives {
             doorstep: BTreeMap::new(),
             early: Vec::new(),
             feed: feed::Feed::default(),
+            clock: clock::Clock::default(),
             volatile_made: 0,
             parting: VecDeque::new(),
             parting_step: 0,
@@ -176,6 +180,7 @@ impl Lives {
 
     /// The broker starts.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
+        self.clock.read(cx.now);
         let per_minute = cx.config.limits.live_accepts_per_minute_max();
         self.accepts = Bucket::new(per_minute, per_minute / 60);
         if is_gated(cx) {
@@ -225,19 +230,19 @@ impl Lives {
     fn sweep(&mut self, cx: &mut Cx<'_>) {
         self.timers.arm(Timer::Sweep, cx.now.mono.after_millis(SWEEP_MS));
         cx.ask(Query::Live(LiveQuery::Revoked { limit: REVOKED_MAX }), After::Revoked);
-        let limits = &cx.config.limits;
+        let (limits, times) = (&cx.config.limits, self.clock.read(cx.now));
         if self.prune_at <= cx.now.mono {
             self.prune_at = cx.now.mono.after_millis(PRUNE_MS);
             let prune = LiveOp::Prune {
-                keys_before: cx.now.wall.before_millis(limits.live_keys_ms()),
-                gone_before: cx.now.wall.before_millis(limits.live_history_ms()),
+                keys_before: times.kept.before_millis(limits.live_keys_ms()),
+                gone_before: times.patient.before_millis(limits.live_history_ms()),
                 limit: PRUNE_PAGE,
             };
             cx.stage(Op::Live(prune), None, After::Nothing);
         }
         for topic in self.topics.values_mut() {
-            topic.tidy(limits, cx.now.wall);
-            topic.bury(limits, cx.now.wall);
+            topic.tidy(limits, times);
+            topic.bury(limits, times);
         }
         let journaled: Vec<TopicNo> = self.topics.keys().copied().filter(|no| no.0 > 0).collect();
         for no in journaled {

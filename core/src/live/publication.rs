@@ -24,6 +24,8 @@ pub(crate) struct Publication {
     pub at: Wall,
     /// When it came, by the clock that does not jump; one that was read from the store came with that.
     pub came: Mono,
+    /// When it came, by the time it ages by.
+    pub aged: Wall,
     /// It is no newer than what was known of its entity.
     pub late: bool,
     /// It removes its entity.
@@ -50,13 +52,14 @@ pub(crate) struct Place<'a> {
 
 impl Publication {
     /// A publication as it was kept; data that is no JSON is shown as `null`.
-    pub(crate) fn of(offset: u64, row: &LiveRow, came: Mono) -> Publication {
+    pub(crate) fn of(offset: u64, row: &LiveRow, came: Mono, aged: Wall) -> Publication {
         Publication {
             offset,
             key: row.key.clone(),
             version: row.version,
             at: row.at,
             came,
+            aged,
             late: row.late,
             gone: row.gone,
             data: RawValue::from_string(row.text.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned()),

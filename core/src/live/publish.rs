@@ -19,7 +19,7 @@ use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, Live
 use crate::surface::SessionId;
 use crate::time::Mono;
 use crate::wire::json;
-use crate::wire::live::{Broadcast, Outbound, Publish, Receipt};
+use crate::wire::live::{Broadcast, Draft, Outbound, Publish, Receipt};
 
 /// Who wants to know what came of it.
 #[derive(Clone, Debug)]
@@ -53,14 +53,18 @@ pub(super) struct Stood {
     topic: String,
     epoch: Box<str>,
     offset: u64,
+    /// Of a batch, how many.
+    count: Option<usize>,
     duplicate: bool,
 }
 
-/// A publication that waits for its commit.
+/// What waits for its commit: one publication or a batch.
 #[derive(Debug)]
 pub(super) struct Unstored {
     place: u64,
-    row: Arc<LiveRow>,
+    rows: Arc<[LiveRow]>,
+    /// Of a batch, how many.
+    count: Option<usize>,
     key: Option<LiveKey>,
     fed: Option<u64>,
     came: Mono,
@@ -116,21 +120,23 @@ impl Lives {
         if self.draining {
             return self.answer(cx, &asker, Err(Refusal::ShuttingDown));
         }
+        let times = self.clock.read(cx.now);
         let Some(topic) = self.topics.get_mut(&no) else { return };
         let limits = &cx.config.limits;
-        topic.tidy(limits, cx.now.wall);
+        topic.tidy(limits, times);
         if topic.rule.slow == Slow::Conflate {
-            publish.key.get_or_insert_default();
+            publish.drafts.iter_mut().for_each(|draft| _ = draft.key.get_or_insert_default());
         }
         let key = publish.idempotency_key.as_deref().filter(|_| !planted("publication_key_forgotten"));
         let key = key.map(|key| LiveKey {
             key: Sha256::digest(key.as_bytes()).into(),
             fingerprint: fingerprint(&publish),
-            since: cx.now.wall.before_millis(limits.live_keys_ms()),
+            since: times.kept.before_millis(limits.live_keys_ms()),
         });
+        let count = publish.batch_of();
         if let Some(key) = &key {
             if let Some(known) = topic.keys.find(&key.key).copied() {
-                return self.answer_known(cx, no, &[asker], *key, known);
+                return self.answer_known(cx, no, (&[asker], count), *key, known);
             }
             let same = topic.unstored.iter_mut().find(|one| one.key.is_some_and(|used| used.key == key.key));
             if let Some(one) = same {
@@ -140,47 +146,46 @@ impl Lives {
                 return self.answer(cx, &asker, Err(Refusal::Conflict));
             }
         }
-        let is_full = |entity: &str| !topic.has_room_for(entity, publish.data.len(), limits);
-        if publish.key.as_deref().is_some_and(is_full) {
+        if !topic.has_room_for(&publish.drafts, limits) {
             let why = Refusal::Limit("entities of one topic");
             if let Some(row) = fed {
                 super::feed::refuse_row(cx, &publish.topic, row, why);
             }
             return self.answer(cx, &asker, Err(why));
         }
-        if topic.unstored.len() as u64 >= limits.live_unstored_max() {
+        let waiting: usize = topic.unstored.iter().map(|one| one.rows.len()).sum();
+        if waiting + publish.drafts.len() > size(limits.live_unstored_max()) {
             if fed.is_some() {
                 self.feed_again(cx, no);
             }
             return self.answer(cx, &asker, Err(Refusal::Unavailable));
         }
-        let late = publish.key.as_deref().is_some_and(|entity| topic.is_late(entity, publish.version));
-        let row = LiveRow {
-            gone: publish.removes(),
-            key: publish.key.map(Into::into),
-            version: publish.version,
-            at: cx.now.wall,
-            late,
-            text: publish.data.into(),
-        };
+        let rows = publish.drafts.into_iter().map(|draft| LiveRow {
+            gone: draft.removes(),
+            key: draft.key.map(Into::into),
+            version: draft.version,
+            at: times.kept,
+            late: false,
+            text: draft.data.into(),
+        });
         let (place, fence) = (topic.place, topic.fence);
         topic.place += 1;
         let came = cx.now.mono;
-        let one = Unstored { place, row: Arc::new(row), key, fed, came, askers: vec![asker] };
+        let one = Unstored { place, rows: rows.collect(), count, key, fed, came, askers: vec![asker] };
         match fence {
             Some(fence) if !planted("publication_told_before_commit") => self.stage(cx, fence, one),
             _ => {
-                let offset = topic.top + 1;
-                self.stand(cx, no, &one, offset, late);
+                let offset = topic.top + one.rows.len() as u64;
+                self.stand(cx, no, &one, offset, None);
             }
         }
     }
 
     fn stage(&mut self, cx: &mut Cx<'_>, fence: LiveFence, one: Unstored) {
         let Some(topic) = self.topics.get_mut(&fence.topic) else { return };
-        let Unstored { place, row, key, fed, .. } = &one;
-        let (row, key) = (Arc::clone(row), key.map(Box::new));
-        let op = LiveOp::Append { fence, place: *place, row, key, fed: *fed };
+        let Unstored { place, rows, key, fed, .. } = &one;
+        let (rows, key) = (Arc::clone(rows), key.map(Box::new));
+        let op = LiveOp::Append { fence, place: *place, rows, key, fed: *fed };
         cx.stage(Op::Live(op), None, After::Appended(fence, one.place));
         topic.outstanding += 1;
         topic.unstored.push_back(one);
@@ -188,7 +193,7 @@ impl Lives {
 
     /// The store has written a publication, or not.
     pub(super) fn appended(&mut self, cx: &mut Cx<'_>, fence: LiveFence, place: u64, ended: Ended) {
-        let no = fence.topic;
+        let (no, times) = (fence.topic, self.clock.read(cx.now));
         let Some(topic) = self.topics.get_mut(&no).filter(|topic| topic.fence == Some(fence)) else { return };
         topic.outstanding = topic.outstanding.saturating_sub(1);
         let at = topic.unstored.iter().position(|one| one.place == place);
@@ -196,16 +201,17 @@ impl Lives {
         match reply_of(ended) {
             // Offset 0 says that it is gone, which nothing of ours can have removed.
             Some(LiveReply::Appended { offset, late }) if offset > 0 => {
-                self.stand(cx, no, &one, offset, late);
+                self.stand(cx, no, &one, offset, Some(&late));
                 self.feed_on(cx, no);
             }
             Some(LiveReply::Repeated(known)) => {
-                topic.keys.learn(known, size(cx.config.limits.live_keys_max()));
+                let aged = times.aged(known.at);
+                topic.keys.learn(known, aged, size(cx.config.limits.live_keys_max()));
                 let Some(key) = one.key else { return };
                 if let Some(id) = one.fed {
                     topic.fed = topic.fed.max(id);
                 }
-                self.answer_known(cx, no, &one.askers, key, known);
+                self.answer_known(cx, no, (&one.askers, one.count), key, known);
             }
             Some(LiveReply::Lost) => {
                 self.answer_all(cx, &one.askers, Refusal::NotOwner);
@@ -221,21 +227,27 @@ impl Lives {
         self.may_forget(cx, no);
     }
 
-    /// A publication stands at its offset: everybody learns of it.
-    fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: &Unstored, offset: u64, late: bool) {
+    /// Publications stand, the last of them at that offset: everybody learns of them. Which of them are late
+    /// is the store's word, where there is one.
+    fn stand(&mut self, cx: &mut Cx<'_>, no: TopicNo, one: &Unstored, offset: u64, late: Option<&[u64]>) {
+        let times = self.clock.read(cx.now);
         let Some(topic) = self.topics.get_mut(&no) else { return };
         let limits = &cx.config.limits;
-        let row = LiveRow { late, ..(*one.row).clone() };
-        let publication = Arc::new(Publication::of(offset, &row, one.came));
-        topic.apply(&publication, limits, cx.now.wall);
-        topic.fed = topic.fed.max(one.fed.unwrap_or(0));
-        if let Some(LiveKey { key, fingerprint, .. }) = one.key {
-            topic
-                .keys
-                .learn(LiveKnown { key, fingerprint, offset, at: row.at }, size(limits.live_keys_max()));
+        let mut publications = Vec::with_capacity(one.rows.len());
+        for (row, offset) in one.rows.iter().zip(offset + 1 - one.rows.len() as u64..) {
+            let late = late.map_or_else(|| topic.is_late(row), |late| late.contains(&offset));
+            let row = LiveRow { late, ..row.clone() };
+            let publication = Arc::new(Publication::of(offset, &row, one.came, times.steady));
+            topic.apply(&publication, limits, times);
+            publications.push(publication);
         }
-        cx.count(Counter::LivePublications);
-        let mut stood = topic.stood(offset, false);
+        topic.fed = topic.fed.max(one.fed.unwrap_or(0));
+        if let (Some(LiveKey { key, fingerprint, .. }), Some(last)) = (one.key, one.rows.last()) {
+            let known = LiveKnown { key, fingerprint, offset, at: last.at };
+            topic.keys.learn(known, times.steady, size(limits.live_keys_max()));
+        }
+        cx.stats.add(Counter::LivePublications, publications.len() as u64);
+        let mut stood = topic.stood(offset, one.count, false);
         for asker in &one.askers {
             if stood.duplicate {
                 cx.count(Counter::LiveDuplicates);
@@ -243,7 +255,9 @@ impl Lives {
             self.answer(cx, asker, Ok(stood.clone()));
             stood.duplicate = true;
         }
-        self.spread(cx, no, &publication);
+        for publication in &publications {
+            self.spread(cx, no, publication);
+        }
         self.trim(cx, no, TRIM_STEP);
         self.may_forget(cx, no);
     }
@@ -252,7 +266,7 @@ impl Lives {
         &mut self,
         cx: &mut Cx<'_>,
         no: TopicNo,
-        askers: &[Asker],
+        (askers, count): (&[Asker], Option<usize>),
         key: LiveKey,
         known: LiveKnown,
     ) {
@@ -260,7 +274,7 @@ impl Lives {
             return self.answer_all(cx, askers, Refusal::Conflict);
         }
         let Some(topic) = self.topics.get(&no) else { return };
-        let stood = topic.stood(known.offset, true);
+        let stood = topic.stood(known.offset, count, true);
         for asker in askers {
             cx.count(Counter::LiveDuplicates);
             self.answer(cx, asker, Ok(stood.clone()));
@@ -323,13 +337,13 @@ impl Unstored {
 
 impl Stood {
     fn receipt(&self) -> Receipt<'_> {
-        Receipt { epoch: &self.epoch, offset: self.offset, duplicate: self.duplicate }
+        Receipt { epoch: &self.epoch, offset: self.offset, count: self.count, duplicate: self.duplicate }
     }
 }
 
 impl super::topic::Topic {
-    fn stood(&self, offset: u64, duplicate: bool) -> Stood {
-        Stood { topic: self.name.as_str().to_owned(), epoch: self.epoch.clone(), offset, duplicate }
+    fn stood(&self, offset: u64, count: Option<usize>, duplicate: bool) -> Stood {
+        Stood { topic: self.name.as_str().to_owned(), epoch: self.epoch.clone(), offset, count, duplicate }
     }
 }
 
@@ -349,18 +363,23 @@ pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
     if publish.topic.is_empty() || !fits(&publish.topic) {
         return Err(Refusal::Limit("length of a topic's name"));
     }
-    if !publish.key.as_deref().is_none_or(fits) {
-        return Err(Refusal::Limit("length of a key"));
+    if publish.drafts.len() as u64 > limits.live_batch_max().min(limits.live_unstored_max()) {
+        return Err(Refusal::Limit("publications of one batch"));
     }
     let is_odd = |key: &str| key.is_empty() || !fits(key);
     if publish.idempotency_key.as_deref().is_some_and(is_odd) {
         return Err(Refusal::Limit("length of an idempotency key"));
     }
-    if json::depth(&publish.data) > limits.live_data_depth_max() {
-        return Err(Refusal::Limit("depth of the data"));
-    }
-    if publish.version.is_some_and(|version| i64::try_from(version).is_err()) {
-        return Err(Refusal::Limit("size of a version"));
+    for Draft { key, version, data } in &publish.drafts {
+        if !key.as_deref().is_none_or(fits) {
+            return Err(Refusal::Limit("length of a key"));
+        }
+        if json::depth(data) > limits.live_data_depth_max() {
+            return Err(Refusal::Limit("depth of the data"));
+        }
+        if version.is_some_and(|version| i64::try_from(version).is_err()) {
+            return Err(Refusal::Limit("size of a version"));
+        }
     }
     Ok(())
 }
@@ -368,11 +387,16 @@ pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
 /// What a key of idempotency stands for.
 fn fingerprint(publish: &Publish) -> [u8; 32] {
     let mut hash = Sha256::new();
-    let version = publish.version.map(|version| version.to_string());
-    for part in [publish.key.as_deref(), version.as_deref(), Some(&publish.data)] {
-        let part = part.map(str::as_bytes);
-        hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
-        hash.update(part.unwrap_or_default());
+    if publish.is_batch {
+        hash.update(b"batch");
+    }
+    for Draft { key, version, data } in &publish.drafts {
+        let version = version.map(|version| version.to_string());
+        for part in [key.as_deref(), version.as_deref(), Some(data)] {
+            let part = part.map(str::as_bytes);
+            hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            hash.update(part.unwrap_or_default());
+        }
     }
     hash.finalize().into()
 }

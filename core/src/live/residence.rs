@@ -81,7 +81,7 @@ impl Lives {
             return;
         }
         self.coming.insert(name.clone(), vec![visit]);
-        let claim = LiveOp::Claim { topic: name.clone(), stream, at: cx.now.wall };
+        let claim = LiveOp::Claim { topic: name.clone(), stream, at: self.clock.read(cx.now).kept };
         cx.stage(Op::Live(claim), None, After::Claimed(name));
     }
 
@@ -92,7 +92,7 @@ impl Lives {
                 let query = LiveQuery::Topic {
                     topic: load.no,
                     history: u32::try_from(limits.live_history_max()).unwrap_or(u32::MAX),
-                    keys_since: cx.now.wall.before_millis(limits.live_keys_ms()),
+                    keys_since: self.clock.read(cx.now).kept.before_millis(limits.live_keys_ms()),
                     keys: u32::try_from(limits.live_keys_max()).unwrap_or(u32::MAX),
                 };
                 return cx.ask(Query::Live(query), After::Loaded(name, load));
@@ -115,7 +115,8 @@ impl Lives {
         let mut topic = Topic::new(name, load.stream.clone(), Some(fence), rule);
         (topic.top, topic.fed, topic.fed_asked) = (load.top, load.fed, load.fed);
         let LiveTopic { history, entities, keys } = *kept;
-        topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now);
+        let times = self.clock.read(cx.now);
+        topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.mono, times);
         self.settle(cx, load.no, topic, visits);
         self.catch_up(cx, load.no);
     }

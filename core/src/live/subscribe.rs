@@ -103,8 +103,9 @@ impl Lives {
         if let Some(window_ms) = window_ms {
             self.join_window(cx, no, session, window_ms);
         }
+        let times = self.clock.read(cx.now);
         let Some(topic) = self.topics.get_mut(&no) else { return };
-        topic.tidy(&cx.config.limits, cx.now.wall);
+        topic.tidy(&cx.config.limits, times);
         let (presence, sent) = (wish.presence, topic.top);
         topic.watchers.insert(session, Watch { presence, sent, gap: None, window_ms });
         let start = topic.start(wish.recover.as_ref(), size(wish.history));
@@ -204,8 +205,9 @@ impl Lives {
 
     /// A page of what a topic keeps.
     pub(super) fn show_history(&mut self, cx: &mut Cx<'_>, no: TopicNo, asker: &Asker, call: &HistoryCall) {
+        let times = self.clock.read(cx.now);
         let Some(topic) = self.topics.get_mut(&no) else { return };
-        topic.tidy(&cx.config.limits, cx.now.wall);
+        topic.tidy(&cx.config.limits, times);
         // A position under another word says nothing about these.
         let since = call.since.as_ref().filter(|spot| spot.epoch == *topic.epoch).map(|spot| spot.offset);
         let limit = size(call.limit.min(cx.config.limits.live_history_max()));

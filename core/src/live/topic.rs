@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::clock::Times;
 use super::feed::Catching;
 use super::presence::Presence;
 use super::publication::{Place, Publication};
@@ -15,10 +16,10 @@ use super::window::Window;
 use crate::config::{Limits, TopicRule, size};
 use crate::ids::TopicId;
 use crate::planted::planted;
-use crate::store::{LiveFence, LiveKnown, LiveTopic};
+use crate::store::{LiveFence, LiveKnown, LiveRow, LiveTopic};
 use crate::surface::SessionId;
-use crate::time::{Now, Wall};
-use crate::wire::live::Spot;
+use crate::time::{Mono, Wall};
+use crate::wire::live::{Draft, Spot};
 
 /// See the module's own words.
 #[derive(Debug)]
@@ -112,18 +113,18 @@ impl Topic {
     }
 
     /// Takes over what was kept of it.
-    pub(super) fn load(&mut self, kept: LiveTopic, limits: &Limits, now: Now) {
+    pub(super) fn load(&mut self, kept: LiveTopic, limits: &Limits, came: Mono, times: Times) {
         for (offset, row) in kept.entities {
-            self.set_entity(&Arc::new(Publication::of(offset, &row, now.mono)));
+            self.set_entity(&Arc::new(Publication::of(offset, &row, came, times.aged(row.at))));
         }
         for (offset, row) in kept.history {
-            self.remember(Arc::new(Publication::of(offset, &row, now.mono)));
+            self.remember(Arc::new(Publication::of(offset, &row, came, times.aged(row.at))));
         }
         self.trimmed = self.history.front().map_or(self.top, |first| first.offset.saturating_sub(1));
         for known in kept.keys {
-            self.keys.learn(known, size(limits.live_keys_max()));
+            self.keys.learn(known, times.aged(known.at), size(limits.live_keys_max()));
         }
-        self.tidy(limits, now.wall);
+        self.tidy(limits, times);
     }
 
     pub(super) fn place_of(&self) -> Place<'_> {
@@ -131,28 +132,38 @@ impl Topic {
     }
 
     /// Takes a publication in, at the offset it was given.
-    pub(super) fn apply(&mut self, publication: &Arc<Publication>, limits: &Limits, now: Wall) {
+    pub(super) fn apply(&mut self, publication: &Arc<Publication>, limits: &Limits, times: Times) {
         self.top = publication.offset;
         self.published += 1;
         if !publication.late || planted("late_value_overwrites") {
             self.set_entity(publication);
         }
         self.remember(Arc::clone(publication));
-        self.tidy(limits, now);
+        self.tidy(limits, times);
     }
 
-    /// True when a value of that version is no newer than what is known of the entity.
-    pub(super) fn is_late(&self, entity: &str, version: Option<u64>) -> bool {
-        let known = self.entities.get(entity).and_then(|publication| publication.version);
-        version.zip(known).is_some_and(|(version, known)| version <= known)
+    /// True when a value is no newer than what is known of its entity.
+    pub(super) fn is_late(&self, row: &LiveRow) -> bool {
+        let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
+        row.version
+            .zip(known.and_then(|known| known.version))
+            .is_some_and(|(version, known)| version <= known)
     }
 
-    /// True when there is room for a value of that entity.
-    pub(super) fn has_room_for(&self, entity: &str, bytes: usize, limits: &Limits) -> bool {
-        let before = self.entities.get(entity);
-        let count = self.entities.len() + usize::from(before.is_none());
-        let bytes = self.entity_bytes + bytes - before.map_or(0, |before| before.data_bytes());
-        count <= size(limits.live_entities_max()) && bytes <= size(limits.live_entity_bytes_max())
+    /// True when there is room for the values of the entities that these are about.
+    pub(super) fn has_room_for(&self, drafts: &[Draft], limits: &Limits) -> bool {
+        let mut latest: BTreeMap<&str, usize> = BTreeMap::new();
+        for draft in drafts {
+            latest.extend(draft.key.as_deref().map(|entity| (entity, draft.data.len())));
+        }
+        let (mut count, mut bytes) = (self.entities.len(), self.entity_bytes);
+        for (entity, data_bytes) in &latest {
+            let before = self.entities.get(*entity);
+            count += usize::from(before.is_none());
+            bytes = bytes + data_bytes - before.map_or(0, |before| before.data_bytes());
+        }
+        let fits = count <= size(limits.live_entities_max()) && bytes <= size(limits.live_entity_bytes_max());
+        latest.is_empty() || fits
     }
 
     /// What a watcher is shown that comes, or comes back from that position.
@@ -202,26 +213,26 @@ impl Topic {
     }
 
     /// Drops what is over the bounds or too old.
-    pub(super) fn tidy(&mut self, limits: &Limits, now: Wall) {
+    pub(super) fn tidy(&mut self, limits: &Limits, times: Times) {
         let kept = self.rule.kept;
-        let since = now.before_millis(kept.millis_max(limits));
+        let since = times.steady.before_millis(kept.millis_max(limits));
         let is_over = |topic: &Topic| {
             topic.history.len() > size(kept.count_max(limits))
                 || topic.history_bytes > size(kept.bytes_max(limits))
-                || topic.history.front().is_some_and(|first| first.at < since)
+                || topic.history.front().is_some_and(|first| first.aged < since)
         };
         while is_over(self)
             && let Some(dropped) = self.history.pop_front()
         {
             self.history_bytes -= dropped.data_bytes();
         }
-        self.keys.forget_before(now.before_millis(limits.live_keys_ms()));
+        self.keys.forget_before(times.steady.before_millis(limits.live_keys_ms()));
     }
 
     /// Forgets entities that were removed so long ago that nothing older can still come.
-    pub(super) fn bury(&mut self, limits: &Limits, now: Wall) {
-        let since = now.before_millis(limits.live_history_ms());
-        self.entities.retain(|_, publication| !publication.gone || publication.at >= since);
+    pub(super) fn bury(&mut self, limits: &Limits, times: Times) {
+        let since = times.steady.before_millis(limits.live_history_ms());
+        self.entities.retain(|_, publication| !publication.gone || publication.aged >= since);
         self.entity_bytes = self.entities.values().map(|publication| publication.data_bytes()).sum();
     }
 
@@ -251,7 +262,7 @@ impl Topic {
     }
 }
 
-/// Keys of idempotency, oldest first.
+/// Keys of idempotency, oldest first, with the time they age by.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     known: BTreeMap<[u8; 32], LiveKnown>,
@@ -263,8 +274,8 @@ impl Keys {
         self.known.get(key)
     }
 
-    pub(super) fn learn(&mut self, known: LiveKnown, max: usize) {
-        self.order.push_back((known.at, known.key));
+    pub(super) fn learn(&mut self, known: LiveKnown, aged: Wall, max: usize) {
+        self.order.push_back((aged, known.key));
         self.known.insert(known.key, known);
         while self.order.len() > max
             && let Some((_, key)) = self.order.pop_front()

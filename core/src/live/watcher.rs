@@ -149,7 +149,7 @@ impl Lives {
         });
     }
 
-    /// A pong came.
+    /// A pong came, or a ping.
     pub(crate) fn pong(&mut self, cx: &mut Cx<'_>, session: SessionId) {
         if let Some(watcher) = self.watchers.get_mut(&session) {
             watcher.last_seen = cx.now.wall;
@@ -188,6 +188,9 @@ impl Lives {
         if let Ask::Auth { token } = &ask {
             return self.show(cx, session, id.as_deref(), token);
         }
+        if ask == Ask::Ping {
+            return self.tell(cx, session, &Outbound::Pong { id: id.as_deref() });
+        }
         let identity = self.watchers.get(&session).and_then(|watcher| watcher.identity.as_ref());
         let Some(identity) = identity else {
             return self.refuse(cx, session, id.as_deref(), None, Refusal::Unauthorized);
@@ -198,7 +201,7 @@ impl Lives {
             Ask::History(call) => (Right::History, &call.topic),
             Ask::Presence { topic } | Ask::PresenceStats { topic } => (Right::Presence, topic),
             Ask::Unsubscribe { topic } => return self.unsubscribe(cx, session, id.as_deref(), topic),
-            Ask::Auth { .. } => return,
+            Ask::Auth { .. } | Ask::Ping => return,
         };
         let mut may = identity.may(right, topic);
         if let Ask::Subscribe(wish) = &ask {
@@ -215,7 +218,7 @@ impl Lives {
             Ask::History(call) => Visit::History(asker, call),
             Ask::Presence { topic } => Visit::Presence(asker, topic.into()),
             Ask::PresenceStats { topic } => Visit::PresenceStats(asker, topic.into()),
-            Ask::Unsubscribe { .. } | Ask::Auth { .. } => return,
+            Ask::Unsubscribe { .. } | Ask::Auth { .. } | Ask::Ping => return,
         };
         self.visit(cx, visit);
     }
@@ -373,6 +376,7 @@ fn kind_of(ask: &Ask) -> (Counter, &'static str) {
         Ask::Subscribe(_) => (Counter::LiveSubscribe, "subscribe"),
         Ask::Unsubscribe { .. } => (Counter::LiveUnsubscribe, "unsubscribe"),
         Ask::Auth { .. } => (Counter::LiveAuth, "auth"),
+        Ask::Ping => (Counter::LivePing, "ping"),
         Ask::Publish(_) => (Counter::LivePublish, "publish"),
         Ask::History(_) => (Counter::LiveHistory, "history"),
         Ask::Presence { .. } => (Counter::LivePresence, "presence"),
@@ -394,6 +398,7 @@ fn told(message: &Outbound<'_>) -> (Counter, &'static str) {
         Outbound::Leave { .. } => Counter::ToldLeave,
         Outbound::Gap { .. } => Counter::ToldGap,
         Outbound::Refresh { .. } => Counter::ToldRefresh,
+        Outbound::Pong { .. } => Counter::ToldPong,
         Outbound::GoingAway { .. } => Counter::ToldGoingAway,
     };
     (counter, counter.series().label.map_or("", |(_, kind)| kind))

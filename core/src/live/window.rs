@@ -206,7 +206,7 @@ mod tests {
     fn publication(offset: u64, key: &str, late: bool) -> Arc<Publication> {
         let (at, text) = (Wall::from_millis(1), "1".into());
         let row = LiveRow { key: Some(key.into()), version: None, at, late, gone: false, text };
-        Arc::new(Publication::of(offset, &row, Mono::START))
+        Arc::new(Publication::of(offset, &row, Mono::START, at))
     }
 
     fn gathered(window: &mut Window) -> Vec<(u64, bool)> {

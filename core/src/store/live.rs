@@ -30,7 +30,9 @@ impl LiveFence {
 #[derive(Clone, Debug, Hash)]
 pub enum LiveOp {
     /// Makes a topic ours under a fresh epoch, unless it is another living broker's. One that was never heard
-    /// of is made, and its positions are called `stream`. Replies `Owned` or `OwnedElsewhere`.
+    /// of is made, and its positions are called `stream`. Its keys of idempotency that say that they are of a
+    /// time to come, because a clock ran ahead, are of this moment from here on: they would be known for as
+    /// long as it did. Replies `Owned` or `OwnedElsewhere`.
     Claim {
         /// Which.
         topic: TopicId,
@@ -41,22 +43,22 @@ pub enum LiveOp {
     },
     /// Gives topics up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<LiveFence>),
-    /// Keeps a publication at the next offset. One whose place is not behind all earlier ones is a write that
-    /// is run again: it stands where it stands, is `Repeated` as it was then, or was removed meanwhile, which
-    /// is told as offset 0. A publication is
-    /// late when its version is no newer than what is known of its entity; else it is what is known from here
-    /// on. Replies `Appended`, or `Repeated` when its key of idempotency was used before: then only `fed` is
-    /// kept.
+    /// Keeps publications at the next offsets, all of them or none. One whose place is not behind all earlier
+    /// ones is a write that is run again: it stands where it stands, is `Repeated` as it was then, or was
+    /// removed meanwhile, which is told as offset 0. A publication is late when its version is no newer than
+    /// what is known of its entity, those before it in the same write included; else it is what is known from
+    /// here on. Replies `Appended`, or `Repeated` when their key of idempotency was used before: then only
+    /// `fed` is kept.
     Append {
         /// Whose.
         fence: LiveFence,
-        /// Its place among the writes to its topic: grows, and is never used twice.
+        /// Their place among the writes to their topic: grows, and is never used twice.
         place: u64,
-        /// What. Whether it is late is found out here.
-        row: Arc<LiveRow>,
-        /// Its key of idempotency.
+        /// What, at least one, all of one moment. Whether they are late is found out here.
+        rows: Arc<[LiveRow]>,
+        /// Their key of idempotency.
         key: Option<Box<LiveKey>>,
-        /// The row of the feed that it comes from.
+        /// The row of the feed that they come from.
         fed: Option<u64>,
     },
     /// Removes publications up to an offset, that one included. The latest values of entities stay. Replies
@@ -105,12 +107,12 @@ pub enum LiveReply {
     Owned(Box<LiveLoad>),
     /// The topic is another living broker's.
     OwnedElsewhere,
-    /// It stands there.
+    /// They stand there, one after the other.
     Appended {
-        /// At this offset.
+        /// The last of them at this offset.
         offset: u64,
-        /// It is no newer than what was known of its entity.
-        late: bool,
+        /// The offsets of those that are no newer than what was known of their entities.
+        late: Vec<u64>,
     },
     /// The key was used before; nothing was written.
     Repeated(LiveKnown),
@@ -248,7 +250,7 @@ pub struct LiveKnown {
     pub key: [u8; 32],
     /// The hash of what it stood for.
     pub fingerprint: [u8; 32],
-    /// What came of it.
+    /// What came of it: the last offset.
     pub offset: u64,
     /// When.
     pub at: Wall,

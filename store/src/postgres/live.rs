@@ -20,8 +20,8 @@ use crate::rows::{self, BadRow};
 /// An operation as the write function performs it.
 pub(super) fn json(op: &LiveOp) -> Value {
     let mut value = match op {
-        LiveOp::Claim { topic, stream, .. } => {
-            json!({ "what": "claim", "id": topic.as_str(), "stream": stream })
+        LiveOp::Claim { topic, stream, at } => {
+            json!({ "what": "claim", "id": topic.as_str(), "stream": stream, "at": at.as_millis() })
         }
         LiveOp::Release(fences) => {
             let scopes = fences
@@ -29,7 +29,7 @@ pub(super) fn json(op: &LiveOp) -> Value {
                 .map(|fence| json!({ "topic": fence.topic.0, "epoch": rows::count_column(fence.epoch.0) }));
             json!({ "what": "release", "scopes": scopes.collect::<Vec<_>>() })
         }
-        LiveOp::Append { place, row, key, fed, .. } => append(*place, row, key.as_deref(), *fed),
+        LiveOp::Append { place, rows, key, fed, .. } => append(*place, rows, key.as_deref(), *fed),
         LiveOp::Trim { through, .. } => json!({ "what": "trim", "through": rows::count_column(*through) }),
         LiveOp::Revoke { user, at } => json!({ "what": "revoke", "user": user, "at": at.as_millis() }),
         LiveOp::Prune { keys_before, gone_before, limit } => json!({
@@ -45,13 +45,14 @@ pub(super) fn json(op: &LiveOp) -> Value {
     value
 }
 
-fn append(place: u64, row: &LiveRow, key: Option<&LiveKey>, fed: Option<u64>) -> Value {
-    let LiveRow { key: entity, version, at, gone, text, .. } = row;
-    let mut value = json!({
-        "what": "append", "place": rows::count_column(place), "key": entity,
-        "version": version.map(rows::count_column), "at": at.as_millis(), "gone": gone, "body": &**text,
-        "fed": fed.map(rows::count_column),
-    });
+fn append(place: u64, publications: &[LiveRow], key: Option<&LiveKey>, fed: Option<u64>) -> Value {
+    let row = |LiveRow { key, version, at, gone, text, .. }: &LiveRow| {
+        let version = version.map(rows::count_column);
+        json!({ "key": key, "version": version, "at": at.as_millis(), "gone": gone, "body": &**text })
+    };
+    let all: Vec<Value> = publications.iter().map(row).collect();
+    let fed = fed.map(rows::count_column);
+    let mut value = json!({ "what": "append", "place": rows::count_column(place), "rows": all, "fed": fed });
     if let Some(LiveKey { key, fingerprint, since }) = key {
         value["idempotency_key"] = HEXLOWER.encode(key).into();
         value["fingerprint"] = HEXLOWER.encode(fingerprint).into();

@@ -214,7 +214,7 @@ pub(super) enum Said {
     LiveElsewhere,
     LiveLost,
     LiveOwned { topic: i64, epoch: i64, stream: Box<str>, top: i64, fed: i64 },
-    LiveAppended { offset: i64, late: bool },
+    LiveAppended { offset: i64, late: Vec<i64> },
     LiveRepeated(SaidKnown),
     LivePruned { rows: i64 },
 }
@@ -289,6 +289,7 @@ impl Said {
                 })))
             }
             Said::LiveAppended { offset, late } => {
+                let late = late.into_iter().map(rows::count).collect::<Result<_, _>>()?;
                 Reply::Live(LiveReply::Appended { offset: rows::count(offset)?, late })
             }
             Said::LiveRepeated(known) => Reply::Live(LiveReply::Repeated(known.row()?)),

@@ -24,15 +24,15 @@ pub(super) fn write(conn: &Connection, life: i64, op: &LiveOp) -> Result<LiveRep
         }
     }
     match op {
-        LiveOp::Claim { topic, stream, .. } => return claim(conn, life, topic, stream),
+        LiveOp::Claim { topic, stream, at } => return claim(conn, life, topic, stream, *at),
         LiveOp::Release(fences) => {
             for LiveFence { topic, epoch } in fences {
                 run(conn, sql::TOPIC_RELEASE, (topic.0, life, rows::count_column(epoch.0)))?;
             }
         }
-        LiveOp::Append { fence, place, row, key, fed } => {
+        LiveOp::Append { fence, place, rows: publications, key, fed } => {
             let place = rows::count_column(*place);
-            return append(conn, fence.topic.0, place, row, key.as_deref(), *fed);
+            return append(conn, fence.topic.0, place, publications, key.as_deref(), *fed);
         }
         LiveOp::Trim { fence, through } => {
             run(conn, sql::PUBLICATION_TRIM, (fence.topic.0, rows::count_column(*through)))?;
@@ -49,11 +49,12 @@ pub(super) fn write(conn: &Connection, life: i64, op: &LiveOp) -> Result<LiveRep
     Ok(LiveReply::Done)
 }
 
-fn claim(conn: &Connection, life: i64, id: &TopicId, stream: &str) -> Result<LiveReply, Trouble> {
+fn claim(conn: &Connection, life: i64, id: &TopicId, stream: &str, at: Wall) -> Result<LiveReply, Trouble> {
     let mut take = conn.prepare_cached(sql::TOPIC_CLAIM)?;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
     let (no, epoch, stream, top, fed): (i64, i64, String, i64, i64) =
         take.query_row((id.as_str(), life, stream), read)?;
+    run(conn, sql::LIVE_KEYS_AHEAD, (no, at.as_millis()))?;
     Ok(LiveReply::Owned(Box::new(LiveLoad {
         no: TopicNo(no),
         epoch: Epoch(rows::count(epoch)?),
@@ -67,19 +68,20 @@ fn append(
     conn: &Connection,
     topic: i64,
     place: i64,
-    row: &LiveRow,
+    publications: &[LiveRow],
     key: Option<&LiveKey>,
     fed: Option<u64>,
 ) -> Result<LiveReply, Trouble> {
     let last: i64 = conn.prepare_cached(sql::TOPIC_PLACE)?.query_row([topic], |row| row.get(0))?;
     if place <= last {
-        let mut again = conn.prepare_cached(sql::PUBLICATION_OF_PLACE)?;
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        if let Some((offset, late)) = again.query_row((topic, place), read).optional()? {
-            return Ok(LiveReply::Appended { offset: rows::count(offset)?, late });
+        let read = |row: &Row<'_>| Ok((rows::count(row.get(0)?)?, row.get(1)?));
+        let stand: Vec<(u64, bool)> = all(conn, sql::PUBLICATIONS_OF_PLACE, (topic, place), read)?;
+        if let Some((offset, _)) = stand.last() {
+            let late = stand.iter().filter(|(_, late)| *late).map(|(offset, _)| *offset);
+            return Ok(LiveReply::Appended { offset: *offset, late: late.collect() });
         }
-        let known = used(conn, topic, key)?;
-        return Ok(known.map_or(LiveReply::Appended { offset: 0, late: false }, LiveReply::Repeated));
+        let gone = LiveReply::Appended { offset: 0, late: Vec::new() };
+        return Ok(used(conn, topic, key)?.map_or(gone, LiveReply::Repeated));
     }
     if let Some(fed) = fed {
         run(conn, sql::TOPIC_FED, (topic, rows::count_column(fed)))?;
@@ -87,20 +89,28 @@ fn append(
     if let Some(known) = used(conn, topic, key)? {
         return Ok(LiveReply::Repeated(known));
     }
-    let offset: i64 = conn.prepare_cached(sql::TOPIC_NEXT)?.query_row((topic, place), |row| row.get(0))?;
-    let LiveRow { key: entity, version, at, gone, text, .. } = row;
-    let version = version.map(rows::count_column);
-    let mut late = false;
-    if let Some(entity) = entity {
-        let value = params![topic, entity, offset, version, at.as_millis(), gone, &**text];
-        late = run(conn, sql::ENTITY_PUT, value)? == 0;
+    let count = rows::count_column(publications.len() as u64);
+    let mut next = conn.prepare_cached(sql::TOPIC_NEXT)?;
+    let top: i64 = next.query_row((topic, place, count), |row| row.get(0))?;
+    let mut lates = Vec::new();
+    for (offset, publication) in (top - count + 1..).zip(publications) {
+        let LiveRow { key: entity, version, at, gone, text, .. } = publication;
+        let version = version.map(rows::count_column);
+        let mut late = false;
+        if let Some(entity) = entity {
+            let value = params![topic, entity, offset, version, at.as_millis(), gone, &**text];
+            late = run(conn, sql::ENTITY_PUT, value)? == 0;
+        }
+        if late {
+            lates.push(rows::count(offset)?);
+        }
+        let columns = params![topic, offset, place, entity, version, at.as_millis(), late, gone, &**text];
+        run(conn, sql::PUBLICATION_INSERT, columns)?;
     }
-    let columns = params![topic, offset, place, entity, version, at.as_millis(), late, gone, &**text];
-    run(conn, sql::PUBLICATION_INSERT, columns)?;
-    if let Some(LiveKey { key, fingerprint, .. }) = key {
-        run(conn, sql::LIVE_KEY_PUT, params![topic, key, fingerprint, offset, at.as_millis()])?;
+    if let (Some(LiveKey { key, fingerprint, .. }), Some(last)) = (key, publications.last()) {
+        run(conn, sql::LIVE_KEY_PUT, params![topic, key, fingerprint, top, last.at.as_millis()])?;
     }
-    Ok(LiveReply::Appended { offset: rows::count(offset)?, late })
+    Ok(LiveReply::Appended { offset: rows::count(top)?, late: lates })
 }
 
 /// What a key of idempotency was used for.

@@ -1,5 +1,6 @@
 //! What is kept for runners: written and read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use peermesh_core::ids::{Epoch, RunnerId, RunnerNo, RunnerSeq};
@@ -15,13 +16,38 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::{self, BadRow};
 
-/// Performs one operation.
-pub(super) fn write(conn: &Connection, life: i64, op: &RunnerOp) -> Result<RunnerReply, Trouble> {
-    if let Some(RunnerFence { runner, epoch }) = op.fence() {
-        let place = (runner.0, life, rows::count_column(epoch.0));
-        if !conn.prepare_cached(sql::RUNNER_IS_OURS)?.exists(place)? {
-            return Ok(RunnerReply::Lost);
+/// Runners that are known to be ours under their fences, within one transaction: nobody else can take them
+/// meanwhile, so that each is looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Ours(BTreeSet<RunnerFence>);
+
+impl Ours {
+    fn hold(&mut self, conn: &Connection, life: i64, fence: RunnerFence) -> Result<bool, Trouble> {
+        if self.0.contains(&fence) {
+            return Ok(true);
         }
+        let RunnerFence { runner, epoch } = fence;
+        let place = (runner.0, life, rows::count_column(epoch.0));
+        let is_ours = conn.prepare_cached(sql::RUNNER_IS_OURS)?.exists(place)?;
+        if is_ours {
+            self.0.insert(fence);
+        }
+        Ok(is_ours)
+    }
+}
+
+/// Performs one operation.
+pub(super) fn write(
+    conn: &Connection,
+    life: i64,
+    ours: &mut Ours,
+    op: &RunnerOp,
+) -> Result<RunnerReply, Trouble> {
+    match op.fence() {
+        Some(fence) if !ours.hold(conn, life, fence)? => return Ok(RunnerReply::Lost),
+        Some(_) => {}
+        // What changes owners makes what was known of them old.
+        None => *ours = Ours::default(),
     }
     match op {
         RunnerOp::Claim { runner } => return claim(conn, life, runner),

@@ -344,9 +344,10 @@ statements! {
     TOPIC_IS_OURS = "SELECT 1 FROM live_topic WHERE n = ?1 AND life = ?2 AND epoch = ?3";
     TOPIC_STANDS = "SELECT epoch, top FROM live_topic WHERE n = ?1";
     TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
-    TOPIC_NEXT = "UPDATE live_topic SET top = top + 1, place = ?2 WHERE n = ?1 RETURNING top";
+    TOPIC_NEXT = "UPDATE live_topic SET top = top + ?3, place = ?2 WHERE n = ?1 RETURNING top";
     TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
-    PUBLICATION_OF_PLACE = "SELECT at_offset, late FROM live_publication WHERE topic = ?1 AND place = ?2";
+    PUBLICATIONS_OF_PLACE = "SELECT at_offset, late FROM live_publication \
+        WHERE topic = ?1 AND place = ?2 ORDER BY at_offset";
     PUBLICATION_INSERT = "INSERT INTO live_publication \
         (topic, at_offset, place, key, version, at, late, gone, body) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -369,6 +370,7 @@ statements! {
         WHERE topic = ?1 AND key = ?2 AND at >= ?3";
     LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM live_key WHERE topic = ?1 AND at >= ?2 \
         ORDER BY at DESC, at_offset DESC LIMIT ?3";
+    LIVE_KEYS_AHEAD = "UPDATE live_key SET at = ?2 WHERE topic = ?1 AND at > ?2";
     LIVE_KEY_PRUNE = "DELETE FROM live_key WHERE (topic, key) IN \
         (SELECT topic, key FROM live_key WHERE at < ?1 ORDER BY at, topic, key LIMIT ?2)";
     REVOKE = "INSERT INTO live_revoked (user, at) VALUES (?1, ?2) \

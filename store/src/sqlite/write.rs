@@ -147,11 +147,11 @@ impl Writer {
     fn perform(&mut self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
         let conn = &self.conn;
         let mut mail = Mail::new(conn, &mut self.keys);
-        let mut asked = Vec::new();
+        let (mut asked, mut ours) = (Vec::new(), runner::Ours::default());
         let mut replies = vec![Reply::Done; batch.ops.len()];
         for (at, op) in batch.ops.iter().enumerate() {
             match op {
-                Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, op)?),
+                Op::Runner(op) => replies[at] = Reply::Runner(runner::write(conn, self.life, &mut ours, op)?),
                 Op::Live(op) => replies[at] = Reply::Live(live::write(conn, self.life, op)?),
                 Op::Daemon(_) => return Err(BadRow(NO_DAEMON).into()),
                 Op::Accept(accept) => {

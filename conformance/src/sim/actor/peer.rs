@@ -37,8 +37,8 @@ pub(in crate::sim) struct Peer {
     heard_at: u64,
     pub(super) pace_ms: u64,
     pub(super) is_peaceful: bool,
-    /// It was removed.
-    is_banned: bool,
+    /// It was removed, or has left for good.
+    is_gone: bool,
     /// What it wants to be, in peace.
     pub(super) is_idle_told: bool,
     /// The last list of peers it was shown, in peace.
@@ -103,7 +103,7 @@ impl Peer {
             heard_at: 0,
             pace_ms: dice.between(mix.pace_ms / 2, mix.pace_ms * 2),
             is_peaceful: false,
-            is_banned: false,
+            is_gone: false,
             is_idle_told: false,
             list: None,
             who,
@@ -147,7 +147,7 @@ impl Peer {
     /// A new connection, whatever becomes of an older one.
     pub(super) fn connect(&mut self, world: &mut World) {
         self.connect_at = None;
-        if self.is_banned {
+        if self.is_gone {
             return;
         }
         if let Some(line) = self.line.take() {
@@ -275,7 +275,7 @@ impl Peer {
             (1000, "session_replaced") => world.tally.mark(Mark::Replaced),
             (4009, _) => world.tally.mark(Mark::SwapConflict),
             (4008, _) => world.tally.mark(Mark::SlowConsumer),
-            (4002, _) => self.is_banned = true,
+            (4002, _) => self.is_gone = true,
             (1013, "not_owner") => {
                 world.tally.mark(Mark::TurnedAway);
                 self.node = (self.node + 1) % world.nodes.len();
@@ -347,7 +347,7 @@ impl Peer {
             world.leave(older);
             self.older.retain(|other| *other != older);
         }
-        if self.line.is_none() && self.connect_at.is_none() && !self.is_banned {
+        if self.line.is_none() && self.connect_at.is_none() && !self.is_gone {
             self.connect_in(world, 100);
         }
     }
@@ -393,10 +393,18 @@ impl Peer {
         }
     }
 
+    pub(super) fn leave_for_good(&mut self, world: &mut World) {
+        self.is_gone = true;
+        self.connect_at = None;
+        if let Some(line) = self.line.take() {
+            world.leave(line.link);
+        }
+    }
+
     /// What is missing until everything of this peer has settled.
     pub(super) fn waits_for(&self) -> Option<String> {
         let name = self.who.name();
-        if self.is_banned {
+        if self.is_gone {
             return None;
         }
         if self.speaking().is_none() {

@@ -25,9 +25,13 @@ impl Oracle {
     ) -> Judged {
         // What is no send of ours has no id of ours.
         let Some(id) = AttemptId::parse(&ack.id) else { return Ok(()) };
-        let Some(attempt) = self.ledger.attempts.remove(&id) else {
+        let Some(mut attempt) = self.ledger.attempts.remove(&id) else {
             return broken(Rule::I3, format!("{id} is answered twice: {ack:?}"));
         };
+        if attempt.times > 1 {
+            attempt.times -= 1;
+            self.ledger.attempts.insert(id, attempt.clone());
+        }
         let who = attempt.who;
         let error = ack.error.as_deref().unwrap_or("");
         let mesh = cast.meshes[who.mesh].no;

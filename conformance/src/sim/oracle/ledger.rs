@@ -60,13 +60,15 @@ impl fmt::Display for AttemptId {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub who: Who,
     pub key: Option<String>,
     pub meaning: Rc<Meaning>,
     /// The store had the key before this was sent.
     pub was_known: bool,
+    /// How often it was sent under this id and not answered.
+    pub times: u32,
 }
 
 /// Everything under one key of one member.

@@ -1,13 +1,16 @@
 //! Live topics: nobody is told of what is not stored, offsets have no holes, and a watcher holds what was
 //! published or was told that it does not (I16).
 
-use std::collections::BTreeMap;
+mod fleeting;
 
-use peermesh_core::ids::TopicNo;
+use std::collections::{BTreeMap, BTreeSet};
+
+use peermesh_core::ids::{ConnId, TopicNo};
 use peermesh_core::store::{LiveFence, LiveKey, LiveOp, LiveReply, LiveRow};
 
 use super::rules::{Judged, Rule, broken};
-use super::{Oracle, Party, Said};
+use super::{Conn, Oracle, Party, Said};
+use crate::sim::actor::{VOLATILE, user_of};
 use crate::sim::clock::MS;
 use crate::sim::heard::{Heard, HeardKind, Item};
 use crate::sim::marks::{Mark, Tally};
@@ -20,6 +23,11 @@ pub(super) struct Topics {
     /// What publishers sent, by what they call it.
     sent: BTreeMap<String, Publication>,
     watchers: BTreeMap<usize, Knowledge>,
+    /// Topics that no store knows.
+    fleeting: fleeting::Fleeting,
+    /// Connections of users whose rights were taken back; true once they were told the end of a frame whose
+    /// beginning had left before, which nobody can take back.
+    barred: BTreeMap<ConnId, bool>,
     /// Keys age by clocks that are not always right here.
     are_keys_unsure: bool,
 }
@@ -32,14 +40,24 @@ struct Log {
     rows: Vec<LiveRow>,
     /// Offsets of keys of idempotency, and when they were stored.
     keys: BTreeMap<[u8; 32], (u64, u64)>,
+    /// The same of what publishers call their publications.
+    names: BTreeMap<String, (u64, u64)>,
+    /// Offsets behind which others of the same write follow.
+    within: BTreeSet<u64>,
     /// The newest publication of every entity, removals included.
     newest: BTreeMap<Box<str>, u64>,
 }
 
-/// What somebody published.
+/// What somebody published: all of it, or nothing.
 #[derive(Clone, Debug)]
 pub(in crate::sim) struct Publication {
     pub topic: String,
+    pub parts: Vec<Part>,
+}
+
+/// One of several that are published together.
+#[derive(Clone, Debug)]
+pub(in crate::sim) struct Part {
     pub key: Option<String>,
     pub version: Option<u64>,
     /// JSON.
@@ -60,6 +78,10 @@ pub(in crate::sim) struct Knowledge {
     conflates: bool,
     /// It was told of a gap, so what it holds may be old.
     has_gap: bool,
+    /// Who else watches, as far as it was told.
+    users: BTreeSet<String>,
+    /// How many came and went.
+    version: u64,
 }
 
 impl Topics {
@@ -69,7 +91,10 @@ impl Topics {
 
     /// Days pass, after which keys may be forgotten.
     pub(super) fn days_pass(&mut self) {
-        self.logs.values_mut().for_each(|log| log.keys.clear());
+        for log in self.logs.values_mut() {
+            log.keys.clear();
+            log.names.clear();
+        }
     }
 }
 
@@ -110,11 +135,20 @@ impl Oracle {
                     false => broken(Rule::I9, format!("{topic} is taken over as {load:?}")),
                 }
             }
-            (LiveOp::Append { fence, row, key, .. }, LiveReply::Appended { offset, late }) if *offset > 0 => {
-                let row = LiveRow { late: *late, ..(**row).clone() };
-                tally.mark(if *late { Mark::LiveLate } else { Mark::LivePublished });
+            (LiveOp::Append { fence, rows, key, .. }, LiveReply::Appended { offset, late })
+                if *offset > 0 =>
+            {
+                tally.mark(if late.is_empty() { Mark::LivePublished } else { Mark::LiveLate });
+                if rows.len() > 1 {
+                    tally.mark(Mark::LiveBatch);
+                }
                 let keys_ms = (!self.topics.are_keys_unsure).then(|| self.limits.live_keys_ms());
-                self.topics.appended(at, fence, *offset, row, key.as_deref(), keys_ms)
+                let first = offset + 1 - rows.len() as u64;
+                let rows = rows.iter().zip(first..).map(|(row, offset)| {
+                    let late = late.contains(&offset);
+                    (offset, LiveRow { late, ..row.clone() })
+                });
+                self.topics.appended(at, fence, rows.collect(), key.as_deref(), keys_ms)
             }
             (LiveOp::Append { .. }, LiveReply::Repeated(_)) => {
                 tally.mark(Mark::LiveRepeated);
@@ -125,12 +159,20 @@ impl Oracle {
     }
 
     /// Something about live topics leaves a broker: it is stored (I3), and a start shows what holds (I16).
-    pub(super) fn live_said(&mut self, said: &Said<'_>, heard: &Heard) -> Judged {
+    pub(super) fn live_said(&mut self, said: &Said<'_>, heard: &Heard, tally: &mut Tally) -> Judged {
+        if let Some(true) = self.topics.barred.get_mut(&said.conn).map(|told| std::mem::replace(told, true)) {
+            return broken(Rule::I16, format!("{} is told to one without rights", heard.shown()));
+        }
         let topic = match &self.conns.get(&said.conn).map(|conn| &conn.party) {
             Some(Party::Watcher(watcher)) => self.topics.watchers.get(watcher).map(|known| &known.topic),
             Some(Party::Publisher) => self.topics.sent.get(&heard.id).map(|sent| &sent.topic),
             Some(_) | None => None,
         };
+        if topic.is_some_and(|topic| topic == VOLATILE) {
+            let sent = self.topics.sent.get(&heard.id);
+            let node = self.conns.get(&said.conn).map_or(0, |conn| conn.node);
+            return self.topics.fleeting.said(said, node, heard, sent, tally);
+        }
         let Some(log) = topic.and_then(|topic| self.topics.logs.get(topic)) else { return Ok(()) };
         match heard.kind {
             HeardKind::Position => log.stands(&heard.item()),
@@ -139,7 +181,25 @@ impl Oracle {
             HeardKind::Gap if heard.to > log.top() => {
                 broken(Rule::I16, format!("{}, and {} is the last", heard.shown(), log.top()))
             }
-            HeardKind::Gap | HeardKind::Unsubscribed | HeardKind::Error | HeardKind::Other => Ok(()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Somebody is told that the rights of a user were taken back: nothing more is told to that user's
+    /// connections there.
+    pub(super) fn rights_taken_back(&mut self, said: &Said<'_>, status: u16, tally: &mut Tally) {
+        let Some(asker) = self.conns.get(&said.conn) else { return };
+        let (Party::Revoker(user), 200) = (&asker.party, status) else { return };
+        tally.mark(Mark::LiveRevoked);
+        // What was opened later shows a token that was made later.
+        let is_barred = |id: &ConnId, conn: &Conn| {
+            *id < said.conn
+                && conn.node == asker.node
+                && matches!(conn.party, Party::Watcher(watcher) if user_of(watcher) == *user)
+        };
+        let barred = self.conns.iter().filter(|(id, conn)| is_barred(id, conn)).map(|(id, _)| *id);
+        for conn in barred {
+            self.topics.barred.entry(conn).or_insert(false);
         }
     }
 
@@ -165,6 +225,14 @@ impl Oracle {
                 tally.mark(Mark::LiveGap);
                 known.skip(heard.from, heard.to)
             }
+            HeardKind::Join => {
+                tally.mark(Mark::LiveJoined);
+                known.meet(heard, true)
+            }
+            HeardKind::Leave => {
+                tally.mark(Mark::LiveLeft);
+                known.meet(heard, false)
+            }
             HeardKind::Unsubscribed | HeardKind::Published | HeardKind::Error | HeardKind::Other => Ok(()),
         };
         learned.or_else(|text| broken(Rule::I16, format!("watcher {watcher}: {text}: {}", heard.shown())))
@@ -173,8 +241,25 @@ impl Oracle {
     /// What a watcher still misses, in peace.
     pub(in crate::sim) fn watcher_misses(&self, watcher: usize) -> Option<String> {
         let known = self.topics.watchers.get(&watcher)?;
-        let log = self.topics.logs.get(&known.topic)?;
         let topic = &known.topic;
+        let there = self
+            .topics
+            .watchers
+            .iter()
+            .filter(|(_, other)| (&other.topic, &other.epoch) == (topic, &known.epoch));
+        let there: BTreeSet<String> = there.map(|(other, _)| user_of(*other)).collect();
+        if known.version > 0 && known.users != there {
+            return Some(format!(
+                "watcher {watcher} thinks that {:?} watch {topic}, not {there:?}",
+                known.users
+            ));
+        }
+        if topic == VOLATILE {
+            let top = self.topics.fleeting.top(&known.epoch);
+            return (known.offset < top)
+                .then(|| format!("watcher {watcher} is at {} of {topic}, not {top}", known.offset));
+        }
+        let log = self.topics.logs.get(topic)?;
         if !known.conflates && known.offset != log.top() {
             return Some(format!("watcher {watcher} is at {} of {topic}, not {}", known.offset, log.top()));
         }
@@ -185,41 +270,58 @@ impl Oracle {
 }
 
 impl Topics {
-    /// A publication stands at an offset: the next one, once for its key, and late if it says so.
+    /// What one write brought stands: at the next offsets, once for its key, and late where it says so.
     fn appended(
         &mut self,
         at: u64,
         fence: &LiveFence,
-        offset: u64,
-        row: LiveRow,
+        rows: Vec<(u64, LiveRow)>,
         key: Option<&LiveKey>,
         keys_ms: Option<u64>,
     ) -> Judged {
         let Some(name) = self.names.get(&fence.topic) else { return Ok(()) };
         let log = self.logs.entry(name.clone()).or_default();
-        if let Some(before) = log.row(offset) {
+        let [(first, _), ..] = rows[..] else { return Ok(()) };
+        if first <= log.top() {
             // A write that is made again stands where it stands.
-            return match *before == row {
+            return match rows.iter().all(|(offset, row)| log.row(*offset) == Some(row)) {
                 true => Ok(()),
-                false => broken(Rule::I9, format!("offset {offset} of {name} is given out twice")),
+                false => broken(Rule::I9, format!("offset {first} of {name} is given out twice")),
             };
         }
-        if offset != log.top() + 1 {
-            return broken(Rule::I9, format!("{name} goes from {} to {offset}", log.top()));
+        if first != log.top() + 1 {
+            return broken(Rule::I9, format!("{name} goes from {} to {first}", log.top()));
         }
-        if let (Some(key), Some(keys_ms)) = (key, keys_ms)
-            && let Some((first, then)) = log.keys.insert(key.key, (offset, at))
-            && at < then + keys_ms * MS
+        let is_fresh = |then: u64| keys_ms.is_some_and(|keys_ms| at < then + keys_ms * MS);
+        if let Some(key) = key
+            && let Some((before, then)) = log.keys.insert(key.key, (first, at))
+            && is_fresh(then)
         {
-            return broken(Rule::I2, format!("one key stands at {first} and at {offset} of {name}"));
+            return broken(Rule::I2, format!("one key stands at {before} and at {first} of {name}"));
         }
-        log.judge_late(offset, &row, name)?;
-        if let Some(entity) = row.key.clone().filter(|_| !row.late) {
-            log.newest.insert(entity, offset);
+        // All of a write have one name.
+        if let Some(id) = rows.iter().find_map(|(_, row)| published(&row.text))
+            && let Some((before, then)) = log.names.insert(id.to_owned(), (first, at))
+            && is_fresh(then)
+        {
+            return broken(Rule::I2, format!("{id} stands at {before} and at {first} of {name}"));
         }
-        log.rows.push(row);
+        let last = first + rows.len() as u64 - 1;
+        log.within.extend(first..last);
+        for (offset, row) in rows {
+            log.judge_late(offset, &row, name)?;
+            if let Some(entity) = row.key.clone().filter(|_| !row.late) {
+                log.newest.insert(entity, offset);
+            }
+            log.rows.push(row);
+        }
         Ok(())
     }
+}
+
+/// What its publisher calls it; what removes an entity does not say so.
+fn published(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.split(' ').next()
 }
 
 impl Log {
@@ -262,20 +364,21 @@ impl Log {
     /// A publisher is told where its publication stands: it does.
     fn receipt(&self, heard: &Heard, sent: Option<&Publication>) -> Judged {
         let Some(sent) = sent else { return Ok(()) };
-        let Some(row) = self.row(heard.offset) else {
-            return broken(
-                Rule::I3,
-                format!("{} is told as stored at {}, and is not", heard.id, heard.offset),
-            );
-        };
-        // Where values are conflated, what names no entity is about one without a name.
-        let is_same = row.key.as_deref().unwrap_or_default() == sent.key.as_deref().unwrap_or_default()
-            && row.version == sent.version
-            && *row.text == *sent.text;
-        match is_same && heard.epoch == self.epoch {
-            true => Ok(()),
-            false => broken(Rule::I2, format!("{} is told to stand where {row:?} does", heard.id)),
+        let first = (heard.offset + 1).saturating_sub(sent.parts.len() as u64);
+        for (part, offset) in sent.parts.iter().zip(first..) {
+            let Some(row) = self.row(offset) else {
+                let text = format!("{} is told as stored at {offset}, and is not", heard.id);
+                return broken(Rule::I3, text);
+            };
+            // Where values are conflated, what names no entity is about one without a name.
+            let is_same = row.key.as_deref().unwrap_or_default() == part.key.as_deref().unwrap_or_default()
+                && row.version == part.version
+                && *row.text == *part.text;
+            if !is_same || heard.epoch != self.epoch {
+                return broken(Rule::I2, format!("{} is told to stand where {row:?} does", heard.id));
+            }
         }
+        Ok(())
     }
 
     /// A watcher is shown what holds, or all that it missed.
@@ -283,6 +386,9 @@ impl Log {
         if heard.epoch != self.epoch || heard.offset > self.top() {
             let text = format!("{} under {}, not {}", heard.shown(), heard.epoch, self.epoch);
             return broken(Rule::I9, text);
+        }
+        if self.within.contains(&heard.offset) {
+            return broken(Rule::I16, format!("{} shows a part of what stands as a whole", heard.shown()));
         }
         heard.snapshot.iter().chain(&heard.publications).flatten().try_for_each(|item| self.stands(item))?;
         let Some(snapshot) = &heard.snapshot else { return Ok(()) };
@@ -312,6 +418,10 @@ impl Log {
 impl Knowledge {
     fn begin(&mut self, heard: &Heard, asked: bool, tally: &mut Tally) -> Result<(), &'static str> {
         self.conflates = heard.slow == "conflate";
+        if let Some(present) = &heard.presence {
+            self.version = present.version;
+            self.users = present.users.iter().map(|there| there.user.clone()).collect();
+        }
         match heard.recovered {
             None if asked => return Err("nothing is said of what was missed"),
             Some(true) => {
@@ -361,6 +471,17 @@ impl Knowledge {
             }
         }
         Ok(())
+    }
+
+    /// Somebody came or went: one after the other, and nobody twice.
+    fn meet(&mut self, heard: &Heard, comes: bool) -> Result<(), &'static str> {
+        self.version += 1;
+        if heard.version != Some(self.version) {
+            return Err("somebody came or went without a word");
+        }
+        let is_news =
+            if comes { self.users.insert(heard.user.clone()) } else { self.users.remove(&heard.user) };
+        if is_news { Ok(()) } else { Err("who came was there, or who left was not") }
     }
 
     fn skip(&mut self, from: u64, to: u64) -> Result<(), &'static str> {

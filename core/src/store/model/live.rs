@@ -50,7 +50,7 @@ impl Model {
 
     pub(super) fn apply_live(&mut self, op: &LiveOp) -> LiveReply {
         match op {
-            LiveOp::Claim { topic, stream, .. } => self.claim_topic(topic, stream),
+            LiveOp::Claim { topic, stream, at } => self.claim_topic(topic, stream, *at),
             LiveOp::Release(fences) => {
                 for fence in fences {
                     if let Some(kept) = self.kept_topic(fence) {
@@ -59,8 +59,8 @@ impl Model {
                 }
                 LiveReply::Done
             }
-            LiveOp::Append { fence, place, row, key, fed } => match self.kept_topic(fence) {
-                Some(kept) => kept.append(*place, row, key.as_deref(), *fed),
+            LiveOp::Append { fence, place, rows, key, fed } => match self.kept_topic(fence) {
+                Some(kept) => kept.append(*place, rows, key.as_deref(), *fed),
                 None => LiveReply::Lost,
             },
             LiveOp::Trim { fence, through } => match self.kept_topic(fence) {
@@ -81,7 +81,7 @@ impl Model {
         }
     }
 
-    fn claim_topic(&mut self, id: &TopicId, stream: &str) -> LiveReply {
+    fn claim_topic(&mut self, id: &TopicId, stream: &str, at: Wall) -> LiveReply {
         let next = TopicNo(i64::try_from(self.lives.all.len()).unwrap_or(i64::MAX) + 1);
         let no = *self.lives.ids.entry(id.clone()).or_insert(next);
         let me = self.owners.me();
@@ -101,6 +101,9 @@ impl Model {
         }
         kept.owner = Some(me);
         kept.epoch = Epoch(kept.epoch.0 + 1);
+        for known in kept.keys.values_mut() {
+            known.at = known.at.min(at);
+        }
         let Kept { epoch, stream, top, fed, .. } = kept;
         LiveReply::Owned(Box::new(LiveLoad {
             no,
@@ -174,33 +177,41 @@ impl Model {
 }
 
 impl Kept {
-    fn append(&mut self, place: u64, row: &LiveRow, key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
+    fn append(&mut self, place: u64, rows: &[LiveRow], key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
         if place <= self.place {
-            let same = self.history.iter().find(|(_, (written, _))| *written == place);
-            if let Some((offset, (_, row))) = same {
-                return LiveReply::Appended { offset: *offset, late: row.late };
+            let same = self.history.iter().filter(|(_, (written, _))| *written == place);
+            let same: Vec<(u64, bool)> = same.map(|(offset, (_, row))| (*offset, row.late)).collect();
+            if let Some((offset, _)) = same.last() {
+                let late = same.iter().filter(|(_, late)| *late).map(|(offset, _)| *offset);
+                return LiveReply::Appended { offset: *offset, late: late.collect() };
             }
             let known = self.used(key).map(LiveReply::Repeated);
-            return known.unwrap_or(LiveReply::Appended { offset: 0, late: false });
+            return known.unwrap_or(LiveReply::Appended { offset: 0, late: Vec::new() });
         }
         self.fed = self.fed.max(fed.unwrap_or(0));
         if let Some(known) = self.used(key) {
             return LiveReply::Repeated(known);
         }
         self.place = place;
-        self.top += 1;
+        let mut late = Vec::new();
+        for row in rows {
+            self.top += 1;
+            let offset = self.top;
+            let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
+            let version = known.and_then(|(_, row)| row.version);
+            let is_late = row.version.zip(version).is_some_and(|(version, known)| version <= known);
+            let row = LiveRow { late: is_late, ..row.clone() };
+            if is_late {
+                late.push(offset);
+            } else if let Some(entity) = row.key.clone() {
+                self.entities.insert(entity, (offset, row.clone()));
+            }
+            self.history.insert(offset, (place, row));
+        }
         let offset = self.top;
-        let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
-        let version = known.and_then(|(_, row)| row.version);
-        let late = row.version.zip(version).is_some_and(|(version, known)| version <= known);
-        let row = LiveRow { late, ..row.clone() };
-        if let Some(entity) = row.key.clone().filter(|_| !late) {
-            self.entities.insert(entity, (offset, row.clone()));
+        if let (Some(LiveKey { key, fingerprint, .. }), Some(last)) = (key.copied(), rows.last()) {
+            self.keys.insert(key, LiveKnown { key, fingerprint, offset, at: last.at });
         }
-        if let Some(LiveKey { key, fingerprint, .. }) = key.copied() {
-            self.keys.insert(key, LiveKnown { key, fingerprint, offset, at: row.at });
-        }
-        self.history.insert(offset, (place, row));
         LiveReply::Appended { offset, late }
     }
 

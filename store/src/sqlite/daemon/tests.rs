@@ -1,5 +1,6 @@
 //! The files of a daemon against the model, and what only files can do wrong.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use peermesh_core::ids::PublicKey;
@@ -7,7 +8,7 @@ use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
     Attempt, InRow, InboxOp, InboxQuery, KeptSession, LaneName, OutRow, OutStatus, OutboxOp, OutboxQuery,
-    Priority, Reader, RecipientKind, Requeue, Sifting,
+    Priority, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
 };
 use peermesh_core::time::Wall;
 use tempfile::TempDir;
@@ -18,20 +19,39 @@ use super::*;
 const SEEDS: u8 = 24;
 const OPS: u64 = 120;
 
+/// Every kind of reply that the work must reach.
+const REPLIES: [&str; 13] = [
+    "changed",
+    "done",
+    "existing",
+    "inserted",
+    "key used",
+    "known aborted",
+    "known dead",
+    "known done",
+    "known inflight",
+    "known pending",
+    "no such row",
+    "passed",
+    "requeued",
+];
+
 #[test]
 fn the_files_answer_as_the_model_does() {
+    let mut seen = BTreeSet::new();
     for seed in 0..SEEDS {
         let dir = TempDir::new().unwrap();
-        let mut chance = Chance(Rng::from_seed([seed; 32]));
+        let mut chance = Chance(Rng::from_seed([seed; 32]), vec!["none".into()]);
         let mut model = Model::new([1; 32]);
         let mut store = open_daemon(dir.path(), 0).unwrap();
         for at in 0..OPS {
-            let op = Op::Daemon(chance.op(at));
-            let batch = [Arc::new(Batch::from(vec![op.clone()]))];
+            let ops = chance.ops(at);
+            let batch = [Arc::new(Batch::from(ops.clone()))];
             // Nobody knows sometimes whether it was written, and it is written again.
             for _ in 0..=chance.0.below(2) {
                 let (wanted, got) = (model.write(&batch), store.writer.write(&batch));
-                assert_eq!(format!("{got:?}"), format!("{wanted:?}"), "seed {seed}, {op:?}");
+                assert_eq!(format!("{got:?}"), format!("{wanted:?}"), "seed {seed}, {ops:?}");
+                seen.extend(wanted.iter().flat_map(kinds));
             }
             if at % 40 == 39 {
                 drop(store);
@@ -43,6 +63,31 @@ fn the_files_answer_as_the_model_does() {
             }
         }
     }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), REPLIES, "the work did not reach every kind of reply");
+}
+
+/// What the replies to a batch are called here.
+fn kinds(result: &StoreResult) -> Vec<&'static str> {
+    let Ok(Answer::Replies(replies)) = result else { panic!("{result:?}") };
+    let kind = |reply: &Reply| match reply {
+        Reply::Daemon(DaemonReply::Done) => "done",
+        Reply::Daemon(DaemonReply::Inserted) => "inserted",
+        Reply::Daemon(DaemonReply::Existing) => "existing",
+        Reply::Daemon(DaemonReply::Known(row)) => match row.status {
+            OutStatus::Pending => "known pending",
+            OutStatus::Inflight => "known inflight",
+            OutStatus::Done => "known done",
+            OutStatus::Dead => "known dead",
+            OutStatus::Aborted => "known aborted",
+        },
+        Reply::Daemon(DaemonReply::Passed | DaemonReply::NotRequeued(RequeueRefusal::Status(_))) => "passed",
+        Reply::Daemon(DaemonReply::Requeued) => "requeued",
+        Reply::Daemon(DaemonReply::NotRequeued(RequeueRefusal::Unknown)) => "no such row",
+        Reply::Daemon(DaemonReply::NotRequeued(RequeueRefusal::KeyUsed)) => "key used",
+        Reply::Daemon(DaemonReply::Changed { .. }) => "changed",
+        other => panic!("{other:?}"),
+    };
+    replies.iter().map(kind).collect()
 }
 
 #[test]
@@ -79,8 +124,8 @@ fn what_belongs_to_another_store_is_refused_and_changes_nothing() {
     assert!(matches!(store.readers[0].read(&Query::Depth), Err(StoreError::Corrupt(_))));
 }
 
-/// Draws work from few names, so that it often meets itself.
-struct Chance(Rng);
+/// Draws work from few names, so that it often meets itself; beside its source, the rows that were made.
+struct Chance(Rng, Vec<Box<str>>);
 
 impl Chance {
     fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
@@ -96,16 +141,29 @@ impl Chance {
         Wall::from_millis(i64::try_from(self.0.below(20)).unwrap())
     }
 
-    fn op(&mut self, at: u64) -> DaemonOp {
-        match self.0.below(10) {
-            0..6 => DaemonOp::Outbox(self.outbox_op(at)),
-            _ => DaemonOp::Inbox(self.inbox_op(at)),
-        }
+    /// A batch, all of it for one of the two stores.
+    fn ops(&mut self, at: u64) -> Vec<Op> {
+        let is_outbox = self.0.below(10) < 6;
+        let first = match is_outbox {
+            true => DaemonOp::Outbox(self.outbox_op(at)),
+            false => DaemonOp::Inbox(self.inbox_op(at)),
+        };
+        // What follows looks for what the first one left; only one of them makes the row of this moment.
+        let more = (0..self.0.below(3)).map(|_| match is_outbox {
+            true => DaemonOp::Outbox(OutboxOp::Take { id: format!("r{at}").into(), attempts: 1 }),
+            false => {
+                let ids = vec![format!("i{at}").into()];
+                DaemonOp::Inbox(InboxOp::See { reader: Reader::Host, ids, at: self.wall() })
+            }
+        });
+        let more: Vec<DaemonOp> = more.collect();
+        [first].into_iter().chain(more).map(Op::Daemon).collect()
     }
 
     fn outbox_op(&mut self, at: u64) -> OutboxOp {
-        let id: Box<str> = format!("r{}", self.0.below(at + 1)).into();
-        let attempts = u32::try_from(self.0.below(3)).unwrap();
+        let made = self.1.clone();
+        let id = self.one_of(&made);
+        let attempts = u32::try_from(self.0.below(2)).unwrap();
         match self.0.below(14) {
             12 => {
                 let token = [u8::try_from(self.0.below(4)).unwrap(); 32];
@@ -114,7 +172,8 @@ impl Chance {
             13 => OutboxOp::DropSessions(vec![[u8::try_from(self.0.below(4)).unwrap(); 32]]),
             0..4 => {
                 let mut row = out_row(at);
-                row.client_message_id = self.name("k");
+                row.client_message_id = format!("k{}", self.0.below(30)).into();
+                self.1.push(row.id.clone());
                 row.lane = LaneName { mesh: self.name("m"), session: self.one_of(&[None, Some(key_of(1))]) };
                 row.enqueued_at = self.wall();
                 OutboxOp::Enqueue(Box::new(row))
@@ -140,7 +199,7 @@ impl Chance {
             _ => OutboxOp::Requeue(Requeue {
                 id,
                 new_id: format!("n{at}").into(),
-                new_client_message_id: self.name("k"),
+                new_client_message_id: format!("k{}", self.0.below(30)).into(),
                 at: self.wall(),
                 by: self.name("o"),
             }),
@@ -190,9 +249,11 @@ impl Chance {
 
     fn queries(&mut self) -> Vec<Query> {
         let lane = LaneName { mesh: self.name("m"), session: self.one_of(&[None, Some(key_of(1))]) };
+        let made = self.1.clone();
+        let id = self.one_of(&made);
         let out = [
             OutboxQuery::Key(self.name("k")),
-            OutboxQuery::Row(self.name("r")),
+            OutboxQuery::Row(id),
             OutboxQuery::Lane { lane, after: self.0.below(5), limit: 3 },
             OutboxQuery::Lanes,
             OutboxQuery::List { status: self.one_of(&[None, Some(OutStatus::Dead)]), limit: 5 },

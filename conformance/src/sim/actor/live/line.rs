@@ -15,6 +15,10 @@ use crate::sim::world::{LIVE_SECRET, World};
 pub(super) const CONNECT: u8 = 2;
 pub(super) const BEAT: u8 = 3;
 
+/// What a request for a WebSocket holds besides.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// Codes with which a broker may refuse a client that does nothing wrong.
 const FAIR: [&str; 4] = ["unavailable", "not-owner", "shutting-down", "rate-limited"];
 
@@ -27,6 +31,10 @@ pub(super) struct Line {
     pub is_open: bool,
     pub heard_at: u64,
     pub is_peaceful: bool,
+    /// What it shows at the door.
+    pub token: String,
+    /// What it asks for, and with what other headers, if it is no upgrade.
+    pub request: Option<(String, String)>,
     node: usize,
     connect_at: Option<u64>,
     pace_ms: u64,
@@ -40,6 +48,8 @@ impl Line {
             is_open: false,
             heard_at: 0,
             is_peaceful: false,
+            token: LIVE_SECRET.to_owned(),
+            request: None,
             node: dice.place(mix.brokers),
             connect_at: None,
             pace_ms: dice.between(mix.pace_ms / 2, mix.pace_ms * 2),
@@ -73,10 +83,11 @@ impl Line {
         world.oracle.opens(world.links[link.0].conn, world.links[link.0].node, party);
         self.link = Some(link);
         self.heard_at = world.now;
+        let plain = self.request.as_ref().map(|(target, headers)| (target.as_str(), headers.as_str()));
+        let (target, headers) = plain.unwrap_or(("/", UPGRADE));
         let request = format!(
-            "GET / HTTP/1.1\r\nHost: broker.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {LIVE_SECRET}\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            "GET {target} HTTP/1.1\r\nHost: broker.test\r\nAuthorization: Bearer {}\r\n{headers}\r\n",
+            self.token
         );
         world.write(link, request.into_bytes(), 0);
     }
