@@ -185,7 +185,7 @@ impl Daemon {
     }
 
     fn enqueue(&mut self, now: Now, wish: Wish, target: String, body: Sealed, todo: &mut Outputs) {
-        let sealed: usize = [&body.nonce, &body.ciphertext, &target].map(|text| text.len()).iter().sum();
+        let sealed = body.nonce.len() + body.ciphertext.len() + target.len();
         let most = self.brokers[wish.key.mesh].features.as_ref().and_then(negotiate::payload_bytes);
         if let Some(most) = most.filter(|most| sealed > *most) {
             return self.answer(now, wish.conn, &too_long(sealed, most), todo);
