@@ -252,6 +252,10 @@ fn what_is_wrong_with_a_call_is_told_to_the_agent() {
         &json!({ "to": "bop", "text": "x" }),
         "nobody in this mesh is called bop",
     );
+    let first = json!({ "to": "bob", "text": "one", "key": "k" });
+    assert_eq!(agent.calls("send_message", &first)["key"], "k");
+    let other = json!({ "to": "bob", "text": "two", "key": "k" });
+    agent.is_refused("send_message", &other, "call again with another key");
     agent.is_refused("receive_messages", &json!({ "wait_seconds": -1 }), "from 0 to 300");
     agent.is_refused("recieve", &json!({}), "there is: list_peers");
     assert_eq!(agent.calls("send_message", &json!({ "to": "bob", "text": "x" }))["status"], "accepted");

@@ -44,11 +44,11 @@ fn listen(desk: &Desk, route: &Route, last: &mut Option<String>) -> PeerError {
     }
     desk.set_trouble(None);
     loop {
-        let heard = hear(desk, route, &mut stream);
-        last.clone_from(&stream.last);
-        if let Err(error) = heard {
+        if let Err(error) = hear(desk, route, &mut stream) {
             return error;
         }
+        // Only from here on: what could not be taken is told again.
+        last.clone_from(&stream.last);
         if desk.rest(Duration::ZERO) {
             return PeerError::SessionOver;
         }

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::peer::PeerError;
 use crate::peer::profile::Profile;
 use crate::signals;
 
@@ -121,11 +122,25 @@ impl ServerHandler for Agent {
 /// Does what a call asks. Blocks.
 fn perform(desk: &Desk, call: &Call, is_called_off: &dyn Fn() -> bool) -> Result<Value, String> {
     desk.came_back();
-    let told = |error: crate::peer::PeerError| error.to_string();
+    let told = |error: PeerError| error.to_string();
     match call {
         Call::ListPeers => desk.list_peers().map_err(told),
-        Call::Send(wish) => desk.send(wish).map_err(told),
+        Call::Send(wish) => desk.send(wish).map_err(unsent),
         Call::Receive { wait, limit } => desk.receive(Instant::now() + *wait, *limit, is_called_off),
+    }
+}
+
+/// Why a message was not sent, in words of the tool.
+fn unsent(error: PeerError) -> String {
+    match error {
+        PeerError::SendRetry { text, id } => format!(
+            "it is not known whether the message was taken ({text}); call send_message again with the same \
+             arguments and the key {id:?}, so that it is sent once"
+        ),
+        PeerError::KeyUsed { id } => {
+            format!("the key {id:?} was used for another message; call again with another key, or none")
+        }
+        error => error.to_string(),
     }
 }
 

@@ -122,10 +122,11 @@ impl Follower<'_> {
                 Ok(None) => Ok(()),
                 Err(error) => return self.route.lost(error).into(),
             };
-            self.last.clone_from(&stream.last);
             if let Err(failure) = outcome {
                 return failure;
             }
+            // Only from here on: what could not be shown is told again.
+            self.last.clone_from(&stream.last);
         }
     }
 

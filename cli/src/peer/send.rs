@@ -97,8 +97,9 @@ pub(crate) fn run(
         };
         let trouble = match handover::send(&route, &outgoing, goal, until)? {
             Outcome::Handed(handed) => return hand_over(profile, send, &handed, &id, until, terminal),
-            Outcome::Refused(error) | Outcome::Unanswered(error) if route.is_only => {
-                return Err(error.into());
+            Outcome::Refused(error) if route.is_only => return Err(error.into()),
+            Outcome::Unanswered(error) if route.is_only => {
+                return Err(PeerError::SendRetry { text: error.to_string(), id }.into());
             }
             Outcome::Refused(error) => error,
             Outcome::Unanswered(error) => {
