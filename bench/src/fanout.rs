@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::meter::{Meter, Step};
 use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::{Config, Limits, LiveConfig, Pattern, Secret, TopicRule};
 use peermesh_core::ids::{ConnId, ShardId};
@@ -50,7 +51,8 @@ pub struct Fanout {
     pub raw_cpu: Duration,
 }
 
-/// Publishes so often to so many watchers, each publication with that many bytes of data.
+/// Publishes so often to so many watchers, each publication with that many bytes of data, beside a plain
+/// write of the same frames.
 ///
 /// # Errors
 /// When there are not enough sockets.
@@ -58,29 +60,15 @@ pub struct Fanout {
 /// # Panics
 /// When the broker does not do what is measured.
 pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fanout> {
-    let mut stage = Stage::new(watchers)?;
-    let data = "x".repeat(data_bytes);
-    let message = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
-    let mut fanout = Fanout { watchers, publications, ..Fanout::default() };
-    for round in 0..WARM_UP + publications {
-        if round == WARM_UP {
-            let encodes = stage.encodes();
-            stage.count = Fanout { encodes, ..Fanout::default() };
-        }
+    let mut stage = Stage::new(Meter::marking(), watchers)?;
+    let mut broker = (Duration::ZERO, Duration::ZERO);
+    let mut fanout = stage.publish_all(publications, data_bytes, &mut |work| {
         let (began, spent) = (Instant::now(), cpu());
-        stage.hears(ConnId(0), message.as_bytes());
-        if round >= WARM_UP {
-            stage.count.broker += began.elapsed();
-            stage.count.broker_cpu += cpu().saturating_sub(spent);
-        }
-        stage.drain()?;
-    }
-    fanout.encodes = stage.encodes() - stage.count.encodes;
-    fanout.deliveries = stage.count.deliveries;
-    fanout.copied_bytes = stage.count.copied_bytes;
-    fanout.frame_bytes = stage.count.frame_bytes;
-    (fanout.broker, fanout.broker_cpu) = (stage.count.broker, stage.count.broker_cpu);
-    assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
+        work();
+        broker.0 += began.elapsed();
+        broker.1 += cpu().saturating_sub(spent);
+    })?;
+    (fanout.broker, fanout.broker_cpu) = broker;
     let frame = vec![b'x'; usize::try_from(fanout.frame_bytes).unwrap_or(0)];
     for _ in 0..publications {
         let (began, spent) = (Instant::now(), cpu());
@@ -94,6 +82,24 @@ pub fn run(watchers: u64, publications: u64, data_bytes: usize) -> io::Result<Fa
     Ok(fanout)
 }
 
+/// The same without clocks and without the plain write, for what the broker makes of each publication.
+///
+/// # Errors
+/// When there are not enough sockets.
+///
+/// # Panics
+/// When the broker does not do what is measured.
+pub fn count(
+    meter: Meter,
+    watchers: u64,
+    publications: u64,
+    data_bytes: usize,
+) -> io::Result<(Fanout, Meter)> {
+    let mut stage = Stage::new(meter, watchers)?;
+    let fanout = stage.publish_all(publications, data_bytes, &mut |work| work())?;
+    Ok((fanout, stage.meter))
+}
+
 /// What this thread has taken of the processor.
 fn cpu() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
@@ -104,6 +110,7 @@ fn cpu() -> Duration {
 /// A broker, and a socket pair for each watcher.
 struct Stage {
     broker: Box<dyn Machine>,
+    meter: Meter,
     store: Model,
     /// By the number of the connection less one: where the broker's bytes go, and where they come out.
     sockets: Vec<(UnixStream, UnixStream)>,
@@ -115,7 +122,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(watchers: u64) -> io::Result<Stage> {
+    fn new(meter: Meter, watchers: u64) -> io::Result<Stage> {
         let mut limits = Limits::default();
         for (name, value) in [
             ("live_messages_per_minute_max", 100_000_000),
@@ -155,6 +162,7 @@ impl Stage {
         }
         let mut stage = Stage {
             broker: black_box(Box::new(Broker::new(setup))),
+            meter,
             store: Model::new([9; 32]),
             sockets,
             now: Mono::START,
@@ -185,6 +193,33 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Publishes after a warm-up; `timed` runs each publication that counts.
+    fn publish_all(
+        &mut self,
+        publications: u64,
+        data_bytes: usize,
+        timed: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> io::Result<Fanout> {
+        let data = "x".repeat(data_bytes);
+        let message = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
+        for _ in 0..WARM_UP {
+            self.hears(ConnId(0), message.as_bytes());
+            self.drain()?;
+        }
+        let before = self.encodes();
+        self.meter.reset();
+        self.count = Fanout::default();
+        for _ in 0..publications {
+            timed(&mut || self.hears(ConnId(0), message.as_bytes()));
+            self.drain()?;
+        }
+        let watchers = self.sockets.len() as u64;
+        let encodes = self.encodes() - before;
+        let fanout = Fanout { watchers, publications, encodes, ..self.count };
+        assert_eq!(fanout.deliveries, watchers * publications, "everybody gets everything");
+        Ok(fanout)
+    }
+
     /// One masked text frame of a connection; the mask is zero.
     fn hears(&mut self, conn: ConnId, text: &[u8]) {
         let mut frame = vec![0x81];
@@ -209,7 +244,13 @@ impl Stage {
     fn tell(&mut self, input: Input<'_>) {
         let now = Now { mono: self.now, wall: Wall::from_millis(1_700_000_000_000) };
         let mut todo = std::mem::take(&mut self.todo);
-        let _ = self.broker.handle(now, input, &mut todo);
+        let step = match &input {
+            Input::Received { .. } => Step::Published,
+            Input::Sent { .. } => Step::Sent,
+            _ => Step::Wake,
+        };
+        let broker = &mut self.broker;
+        let _ = self.meter.run(step, || broker.handle(now, input, &mut todo));
         let mut wishes = todo.take();
         let (mut sent, mut stored) = (Vec::new(), Vec::new());
         for wish in wishes.drain(..) {

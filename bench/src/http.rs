@@ -47,10 +47,25 @@ pub fn found_mesh<A: Ask>(
     first: u64,
     members: u64,
 ) -> Result<Vec<Identity>, SetUpError<A::Error>> {
-    let mesh = post(broker, "mesh", "/admin/meshes", &json!({ "name": name, "slug": name }))?;
+    found_mesh_as(broker, ADMIN_TOKEN, name, first, members)
+}
+
+/// The same with another admin token.
+///
+/// # Errors
+/// [`SetUpError`] at the first request that fails.
+pub fn found_mesh_as<A: Ask>(
+    broker: &mut A,
+    token: &str,
+    name: &str,
+    first: u64,
+    members: u64,
+) -> Result<Vec<Identity>, SetUpError<A::Error>> {
+    let mut post = |what, target: &str, said: &Value| post(broker, token, what, target, said);
+    let mesh = post("mesh", "/admin/meshes", &json!({ "name": name, "slug": name }))?;
     let mesh_id = text(&mesh, "mesh_id", "mesh")?;
     let body = json!({ "uses": members, "expires_at": FAR });
-    let invite = post(broker, "invite", &format!("/admin/meshes/{name}/invites"), &body)?;
+    let invite = post("invite", &format!("/admin/meshes/{name}/invites"), &body)?;
     (first..first + members)
         .map(|place| {
             let key = key_of(place);
@@ -60,7 +75,7 @@ pub fn found_mesh<A: Ask>(
                 "peer_pubkey": crate::peer::hex(key.verifying_key().as_bytes()),
                 "display_name": format!("peer-{place}"),
             });
-            let joined = post(broker, "join", "/join", &body)?;
+            let joined = post("join", "/join", &body)?;
             Ok(Identity::new(mesh_id.clone(), text(&joined, "memberId", "join")?, place))
         })
         .collect()
@@ -68,10 +83,14 @@ pub fn found_mesh<A: Ask>(
 
 /// A request that is answered and then over.
 pub fn request(method: &str, target: &str, body: Option<&Value>) -> Vec<u8> {
+    request_as(ADMIN_TOKEN, method, target, body)
+}
+
+fn request_as(token: &str, method: &str, target: &str, body: Option<&Value>) -> Vec<u8> {
     let body = body.map(Value::to_string).unwrap_or_default();
     format!(
         "{method} {target} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\
-         Authorization: Bearer {ADMIN_TOKEN}\r\nContent-Type: application/json\r\n\
+         Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -86,11 +105,12 @@ pub fn body(answer: &[u8]) -> &[u8] {
 
 fn post<A: Ask>(
     broker: &mut A,
+    token: &str,
     what: &'static str,
     target: &str,
     said: &Value,
 ) -> Result<Value, SetUpError<A::Error>> {
-    let answer = broker.ask(&request("POST", target, Some(said))).map_err(SetUpError::Ask)?;
+    let answer = broker.ask(&request_as(token, "POST", target, Some(said))).map_err(SetUpError::Ask)?;
     let status = answer.get(9..12).unwrap_or_default();
     if !status.starts_with(b"2") {
         return Err(SetUpError::Answer { what, answer: String::from_utf8_lossy(&answer).into_owned() });

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | instructions and allocations of frames alone | `codec.rs` |
 //! | those of a message through a broker in memory, with its store operations | `accept.rs` on `memory.rs` |
-//! | processor time, rows and bytes of a message in the embedded store | `commit.rs` |
-//! | messages a second, processor time and memory of a whole broker on loopback | `loopback/` |
+//! | processor time, rows and bytes of a message in the embedded store | `commit/` |
 //! | one publication to many watchers, beside a plain write of the same frames | `fanout.rs` |
-//! | commands and events of runners through it, beside a bare relay | `runners/` |
+//! | loads on a whole broker over loopback, and on what stands beside it | `load/` on `wire/` |
+//! | the table of goals, and the comparison of two builds | `rows/` |
 //!
 //! Counts come first: they are the same on a busy machine. [`meter`] marks what is counted, so that the peers
 //! played here cost nothing in the result.
@@ -17,11 +17,13 @@ pub mod codec;
 pub mod commit;
 pub mod fanout;
 pub mod http;
-pub mod loopback;
+pub mod load;
 pub mod memory;
 pub mod meter;
 pub mod peer;
-pub mod runners;
-pub(crate) mod server;
+pub mod process;
+pub mod rows;
+pub mod server;
 pub mod summary;
 pub mod table;
+pub mod wire;

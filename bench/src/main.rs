@@ -3,19 +3,19 @@
 mod report;
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use peermesh_bench::commit::{Ledger, Lives};
-use peermesh_bench::loopback::{self, Outcome, Plan, Watched};
+use peermesh_bench::load::mesh::{self, Town};
+use peermesh_bench::load::{Course, Outcome, Pace, Site, Watched};
 use peermesh_bench::meter::Meter;
+use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::summary::Form;
 use peermesh_bench::table::{Table, per};
-use peermesh_bench::{accept, codec, runners};
+use peermesh_bench::{accept, codec, fanout, rows};
 use peermesh_conformance::server::Server;
 
 /// Counts what a message costs, and measures what a broker carries.
@@ -42,6 +42,33 @@ enum Bench {
         /// Messages in one chunk and one commit, at most 32
         #[arg(long, default_value_t = 1)]
         window: u64,
+    },
+    /// Carries messages to a whole mesh in memory, for a tool that counts instructions
+    Broadcast {
+        /// How many messages
+        #[arg(long, default_value_t = 200)]
+        messages: u64,
+        /// Members that hear each
+        #[arg(long, default_value_t = 50)]
+        watchers: u64,
+    },
+    /// Publishes to the watchers of a live topic in memory, for a tool that counts instructions
+    Publish {
+        /// How many publications
+        #[arg(long, default_value_t = 200)]
+        publications: u64,
+        /// Watchers of the topic
+        #[arg(long, default_value_t = 50)]
+        watchers: u64,
+    },
+    /// Lets a recipient come back to waiting mail, in memory, for a tool that counts instructions
+    Resume {
+        /// How often
+        #[arg(long, default_value_t = 200)]
+        returns: u64,
+        /// Messages that wait each time, at most 32
+        #[arg(long, default_value_t = 32)]
+        waiting: u64,
     },
     /// Publishes to a live topic with several numbers of watchers, beside a plain write of the same frames
     Fanout {
@@ -77,64 +104,59 @@ enum Bench {
         #[command(flatten)]
         place: Place,
     },
-    /// Starts the broker and measures it over loopback
-    Loopback {
+    /// Measures every row of the table of goals beside its limits and rivals, and writes the page of results
+    All {
+        /// How often all of it is measured
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Once, shortly, with crowds and queues of a twentieth: to see that everything works
+        #[arg(long)]
+        quick: bool,
+        /// Seconds that are measured for each load, after a third of that as warm-up [default: 2]
+        #[arg(long)]
+        seconds: Option<f64>,
+        /// Messages in the store before durable messages are measured [default: 1000000]
+        #[arg(long)]
+        stored: Option<u64>,
+        /// Only steps whose names begin so: durable, store, echo, ephemeral, fanout, stalled, idle,
+        /// signatures, runners, reference, postgres, queues, meshes, rivals
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// The page, whose marked part is replaced
+        #[arg(long, default_value = "bench/RESULTS.md")]
+        page: PathBuf,
+        /// Every figure of every run goes here too, as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// The broker [default: the program `peermesh` beside this one]
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// The same built with threads and the embedded store only, for its size
+        #[arg(long)]
+        small: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Compares two builds: the same load on both, in turns
+    Compare {
+        /// The program it is compared with
+        before: PathBuf,
+        /// The program in question
+        after: PathBuf,
         /// Pairs of a sender and a recipient
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 50)]
         pairs: u64,
-        /// Messages of each pair on their way; a broker reads at most 64 unanswered sends of one peer
+        /// Messages of each pair on their way
         #[arg(long, default_value_t = 16)]
         window: u64,
-        /// Peers that only stay connected
-        #[arg(long, default_value_t = 0)]
-        idle: u64,
-        /// Seconds that are measured, after a third of that as warm-up
-        #[arg(long, default_value_t = 5.0)]
-        seconds: f64,
-        /// How often all of it is done; the table shows every run
-        #[arg(long, default_value_t = 1)]
-        runs: u32,
-        /// What carries the broker: smol or threads [default: the broker's own]
-        #[arg(long)]
-        runtime: Option<String>,
-        /// Where the broker is recorded [default: it is not]
-        #[arg(long)]
-        record: Option<PathBuf>,
-        /// The broker [default: the program `peermesh` beside this one]
-        #[arg(long)]
-        program: Option<PathBuf>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Sends commands to runners and events from them, by the broker and by a bare relay
-    Runners {
-        /// Runners, each with one connection
-        #[arg(long, default_value_t = 16)]
-        runners: usize,
-        /// Callers, each with one command on its way
-        #[arg(long, default_value_t = 16)]
-        callers: usize,
-        /// Events of each runner on their way
-        #[arg(long, default_value_t = 8)]
-        window: usize,
+        /// How often both are measured
+        #[arg(long, default_value_t = 7)]
+        runs: usize,
         /// Seconds that are measured for each load, after a third of that as warm-up
-        #[arg(long, default_value_t = 3.0)]
+        #[arg(long, default_value_t = 2.0)]
         seconds: f64,
         #[command(flatten)]
-        shown: Shown,
-        /// The broker [default: the program `peermesh` beside this one]
-        #[arg(long)]
-        program: Option<PathBuf>,
-        #[command(flatten)]
         place: Place,
-    },
-    /// Is the bare relay that `runners` measures beside the broker
-    #[command(hide = true)]
-    Relay {
-        #[arg(long)]
-        listen: SocketAddr,
-        #[arg(long)]
-        target: SocketAddr,
     },
     /// Starts a Postgres server and the broker on it, and counts what a message asks of the server
     Postgres {
@@ -219,6 +241,15 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Accept { messages, window } => {
             accept::exchange(Meter::marking(), messages, window);
         }
+        Bench::Broadcast { messages, watchers } => {
+            accept::fan_out(Meter::marking(), messages, watchers);
+        }
+        Bench::Publish { publications, watchers } => {
+            fanout::count(Meter::marking(), watchers, publications, 200)?;
+        }
+        Bench::Resume { returns, waiting } => {
+            accept::resume(Meter::marking(), returns, waiting);
+        }
         Bench::Fanout { watchers, publications, bytes, shown } => {
             report::fanout(&watchers, publications, bytes, shown.runs, shown.form())?;
         }
@@ -228,19 +259,23 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Commit { rows, batches, seconds, place } => {
             commit(rows, &batches, Duration::from_secs_f64(seconds), place)?;
         }
-        Bench::Loopback { pairs, window, idle, seconds, runs, runtime, record, program, place } => {
-            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
-            let time = Duration::from_secs_f64(seconds);
-            let dir = place.dir()?;
-            carry(&Plan { program, dir, pairs, window, idle, time, runtime, record, shared: None }, runs)?;
+        Bench::All { runs, quick, seconds, stored, only, page, json, program, small, place } => {
+            let plan = rows::Plan {
+                program: program.map_or_else(|| beside("peermesh"), Ok)?,
+                small,
+                dir: place.dir()?,
+                runs: if quick { 1 } else { runs },
+                time: Duration::from_secs_f64(seconds.unwrap_or(if quick { 0.3 } else { 2.0 })),
+                stored: stored.unwrap_or(if quick { 50_000 } else { 1_000_000 }),
+                divisor: if quick { 20 } else { 1 },
+                only,
+            };
+            rows::all(&plan, &page, json.as_deref())?;
         }
-        Bench::Runners { runners, callers, window, seconds, shown, program, place } => {
-            let program = program.map_or_else(|| beside("peermesh"), Ok)?;
-            let time = Duration::from_secs_f64(seconds);
-            let plan = runners::Plan { program, dir: place.dir()?, runners, callers, window, time };
-            report::runners(&plan, shown.runs, shown.form())?;
+        Bench::Compare { before, after, pairs, window, runs, seconds, place } => {
+            let (dir, time) = (place.dir()?, Duration::from_secs_f64(seconds));
+            rows::compare(&rows::Comparison { before, after, dir, pairs, window, runs, time })?;
         }
-        Bench::Relay { listen, target } => runners::relay(listen, target)?,
         Bench::Postgres { senders, seconds, program, place } => {
             let program = program.map_or_else(|| beside("peermesh"), Ok)?;
             ask_postgres(&program, &place.dir()?, &senders, Duration::from_secs_f64(seconds))?;
@@ -304,61 +339,6 @@ fn show_tables(ledger: Ledger, runs: &[Lives]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn carry(plan: &Plan, runs: u32) -> Result<(), Box<dyn Error>> {
-    let mut load = Table::new(&[
-        "pairs x window",
-        "messages/s",
-        "msg/commit",
-        "CPU us/msg",
-        "shard",
-        "store",
-        "kernel",
-        "CPU %",
-        "p50 us",
-        "p99 us",
-        "disk B/msg",
-        "switches/msg",
-        "lost",
-        "doubled",
-        "refused",
-        "RSS MiB",
-    ]);
-    let mut rest = Table::new(&["connections", "RSS before MiB", "RSS KiB each", "hellos/s"]);
-    for _ in 0..runs {
-        let run = loopback::run(plan)?;
-        let Outcome { messages, elapsed, cpu, commits, rss_bytes, connections, .. } = run;
-        load.row([
-            format!("{} x {}", plan.pairs, plan.window),
-            rate(messages, elapsed),
-            per(messages, commits, 1),
-            micros_per(cpu.whole, messages),
-            micros_per(cpu.shards, messages),
-            micros_per(cpu.store, messages),
-            micros_per(cpu.kernel, messages),
-            format!("{:.0}", 100.0 * cpu.whole.as_secs_f64() / elapsed.as_secs_f64().max(0.001)),
-            run.wait_us(500).to_string(),
-            run.wait_us(990).to_string(),
-            per(run.disk_bytes, messages, 0),
-            per(run.switches, messages, 2),
-            run.lost.to_string(),
-            run.doubled.to_string(),
-            run.refused.to_string(),
-            per(rss_bytes[2], 1 << 20, 1),
-        ]);
-        rest.row([
-            connections.to_string(),
-            per(rss_bytes[0], 1 << 20, 1),
-            per(rss_bytes[1].saturating_sub(rss_bytes[0]), connections << 10, 2),
-            rate(connections, run.greeting),
-        ]);
-    }
-    if plan.pairs > 0 {
-        load.print()?;
-    }
-    rest.print()?;
-    Ok(())
-}
-
 fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(&[
         "senders",
@@ -377,11 +357,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     ]);
     let server = Server::new();
     for &pairs in senders {
-        let shared = Some(Arc::new(Watched::on(&server)));
-        let (program, dir) = (program.into(), dir.into());
-        let (runtime, record) = (None, None);
-        let plan = Plan { program, dir, pairs, window: 1, idle: 0, time, runtime, record, shared };
-        let run = loopback::run(&plan)?;
+        let shared = Watched::on(&server);
+        let run = asked(program, dir, pairs, time, &shared)?;
         table.row([
             pairs.to_string(),
             rate(run.messages, run.elapsed),
@@ -391,8 +368,8 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
             per(run.transactions, run.messages, 3),
             per(run.statements, run.commits, 2),
             micros_per(run.cpu.whole, run.messages),
-            run.wait_us(500).to_string(),
-            run.wait_us(990).to_string(),
+            format!("{:.0}", run.wait_us(50.0)),
+            format!("{:.0}", run.wait_us(99.0)),
             run.lost.to_string(),
             run.doubled.to_string(),
             run.refused.to_string(),
@@ -400,6 +377,22 @@ fn ask_postgres(program: &Path, dir: &Path, senders: &[u64], time: Duration) -> 
     }
     table.print()?;
     Ok(())
+}
+
+/// One message of each sender on its way, through a broker on that database.
+fn asked(
+    program: &Path,
+    dir: &Path,
+    pairs: u64,
+    time: Duration,
+    shared: &Watched,
+) -> Result<Outcome, Box<dyn Error>> {
+    let more = mesh::MORE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let setup = Setup { program: program.into(), home: Home::Fresh(dir.into()), more };
+    let site = Site::own(&setup.with("DATABASE_URL", &shared.url()))?;
+    let course = Course { pace: Pace::Closed { window: 1 }, time };
+    let town = Town { pairs, ..Town::default() };
+    Ok(mesh::pairs(&site, town, course, Some(shared))?.0)
 }
 
 fn micros_per(time: Duration, count: u64) -> String {

@@ -32,7 +32,7 @@ const WALL: Wall = Wall::from_millis(1_700_000_000_000);
 /// A broker and the streams to it.
 pub struct Memory {
     broker: Box<dyn Machine>,
-    store: Willing,
+    store: Box<dyn Driver>,
     meter: Meter,
     limits: Arc<Limits>,
     now: Mono,
@@ -41,6 +41,8 @@ pub struct Memory {
     outbound: BTreeMap<ConnId, Vec<u8>>,
     requests: VecDeque<Request>,
     conns: u64,
+    /// Each hello has a time of its own, so that none is a replay.
+    hellos: i64,
     tally: Carried,
 }
 
@@ -69,8 +71,18 @@ pub struct Line {
 }
 
 impl Memory {
-    /// A broker without limits on rates. What is set up before the first message is not counted.
+    /// A broker without limits on rates, over a store that says yes to mail and forgets it. What is set up
+    /// before the first message is not counted.
     pub fn new(meter: Meter) -> Memory {
+        Memory::over(meter, Box::new(Willing(Model::new([9; 32]))))
+    }
+
+    /// The same over a store that keeps mail, for those who come back for it.
+    pub fn keeping(meter: Meter) -> Memory {
+        Memory::over(meter, Box::new(Model::new([9; 32])))
+    }
+
+    fn over(meter: Meter, store: Box<dyn Driver>) -> Memory {
         let mut limits = Limits::default();
         limits.set("send_rate_per_minute", 0).expect("0 switches it off");
         let limits = Arc::new(limits);
@@ -94,7 +106,7 @@ impl Memory {
         let broker: Box<dyn Machine> = black_box(Box::new(Broker::new(setup)));
         let mut memory = Memory {
             broker,
-            store: Willing(Model::new([9; 32])),
+            store,
             meter,
             limits,
             now: Mono::START,
@@ -102,6 +114,7 @@ impl Memory {
             outbound: BTreeMap::new(),
             requests: VecDeque::new(),
             conns: 0,
+            hellos: 0,
             tally: Carried::default(),
         };
         memory.tell(Step::Wake, Input::Wake);
@@ -111,16 +124,30 @@ impl Memory {
 
     /// Upgrades a stream and says hello.
     pub fn join(&mut self, who: &Identity) -> Line {
+        self.join_as(Step::Wake, Step::Wake, who)
+    }
+
+    /// The same; `hello` is what the hello costs, and `resumed` what follows from its commit: the welcome,
+    /// and mail that waited.
+    pub fn join_as(&mut self, hello: Step, resumed: Step, who: &Identity) -> Line {
         let id = self.open();
         let (mut outgoing, rng) = (Outputs::new(), Rng::from_seed([5; 32]));
         let connection = Connection::client(&self.limits, rng, id, "bench", "/ws", self.now, &mut outgoing);
         let mut line = Line { id, connection, outgoing };
         self.deliver(Step::Wake, &mut line);
         self.listen(Step::Wake, &mut line, |_| ());
-        line.say(self.now, &who.hello(WALL.as_millis()));
-        self.deliver(Step::Wake, &mut line);
-        self.answer(Step::Wake);
+        self.hellos += 1;
+        line.say(self.now, &who.hello(WALL.as_millis() + self.hellos));
+        self.deliver(hello, &mut line);
+        self.answer(resumed);
         line
+    }
+
+    /// A stream ends without a word.
+    pub fn leave(&mut self, line: &Line) {
+        self.outbound.remove(&line.id);
+        self.tell(Step::Wake, Input::Closed { conn: line.id, how: Ending::Broken });
+        self.answer(Step::Wake);
     }
 
     /// What `line` said reaches the broker in one chunk.

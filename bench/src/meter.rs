@@ -80,6 +80,14 @@ steps! {
     Settled marked_settled "settled";
     /// The broker refuses a send for its form: reading and writing without the rest.
     Refused marked_refused "refused send";
+    /// The broker learns that a send to many is committed: the ack, and a push to each.
+    Fanned marked_fanned "fan-out: ack, pushes";
+    /// The broker reads a publication and passes it to every watcher of the topic.
+    Published marked_published "publication: read, pass on";
+    /// The broker reads a hello and checks its signature.
+    Hello marked_hello "hello: read, check";
+    /// The broker learns that a hello is committed: the welcome, and mail that waited.
+    Resumed marked_resumed "resumed: welcome, waiting mail";
     /// Deadlines.
     Wake marked_wake "wake";
 }

@@ -60,6 +60,35 @@ impl Identity {
     }
 }
 
+/// What stands in every send: no broker opens it.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// In base64.
+    pub nonce: String,
+    /// In base64.
+    pub ciphertext: String,
+    /// In hexadecimal digits.
+    pub fingerprint: String,
+}
+
+impl Sealed {
+    /// Always the same.
+    pub fn new() -> Sealed {
+        let base64 = |byte: u8, bytes: usize| data_encoding::BASE64.encode(&vec![byte; bytes]);
+        Sealed {
+            nonce: base64(0x6e, NONCE_BYTES),
+            ciphertext: base64(0xc5, CIPHERTEXT_BYTES),
+            fingerprint: hex(&[0xf1; 32]),
+        }
+    }
+}
+
+impl Default for Sealed {
+    fn default() -> Sealed {
+        Sealed::new()
+    }
+}
+
 /// Makes the sends of one sender to one recipient, each with a key of its own.
 #[derive(Debug)]
 pub struct Letters {
@@ -81,9 +110,7 @@ impl Letters {
     }
 
     fn with_priority(sender: u64, address: &str, priority: &str) -> Letters {
-        let base64 = |byte: u8, bytes: usize| data_encoding::BASE64.encode(&vec![byte; bytes]);
-        let (nonce, ciphertext) = (base64(0x6e, NONCE_BYTES), base64(0xc5, CIPHERTEXT_BYTES));
-        let fingerprint = hex(&[0xf1; 32]);
+        let Sealed { nonce, ciphertext, fingerprint } = Sealed::new();
         Letters {
             before: format!(r#"{{"type":"send","targetSpec":"{address}","priority":"{priority}","#)
                 + &format!(r#""nonce":"{nonce}","ciphertext":"{ciphertext}","#),

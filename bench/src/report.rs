@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use peermesh_bench::fanout as fan;
 use peermesh_bench::summary::{Form, Summary};
-use peermesh_bench::{fanout as fan, runners as run};
 
 /// What a publication costs for each watcher, beside the same bytes written without a broker.
 pub(crate) fn fanout(
@@ -48,54 +48,6 @@ pub(crate) fn fanout(
                 ],
             );
         }
-    }
-    Ok(summary.print(form, runs)?)
-}
-
-/// What commands and events cost the broker, beside a bare relay in the same runs.
-pub(crate) fn runners(plan: &run::Plan, runs: u32, form: Form) -> Result<(), Box<dyn Error>> {
-    let mut summary = Summary::new(
-        "carrier, load",
-        &[
-            ("a second", 0),
-            ("CPU us each", 1),
-            ("kernel", 1),
-            ("shard", 1),
-            ("store", 1),
-            ("couriers", 1),
-            ("p50 us", 0),
-            ("p99 us", 0),
-            ("refused", 0),
-            ("disordered", 0),
-            ("RSS MiB", 1),
-        ],
-    );
-    for _ in 0..runs {
-        for run in run::run(plan)? {
-            let count = number(run.count);
-            let micros = |time: Duration| time.as_secs_f64() * 1e6 / count;
-            summary.add(
-                run.name,
-                &[
-                    count / run.elapsed.as_secs_f64(),
-                    micros(run.cpu.whole),
-                    micros(run.cpu.kernel),
-                    micros(run.cpu.shards),
-                    micros(run.cpu.store),
-                    micros(run.cpu.couriers),
-                    f64::from(run.wait_us(500)),
-                    f64::from(run.wait_us(990)),
-                    number(run.refused),
-                    number(run.disordered),
-                    number(run.rss_bytes) / 1_048_576.0,
-                ],
-            );
-        }
-    }
-    let compared = ["a second", "CPU us each", "p50 us", "p99 us"];
-    for load in ["commands", "events"] {
-        let (ours, relay) = (format!("broker, {load}"), format!("relay, {load}"));
-        summary.add_ratio(&format!("broker / relay, {load}"), &ours, &relay, &compared);
     }
     Ok(summary.print(form, runs)?)
 }

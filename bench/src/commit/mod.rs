@@ -157,6 +157,24 @@ impl Ledger {
         Ok(lives)
     }
 
+    /// Accepts single messages, so many a second, and gives how long each commit took. At such a pace the
+    /// disk and the processor fall asleep in between, as they do under a broker with little to do.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn paced(&mut self, rate: f64, time: Duration) -> Result<Vec<Duration>, CommitError> {
+        let (began, mut took, mut due) = (Instant::now(), Vec::new(), Duration::ZERO);
+        while due < time {
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+            let ops = self.life(1);
+            let clock = Instant::now();
+            self.write(ops)?;
+            took.push(clock.elapsed());
+            due += Duration::from_secs_f64(1.0 / rate);
+        }
+        Ok(took)
+    }
+
     /// Messages stored so far.
     pub fn stored(&self) -> u64 {
         self.next - 1

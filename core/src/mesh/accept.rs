@@ -333,7 +333,12 @@ impl Mesh {
         }
     }
 
+    /// Where a message stands among those on their way to the disk. They come back in the order in which they
+    /// went, so it mostly is the first.
     pub(super) fn place_of(&self, position: Position) -> Result<usize, usize> {
+        if self.accepting.front().is_some_and(|first| first.message.position == position) {
+            return Ok(0);
+        }
         self.accepting.binary_search_by_key(&position, |accepting| accepting.message.position)
     }
 

@@ -1,0 +1,212 @@
+//! The limits: bytes that come back as they are, and frames that do, by the broker's own frame layer.
+//!
+//! The echoing end is a process of its own with one thread, so that its costs are seen like a broker's.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peermesh_core::config::Limits;
+use peermesh_core::conn::{Chunk, Connection, Event};
+use peermesh_core::ids::ConnId;
+use peermesh_core::machine::{Output, Outputs};
+use peermesh_core::time::Mono;
+
+use super::pool::Pool;
+use super::ws::{Socket, put_text};
+use super::{Heard, PAYLOAD_BYTES, Place, Speaker, Stamp, find_stamp, put_payload};
+use crate::process::{Usage, await_port};
+
+/// What is echoed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes.
+    Raw,
+    /// Text frames.
+    WebSocket,
+}
+
+/// The echoing process. Ends with the value.
+#[derive(Debug)]
+pub struct Echo {
+    child: Child,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl Echo {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(kind: Kind) -> io::Result<Echo> {
+        let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        let program = std::env::current_exe()?.with_file_name("peermesh-load");
+        let mut command = Command::new(program);
+        command.args(["echo", "--listen", &addr.to_string()]);
+        if kind == Kind::WebSocket {
+            command.arg("--frames");
+        }
+        let child = command.stdin(Stdio::null()).spawn()?;
+        let echo = Echo { child, addr };
+        await_port(addr)?;
+        Ok(echo)
+    }
+
+    /// What the system says of it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn usage(&self) -> io::Result<Usage> {
+        Usage::of(self.child.id())
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Echoes until its process ends.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn serve(listen: SocketAddr, kind: Kind) -> io::Result<()> {
+    let mut pool = Pool::new()?;
+    pool.listen_on(
+        listen,
+        match kind {
+            Kind::Raw => || Box::new(Repeat),
+            Kind::WebSocket => || Box::new(Frames::new()),
+        },
+    )?;
+    loop {
+        pool.turn(Duration::from_secs(3_600), &mut |_, _| ())?;
+    }
+}
+
+/// Repeats bytes.
+struct Repeat;
+
+impl Speaker for Repeat {
+    fn greet(&mut self, _: &mut Vec<u8>) {}
+
+    fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
+        out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
+}
+
+/// Repeats text frames.
+struct Frames {
+    connection: Connection,
+    todo: Outputs,
+}
+
+impl Frames {
+    fn new() -> Frames {
+        Frames { connection: Connection::server(&Arc::new(Limits::default())), todo: Outputs::new() }
+    }
+}
+
+impl Speaker for Frames {
+    fn greet(&mut self, _: &mut Vec<u8>) {}
+
+    fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
+        const ID: ConnId = ConnId(1);
+        let (now, length) = (Mono::START, bytes.len());
+        let Frames { connection, todo } = self;
+        let mut chunk = Chunk::new(bytes);
+        while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
+            match event {
+                Event::Request(asked) => {
+                    let upgrade = asked.upgrade.as_ref().ok_or(io::ErrorKind::InvalidData)?;
+                    connection.accept(now, &upgrade.accept, ID, todo);
+                    connection.start_keepalive(now);
+                }
+                Event::Message(text) => connection.send(now, text.as_bytes(), ID, todo),
+                event => return Err(io::Error::other(format!("{event:?}"))),
+            }
+        }
+        while !todo.is_empty() {
+            let mut wishes = todo.take();
+            let before = out.len();
+            for wish in &wishes {
+                if let Output::Send { bytes, .. } = wish {
+                    out.extend_from_slice(todo.bytes(bytes));
+                }
+            }
+            wishes.clear();
+            todo.clear(wishes);
+            connection.sent(now, out.len() - before, ID, todo);
+        }
+        Ok(length)
+    }
+
+    fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
+}
+
+/// What speaks to an echo.
+#[derive(Debug)]
+pub struct Caller {
+    socket: Option<Socket>,
+    is_ready: bool,
+}
+
+impl Caller {
+    /// One that speaks that kind.
+    pub fn new(kind: Kind) -> Caller {
+        let socket = (kind == Kind::WebSocket).then(|| Socket::new("/".to_owned(), None));
+        Caller { socket, is_ready: false }
+    }
+}
+
+impl Speaker for Caller {
+    fn greet(&mut self, out: &mut Vec<u8>) {
+        match &self.socket {
+            Some(socket) => socket.greet(out),
+            None => out.push(b'!'),
+        }
+    }
+
+    fn hear(
+        &mut self,
+        bytes: &mut [u8],
+        out: &mut Vec<u8>,
+        tell: &mut dyn FnMut(Heard),
+    ) -> io::Result<usize> {
+        if let Some(socket) = &mut self.socket {
+            return socket.hear(bytes, out, &mut |text, _| {
+                tell(find_stamp(text).map_or(Heard::Ready, Heard::Arrived));
+                Ok(())
+            });
+        }
+        let mut at = 0;
+        if !self.is_ready && !bytes.is_empty() {
+            (self.is_ready, at) = (true, 1);
+            tell(Heard::Ready);
+        }
+        for payload in bytes[at..].chunks_exact(PAYLOAD_BYTES) {
+            find_stamp(payload).into_iter().for_each(|stamp| tell(Heard::Arrived(stamp)));
+            at += PAYLOAD_BYTES;
+        }
+        Ok(at)
+    }
+
+    fn say(&mut self, stamp: Stamp, _: Place, out: &mut Vec<u8>) {
+        match &self.socket {
+            None => put_payload(out, stamp),
+            Some(_) => {
+                let mut text = Vec::new();
+                put_payload(&mut text, stamp);
+                put_text(out, &[&text]);
+            }
+        }
+    }
+}
