@@ -11,6 +11,7 @@ use crate::canonical::Outline;
 use crate::config::Flags;
 use crate::daemon::Daemon;
 use crate::live::Live;
+use crate::peer::via::Via;
 use crate::sim::Sim;
 use crate::span;
 
@@ -111,12 +112,26 @@ pub(crate) enum Command {
         invite: String,
     },
     /// List who belongs to the mesh and who is there
-    #[command(after_help = "Examples:\n  peermesh peers\n  peermesh peers --as ann --json")]
-    Peers,
+    #[command(
+        after_help = "The list comes from the broker, by the daemon where one runs for this profile.\n\n\
+        Examples:\n  peermesh peers\n  peermesh peers --as ann --json"
+    )]
+    Peers {
+        /// Which way to take
+        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
+        via: Via,
+    },
     /// Send a message
-    #[command(after_help = "Examples:\n  peermesh send bob 'the build is green'\n  \
+    #[command(
+        after_help = "A daemon that runs for this profile (peermesh daemon up) takes the message, keeps it \
+        on disk and\nsends it when the broker is there. Where it is away or does not take it, the message \
+        goes straight to\nthe broker, under the same key, so that it arrives once. --receipt, --mention, \
+        --message-id and\n--broker always go straight. With --json, `via` tells which way it went.\n\n\
+        Examples:\n  peermesh send bob 'the build is green'\n  \
         peermesh send bob 'stop' --priority now --wait delivered --timeout 1m\n  \
-        git log -1 | peermesh send '@ops' - --mention bob")]
+        peermesh send bob 'whenever you are back' --via daemon --wait queued\n  \
+        git log -1 | peermesh send '@ops' - --mention bob"
+    )]
     Send {
         /// A name, a key, @group, or * for everyone
         to: String,
@@ -125,9 +140,10 @@ pub(crate) enum Command {
         /// `now` disturbs; `next` and `low` wait until the recipient is idle
         #[arg(long, default_value = "next")]
         priority: Priority,
-        /// Return once the broker has it, or once every recipient has it
-        #[arg(long, value_name = "UNTIL", default_value = "accepted")]
-        wait: Until,
+        /// Return once the daemon has it on disk (queued), the broker has it (accepted), or every recipient
+        /// has it (delivered) [default: accepted; queued, if the daemon cannot reach the broker]
+        #[arg(long, value_name = "UNTIL")]
+        wait: Option<Until>,
         /// For how long to try and to wait
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span::parse)]
         timeout: Duration,
@@ -144,6 +160,9 @@ pub(crate) enum Command {
         /// A name or key of somebody who is mentioned, and finds the message with `peermesh mentions`
         #[arg(long = "mention", value_name = "WHO")]
         mentions: Vec<String>,
+        /// Which way to take
+        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
+        via: Via,
     },
     /// Tell what became of a message, and why it waits
     #[command(
@@ -168,11 +187,17 @@ pub(crate) enum Command {
     },
     /// Show what others sent; each message is acknowledged once it is printed
     #[command(after_help = "With --json: an array of messages; with --follow one JSON object a line.\n\n\
+        Where a daemon runs for this profile, it has the mail: what was not shown yet is shown and\nmarked. \
+        Mail of other sessions is left to them. The variable PEERMESH_SESSION_TOKEN_FILE names the file with \
+        the\ntoken of the session that this program belongs to, if it belongs to one.\n\n\
         Examples:\n  peermesh inbox\n  peermesh inbox --follow --as bob\n  peermesh inbox --json --as bob")]
     Inbox {
         /// Stay and show messages as they come
         #[arg(long)]
         follow: bool,
+        /// Which way to take
+        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
+        via: Via,
     },
     /// Show this member's sessions, or say how it is
     #[command(after_help = "Examples:\n  peermesh status\n  peermesh status dnd --as ann")]
@@ -227,6 +252,18 @@ pub(crate) enum Command {
         peermesh sim --seed 7 --hours 24\n  peermesh sim --seed 7 --without jumps,deaths,actor-3 --json"
     )]
     Sim(Sim),
+    /// Let a coding agent be a peer: a server of the Model Context Protocol on standard input and output
+    #[cfg(feature = "mcp")]
+    #[command(
+        after_help = "The agent's program starts it. It can list peers, send, and receive or wait for \
+        messages, all by\nthe daemon (peermesh daemon up), which keeps what comes while no agent runs.\n\n\
+        Examples:\n  peermesh mcp --as ann\n  peermesh mcp --as ann --name reviewer"
+    )]
+    Mcp {
+        /// What others see as its name [default: the profile's]
+        #[arg(long, value_name = "NAME", value_parser = session_name)]
+        name: Option<String>,
+    },
     /// See to the daemon, which keeps this host in its meshes
     #[command(subcommand)]
     Daemon(Daemon),
@@ -357,6 +394,13 @@ impl Settings {
     }
 }
 
+/// A name that others can type.
+#[cfg(feature = "mcp")]
+fn session_name(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=64).contains(&text.trim().len()) && !text.contains(char::is_control);
+    if fits { Ok(text.trim().to_owned()) } else { Err("use 1 to 64 letters without control characters") }
+}
+
 fn at_least_one(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|&count| count > 0).ok_or("use a whole number from 1 on")
 }
@@ -452,7 +496,11 @@ pub(crate) enum Member {
 /// What a send waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Until {
+    /// The daemon, or else the broker, has it
+    Queued,
+    /// The broker has it
     Accepted,
+    /// Every recipient has it
     Delivered,
 }
 

@@ -57,6 +57,9 @@ pub(crate) enum Failure {
     Unwell { failed: usize, all: usize },
     #[error("{count} migrations are missing; apply them with: peermesh migrate")]
     Pending { count: usize },
+    #[cfg(feature = "mcp")]
+    #[error("the server for agents ended: {why}")]
+    Agent { why: String },
     #[error("the broker answered {status}; its answer is printed above")]
     Unhealthy { status: u16 },
 }
@@ -77,6 +80,8 @@ impl Failure {
             Failure::Prove(error) => error.exit(),
             Failure::Replay(error) => error.exit(),
             Failure::Sim(error) => error.exit(),
+            #[cfg(feature = "mcp")]
+            Failure::Agent { .. } => Exit::Failed,
             Failure::Serve(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }

@@ -18,6 +18,8 @@ mod http;
 mod live;
 mod local;
 mod logs;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod metrics;
 mod migrate;
 mod peer;
@@ -41,7 +43,7 @@ use serde_json::json;
 
 use admin::{Api, Offer, Place, Sending};
 use adopt::Adopt;
-use args::{Args, Command, Common, Member, Mesh, Runners, Until};
+use args::{Args, Command, Common, Member, Mesh, Runners};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
@@ -150,32 +152,31 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let join = Join { invite: &argument(invite)?, name: common.profile.as_deref(), broker };
             peer::join::run(&home()?, &join, &variable, terminal)
         }
-        Command::Peers => peer::peers::run(&acting()?, broker, terminal),
-        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions } => {
-            let (until_delivered, text) = (wait == Until::Delivered, argument(text)?);
+        Command::Peers { via } => peer::peers::run(&home()?, &acting()?, (via, broker), terminal),
+        Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions, via } => {
+            let text = argument(text)?;
             let send = Send {
-                to: &to,
+                to: to.trim(),
                 text: &text,
                 priority: priority.in_core(),
-                until_delivered,
+                wait,
                 timeout,
                 id: id.as_deref(),
                 mentions: &mentions,
                 message_id: message_id.as_deref(),
                 receipt: receipt.as_deref(),
                 broker,
+                via,
             };
-            peer::send::run(&acting()?, &send, terminal)
+            peer::send::run(&home()?, &acting()?, &send, terminal)
         }
         Command::Why { message } => peer::why::run(&acting()?, broker, &message, terminal),
         Command::Mentions { after, limit } => {
             let span = Span { after: after.as_deref(), limit: limit.into() };
             peer::mentions::run(&acting()?, broker, &span, terminal)
         }
-        Command::Inbox { follow } => {
-            let profile = acting()?.with_former(&home()?)?;
-            let read = if follow { peer::inbox::follow } else { peer::inbox::collect };
-            read(&profile, broker, terminal)
+        Command::Inbox { follow, via } => {
+            peer::inbox::run(&home()?, &acting()?, follow, (via, broker), terminal)
         }
         Command::Status { status: None } => peer::status::show(&acting()?, broker, terminal),
         Command::Status { status: Some(status) } => {
@@ -192,6 +193,8 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             adopt::run(home().ok().as_ref(), Adopt { check, yes, config }, &variable, terminal)
         }
         Command::Sim(wish) => sim::run(home().ok().as_ref(), &wish, &with_files, terminal),
+        #[cfg(feature = "mcp")]
+        Command::Mcp { name } => mcp::run(home()?, acting()?, name.as_deref()),
         Command::Daemon(command) => daemon::run(&command, &home()?, &variable, terminal),
         Command::Doctor => doctor::run(&home(), place(&common), &variable, terminal),
         Command::Completions { .. } | Command::Replay { .. } => Ok(()),

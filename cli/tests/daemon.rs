@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -162,4 +163,52 @@ fn a_daemon_is_started_asked_and_stopped_by_its_commands() {
     assert_eq!(json(&["daemon", "down"])["stopped"], true);
     assert_eq!(json(&["daemon", "down"])["stopped"], false);
     assert!(!std::path::Path::new(&format!("{ann}/daemon/daemon.sock")).exists());
+}
+
+#[test]
+fn a_session_ends_with_its_process() {
+    let town = Town::new();
+    let (_broker, ann, _) = two_hosts(&town);
+    let _daemon = up(&town, &ann);
+    let mut program = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
+    let register = |token: &str, pid: u32| {
+        let body = json!({
+            "token": token.repeat(64), "session_id": token, "mesh": "demo", "display_name": token, "pid": pid,
+        });
+        assert_eq!(ask(&ann, "POST", "/v1/sessions/register", Some(&body)).0, 200);
+    };
+    register("a", program.id());
+    register("b", std::process::id());
+    let sessions = || ask(&ann, "GET", "/v1/sessions", None).1["sessions"].as_array().unwrap().clone();
+    await_that("a look", || sessions().iter().all(|session| session["startTime"].is_string()));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    await_that("an end", || sessions().len() == 1);
+    assert_eq!(sessions()[0]["sessionId"], "b");
+}
+
+#[test]
+fn f_dmn_10_on_another_host_a_daemon_does_what_its_policy_says() {
+    let town = Town::new();
+    let (_broker, ann, _) = two_hosts(&town);
+    let on = |host: &str, policy: &[&str]| {
+        let mut command = town.command(&[&["daemon", "up", "--foreground", "--data", &ann], policy].concat());
+        command.env("PEERMESH_HOST_ID", host);
+        Process::logging(command)
+    };
+    on("one", &[]).says("daemon_started");
+    let mut refused = on("two", &[]);
+    assert_eq!(refused.ends(PATIENCE).code(), Some(4), "{:?}", refused.log);
+    assert!(refused.log.join(" ").contains("accept-host"), "{:?}", refused.log);
+    let mut warned = on("two", &["--host-policy", "warn"]);
+    let warning = warned.says("fingerprint_mismatch");
+    assert_eq!((&warning["stored"], &warning["current"]), (&json!("given:one"), &json!("given:two")));
+    warned.says("daemon_started");
+    drop(warned);
+    let mut allowed = on("two", &["--host-policy", "allow"]);
+    allowed.says("daemon_started");
+    assert!(!allowed.log.join(" ").contains("mismatch"), "{:?}", allowed.log);
+    drop(allowed);
+    let mut refused = on("two", &["--host-policy", "refuse"]);
+    assert_eq!(refused.ends(PATIENCE).code(), Some(4), "neither policy makes the other host the one");
 }

@@ -213,7 +213,7 @@ fn a_build_for_threads_and_the_embedded_store_contains_no_async_executor() {
     let names: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(names.contains("peermesh-runtime-threads") && names.contains("rusqlite"), "{names:?}");
     let is_async = |name: &&&str| {
-        ["tokio", "smol", "polling", "blocking", "mio"].contains(name)
+        ["tokio", "smol", "polling", "blocking", "mio", "rmcp"].contains(name)
             || ["async-", "futures-", "tokio-", "smol-"].iter().any(|start| name.starts_with(start))
     };
     assert_eq!(names.iter().find(is_async), None);

@@ -274,6 +274,7 @@ fn received(op: &In) -> InboxOp {
                 sender_name: "ann".into(),
                 priority: Priority::Low,
                 body: body.as_deref().map(Into::into),
+                sealed: id % 2 == 0,
                 created_at: None,
                 received_at: wall(*at),
                 seen_at: None,

@@ -13,8 +13,10 @@ pub(crate) mod place;
 pub(crate) mod reload;
 mod service;
 mod socket;
+pub(crate) mod stream;
 pub(crate) mod token;
 mod up;
+mod watch;
 
 use std::io;
 use std::path::PathBuf;
@@ -45,7 +47,8 @@ pub(crate) enum Daemon {
         by daemon/daemon.sock in the data directory; by TCP only where --tcp says so, with the token in\n\
         daemon/local-token.\n\n\
         Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
-        4 the directory was made on another host (see: peermesh daemon accept-host)\n\n\
+        4 the directory was made on another host (see: peermesh daemon accept-host, and --host-policy for\n\
+        machines that change on purpose)\n\n\
         Examples:\n  peermesh daemon up\n  peermesh daemon up --foreground --tcp 47823"
     )]
     Up(Up),
@@ -154,9 +157,35 @@ pub(crate) struct Up {
     /// A feature that every broker must have; without it the daemon ends
     #[arg(long = "require", value_name = "FEATURE")]
     pub(crate) require: Vec<String>,
+    /// What to do where the directory was made on another host
+    #[arg(long, value_name = "POLICY", default_value = "refuse", env = "PEERMESH_HOST_POLICY")]
+    pub(crate) host_policy: HostPolicy,
     /// What is logged: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub(crate) log_level: Level,
+}
+
+/// What a daemon does on a host that its directory was not made on. None of them changes what the directory
+/// says of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HostPolicy {
+    /// Do not start
+    Refuse,
+    /// Start, and log a warning
+    Warn,
+    /// Start
+    Allow,
+}
+
+impl HostPolicy {
+    /// The word on the command line.
+    const fn word(self) -> &'static str {
+        match self {
+            HostPolicy::Refuse => "refuse",
+            HostPolicy::Warn => "warn",
+            HostPolicy::Allow => "allow",
+        }
+    }
 }
 
 /// What can be done about the outbox.
@@ -267,6 +296,8 @@ pub(crate) enum DaemonError {
     NotAppeared { log: PathBuf },
     #[error("no daemon answers at {}: {error}; start one with: peermesh daemon up", socket.display())]
     Away { socket: PathBuf, error: io::Error },
+    #[error("the daemon at {} did not answer: {error}", socket.display())]
+    Silent { socket: PathBuf, error: io::Error },
     #[error("{} does not answer as a daemon does ({what})", socket.display())]
     Nonsense { socket: PathBuf, what: String },
     #[error("the daemon refused ({status}): {said}")]
@@ -315,6 +346,7 @@ impl DaemonError {
             | DaemonError::Start { .. }
             | DaemonError::NotAppeared { .. }
             | DaemonError::Away { .. }
+            | DaemonError::Silent { .. }
             | DaemonError::Nonsense { .. }
             | DaemonError::NoPid
             | DaemonError::Signal { .. }

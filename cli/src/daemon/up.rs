@@ -20,7 +20,8 @@ use serde_json::json;
 use super::host::{self, Verdict};
 use super::lock::{Holder, Lock};
 use super::place::Place;
-use super::{DaemonError, Up, client, joined, socket, this_host, token};
+use super::watch::Watched;
+use super::{DaemonError, HostPolicy, Up, client, joined, socket, this_host, token, watch};
 use crate::config::Runtime;
 use crate::failure::{Exit, Failure};
 use crate::home::{self, Home};
@@ -86,6 +87,7 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
     if up.public_health {
         command.arg("--public-health");
     }
+    command.arg("--host-policy").arg(up.host_policy.word());
     command.arg("--log-level").arg(up.log_level.word());
     if let Some(file) = tls::named_file() {
         command.arg("--ca-file").arg(file);
@@ -108,7 +110,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
         Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
     };
-    check_host(&place, env, &logs)?;
+    check_host(&place, up.host_policy, env, &logs)?;
     let meshes = memberships(home, &place, &logs)?;
     if meshes.is_empty() {
         return Err(DaemonError::NoMesh.into());
@@ -121,6 +123,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     }
     let listeners = listen(up, &lock, &place)?;
     let slugs: Vec<String> = meshes.iter().map(|mesh| mesh.slug.clone()).collect();
+    let look = Duration::from_millis(bounds.session_look_ms());
     let config = DaemonConfig {
         limits: Limits::default(),
         bounds,
@@ -134,6 +137,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         require_features: up.require.clone(),
     };
     let daemon = Daemon::new(Setup { config: Arc::new(config), seed: home::random()? });
+    let daemon = Watched::new(daemon, look, watch::System::ours());
     let plan = plan(Box::new(daemon), lanes, listeners, &logs);
     let socket_path = place.socket_path().display().to_string();
     let note = Note::new(Level::Info, "daemon_started").with("version", env!("CARGO_PKG_VERSION"));
@@ -191,14 +195,27 @@ fn carrier(env: &dyn Fn(&str) -> Option<String>) -> Result<Runtime, DaemonError>
     }
 }
 
-/// Refuses to run on a host that the directory was not made on.
-fn check_host(place: &Place, env: &dyn Fn(&str) -> Option<String>, logs: &Logs) -> Result<(), Failure> {
+/// Refuses to run on a host that the directory was not made on, unless the operator wants it to.
+fn check_host(
+    place: &Place,
+    policy: HostPolicy,
+    env: &dyn Fn(&str) -> Option<String>,
+    logs: &Logs,
+) -> Result<(), Failure> {
     let host = this_host(env);
     if let Some(lacks) = host.lacks() {
         logs.note(Note::new(Level::Warn, "fingerprint_lacks").with("what", lacks));
     }
     match host::check(place, &host, wall_now())? {
-        Verdict::Other { stored, current } => Err(DaemonError::OtherHost { stored, current }.into()),
+        Verdict::Other { stored, current } => match policy {
+            HostPolicy::Refuse => Err(DaemonError::OtherHost { stored, current }.into()),
+            HostPolicy::Warn | HostPolicy::Allow => {
+                let level = if policy == HostPolicy::Warn { Level::Warn } else { Level::Debug };
+                let note = Note::new(level, "fingerprint_mismatch").with("stored", stored);
+                logs.note(note.with("current", current));
+                Ok(())
+            }
+        },
         Verdict::FirstRun | Verdict::Same | Verdict::SameRewritten | Verdict::Unknown { .. } => Ok(()),
     }
 }

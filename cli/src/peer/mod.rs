@@ -1,10 +1,13 @@
 //! What a peer does in a mesh: join it, see who is there, send, receive, ask, say how it is.
 
 mod enquiry;
+pub(crate) mod handover;
 pub(crate) mod inbox;
 pub(crate) mod invite;
 pub(crate) mod join;
+pub(crate) mod letter;
 pub(crate) mod link;
+pub(crate) mod mailbox;
 pub(crate) mod mentions;
 pub(crate) mod peers;
 pub(crate) mod profile;
@@ -14,6 +17,8 @@ pub(crate) mod send;
 mod session;
 pub(crate) mod status;
 mod target;
+pub(crate) mod via;
+pub(crate) mod waits;
 pub(crate) mod why;
 
 use std::path::PathBuf;
@@ -21,6 +26,7 @@ use std::path::PathBuf;
 use peermesh_core::fingerprint::FingerprintError;
 
 use crate::address::AddressError;
+use crate::daemon::DaemonError;
 use crate::failure::Exit;
 use crate::home::HomeError;
 use crate::http::HttpError;
@@ -105,6 +111,29 @@ pub(crate) enum PeerError {
     NoAnswers { status: u16 },
     #[error("{name} has no session to give a status to; start one with: peermesh inbox --follow --as {name}")]
     NoPresence { name: String },
+    #[error("{error}")]
+    NoDaemon { error: DaemonError },
+    #[error(
+        "the daemon does not serve {name}; if it was joined since the daemon started: peermesh daemon down, \
+         then peermesh daemon up"
+    )]
+    NotServed { name: String },
+    #[error("the daemon refused ({status}): {said}")]
+    DaemonRefused { status: u16, said: String },
+    #[error("the message is too long: {detail}")]
+    TooLong { detail: String },
+    #[error("{detail}; see: peermesh peers")]
+    Unroutable { detail: String },
+    #[error("{what} is for the broker and not for the daemon; leave out --via daemon")]
+    NeedsBroker { what: &'static str },
+    #[error("the daemon has the message and goes on trying; wait on with the same send and --id {id}")]
+    NotAccepted { id: String },
+    #[error("the key {id} was used for another message; send this one under another --id, or none")]
+    KeyUsed { id: String },
+    #[error("the session of this program has ended; start another, or unset PEERMESH_SESSION_TOKEN_FILE")]
+    SessionOver,
+    #[error("{} holds no token of a session (64 hex digits)", path.display())]
+    BadSessionFile { path: PathBuf },
     #[error("another inbox of {name} took over; only one can follow at a time")]
     Replaced { name: String },
 }
@@ -119,6 +148,8 @@ impl PeerError {
             | PeerError::WhichProfile { .. }
             | PeerError::BadProfileName { .. }
             | PeerError::BadMessageId { .. }
+            | PeerError::NeedsBroker { .. }
+            | PeerError::BadSessionFile { .. }
             | PeerError::BadQuestion { .. } => Exit::Usage,
             PeerError::NoProfile { .. }
             | PeerError::UnknownProfile { .. }
@@ -136,12 +167,24 @@ impl PeerError {
             | PeerError::SendRefused { .. }
             | PeerError::NoReceipt { .. }
             | PeerError::NoPresence { .. }
+            | PeerError::NotServed { .. }
+            | PeerError::KeyUsed { .. }
+            | PeerError::TooLong { .. }
+            | PeerError::Unroutable { .. }
+            | PeerError::SessionOver
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. }
             | PeerError::SendRetry { .. }
             | PeerError::AskedBefore
             | PeerError::NoAnswer { .. } => Exit::Unreachable,
-            PeerError::NotDelivered { .. } => Exit::Timeout,
+            PeerError::NotDelivered { .. } | PeerError::NotAccepted { .. } => Exit::Timeout,
+            PeerError::NoDaemon { error: DaemonError::Nonsense { .. } } => Exit::Failed,
+            PeerError::NoDaemon { .. } => Exit::Unreachable,
+            PeerError::DaemonRefused { status, .. } => match status {
+                429 | 502 | 503 | 507 => Exit::Unreachable,
+                504 => Exit::Timeout,
+                _ => Exit::Refused,
+            },
             PeerError::DamagedProfile { .. }
             | PeerError::Fingerprint(_)
             | PeerError::ReceiptLost { .. }

@@ -4,19 +4,58 @@ use serde_json::{Value, json};
 
 use super::profile::Profile;
 use super::session::{Manner, Session};
+use super::via::{self, Route, Via};
 use super::{LinkError, PeerError};
 use crate::failure::Failure;
+use crate::home::Home;
 use crate::terminal::{Terminal, table};
 
 /// Lists every session that is there and every member that is not.
-pub(crate) fn run(profile: &Profile, broker: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut session = Session::open(profile, broker, Manner::SendOnly)?;
-    let peers = list(&mut session).map_err(PeerError::from)?;
-    session.close();
+pub(crate) fn run(
+    home: &Home,
+    profile: &Profile,
+    (via, broker): (Via, Option<&str>),
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let by_daemon = match via::find(home, profile, via, broker, terminal)? {
+        None => None,
+        Some(route) => match list_by(&route) {
+            Ok(peers) => Some(peers),
+            Err(error) if route.is_only => return Err(error.into()),
+            Err(error) => {
+                terminal.remark(&format!("note: {error}; asking the broker instead"));
+                None
+            }
+        },
+    };
+    let (peers, way) = match by_daemon {
+        Some(peers) => (peers, "daemon"),
+        None => {
+            let mut session = Session::open(profile, broker, Manner::SendOnly)?;
+            let peers = list(&mut session).map_err(PeerError::from)?;
+            session.close();
+            (peers, "broker")
+        }
+    };
     let own = profile.public_key().hex();
     let rows: Vec<Vec<String>> = peers.iter().map(|peer| row(peer, &own)).collect();
     let lines = table(&["NAME", "STATUS", "KEY", "GROUPS", "SUMMARY"], &rows);
-    Ok(terminal.result(&json!({ "peers": peers }), lines.iter().map(String::as_str))?)
+    let value = json!({ "peers": peers, "via": way });
+    Ok(terminal.result(&value, lines.iter().map(String::as_str))?)
+}
+
+/// Everyone the broker knows in this mesh, as it tells the daemon.
+pub(crate) fn list_by(route: &Route) -> Result<Vec<Value>, PeerError> {
+    let mut reply = route.look("/v1/peers", "&all=true")?;
+    match reply["peers"].take() {
+        // We are in it ourselves, so an empty list is none.
+        Value::Array(peers) if !peers.is_empty() => Ok(peers),
+        _ => {
+            let absence = route.absence()?;
+            let text = absence.unwrap_or_else(|| "the broker did not answer the daemon".to_owned());
+            Err(PeerError::NoAnswer { text })
+        }
+    }
 }
 
 /// Everyone the broker knows in this mesh.
@@ -33,7 +72,7 @@ pub(super) fn field<'a>(peer: &'a Value, name: &str) -> &'a str {
 }
 
 /// False only for a member without a presence.
-pub(super) fn is_online(peer: &Value) -> bool {
+pub(crate) fn is_online(peer: &Value) -> bool {
     peer.get("online") != Some(&Value::Bool(false))
 }
 

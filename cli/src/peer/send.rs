@@ -11,6 +11,7 @@ use peermesh_core::store::Priority;
 use serde_json::{Value, json};
 
 use super::PeerError;
+use super::handover::{self, Goal, Handed, Outcome, Outgoing};
 use super::link::LinkError;
 use super::peers;
 use super::profile::Profile;
@@ -18,8 +19,10 @@ use super::receipt::{self, Shelf};
 use super::seal::{self, Sealed};
 use super::session::{Manner, Session};
 use super::target::{self, Target};
+use super::via::{self, Via};
+use crate::args::Until;
 use crate::failure::Failure;
-use crate::home;
+use crate::home::{self, Home};
 use crate::terminal::Terminal;
 
 /// From a send to its ack (mesh protocol, client constants).
@@ -35,8 +38,8 @@ pub(crate) struct Send<'a> {
     pub(crate) to: &'a str,
     pub(crate) text: &'a str,
     pub(crate) priority: Priority,
-    /// Wait until it is delivered, not only accepted.
-    pub(crate) until_delivered: bool,
+    /// How far to wait; none goes as far as it gets without a long wait.
+    pub(crate) wait: Option<Until>,
     /// For all tries together.
     pub(crate) timeout: Duration,
     /// The key under which the message is sent once, however often it is tried.
@@ -48,16 +51,119 @@ pub(crate) struct Send<'a> {
     /// Ask for a receipt, and keep it in this file.
     pub(crate) receipt: Option<&'a Path>,
     pub(crate) broker: Option<&'a str>,
+    pub(crate) via: Via,
 }
 
-/// Sends one message.
-pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -> Result<(), Failure> {
+impl Send<'_> {
+    /// What only the broker itself can be asked for.
+    fn needs_broker(&self) -> Option<&'static str> {
+        let asked = [
+            (self.receipt.is_some(), "--receipt"),
+            (!self.mentions.is_empty(), "--mention"),
+            (self.message_id.is_some(), "--message-id"),
+            (self.text.is_empty(), "an empty text"),
+        ];
+        asked.into_iter().find(|(is_asked, _)| *is_asked).map(|(_, what)| what)
+    }
+}
+
+/// Sends one message: hands it to the daemon where one serves this profile, else, or when that fails, to the
+/// broker, under the same key.
+pub(crate) fn run(
+    home: &Home,
+    profile: &Profile,
+    send: &Send<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let until = Instant::now() + send.timeout;
     let to = Target::parse(send.to)?;
     let id = match send.id {
         Some(id) => id.to_owned(),
         None => mint_text(&mut Rng::from_seed(home::random::<32>()?)),
     };
+    let route = match send.needs_broker() {
+        Some(what) if send.via == Via::Daemon => return Err(PeerError::NeedsBroker { what }.into()),
+        Some(_) => None,
+        None => via::find(home, profile, send.via, send.broker, terminal)?,
+    };
+    let mut is_in_doubt = false;
+    if let Some(route) = route {
+        let outgoing =
+            Outgoing { to: send.to, text: send.text, priority: send.priority, reply_to: None, id: &id };
+        let goal = match send.wait {
+            None => Goal::Glance,
+            Some(Until::Queued) => Goal::Queued,
+            Some(Until::Accepted | Until::Delivered) => Goal::Accepted,
+        };
+        let trouble = match handover::send(&route, &outgoing, goal, until)? {
+            Outcome::Handed(handed) => return hand_over(profile, send, &handed, &id, until, terminal),
+            Outcome::Refused(error) if route.is_only => return Err(error.into()),
+            Outcome::Unanswered(error) if route.is_only => {
+                return Err(PeerError::SendRetry { text: error.to_string(), id }.into());
+            }
+            Outcome::Refused(error) => error,
+            Outcome::Unanswered(error) => {
+                is_in_doubt = true;
+                error
+            }
+        };
+        terminal.remark(&format!("note: {trouble}; sending to the broker instead, under the same key {id}"));
+    }
+    send_directly(profile, send, to, &id, until, terminal).map_err(|failure| match failure {
+        // The daemon may have it all the same, so only the same key is safe.
+        Failure::Peer(PeerError::Link(error)) if is_in_doubt && error.may_pass() => {
+            PeerError::SendRetry { text: error.to_string(), id: id.clone() }.into()
+        }
+        failure => failure,
+    })
+}
+
+/// Tells how far the message came by the daemon, and waits on where that was asked for.
+fn hand_over(
+    profile: &Profile,
+    send: &Send<'_>,
+    handed: &Handed,
+    id: &str,
+    until: Instant,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let Handed { message_id, duplicate, to, waits } = handed;
+    if to.starts_with(['*', '@']) {
+        remark_open(to, terminal);
+    }
+    let status = if message_id.is_some() { "accepted" } else { "queued" };
+    let mut value = json!({
+        "message_id": message_id, "client_message_id": id, "to": to, "status": status,
+        "duplicate": duplicate, "via": "daemon",
+    });
+    if let Some(waits) = waits {
+        value["waits"] = waits.as_str().into();
+    }
+    let Some(message_id) = message_id else {
+        if let Some(waits) = waits {
+            terminal.remark(&format!("note: {waits}; the daemon keeps the message and goes on trying"));
+        }
+        terminal.result(&value, [format!("queued {id}").as_str()])?;
+        let is_enough = matches!(send.wait, None | Some(Until::Queued));
+        let error = || PeerError::NotAccepted { id: id.to_owned() };
+        return if is_enough { Ok(()) } else { Err(error().into()) };
+    };
+    if send.wait == Some(Until::Delivered) {
+        let session = Session::open(profile, send.broker, Manner::SendOnly)?;
+        return see_delivered(profile, send, session, (message_id, value), until, terminal);
+    }
+    let again = if *duplicate { " (sent before, and not again)" } else { "" };
+    Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
+}
+
+fn send_directly(
+    profile: &Profile,
+    send: &Send<'_>,
+    to: Target,
+    id: &str,
+    until: Instant,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let shelf = |path: &Path| {
         Shelf::open(path).map_err(|source| PeerError::NoShelf { path: path.to_owned(), source })
     };
@@ -65,33 +171,49 @@ pub(crate) fn run(profile: &Profile, send: &Send<'_>, terminal: &mut Terminal) -
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
     let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
-    let mut message = message(send, &id, &spec, &body)?;
+    let mut message = message(send, id, &spec, &body)?;
     if !send.mentions.is_empty() {
         message["mentions"] = mentioned(&mut session, send.mentions)?.into();
     }
-    let (accepted, session) = accept(profile, send, Some(session), &message, &id, until)?;
+    let (accepted, session) = accept(profile, send, Some(session), &message, id, until)?;
     let Accepted { message_id, duplicate, unknown_mentions, receipt: given } = accepted;
     if !unknown_mentions.is_empty() {
         terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
     }
     let mut value = json!({
         "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
-        "duplicate": duplicate,
+        "duplicate": duplicate, "via": "broker",
     });
     if let Some(shelf) = shelf {
-        value["receipt"] = keep(shelf, given, (&id, &message_id), session.broker_key)?;
+        value["receipt"] = keep(shelf, given, (id, &message_id), session.broker_key)?;
     }
-    if !send.until_delivered {
-        session.close();
-        let again = if duplicate { " (sent before, and not again)" } else { "" };
-        return Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?);
+    if send.wait == Some(Until::Delivered) {
+        return see_delivered(profile, send, session, (&message_id, value), until, terminal);
     }
-    if deliver(profile, send, session, &message_id, until)? {
+    session.close();
+    let again = if duplicate { " (sent before, and not again)" } else { "" };
+    Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
+}
+
+/// Tells of a message that the broker has, once every recipient has it too.
+fn see_delivered(
+    profile: &Profile,
+    send: &Send<'_>,
+    session: Session,
+    (message_id, mut value): (&str, Value),
+    until: Instant,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    if deliver(profile, send, session, message_id, until)? {
         value["status"] = "delivered".into();
         return Ok(terminal.result(&value, [format!("delivered {message_id}").as_str()])?);
     }
     terminal.result(&value, [format!("accepted {message_id}").as_str()])?;
-    Err(PeerError::NotDelivered { message_id }.into())
+    Err(PeerError::NotDelivered { message_id: message_id.to_owned() }.into())
+}
+
+fn remark_open(spec: &str, terminal: &Terminal) {
+    terminal.remark(&format!("note: a message to {spec} is not sealed; the broker can read it"));
 }
 
 /// The message on the wire. Its fingerprint says what the user asked for, in the layout of deployed daemons
@@ -158,7 +280,7 @@ fn address(
 ) -> Result<(String, Sealed), PeerError> {
     let key = match to {
         Target::Many(spec) => {
-            terminal.remark(&format!("note: a message to {spec} is not sealed; the broker can read it"));
+            remark_open(&spec, terminal);
             return Ok((spec, seal::plain(text)?));
         }
         Target::Key(key) => key,
@@ -184,6 +306,10 @@ fn accept(
             Ok((Verdict::Later(text, told), live)) => {
                 session = Some(live);
                 (text, told)
+            }
+            Err(PeerError::Link(LinkError::Closed { code: 1009, .. })) => {
+                let detail = "the broker takes no message of this length; send it in parts".to_owned();
+                return Err(PeerError::TooLong { detail });
             }
             Err(PeerError::Link(error)) if error.may_pass() => (error.to_string(), Duration::ZERO),
             Err(error) => return Err(error),
@@ -346,13 +472,14 @@ mod tests {
             to: "*",
             text: "hello",
             priority: Priority::Next,
-            until_delivered: false,
+            wait: None,
             timeout: ACK,
             id: None,
             mentions: &[],
             message_id: None,
             receipt: None,
             broker: None,
+            via: Via::Broker,
         };
         let [one, other] = ["hello", "sealed otherwise"]
             .map(|text| message(&send, "k", "@all", &seal::plain(text).unwrap()).unwrap());

@@ -14,6 +14,7 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Endpoint, Listener};
 use serde_json::{Value, json};
 
+use crate::watch::{Processes, Watched};
 use crate::world::{Makes, Place, World};
 
 /// What programs on the loopback show.
@@ -34,6 +35,8 @@ pub(crate) struct Town {
     pub(crate) broker: Place,
     /// The ids of meshes, by their slugs.
     meshes: BTreeMap<String, String>,
+    /// What systems say of processes; nobody looks while it says nothing.
+    pub(crate) processes: Processes,
 }
 
 impl Town {
@@ -56,7 +59,7 @@ impl Town {
             Box::new(Broker::new(setup))
         }));
         world.serve(Some(broker));
-        let mut town = Town { world, broker, meshes: BTreeMap::new() };
+        let mut town = Town { world, broker, meshes: BTreeMap::new(), processes: Processes::default() };
         town.founds("demo");
         town
     }
@@ -120,13 +123,37 @@ impl Town {
         bounds: &DaemonLimits,
         require: &[&str],
     ) -> Place {
-        self.world.add(makes(name, meshes, bounds, require))
+        let makes = self.makes(name, meshes, bounds, require);
+        self.world.add(makes)
+    }
+
+    /// Makes the daemon of a host, life by life.
+    fn makes(&self, name: &str, meshes: Vec<Membership>, bounds: &DaemonLimits, require: &[&str]) -> Makes {
+        let config = Arc::new(DaemonConfig {
+            limits: Limits::default(),
+            bounds: bounds.clone(),
+            meshes,
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            cwd: "/home".to_owned(),
+            hostname: name.to_owned(),
+            token: Some(Secret::new(TOKEN)),
+            public_health: false,
+            require_features: require.iter().map(|name| (*name).to_owned()).collect(),
+        });
+        let processes = Arc::clone(&self.processes);
+        let own = name.bytes().fold(0, u8::wrapping_add);
+        Box::new(move |life| {
+            let setup = Setup { config: Arc::clone(&config), seed: [own.wrapping_add(life); 32] };
+            Box::new(Watched::new(Daemon::new(setup), Arc::clone(&processes)))
+        })
     }
 
     /// Ends a daemon and starts it with these meshes.
     pub(crate) fn remakes(&mut self, place: Place, name: &str, meshes: Vec<Membership>) {
         self.world.kill(place);
-        self.world.remake(place, makes(name, meshes, &DaemonLimits::default(), &[]));
+        let makes = self.makes(name, meshes, &DaemonLimits::default(), &[]);
+        self.world.remake(place, makes);
         self.awaits_open(place);
         self.world.wait(2_000);
     }
@@ -316,25 +343,4 @@ pub(crate) fn token_of(name: &str) -> String {
 /// What a session shows.
 pub(crate) fn authorization(name: &str) -> String {
     format!("ClaudeMesh-Session {}", token_of(name))
-}
-
-/// Makes the daemon of a host, life by life.
-fn makes(name: &str, meshes: Vec<Membership>, bounds: &DaemonLimits, require: &[&str]) -> Makes {
-    let config = Arc::new(DaemonConfig {
-        limits: Limits::default(),
-        bounds: bounds.clone(),
-        meshes,
-        version: "0.1.0".to_owned(),
-        pid: 7,
-        cwd: "/home".to_owned(),
-        hostname: name.to_owned(),
-        token: Some(Secret::new(TOKEN)),
-        public_health: false,
-        require_features: require.iter().map(|name| (*name).to_owned()).collect(),
-    });
-    let own = name.bytes().fold(0, u8::wrapping_add);
-    Box::new(move |life| {
-        let setup = Setup { config: Arc::clone(&config), seed: [own.wrapping_add(life); 32] };
-        Box::new(Daemon::new(setup))
-    })
 }

@@ -9,4 +9,5 @@ mod room;
 mod sessions;
 mod steps;
 mod trouble;
+mod watch;
 mod world;

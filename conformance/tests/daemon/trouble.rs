@@ -1,5 +1,6 @@
 //! Deaths, full disks, and brokers that are not enough.
 
+use peermesh_conformance::keys;
 use peermesh_core::config::DaemonLimits;
 use peermesh_core::store::StoreError;
 use serde_json::json;
@@ -56,7 +57,7 @@ fn f_dmn_02_what_an_earlier_run_left_in_flight_is_never_overtaken() {
     let broker = town.broker;
     town.world.deafen(broker, true);
     for at in 1..4 {
-        town.send(ann, &peermesh_conformance::keys::public("bob"), &at.to_string(), &format!("k{at}"));
+        town.send(ann, &keys::public("bob"), &at.to_string(), &format!("k{at}"));
     }
     assert_eq!(town.status(ann, "k1"), "inflight");
     town.world.kill(ann);
@@ -152,7 +153,7 @@ fn a_stop_ends_streams_first_and_loses_nothing_that_waits() {
     town.world.kill(broker);
     town.send(ann, "bob", "later", "k1");
     assert_eq!(town.send(ann, "bob", "later", "k1").status, 502, "nobody knows bob yet");
-    town.send(ann, &peermesh_conformance::keys::public("bob"), "later", "k1");
+    town.send(ann, &keys::public("bob"), "later", "k1");
     town.world.drain(ann);
     assert!(town.world.until(3_000, |world| world.is_over(ann)), "a stop has a bound");
     assert!(town.world.read(stream).1, "its streams have ended");
@@ -178,4 +179,36 @@ fn a_member_that_was_removed_stops_knocking_and_shows_why() {
     assert_eq!(health["brokers"]["demo"], "closed", "{health}");
     assert!(health["reasons"]["demo"].as_str().unwrap().contains("banned"), "{health}");
     assert_eq!(json!(town.send(ann, "*", "hello", "k1").status), json!(202), "it waits for another day");
+}
+
+#[test]
+fn a_message_that_is_too_long_is_refused_at_once_and_holds_up_nobody() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    let key = keys::public("bob");
+    let refused = town.send(ann, &key, &"x".repeat(60_000), "k1");
+    let detail = refused.body["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(refused.status == 413 && detail.contains("65536"), "{refused:?}");
+    assert_eq!(town.send(ann, &key, "short", "k1").status, 202, "the key is free");
+    town.world.wait(2_000);
+    assert_eq!(town.texts(bob, None), ["short"]);
+}
+
+#[test]
+fn a_message_that_bursts_the_connection_is_given_up_and_what_follows_it_arrives() {
+    // The broker goes away before it tells how much it takes, and comes back with less.
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    let key = keys::public("bob");
+    let broker = town.broker;
+    town.world.kill(broker);
+    town.world.kill(ann);
+    town.world.start(ann);
+    town.world.wait(100);
+    assert_eq!(town.send(ann, &key, &"x".repeat(150_000), "long").status, 202);
+    assert_eq!(town.send(ann, &key, "short", "short").status, 202);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!((town.status(ann, "long"), town.status(ann, "short")), ("dead".into(), "done".into()));
+    assert_eq!(town.texts(bob, None), ["short"]);
 }

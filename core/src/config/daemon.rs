@@ -66,6 +66,8 @@ limits! {
     session_idle_ms = DAY, 10, 30 * DAY;
     /// Room that messages that came may take, in bytes; without any, they are left to their brokers.
     inbox_bytes_max = 5_120 * MIB, KIB, 1_048_576 * MIB;
+    /// Between two looks whether the processes of sessions are still there, in milliseconds.
+    session_look_ms = 5 * SECOND, 10, 10 * MINUTE;
     /// How long a message that came is kept, in milliseconds.
     inbox_retention_ms = 30 * DAY, 100, 3_650 * DAY;
     /// Between two rounds of removing old messages, in milliseconds.

@@ -88,6 +88,9 @@ enum Step {
 /// What a row says of an attempt whose socket went away, or whose answer never came.
 const SOCKET_LOST: &str = "broker_disconnected";
 const NO_ANSWER: &str = "ack_timeout";
+/// What it says of one over whose length the broker ended the connection, and how often it is tried.
+const TOO_LARGE: &str = "too_large: the broker takes no message of this length";
+const TOO_LARGE_MAX: u32 = 2;
 
 impl Daemon {
     /// What comes of a store request of the outbox.
@@ -145,6 +148,15 @@ impl Daemon {
                 false => Verdict::Later { error, after_ms: 0 },
             };
             self.settle(now, key, verdict);
+        }
+    }
+
+    /// A broker ended the connection because it was sent something too long: the row under way, unless it was
+    /// something else, which the next try will show. Without this the row would keep its lane for ever.
+    pub(super) fn lane_burst(&mut self, now: Now, key: LaneKey) {
+        let sent = self.lanes.get(&key).is_some_and(|lane| matches!(lane.step, Step::Sending(_)));
+        if sent {
+            self.settle(now, key, Verdict::TooLarge);
         }
     }
 
@@ -314,7 +326,7 @@ impl Daemon {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         let Some(row) = lane.page.front() else { return };
         let refusals = match verdict {
-            Verdict::Unclear { .. } => row.refusals.saturating_add(1),
+            Verdict::Unclear { .. } | Verdict::TooLarge => row.refusals.saturating_add(1),
             Verdict::Taken(_) | Verdict::Later { .. } | Verdict::Final { .. } => row.refusals,
         };
         let (outcome, wait_ms) = match verdict {
@@ -324,6 +336,8 @@ impl Daemon {
                 (outbox::dead(&format!("max_attempts: {error}")), None)
             }
             Verdict::Unclear { error } => (again(now, error, refusals), Some(0)),
+            Verdict::TooLarge if refusals >= TOO_LARGE_MAX => (outbox::dead(TOO_LARGE), None),
+            Verdict::TooLarge => (again(now, TOO_LARGE.to_owned(), refusals), Some(0)),
             Verdict::Later { error, after_ms } => (again(now, error, refusals), Some(after_ms)),
         };
         match wait_ms {

@@ -32,6 +32,7 @@ impl Daemon {
         let broker_id = text("messageId").map(Box::from);
         let named = text("client_message_id").or_else(|| text("messageId")).map(Box::from);
         let client_message_id = named.unwrap_or_else(|| mint_text(&mut self.rng).into());
+        let (sealed, body) = self.open(key, push);
         let row = InRow {
             seq: 0,
             id: mint_text(&mut self.rng).into(),
@@ -44,7 +45,8 @@ impl Daemon {
             sender_member_pubkey: text("senderMemberPubkey").map(Box::from),
             sender_name: sender_name(push).into(),
             priority: text("priority").and_then(Priority::parse).unwrap_or(Priority::Next),
-            body: self.open(key, push).map(Box::from),
+            body: body.map(Box::from),
+            sealed,
             created_at: text("createdAt").map(Box::from),
             received_at: now.wall,
             seen_at: None,
@@ -145,8 +147,8 @@ impl Daemon {
         self.tell(now, kind, Some(key.mesh), None, fields, todo);
     }
 
-    /// What a message says; none when it is sealed and none of our keys opens it.
-    fn open(&self, key: LaneKey, push: &Value) -> Option<String> {
+    /// Whether a message was sealed, and what it says; nothing when none of our keys opens it.
+    fn open(&self, key: LaneKey, push: &Value) -> (bool, Option<String>) {
         let text = |name: &str| push.get(name).and_then(Value::as_str).unwrap_or_default();
         let body = Sealed { nonce: text("nonce").to_owned(), ciphertext: text("ciphertext").to_owned() };
         let mesh = &self.config.meshes[key.mesh];
@@ -159,7 +161,13 @@ impl Daemon {
             let by_former = |secret| seal::open_by(secret, from, &body).ok();
             current.or_else(|| mesh.former.iter().find_map(by_former))
         });
-        opened.or_else(|| seal::read_plainly(&body))
+        match opened {
+            Some(text) => (true, Some(text)),
+            None => {
+                let plain = seal::read_plainly(&body);
+                (plain.is_none(), plain)
+            }
+        }
     }
 
     /// Ours come back where a broker sends what is meant for all to their sender too.
@@ -199,6 +207,7 @@ fn fields(row: &InRow) -> Value {
         "priority": row.priority.word(),
         "body": row.body,
         "decrypt_failed": row.body.is_none(),
+        "sealed": row.sealed,
         "created_at": row.created_at,
         "recipient_pubkey": row.recipient.hex(),
         "recipient_kind": row.recipient_kind.word(),

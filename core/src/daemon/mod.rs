@@ -28,12 +28,14 @@ mod shelf;
 mod stop;
 mod target;
 mod uplink;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bearer::Bearer;
 use crate::config::{DaemonLimits, Limits};
+use crate::fault::Fault;
 use crate::ids::{ConnId, PublicKey, Ticket};
 use crate::kit::bucket::Bucket;
 use crate::kit::timers::Timers;
@@ -48,6 +50,7 @@ use crate::store::{Query, StoreResult};
 use crate::time::Now;
 
 pub use setup::{DaemonConfig, Joined, Membership, Setup};
+pub use watch::Process;
 
 use drain::Lane;
 use events::Events;
@@ -97,6 +100,10 @@ pub struct Daemon {
     /// What the broker of each mesh said last.
     brokers: Vec<Broker>,
     sessions: Sessions,
+    /// A session's process was not looked at yet.
+    has_unlooked: bool,
+    /// What the system does not tell of processes was said.
+    has_told_lack: bool,
     events: Events,
     outbox: Committer<drain::After>,
     inbox: Committer<shelf::After>,
@@ -175,6 +182,8 @@ impl Daemon {
             pressure: pressure::Pressure::default(),
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
+            has_unlooked: false,
+            has_told_lack: false,
             events: Events::default(),
             outbox: Committer::one_of(&config.limits, 0, 2),
             inbox: Committer::one_of(&config.limits, 1, 2),
@@ -260,6 +269,9 @@ impl Daemon {
             Heard::Said(message) => self.said(now, key, &message, todo),
             Heard::Answered(call, answer) => self.answered(now, key, call, answer, todo),
             Heard::Lost(why) => {
+                if why.starts_with(Fault::TooLarge.row().reason) {
+                    self.lane_burst(now, key);
+                }
                 self.notes.push(note(Level::Warn, "broker_lost").with("why", why));
                 self.lane_lost(now, key);
                 let status = self.uplinks.get(&key).map_or("closed", |uplink| uplink.standing().0);
@@ -445,6 +457,13 @@ impl Machine for Daemon {
             | Input::Wake => {}
         }
         self.wake(now, todo);
+        self.end_turn(now, todo)
+    }
+}
+
+impl Daemon {
+    /// Ends a turn: what was staged is written, and what there is to say is said.
+    fn end_turn(&mut self, now: Now, todo: &mut Outputs) -> Option<Deadline> {
         self.tell_pressure(now, todo);
         self.outbox.flush(now.mono, todo);
         self.inbox.flush(now.mono, todo);

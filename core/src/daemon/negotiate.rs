@@ -113,6 +113,12 @@ fn dedupe_days(features: &Value) -> Option<u64> {
     features.get(DEDUPE)?.get("params")?.get("dedupe_retention_days")?.as_u64()
 }
 
+/// How long recipient, nonce and body of a message may be together, where a broker says so.
+pub(super) fn payload_bytes(features: &Value) -> Option<usize> {
+    let bytes = features.get("max_payload")?.get("params")?.get("inline_bytes")?.as_u64()?;
+    usize::try_from(bytes).ok()
+}
+
 /// How long a message may be tried: a tenth of the time that its key is known stays in reserve, and a day at
 /// least.
 fn age_ms(days: u64) -> u64 {

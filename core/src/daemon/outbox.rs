@@ -114,6 +114,8 @@ pub(super) enum Verdict {
     Later { error: String, after_ms: u64 },
     /// It says nothing about whether it passes.
     Unclear { error: String },
+    /// The broker ended the connection over the length of what it was sent.
+    TooLarge,
     /// It will be refused again.
     Final { error: String },
 }

@@ -57,6 +57,7 @@ impl Daemon {
             self.dial(now, key, Some(persona));
         }
         self.show_streams_anew(token);
+        self.has_unlooked = true;
         self.arm_sessions();
         self.forget_sessions(replaced);
         let body = json!({
@@ -159,6 +160,7 @@ impl Daemon {
                 self.dial(now, key, Some(persona));
             }
             self.sessions.add(Token::of_hash(token), session);
+            self.has_unlooked = true;
             revived += 1;
         }
         // What a former key sealed is lost with it.

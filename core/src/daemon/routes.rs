@@ -11,7 +11,7 @@ use super::outbox::{self, Answer};
 use super::send::refused;
 use super::sessions::{Session, Token};
 use super::uplink::Uplink;
-use super::{Daemon, LaneKey};
+use super::{Daemon, LaneKey, Membership};
 use crate::config::{Secret, size};
 use crate::ids::{ConnId, mint_text};
 use crate::machine::Outputs;
@@ -160,10 +160,12 @@ impl Daemon {
                 Some((self.config.meshes[mesh].slug.clone(), self.brokers[mesh].features.clone()?))
             })
             .collect();
+        let meshes: Vec<Value> = self.attached().map(|mesh| identity(&self.config.meshes[mesh])).collect();
         Answer::new(
             200,
             json!({
                 "daemon_version": self.config.version,
+                "meshes": meshes,
                 "ipc_api": "v1",
                 "ipc_features": FEATURES,
                 "schema_version": SCHEMA_VERSION,
@@ -224,10 +226,11 @@ impl Daemon {
                 limit.ok_or_else(|| Answer::error(400, "limit is no number from 1 to 500"))?
             }
         };
-        let asked = match (query.find("id"), query.find("status")) {
-            (Some(id), _) => OutboxQuery::Row(id.into()),
-            (None, None) => OutboxQuery::List { status: None, limit },
-            (None, Some(word)) => {
+        let asked = match (query.find("id"), query.find("key"), query.find("status")) {
+            (Some(id), _, _) => OutboxQuery::Row(id.into()),
+            (None, Some(key), _) => OutboxQuery::Key(key.into()),
+            (None, None, None) => OutboxQuery::List { status: None, limit },
+            (None, None, Some(word)) => {
                 let bad = || Answer::error(400, "status is none of pending, inflight, done, dead, aborted");
                 let status = OutStatus::parse(&word).ok_or_else(bad)?;
                 OutboxQuery::List { status: Some(status), limit }
@@ -294,6 +297,14 @@ impl Daemon {
         };
         self.answer(now, conn, &answer, todo);
     }
+}
+
+/// Who the daemon is in a mesh, so that a program can tell whether it speaks for the member that is meant.
+fn identity(mesh: &Membership) -> Value {
+    json!({
+        "mesh": mesh.slug, "mesh_id": mesh.mesh_id, "member_id": mesh.member_id,
+        "pubkey": mesh.public_key().hex(),
+    })
 }
 
 /// What a path that leads nowhere is answered, whatever the method.

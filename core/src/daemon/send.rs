@@ -12,7 +12,7 @@ use super::outbox::{self, Answer, Likeness};
 use super::pressure::Level;
 use super::sessions::Token;
 use super::target::{self, Target};
-use super::{Call, Daemon, LaneKey};
+use super::{Call, Daemon, LaneKey, negotiate};
 use crate::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
 use crate::ids::{ConnId, PublicKey, mint_text};
 use crate::machine::Outputs;
@@ -126,7 +126,7 @@ impl Daemon {
         match Target::read(&wish.to) {
             Target::Many(spec) => {
                 let body = seal::plain(&wish.message, self.nonce());
-                self.enqueue(now, wish, spec, body);
+                self.enqueue(now, wish, spec, body, todo);
             }
             Target::Key(key) => self.seal_for(now, wish, key, todo),
             Target::One(_) => self.look_up(now, wish, todo),
@@ -158,11 +158,11 @@ impl Daemon {
         }
         if broker.roster.is_empty() {
             let detail = "the broker cannot be asked who is meant; send to a key, or try again";
-            return self.answer(now, wish.conn, &unroutable(detail), todo);
+            return self.answer(now, wish.conn, &unroutable("broker_away", detail), todo);
         }
         match target::resolve(&wish.to, &broker.roster) {
             Ok(key) => self.seal_for(now, wish, key, todo),
-            Err(detail) => self.answer(now, wish.conn, &unroutable(&detail), todo),
+            Err(detail) => self.answer(now, wish.conn, &unroutable("target", &detail), todo),
         }
     }
 
@@ -175,19 +175,24 @@ impl Daemon {
             (Some(_), Some(persona)) => &persona.key,
             (Some(_), None) => {
                 let detail = "the session ended before its message was taken";
-                return self.answer(now, wish.conn, &unroutable(detail), todo);
+                return self.answer(now, wish.conn, &unroutable("target", detail), todo);
             }
         };
         match seal::seal(own, to, &wish.message, nonce) {
-            Some(body) => self.enqueue(now, wish, to.hex(), body),
+            Some(body) => self.enqueue(now, wish, to.hex(), body, todo),
             None => {
                 let detail = "the recipient's key cannot be written to";
-                self.answer(now, wish.conn, &unroutable(detail), todo);
+                self.answer(now, wish.conn, &unroutable("target", detail), todo);
             }
         }
     }
 
-    fn enqueue(&mut self, now: Now, wish: Wish, target: String, body: Sealed) {
+    fn enqueue(&mut self, now: Now, wish: Wish, target: String, body: Sealed, todo: &mut Outputs) {
+        let sealed = body.nonce.len() + body.ciphertext.len() + target.len();
+        let most = self.brokers[wish.key.mesh].features.as_ref().and_then(negotiate::payload_bytes);
+        if let Some(most) = most.filter(|most| sealed > *most) {
+            return self.answer(now, wish.conn, &too_long(sealed, most), todo);
+        }
         let count = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
         let row = OutRow {
             seq: 0,
@@ -283,8 +288,18 @@ impl Daemon {
     }
 }
 
-fn unroutable(detail: &str) -> Answer {
-    Answer::new(502, json!({ "error": "route_failed", "detail": detail }))
+/// `reason` is `broker_away` where the same request may succeed later, and `target` where it names nobody.
+fn unroutable(reason: &str, detail: &str) -> Answer {
+    Answer::new(502, json!({ "error": "route_failed", "reason": reason, "detail": detail }))
+}
+
+/// Here, and not by the broker, so that a program hears of it at once.
+fn too_long(sealed: usize, most: usize) -> Answer {
+    let detail = format!(
+        "the message is {sealed} bytes long once it is sealed, and the broker takes {most}; shorten it, or \
+         send it in parts"
+    );
+    Answer::new(413, json!({ "error": "payload_too_large", "detail": detail }))
 }
 
 fn no_room() -> Answer {

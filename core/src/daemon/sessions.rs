@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::hello::Persona;
 use super::outbox::Answer;
 use super::setup::Membership;
+use super::watch::Seen;
 use crate::config::{DaemonLimits, Secret};
 use crate::ids::PublicKey;
 use crate::kit::bucket::Bucket;
@@ -62,6 +63,8 @@ pub(super) struct Session {
     slug: String,
     display_name: String,
     pid: u32,
+    /// What is known of its process.
+    pub(super) seen: Seen,
     cwd: Option<String>,
     role: Option<String>,
     groups: Vec<String>,
@@ -73,6 +76,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// The number of its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The key others know it by.
     pub(super) fn public_key(&self) -> Option<PublicKey> {
         self.presence.as_ref().map(|key| PublicKey(key.verifying_key().to_bytes()))
@@ -133,6 +141,7 @@ impl Session {
             slug: text("mesh")?,
             display_name: text("displayName")?,
             pid: about.get("pid")?.as_u64()?.try_into().ok()?,
+            seen: text("startTime").map_or(Seen::Unlooked, |start| Seen::There(Some(start.into()))),
             cwd: text("cwd"),
             role: text("role"),
             groups: groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -161,6 +170,9 @@ impl Session {
         put("cwd", self.cwd.as_deref().map(Value::from));
         put("role", self.role.as_deref().map(Value::from));
         put("groups", (!self.groups.is_empty()).then(|| json!(self.groups)));
+        if let Seen::There(Some(start)) = &self.seen {
+            put("startTime", Some(json!(start)));
+        }
         put("presence", self.public_key().map(|key| json!({ "sessionPubkey": key.hex() })));
         shown
     }
@@ -210,6 +222,7 @@ pub(super) fn read(
         slug: slug.to_owned(),
         display_name: display_name.to_owned(),
         pid,
+        seen: Seen::Unlooked,
         cwd: text("cwd").map(str::to_owned),
         role: text("role").map(str::to_owned),
         groups: groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -267,6 +280,14 @@ impl Sessions {
 
     pub(super) fn find(&self, token: Token) -> Option<&Session> {
         self.all.get(&token)
+    }
+
+    pub(super) fn find_mut(&mut self, token: Token) -> Option<&mut Session> {
+        self.all.get_mut(&token)
+    }
+
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.all.keys().copied().collect()
     }
 
     /// The session of a request, which counts as a sign of life.

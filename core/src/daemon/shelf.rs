@@ -97,6 +97,7 @@ impl Daemon {
             topic: query.find("topic").map(Into::into),
             from: query.find("from").map(|from| from.to_ascii_lowercase().into()),
             since: time("since")?,
+            before: time("before")?,
             unread: query.find("unread_only").as_deref() == Some("true"),
             ..Sifting::all(reader.clone())
         };
@@ -217,6 +218,7 @@ fn item(row: &InRow) -> Value {
         "sender_name": row.sender_name,
         "body": row.body,
         "decrypt_failed": row.body.is_none(),
+        "sealed": row.sealed,
         "priority": row.priority.word(),
         "received_at": row.received_at.iso(),
         "created_at": row.created_at,

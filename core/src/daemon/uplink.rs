@@ -317,7 +317,7 @@ impl<C> Uplink<C> {
                 self.verdict = Some((Advice::Later, format!("the broker answered status {status}")));
             }
             Event::Goodbye { code, reason } => {
-                let advice = advice_of(code, &reason);
+                let advice = advice_after(code, &reason);
                 let why = format!("{} ({})", word_of(&reason), code.unwrap_or(1005));
                 match &self.verdict {
                     Some((Advice::Never, _)) => {}
@@ -405,6 +405,12 @@ impl<C> Uplink<C> {
         self.past = Some(why.clone());
         cx.heard.push((self.key, Heard::Lost(why)));
     }
+}
+
+/// What a close tells us to do. One over the length of what was sent says nothing against us, once that is
+/// not sent again.
+fn advice_after(code: Option<u16>, reason: &str) -> Advice {
+    if code == Some(Fault::TooLarge.row().code) { Advice::Later } else { advice_of(code, reason) }
 }
 
 /// What a close, or a word before it, tells us to do. What the table does not know may pass.

@@ -13,6 +13,7 @@ CREATE TABLE inbox (
     priority INTEGER NOT NULL,
     -- NULL: it could not be opened.
     body TEXT,
+    sealed INTEGER NOT NULL,
     created_at TEXT,
     received_at INTEGER NOT NULL,
     seen_at INTEGER,

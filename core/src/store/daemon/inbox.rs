@@ -50,6 +50,8 @@ pub struct InRow {
     pub priority: Priority,
     /// What it says; none when it could not be opened.
     pub body: Option<Box<str>>,
+    /// It was sealed for the recipient: nobody but the owner of the sender's key wrote it.
+    pub sealed: bool,
     /// When the broker accepted it, as the broker wrote it.
     pub created_at: Option<Box<str>>,
     /// When it came.

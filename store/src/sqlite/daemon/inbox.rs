@@ -14,13 +14,13 @@ use crate::sqlite::write::run;
 
 const INSERT: &str = "INSERT INTO inbox (id, client_message_id, broker_message_id, mesh, topic, reply_to_id, \
     sender_pubkey, sender_member_pubkey, sender_name, priority, body, created_at, received_at, \
-    recipient_pubkey, recipient_kind) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    recipient_pubkey, recipient_kind, sealed) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 const KNOWN: &str = "SELECT id FROM inbox WHERE mesh = ?1 AND recipient_pubkey = ?2 AND sender_pubkey = ?3 \
     AND client_message_id = ?4";
 const SELECT: &str = "SELECT seq, id, client_message_id, broker_message_id, mesh, topic, reply_to_id, \
     sender_pubkey, sender_member_pubkey, sender_name, priority, body, created_at, received_at, seen_at, \
-    recipient_pubkey, recipient_kind FROM inbox WHERE ";
+    recipient_pubkey, recipient_kind, sealed FROM inbox WHERE ";
 
 /// Performs one operation.
 pub(super) fn write(conn: &Connection, op: &InboxOp) -> Result<DaemonReply, Trouble> {
@@ -96,6 +96,7 @@ fn receive(conn: &Connection, row: &InRow) -> Result<DaemonReply, Trouble> {
         row.received_at.as_millis(),
         recipient,
         row.recipient_kind.word(),
+        row.sealed,
     ];
     run(conn, INSERT, values)?;
     Ok(DaemonReply::Inserted)
@@ -191,6 +192,7 @@ fn row(row: &Row<'_>) -> Result<InRow, Trouble> {
         sender_name: row.get(9)?,
         priority: rows::priority(row.get(10)?)?,
         body: row.get(11)?,
+        sealed: row.get(17)?,
         created_at: row.get(12)?,
         received_at: Wall::from_millis(row.get(13)?),
         seen_at: row.get::<_, Option<i64>>(14)?.map(Wall::from_millis),

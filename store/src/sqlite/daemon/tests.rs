@@ -311,6 +311,7 @@ pub(super) fn in_row(at: u64) -> InRow {
         sender_name: "ann".into(),
         priority: Priority::Now,
         body: Some("hello".into()),
+        sealed: at.is_multiple_of(2),
         created_at: None,
         received_at: Wall::from_millis(3),
         seen_at: None,
