@@ -103,7 +103,7 @@ enum End {
 }
 
 /// What is to come on this host.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Deed {
     Start,
     Wake(u32),

@@ -64,7 +64,7 @@ impl Host {
             mesh_id: cast.meshes[home.identity.who.mesh].id.as_str().to_owned(),
             member_id: cast.member(home.identity.who).id.as_str().to_owned(),
             name: home.identity.name().to_owned(),
-            seed: Secret::new(&home.identity.seed()),
+            seed: Secret::new(home.identity.seed()),
             former: Vec::new(),
             broker: Endpoint { host: "broker.test".to_owned(), port: 1, tls: false },
             authority: "broker.test".to_owned(),
