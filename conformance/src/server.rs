@@ -66,7 +66,7 @@ impl Default for Server {
 impl Server {
     /// Why no server can be made here, where none of version 15 or newer is installed.
     pub fn missing() -> Option<String> {
-        Programs::find().err()
+        Programs::find().err().map(|missing| missing.to_string())
     }
 
     /// Makes and starts a server with the settings of a plain installation.
