@@ -13,12 +13,12 @@
 //! | the network | `link.rs`, `net.rs`, `tap.rs`, `heard.rs` |
 //! | the store, the event target | `disk.rs`, `target.rs` |
 //! | which fault comes when | `chaos.rs`; that it came: `marks.rs` |
-//! | what clients do | `actor.rs` and its folder; others that speak to a broker belong there |
+//! | what clients do | `actor.rs` and its folder; hosts with daemons: `actor/host.rs` and its folder |
 //! | what must hold | `oracle/rules.rs`, `oracle.rs` and its folder; that it settles: `peace.rs` |
 //! | many runs, and smaller ones that fail alike | `fleet.rs`, `shrink.rs` |
 //!
-//! Daemons have no actors here: they will be one more kind in `actor.rs`, drawn in `swarm.rs` and looked
-//! after in `oracle/`.
+//! Daemons are actors too (`actor/host.rs`): the real machine between simulated brokers and simulated programs,
+//! on a disk of its own, with its own books.
 
 mod actor;
 mod cast;
@@ -51,4 +51,4 @@ mod world;
 pub use marks::{Mark, Tally};
 pub use oracle::rules::{Rule, Violation};
 pub use plan::{Class, Plan, Without};
-pub use run::{Outcome, run, run_recorded};
+pub use run::{Outcome, run, run_away, run_recorded};

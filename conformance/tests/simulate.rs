@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use peermesh_conformance::sim::fleet::{Report, Watch, run_all};
 use peermesh_conformance::sim::shrink::shrink;
-use peermesh_conformance::sim::{self, Mark, Plan, Without};
+use peermesh_conformance::sim::{self, Mark, Outcome, Plan, Without};
 use peermesh_core::config::Limits;
 
 /// Seeds of every change and of a long run, ten simulated minutes each.
@@ -59,6 +59,28 @@ fn what_was_wrong_once_holds() {
         let outcome = sim::run(&Plan { without, ..Plan::of(*seed) }, LINES);
         assert_eq!(outcome.violation, None, "{what}\n{}", outcome.trace);
     }
+}
+
+/// Seeds whose towns have hosts with daemons, as the second part of the test sees to.
+const HOSTED: [u64; 3] = [1, 5, 9];
+
+#[test]
+fn f_dmn_06_what_is_queued_while_the_broker_is_away_for_days_arrives_in_order_unless_it_is_too_old() {
+    let mut expired = 0;
+    for seed in HOSTED {
+        for days in [3, 7] {
+            let Outcome { violation, tally, trace, .. } = sim::run_away(seed, days, LINES);
+            assert_eq!(violation, None, "seed {seed}, {days} days\n{trace}");
+            let count = |mark| tally.count(mark);
+            assert!(count(Mark::OutboxQueued) > 100, "{}", count(Mark::OutboxQueued));
+            let ended = [Mark::OutboxDelivered, Mark::OutboxDead, Mark::OutboxExpired].map(count);
+            assert!(ended.iter().sum::<u64>() >= count(Mark::OutboxQueued) - count(Mark::OutboxRequeued));
+            // A row is given up at an age of six days.
+            assert!(days > 6 || ended[2] == 0, "seed {seed}, {days} days: {ended:?}");
+            expired += ended[2];
+        }
+    }
+    assert!(expired > 0);
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub const DEFECTS: &[(&str, &str)] = &[
     ("two_chunks_granted", "more is read than was asked for"),
     ("unknown_called_refused", "a commit of unknown outcome is answered as refused for good"),
     ("unknown_taken_for_written", "a commit of unknown outcome counts as made"),
+    ("unrecorded_row_passed", "a row whose attempt could not be recorded is passed by the next of its lane"),
     ("wrong_mailbox_settled", "the copy of another mailbox ends"),
 ];
 

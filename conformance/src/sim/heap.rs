@@ -66,6 +66,8 @@ pub(super) enum Event {
     Relief(Relief),
     /// A broker starts.
     Start(usize),
+    /// All brokers die, and are away for so many milliseconds.
+    Away(u64),
     /// Faults stop.
     Peace,
     /// In peace: has everything settled?

@@ -1,12 +1,15 @@
 //! One run: a plan becomes a world, the world goes by, and something can be said about it.
 
+use peermesh_core::config::Limits;
 use peermesh_core::digest::StateHash;
 use peermesh_core::journal::Payloads;
 
 use super::clock::MS;
+use super::heap::Event;
 use super::marks::Tally;
 use super::oracle::rules::Violation;
-use super::plan::Plan;
+use super::plan::{Class, Plan, Without};
+use super::swarm::Mix;
 use super::world::World;
 
 /// What came of a run.
@@ -43,6 +46,28 @@ pub fn run_recorded(plan: &Plan, payloads: Payloads) -> (Outcome, Vec<Vec<u8>>) 
     lived(plan, 0, Some(payloads), &mut |_| {})
 }
 
+/// Runs a town with hosts in which nothing goes wrong but that all brokers are away for days, and their
+/// daemons are not.
+pub fn run_away(seed: u64, days: u64, lines: usize) -> Outcome {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    let away_ms = days * DAY_MS;
+    let mut limits = Limits::default();
+    // What has gathered for days is not to wait for a budget besides.
+    let set = limits.set("send_rate_per_minute", 0);
+    assert!(set.is_ok(), "{set:?}");
+    let mut without = Without::default();
+    without.classes.extend(Class::ALL.iter().filter(|class| **class != Class::Daemons));
+    let plan = Plan { seed, span_ms: away_ms * 10 / 7 + 1_200_000, limits: Some(limits), without };
+    let mut mix = Mix::of(&plan);
+    // Deeds are so far apart that days of them can be lived through.
+    mix.pace_ms = 1_800_000;
+    let mut world = World::of(&plan, mix, None);
+    world.heap.put(300_000 * MS, Event::Away(away_ms));
+    world.trace.keep(lines);
+    world.run(&mut |_| {});
+    outcome(&plan, world)
+}
+
 fn lived(
     plan: &Plan,
     lines: usize,
@@ -52,7 +77,12 @@ fn lived(
     let mut world = World::new(plan, recorded);
     world.trace.keep(lines);
     world.run(tell);
-    let outcome = Outcome {
+    let recordings = std::mem::take(&mut world.recordings);
+    (outcome(plan, world), recordings)
+}
+
+fn outcome(plan: &Plan, mut world: World) -> Outcome {
+    Outcome {
         plan: plan.clone(),
         state: world.state(),
         simulated_ms: world.now / MS,
@@ -60,6 +90,5 @@ fn lived(
         trace: world.trace.shown(),
         violation: world.broken,
         tally: world.tally,
-    };
-    (outcome, world.recordings)
+    }
 }

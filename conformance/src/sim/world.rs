@@ -88,7 +88,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: &Plan, recorded: Option<Payloads>) -> World {
-        let mix = Mix::of(plan);
+        World::of(plan, Mix::of(plan), recorded)
+    }
+
+    /// A world of this mix, instead of the one that the plan's seed draws.
+    pub(super) fn of(plan: &Plan, mix: Mix, recorded: Option<Payloads>) -> World {
         let mut disk = Disk::new(plan.seed, mix.brokers, mix.shared.then_some(mix.lease_ms));
         let mut cast = Cast::new(&mix.members, &mut disk.model);
         let config = Arc::new(config(&mix));
@@ -189,6 +193,7 @@ impl World {
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Relief(relief) => self.relieve(relief),
             Event::Start(node) => self.start(node),
+            Event::Away(millis) => (0..self.nodes.len()).for_each(|node| self.die(node, millis)),
             Event::Peace => self.make_peace(),
             Event::Look => self.look(),
         }

@@ -102,8 +102,7 @@ impl Daemon {
             }
             After::Page(key) => self.page_came(now, key, ended),
             After::Taken(key) => self.taken(now, key, &ended, todo),
-            // What could not be recorded is in flight for the store, and is reclaimed.
-            After::Settled => {}
+            After::Settled => self.recorded(now, &ended),
             After::Buried => self.buried(&ended),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
             After::Enqueued(accepting) => self.enqueued(now, &accepting, ended, todo),
@@ -338,6 +337,15 @@ impl Daemon {
             lane.page.rotate_left(1);
         }
         self.stage_out(op, After::Settled);
+    }
+
+    /// What became of an attempt is in the store, or is not: then the row is in flight there, and is put in
+    /// line again before anything else is sent that could pass it.
+    fn recorded(&mut self, now: Now, ended: &Ended) {
+        if matches!(ended, Ended::Refused(_)) && !planted("unrecorded_row_passed") {
+            self.in_order = false;
+            self.timers.arm(Timer::Reclaim, now.mono.after_millis(self.bounds.drain_poll_ms()));
+        }
     }
 
     /// Makes rows pending again that are in flight and that nobody waits for.

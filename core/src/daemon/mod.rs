@@ -82,7 +82,8 @@ pub struct Daemon {
     uplinks: BTreeMap<LaneKey, Uplink<Call>>,
     dials: u64,
     lanes: BTreeMap<LaneKey, Lane>,
-    /// What an earlier run left in flight stands in line again: before that, a later row could overtake it.
+    /// What an earlier run left in flight, or what could not be recorded, stands in line again: before that,
+    /// a later row could overtake it.
     in_order: bool,
     load: OutboxLoad,
     /// What the broker of each mesh said last.

@@ -283,7 +283,9 @@ impl Host {
                 return Some(format!("{} of host {place} is not let in", identity.name()));
             }
         }
-        if let Some(key) = self.programs.iter().find_map(Program::unanswered) {
+        // What waits for a mesh whose member was removed takes room from all until it is too old.
+        let is_whole = !self.homes.iter().any(is_gone);
+        if let Some(key) = self.programs.iter().find_map(Program::unanswered).filter(|_| is_whole) {
             return Some(format!("a program of host {place} has no answer to {key}"));
         }
         let gone: Vec<&str> =

@@ -155,8 +155,12 @@ impl Host {
             let is_late = asking.since + PATIENCE_MS * MS < world.now && !is_stream;
             let conn = asking.conn;
             let dies = !self.is_peaceful && self.dice.chance(if is_stream { 4 } else { 15 });
-            if is_late || dies {
-                world.tally.mark(Mark::ProgramDied);
+            // Whoever wants to be sure of its session says anew who it is.
+            let parts = is_stream && program.session.is_some() && program.known_in != self.life;
+            if is_late || dies || parts {
+                if dies {
+                    world.tally.mark(Mark::ProgramDied);
+                }
                 self.programs[place].is_cut_off();
                 self.ends(world, conn, Ending::Broken);
             }
