@@ -142,9 +142,9 @@ fn settings(text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live \
-         topics {}; of events `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and \
-         `PEERMESH_LOG=error`.\n",
+        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; \
+         of live topics {}; of events `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; \
+         of all `PEERMESH_STATS_MS=20` and `PEERMESH_LOG=error`.\n",
         shown(mesh::MORE),
         shown(steps::LARGE_MESH),
         shown(live::MORE),
