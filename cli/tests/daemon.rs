@@ -99,6 +99,32 @@ fn f_dmn_01_a_daemon_that_is_killed_while_it_sends_and_receives_loses_and_double
 }
 
 #[test]
+fn a_mesh_that_is_joined_while_the_daemon_runs_is_taken_up_and_one_that_is_left_let_go() {
+    let town = Town::new();
+    let (_broker, ann, bob) = two_hosts(&town);
+    let (_sender, _recipient) = (up(&town, &ann), up(&town, &bob));
+    town.json(&["mesh", "create", "other"]);
+    let invite = town.json(&["invite", "other", "--uses", "3"]);
+    let url = invite["url"].as_str().unwrap();
+    for (name, data) in [("ann-too", &ann), ("bob-too", &bob)] {
+        assert_eq!(town.json(&["join", url, "--as", name, "--data", data])["daemon"], "taken up");
+    }
+    // A second identity in a mesh takes no name away from the first, under which messages may wait.
+    assert_eq!(town.json(&["join", url, "--as", "ann-again", "--data", &ann])["daemon"], "taken up");
+    let brokers = || ask(&ann, "GET", "/v1/health", None).1["brokers"].clone();
+    let all_open = json!({ "demo": "open", "other": "open", "other.ann-again": "open" });
+    await_that("three sockets", || brokers() == all_open);
+    let body = json!({ "to": "bob-too", "message": "hello", "client_message_id": "k1", "mesh": "other" });
+    await_that("an acceptance", || ask(&ann, "POST", "/v1/send", Some(&body)).0 == 202);
+    await_that("the message", || texts(&bob) == ["hello"]);
+
+    fs::remove_file(format!("{ann}/profiles/ann-again.json")).unwrap();
+    town.json(&["daemon", "reload", "--data", &ann]);
+    await_that("its end", || brokers() == json!({ "demo": "open", "other": "open" }));
+    assert_eq!(town.run(&["daemon", "reload", "--data", town.dir().join("none").to_str().unwrap()]).code, 1);
+}
+
+#[test]
 fn a_daemon_is_started_asked_and_stopped_by_its_commands() {
     let town = Town::new();
     let (_broker, ann, _) = two_hosts(&town);

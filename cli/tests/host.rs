@@ -183,6 +183,58 @@ fn a_backup_brings_the_profiles_to_another_host_and_a_key_that_gives_way_is_kept
     assert!(ran.code == 1 && ran.err.contains("daemon down"), "{ran:?}");
 }
 
+/// Whether a folder has a file of that name, or a draft of it.
+fn has(folder: &std::path::Path, name: &str, is_draft: bool) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let names = entries.map_while(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    let fits = |file: String| match is_draft {
+        true => file.starts_with(&format!("{name}.")),
+        false => file == name,
+    };
+    names.into_iter().any(fits)
+}
+
+#[test]
+fn f_dmn_11_a_change_of_keys_that_is_killed_at_a_step_leaves_the_old_key_or_the_new_one_and_loses_none() {
+    let (here, there) = (Town::new(), Town::new());
+    let import = |town: &Town, byte: u8| {
+        fs::write(town.dir().join("config.json"), claudemesh(&[("ann", byte)]).to_string()).unwrap();
+        town.json(&["daemon", "import", "--from", "config.json"]);
+    };
+    import(&here, 1);
+    let copy = there.dir().join("copy");
+    let copy = copy.to_str().unwrap();
+    let made = with_passphrase(&here, &["daemon", "backup", "--to", copy, "--json"], "correct horse");
+    assert_eq!(made.code, 0, "{made:?}");
+    let (profiles, archive) = (there.data().join("profiles"), there.data().join("daemon/keypair-archive"));
+    let public = |byte: u8| HEXLOWER.encode(SigningKey::from_bytes(&[byte; 32]).verifying_key().as_bytes());
+    let restore = ["daemon", "restore", "--from", copy, "--replace"];
+    // As soon as a step can be seen from outside, the process is killed: in it, or in one that follows.
+    for (folder, is_draft) in [(&archive, true), (&archive, false), (&profiles, true)] {
+        let _ = fs::remove_dir_all(&archive);
+        let _ = fs::remove_dir_all(&profiles);
+        import(&there, 2);
+        let mut child = there.command(&restore).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"correct horse\n").unwrap();
+        while child.try_wait().unwrap().is_none() && !has(folder, "ann.json", is_draft) {
+            thread::yield_now();
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        let text = fs::read_to_string(profiles.join("ann.json")).unwrap();
+        let profile: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let former = fs::read_to_string(archive.join("ann.json")).unwrap_or_default();
+        let is_new = profile["pubkey"] == public(1).as_str();
+        assert!(is_new || profile["pubkey"] == public(2).as_str(), "{text}");
+        assert!(!is_new || former.contains(&public(2)), "the former key is lost: {former}");
+        // What was begun is done by the same command once more.
+        let again = with_passphrase(&there, &restore, "correct horse");
+        assert_eq!(again.code, 0, "{again:?}");
+        assert!(fs::read_to_string(profiles.join("ann.json")).unwrap().contains(&public(1)));
+        assert!(fs::read_to_string(archive.join("ann.json")).unwrap().contains(&public(2)));
+    }
+}
+
 #[test]
 fn a_service_is_installed_by_a_unit_and_not_on_a_machine_of_a_build() {
     let town = Town::new();

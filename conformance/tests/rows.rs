@@ -1,5 +1,7 @@
-//! Every row of the page of faults, and every section of two contracts, has a test or a reason why not.
+//! Every row of the page of faults, and every section of two contracts, has a test or a reason why not; tests
+//! that the list of the daemon names are there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +57,21 @@ fn every_section_of_runners_and_live_topics_has_a_line_that_says_what_proves_it(
         };
         assert!(is_there, "CONTRACTS.md names {named}, which is not there");
     }
+}
+
+#[test]
+fn every_test_that_the_list_of_the_daemon_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = read(&root.join("DAEMON.md"));
+    let rows = list.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.rsplit('|').nth(1));
+    let named: BTreeSet<&str> = rows.flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 40, "{}", named.len());
+    let mut code = String::new();
+    for folder in ["conformance/tests", "core/src", "store/src", "cli"] {
+        gather(&root.join("..").join(folder), &mut code);
+    }
+    let missing: Vec<&&str> = named.iter().filter(|name| !code.contains(&format!("fn {name}()"))).collect();
+    assert!(missing.is_empty(), "DAEMON.md names tests that are not there: {missing:?}");
 }
 
 fn gather(folder: &Path, into: &mut String) {

@@ -85,6 +85,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "kit",
             "machine",
             "note",
+            "planted",
             "rng",
             "seal",
             "store",

@@ -64,9 +64,9 @@ pub enum Input<'a> {
         /// Replies, or why there are none.
         result: StoreResult,
     },
-    /// Another shard says something.
+    /// Another shard says something, or the program around the machine does.
     Relayed {
-        /// Who speaks.
+        /// Who speaks; the program speaks as the shard itself.
         from: ShardId,
         /// What it says.
         envelope: Envelope,

@@ -72,6 +72,15 @@ pub fn open_by(secret: &Secret, from: PublicKey, body: &Sealed) -> Result<String
     open_between(&between(&own, from).ok_or(OpenError::Key)?, body)
 }
 
+/// Opens what somebody sealed for itself, by the secret for boxes of the key that did.
+///
+/// # Errors
+/// [`OpenError`] when it was not sealed so.
+pub fn open_own(secret: &Secret, body: &Sealed) -> Result<String, OpenError> {
+    let own = box_secret(secret).ok_or(OpenError::Key)?;
+    open_between(&SalsaBox::new(&own.public_key(), &own), body)
+}
+
 /// The public half of a secret for boxes, which has 32 bytes.
 pub fn box_public(secret: &Secret) -> Option<[u8; 32]> {
     box_secret(secret).map(|secret| *secret.public_key().as_bytes())
@@ -131,6 +140,9 @@ mod tests {
         assert_eq!(open_by(&secret, public(&ann), &body).as_deref(), Ok("soup?"));
         assert_eq!(open_by(&Secret::new([3; 32]), public(&ann), &body), Err(OpenError::Seal));
         assert_eq!(open_by(&Secret::new(*b"short"), public(&ann), &body), Err(OpenError::Key));
+        let note = seal(&bob, public(&bob), "eggs", [8; NONCE_BYTES]).unwrap();
+        assert_eq!(open_own(&secret, &note).as_deref(), Ok("eggs"));
+        assert_eq!(open_own(&Secret::new([3; 32]), &note), Err(OpenError::Seal));
         assert_eq!(box_public(&secret), Some(bob.verifying_key().to_montgomery().to_bytes()));
     }
 

@@ -22,7 +22,7 @@ CREATE TABLE mesh.runner_event (
     PRIMARY KEY (runner, seq)
 );
 
--- Ids of events that were accepted, taken or not.
+-- Ids of events that were accepted, taken or not; of those without one, names made of their places.
 CREATE TABLE mesh.runner_seen (
     runner bigint NOT NULL,
     id     text COLLATE "C" NOT NULL,
@@ -159,13 +159,11 @@ CREATE FUNCTION mesh.accept_event(r bigint, s bigint, op jsonb) RETURNS jsonb LA
 DECLARE
     first bigint;
 BEGIN
-    IF op ->> 'id' IS NOT NULL THEN
-        INSERT INTO mesh.runner_seen (runner, id, seq, at) VALUES (r, op ->> 'id', s, (op ->> 'at')::bigint)
-        ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            SELECT seq INTO first FROM mesh.runner_seen WHERE runner = r AND id = op ->> 'id';
-            RETURN CASE WHEN first = s THEN '{"is": "runner_inserted"}' ELSE '{"is": "runner_known"}' END;
-        END IF;
+    INSERT INTO mesh.runner_seen (runner, id, seq, at) VALUES (r, op ->> 'known_as', s, (op ->> 'at')::bigint)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT seq INTO first FROM mesh.runner_seen WHERE runner = r AND id = op ->> 'known_as';
+        RETURN CASE WHEN first = s THEN '{"is": "runner_inserted"}' ELSE '{"is": "runner_known"}' END;
     END IF;
     INSERT INTO mesh.runner_event (runner, seq, id, kind, at, sent, failed, failed_since, body)
     VALUES (r, s, op ->> 'id', op ->> 'kind', (op ->> 'at')::bigint, (op ->> 'sent')::bigint,

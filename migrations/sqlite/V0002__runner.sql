@@ -23,7 +23,7 @@ CREATE TABLE runner_event (
     PRIMARY KEY (runner, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Ids of events that were accepted, taken or not.
+-- Ids of events that were accepted, taken or not; of those without one, names made of their places.
 CREATE TABLE runner_seen (
     runner INTEGER NOT NULL,
     id     TEXT NOT NULL,

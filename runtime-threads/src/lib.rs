@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peermesh_core::forward::Courier;
 use peermesh_core::ids::ShardId;
-use peermesh_core::machine::{Listener, Machine, Memory, Order};
+use peermesh_core::machine::{Envelope, Listener, Machine, Memory, Order};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
@@ -180,6 +180,13 @@ impl Running {
     pub fn order(&self, order: Order) {
         for inbox in self.inboxes.iter() {
             inbox.post(Post::Order(order));
+        }
+    }
+
+    /// Tells the first shard's machine something, as if the shard itself had.
+    pub fn tell(&self, envelope: Envelope) {
+        if let Some(inbox) = self.inboxes.first() {
+            inbox.post(Post::Relayed { from: ShardId(0), envelope });
         }
     }
 

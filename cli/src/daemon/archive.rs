@@ -33,6 +33,8 @@ pub(crate) struct Archive {
     keys_max: usize,
     /// The one that was replaced last stands first.
     keys: Vec<Former>,
+    /// The file holds keys whose time is over.
+    has_expired: bool,
 }
 
 /// A key that was replaced.
@@ -85,7 +87,7 @@ impl Archive {
     /// one that was set aside, and the remarks say so.
     pub(crate) fn open(place: &Place, profile: &str, now: Wall) -> Result<(Archive, Vec<Remark>), HomeError> {
         let path = place.archive_path(profile);
-        let mut archive = Archive { path, keys_max: KEYS.0, keys: Vec::new() };
+        let mut archive = Archive { path, keys_max: KEYS.0, keys: Vec::new(), has_expired: false };
         let mut remarks = Vec::new();
         if !home::exists(&archive.path)? {
             return Ok((archive, remarks));
@@ -97,8 +99,10 @@ impl Archive {
         match read(&home::read(&archive.path)?) {
             Ok((keys_max, keys)) => {
                 archive.keys_max = keys_max;
+                let all = keys.len();
                 archive.keys = keys;
                 archive.keys.retain(|key| key.expires_at > now.as_millis());
+                archive.has_expired = archive.keys.len() < all;
             }
             Err(flaw) => {
                 let aside = set_aside(&archive.path, now)?;
@@ -139,6 +143,11 @@ impl Archive {
         let forced = self.keys.split_off(self.keys_max.min(self.keys.len()));
         self.write()?;
         Ok(forced.into_iter().map(|former| Remark::ForceExpired { id: former.id }).collect())
+    }
+
+    /// Takes keys whose time is over out of the file too, where there are any.
+    pub(crate) fn drop_expired(&self) -> Result<(), HomeError> {
+        if self.has_expired { self.write() } else { Ok(()) }
     }
 
     /// Writes the keys that are left; a file without any is removed.
@@ -285,7 +294,11 @@ mod tests {
             assert_eq!((held(&archive), remarks), (left, vec![]), "day {day}");
         }
         assert_eq!(open(&place, 3).0.secrets()[0].expose(), key(2).to_scalar_bytes());
-        open(&place, 10).0.write().unwrap();
+        open(&place, 3).0.drop_expired().unwrap();
+        assert_eq!(stored(&place)["keys"].as_array().unwrap().len(), 2);
+        open(&place, 8).0.drop_expired().unwrap();
+        assert_eq!(stored(&place)["keys"].as_array().unwrap().len(), 1, "one whose time is over goes");
+        open(&place, 10).0.drop_expired().unwrap();
         assert!(!place.archive_path("ann").exists(), "a file without keys goes");
     }
 

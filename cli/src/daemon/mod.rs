@@ -7,8 +7,10 @@ pub(crate) mod client;
 mod copies;
 pub(crate) mod host;
 mod import;
+mod joined;
 pub(crate) mod lock;
 pub(crate) mod place;
+pub(crate) mod reload;
 mod service;
 mod socket;
 pub(crate) mod token;
@@ -59,6 +61,13 @@ pub(crate) enum Daemon {
     /// Look at what waits to be sent, and put rows in line again
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Let a daemon that runs take up meshes that were joined, and let go of those that were left
+    #[command(
+        after_help = "`peermesh join` does this by itself. A mesh is left by removing its profile from\n\
+        profiles/ in the data directory; what waits to be sent there is given up.\n\n\
+        Example:\n  peermesh daemon reload"
+    )]
+    Reload,
     /// Let the daemon run on this host, after its directory was moved or copied here
     #[command(
         after_help = "A daemon refuses to start where its directory was not made, since two daemons with \n\
@@ -233,6 +242,8 @@ pub(crate) enum DaemonError {
     WouldReplace { files: String },
     #[error("the daemon took no other token ({why}); the file has it, so end the daemon and start it again")]
     TokenNotTaken { why: String },
+    #[error("{path} is damaged ({what}); put a copy back, or remove it: meshes are then named anew")]
+    BadNames { path: PathBuf, what: String },
     #[error("{0}")]
     Store(String),
     #[error("no mesh was joined; join one first: peermesh join INVITE")]
@@ -290,6 +301,7 @@ impl DaemonError {
             | DaemonError::WouldReplace { .. }
             | DaemonError::WrongPassphrase => Exit::Refused,
             DaemonError::BadBundle { .. }
+            | DaemonError::BadNames { .. }
             | DaemonError::BadImport { .. }
             | DaemonError::InCi { .. }
             | DaemonError::NoPassphrase { .. }
@@ -322,6 +334,7 @@ pub(crate) fn run(
         Daemon::Up(up) => up::run(up, home, env, terminal),
         Daemon::Down => ask::down(home, terminal),
         Daemon::Status => ask::status(home, terminal),
+        Daemon::Reload => reload::run(home, terminal),
         Daemon::Version => ask::version(home, terminal),
         Daemon::Outbox(command) => ask::outbox(command, home, terminal),
         Daemon::AcceptHost => accept_host(home, env, terminal),

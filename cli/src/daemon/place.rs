@@ -50,6 +50,11 @@ impl Place {
         self.dir.join("host_fingerprint.json")
     }
 
+    /// The names under which the meshes of profiles are attached.
+    pub(crate) fn names_path(&self) -> PathBuf {
+        self.dir.join("meshes.json")
+    }
+
     /// The former keys of a profile. The name was checked: it is no path.
     pub(crate) fn archive_path(&self, profile: &str) -> PathBuf {
         self.dir.join("keypair-archive").join(format!("{profile}.json"))

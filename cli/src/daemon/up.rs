@@ -12,22 +12,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use peermesh_core::config::{DaemonLimits, Limits, Secret};
-use peermesh_core::daemon::{Daemon, DaemonConfig, Membership, Setup};
-use peermesh_core::machine::{Endpoint, Listener, Machine, Order};
+use peermesh_core::daemon::{Daemon, DaemonConfig, Joined, Membership, Setup};
+use peermesh_core::machine::{Envelope, Listener, Machine, Order};
 use peermesh_core::note::{Level, Note};
 use serde_json::json;
 
 use super::host::{self, Verdict};
 use super::lock::{Holder, Lock};
 use super::place::Place;
-use super::{DaemonError, Up, client, socket, this_host, token};
-use crate::address::Address;
+use super::{DaemonError, Up, client, joined, socket, this_host, token};
 use crate::config::Runtime;
 use crate::failure::{Exit, Failure};
 use crate::home::{self, Home};
 use crate::logs::{Logs, wall_now};
-use crate::peer::PeerError;
-use crate::peer::profile::{self, Profile};
 use crate::serve::runtime::{self, Ear, Lanes, Plan};
 use crate::serve::weight::weigh;
 use crate::terminal::Terminal;
@@ -35,6 +32,8 @@ use crate::{signals, supervisor, tls};
 
 /// From the first signal to the end of the process, beyond the time that stopping may take.
 const AFTER_STOP: Duration = Duration::from_millis(900);
+/// How often profiles are looked at though nobody asked: former keys come to their end.
+const LOOKS_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the store and the last log lines may take.
 const LAST_CALLS: Duration = Duration::from_millis(300);
 /// From the start of a daemon in the background until it answers, and between two looks.
@@ -50,8 +49,7 @@ pub(super) fn run(
         return serve(up, home, env);
     }
     let place = Place::prepare(home)?;
-    let meshes = memberships(home)?;
-    if meshes.is_empty() {
+    if !joined::is_any(home)? {
         return Err(DaemonError::NoMesh.into());
     }
     if let Holder::Daemon(pid) = super::lock::holder(&place)? {
@@ -102,7 +100,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     let bounds = DaemonLimits::default();
     let patience = Duration::from_millis(bounds.daemon_drain_ms()) + AFTER_STOP;
     let carrier = carrier(env)?;
-    let stop = signals::listen(patience).map_err(start("the signal handler"))?;
+    let stop = signals::listen_and_look(patience).map_err(start("the signal handler"))?;
     let logs = Logs::start(up.log_level, io::stderr()).map_err(start("the log writer"))?;
     let place = Place::prepare(home)?;
     let lock = match Lock::take(&place)? {
@@ -111,7 +109,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
     };
     check_host(&place, env, &logs)?;
-    let meshes = memberships(home)?;
+    let meshes = memberships(home, &place, &logs)?;
     if meshes.is_empty() {
         return Err(DaemonError::NoMesh.into());
     }
@@ -144,7 +142,18 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
     let running = runtime::start(carrier, plan).map_err(start("the runtime"))?;
 
     supervisor::ready();
-    let signal = stop.wait();
+    let signal = loop {
+        match stop.wait_within(LOOKS_AGAIN) {
+            None | Some(signals::LOOK) => match memberships(home, &place, &logs) {
+                Ok(meshes) => running.tell(Envelope::new(Joined(meshes))),
+                Err(error) => {
+                    let why = error.to_string();
+                    logs.note(Note::new(Level::Error, "profiles_not_read").with("error", why));
+                }
+            },
+            Some(signal) => break signal,
+        }
+    };
     logs.note(Note::new(Level::Info, "shutdown signal").with("signal", signal));
     supervisor::stopping();
     running.order(Order::Drain);
@@ -228,36 +237,13 @@ fn plan(daemon: Box<dyn Machine + Send>, lanes: Lanes, listeners: Vec<(Listener,
     }
 }
 
-/// Every mesh that a profile has joined. Where several profiles are in one mesh, each is attached under its
-/// own name too.
-pub(super) fn memberships(home: &Home) -> Result<Vec<Membership>, PeerError> {
-    let mut joined: Vec<Profile> = Vec::new();
-    for name in profile::names(home)? {
-        let found = Profile::find(home, &name)?.map(|profile| profile.with_former(home)).transpose()?;
-        joined.extend(found.filter(|profile| profile.member_id.is_some()));
+/// Every mesh that a profile has joined; what an operator should know of former keys is logged.
+fn memberships(home: &Home, place: &Place, logs: &Logs) -> Result<Vec<Membership>, Failure> {
+    let (meshes, remarks) = joined::memberships(home, place)?;
+    for remark in remarks {
+        logs.note(Note::new(Level::Warn, "keypair_archive").with("remark", remark.to_string()));
     }
-    let is_shared = |slug: &str| joined.iter().filter(|other| other.mesh_slug == slug).count() > 1;
-    let slug = |profile: &Profile| match is_shared(&profile.mesh_slug) {
-        true => format!("{}.{}", profile.mesh_slug, profile.name),
-        false => profile.mesh_slug.clone(),
-    };
-    joined.iter().map(|profile| membership(profile, slug(profile))).collect()
-}
-
-fn membership(profile: &Profile, slug: String) -> Result<Membership, PeerError> {
-    let address = Address::parse(&profile.broker_url)?;
-    let (host, port) = address.endpoint();
-    Ok(Membership {
-        slug,
-        mesh_id: profile.mesh_id.clone(),
-        member_id: profile.member_id.clone().unwrap_or_default(),
-        name: profile.name.clone(),
-        seed: Secret::new(profile.signing_key().to_bytes()),
-        former: profile.former.clone(),
-        broker: Endpoint { host: host.to_owned(), port, tls: address.is_tls() },
-        authority: address.authority(),
-        path: address.socket_path().to_owned(),
-    })
+    Ok(meshes)
 }
 
 fn start(what: &'static str) -> impl Fn(io::Error) -> DaemonError {

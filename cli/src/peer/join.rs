@@ -6,6 +6,7 @@ use super::PeerError;
 use super::invite::Invite;
 use super::profile::{self, Profile};
 use crate::address::Address;
+use crate::daemon::reload;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::http::{self, HttpError, Question};
@@ -40,12 +41,20 @@ pub(crate) fn run(
     let (member_id, already) = enrolled?;
     profile.member_id = Some(member_id.clone());
     profile.update(home)?;
+    let told = match reload::joined(home, name) {
+        Ok(told) => told.word(),
+        Err(error) => {
+            terminal.remark(&format!("the daemon was not told ({error}); run: peermesh daemon reload"));
+            "not told"
+        }
+    };
     let value = json!({
         "member_id": member_id,
         "mesh_id": profile.mesh_id,
         "pubkey": profile.public_key().hex(),
         "profile": name,
         "already_member": already,
+        "daemon": told,
     });
     let said = format!(
         "{} {} as {name} ({})",

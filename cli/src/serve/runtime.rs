@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peermesh_core::forward::Courier;
-use peermesh_core::machine::{Listener, Machine, Memory, Order};
+use peermesh_core::machine::{Envelope, Listener, Machine, Memory, Order};
 use peermesh_core::note::Note;
 use peermesh_core::stats::Stats;
 use peermesh_core::store::Driver;
@@ -102,6 +102,16 @@ impl Running {
             Running::Smol(running) => running.order(order),
             #[cfg(feature = "threads")]
             Running::Threads(running) => running.order(order),
+        }
+    }
+
+    /// Tells the first shard's machine something that only it knows to read.
+    pub(crate) fn tell(&self, envelope: Envelope) {
+        match self {
+            #[cfg(feature = "smol")]
+            Running::Smol(running) => running.tell(envelope),
+            #[cfg(feature = "threads")]
+            Running::Threads(running) => running.tell(envelope),
         }
     }
 

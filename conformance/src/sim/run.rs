@@ -9,7 +9,7 @@ use super::heap::Event;
 use super::marks::Tally;
 use super::oracle::rules::Violation;
 use super::plan::{Class, Plan, Without};
-use super::swarm::Mix;
+use super::swarm::{Mix, Role};
 use super::world::World;
 
 /// What came of a run.
@@ -57,7 +57,11 @@ pub fn run_away(seed: u64, days: u64, lines: usize) -> Outcome {
     assert!(set.is_ok(), "{set:?}");
     let mut without = Without::default();
     without.classes.extend(Class::ALL.iter().filter(|class| **class != Class::Daemons));
-    let plan = Plan { seed, span_ms: away_ms * 10 / 7 + 1_200_000, limits: Some(limits), without };
+    let mut plan = Plan { seed, span_ms: away_ms * 10 / 7 + 1_200_000, limits: Some(limits), without };
+    // Hosts and a few peers: who knocks at a closed door for days does nothing else.
+    let actors = Mix::of(&plan).actors;
+    let peers = actors.iter().filter(|(_, role)| matches!(role, Role::Peer(_))).skip(2);
+    plan.without.actors.extend(peers.map(|(no, _)| *no));
     let mut mix = Mix::of(&plan);
     // Deeds are so far apart that days of them can be lived through.
     mix.pace_ms = 1_800_000;

@@ -1,5 +1,6 @@
 //! Hosts with their daemons around one broker, and what their programs do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -13,7 +14,7 @@ use peermesh_core::ids::ShardId;
 use peermesh_core::machine::{Endpoint, Listener};
 use serde_json::{Value, json};
 
-use crate::world::{Place, World};
+use crate::world::{Makes, Place, World};
 
 /// What programs on the loopback show.
 pub(crate) const TOKEN: &str = "the-token-of-the-loopback";
@@ -27,11 +28,12 @@ pub(crate) struct Got {
     pub(crate) body: Value,
 }
 
-/// A broker with one mesh, and the daemons of its members.
+/// A broker with its meshes, and the daemons of their members.
 pub(crate) struct Town {
     pub(crate) world: World,
     pub(crate) broker: Place,
-    mesh: String,
+    /// The ids of meshes, by their slugs.
+    meshes: BTreeMap<String, String>,
 }
 
 impl Town {
@@ -54,16 +56,25 @@ impl Town {
             Box::new(Broker::new(setup))
         }));
         world.serve(Some(broker));
-        let mut town = Town { world, broker, mesh: String::new() };
-        let made = town.admin("/admin/meshes", &json!({ "name": "demo", "slug": "demo" }));
-        town.mesh = made["mesh_id"].as_str().unwrap().to_owned();
+        let mut town = Town { world, broker, meshes: BTreeMap::new() };
+        town.founds("demo");
         town
     }
 
-    /// Enrols a member; gives its id.
+    /// Makes a mesh.
+    pub(crate) fn founds(&mut self, slug: &str) {
+        let made = self.admin("/admin/meshes", &json!({ "name": slug, "slug": slug }));
+        self.meshes.insert(slug.to_owned(), made["mesh_id"].as_str().unwrap().to_owned());
+    }
+
+    /// Enrols a member in the mesh `demo`; gives its id.
     pub(crate) fn joins(&mut self, name: &str) -> String {
+        self.enrols("demo", name)
+    }
+
+    fn enrols(&mut self, mesh: &str, name: &str) -> String {
         let wish = json!({ "uses": 1, "role": "member", "expires_at": 4_000_000_000_u64 });
-        let invite = self.admin("/admin/meshes/demo/invites", &wish);
+        let invite = self.admin(&format!("/admin/meshes/{mesh}/invites"), &wish);
         let body = json!({
             "invite_token": invite["invite_token"],
             "invite_payload": invite["invite_payload"],
@@ -82,40 +93,51 @@ impl Town {
 
     /// The same with bounds of its own, and features that a broker must have; waits for nothing.
     pub(crate) fn hosts_with(&mut self, name: &str, bounds: &DaemonLimits, require: &[&str]) -> Place {
-        let member_id = self.joins(name);
-        let mesh = Membership {
-            slug: "demo".to_owned(),
-            mesh_id: self.mesh.clone(),
-            member_id,
+        let meshes = vec![self.membership("demo", name)];
+        self.starts(name, meshes, bounds, require)
+    }
+
+    /// A member of a mesh, as its host knows it.
+    pub(crate) fn membership(&mut self, mesh: &str, name: &str) -> Membership {
+        Membership {
+            slug: mesh.to_owned(),
+            mesh_id: self.meshes[mesh].clone(),
+            member_id: self.enrols(mesh, name),
             name: name.to_owned(),
             seed: Secret::new(keys::pair(name).to_bytes()),
             broker: Endpoint { host: "broker.test".to_owned(), port: 7900, tls: false },
             authority: "broker.test:7900".to_owned(),
             path: "/ws".to_owned(),
             former: Vec::new(),
-        };
-        let config = Arc::new(DaemonConfig {
-            limits: Limits::default(),
-            bounds: bounds.clone(),
-            meshes: vec![mesh],
-            version: "0.1.0".to_owned(),
-            pid: 7,
-            cwd: "/home".to_owned(),
-            hostname: name.to_owned(),
-            token: Some(Secret::new(TOKEN)),
-            public_health: false,
-            require_features: require.iter().map(|name| (*name).to_owned()).collect(),
-        });
-        let own = name.bytes().fold(0, u8::wrapping_add);
-        self.world.add(Box::new(move |life| {
-            let setup = Setup { config: Arc::clone(&config), seed: [own.wrapping_add(life); 32] };
-            Box::new(Daemon::new(setup))
-        }))
+        }
+    }
+
+    /// Starts a daemon that belongs to these meshes.
+    pub(crate) fn starts(
+        &mut self,
+        name: &str,
+        meshes: Vec<Membership>,
+        bounds: &DaemonLimits,
+        require: &[&str],
+    ) -> Place {
+        self.world.add(makes(name, meshes, bounds, require))
+    }
+
+    /// Ends a daemon and starts it with these meshes.
+    pub(crate) fn remakes(&mut self, place: Place, name: &str, meshes: Vec<Membership>) {
+        self.world.kill(place);
+        self.world.remake(place, makes(name, meshes, &DaemonLimits::default(), &[]));
+        self.awaits_open(place);
+        self.world.wait(2_000);
     }
 
     pub(crate) fn awaits_open(&mut self, daemon: Place) {
+        self.awaits_open_in(daemon, "demo");
+    }
+
+    pub(crate) fn awaits_open_in(&mut self, daemon: Place, mesh: &str) {
         for _ in 0..200 {
-            if self.get(daemon, "/v1/health").body["brokers"]["demo"] == "open" {
+            if self.get(daemon, "/v1/health").body["brokers"][mesh] == "open" {
                 return;
             }
             self.world.wait(500);
@@ -133,6 +155,41 @@ impl Town {
 
     pub(crate) fn send(&mut self, daemon: Place, to: &str, text: &str, key: &str) -> Got {
         self.post(daemon, "/v1/send", &json!({ "to": to, "message": text, "client_message_id": key }))
+    }
+
+    /// Asks as a session.
+    pub(crate) fn asks_as(
+        &mut self,
+        daemon: Place,
+        session: &str,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Got {
+        let shown = authorization(session);
+        self.asks(daemon, method, target, &[("Authorization", &shown)], body)
+    }
+
+    /// Opens a stream of events, of a session or of the host.
+    pub(crate) fn listens(&mut self, daemon: Place, session: Option<&str>) -> usize {
+        let shown = session.map(authorization);
+        let headers: Vec<(&str, &str)> =
+            shown.iter().map(|shown| ("Authorization", shown.as_str())).collect();
+        let stream = self.begins(daemon, Listener::Local, "GET", "/v1/events", &headers, None);
+        self.world.wait(100);
+        stream
+    }
+
+    /// The events of a stream since the last look, as kind and fields.
+    pub(crate) fn events(&mut self, stream: usize) -> Vec<(String, Value)> {
+        let text = String::from_utf8(self.world.read(stream).0).unwrap();
+        let field = |frame: &str, name: &str| {
+            frame.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap_or_default()
+        };
+        let frames = text.split("\n\n").filter(|frame| frame.contains("event: "));
+        frames
+            .map(|frame| (field(frame, "event: "), serde_json::from_str(&field(frame, "data: ")).unwrap()))
+            .collect()
     }
 
     /// Asks a daemon on its Unix socket.
@@ -199,10 +256,11 @@ impl Town {
 
     /// What lies in an inbox, oldest first, without marking it.
     pub(crate) fn inbox(&mut self, daemon: Place, session: Option<&str>) -> Vec<Value> {
-        let shown = session.map(authorization);
-        let headers: Vec<(&str, &str)> =
-            shown.iter().map(|shown| ("Authorization", shown.as_str())).collect();
-        let got = self.asks(daemon, "GET", "/v1/inbox?mark_seen=false", &headers, None);
+        let target = "/v1/inbox?mark_seen=false";
+        let got = match session {
+            Some(session) => self.asks_as(daemon, session, "GET", target, None),
+            None => self.get(daemon, target),
+        };
         let mut items = got.body["items"].as_array().unwrap().clone();
         items.reverse();
         items
@@ -258,4 +316,25 @@ pub(crate) fn token_of(name: &str) -> String {
 /// What a session shows.
 pub(crate) fn authorization(name: &str) -> String {
     format!("ClaudeMesh-Session {}", token_of(name))
+}
+
+/// Makes the daemon of a host, life by life.
+fn makes(name: &str, meshes: Vec<Membership>, bounds: &DaemonLimits, require: &[&str]) -> Makes {
+    let config = Arc::new(DaemonConfig {
+        limits: Limits::default(),
+        bounds: bounds.clone(),
+        meshes,
+        version: "0.1.0".to_owned(),
+        pid: 7,
+        cwd: "/home".to_owned(),
+        hostname: name.to_owned(),
+        token: Some(Secret::new(TOKEN)),
+        public_health: false,
+        require_features: require.iter().map(|name| (*name).to_owned()).collect(),
+    });
+    let own = name.bytes().fold(0, u8::wrapping_add);
+    Box::new(move |life| {
+        let setup = Setup { config: Arc::clone(&config), seed: [own.wrapping_add(life); 32] };
+        Box::new(Daemon::new(setup))
+    })
 }

@@ -3,6 +3,10 @@
 mod doors;
 mod host;
 mod mail;
+mod meshes;
+mod promises;
+mod room;
 mod sessions;
+mod steps;
 mod trouble;
 mod world;

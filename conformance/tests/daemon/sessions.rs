@@ -18,20 +18,8 @@ fn two_sessions() -> (Town, Place, Place) {
     (town, ann, bob)
 }
 
-/// The events of a stream so far, as kind and body.
-fn events(town: &mut Town, stream: usize) -> Vec<(String, Value)> {
-    let text = String::from_utf8(town.world.read(stream).0).unwrap();
-    let field = |frame: &str, name: &str| {
-        frame.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap_or_default()
-    };
-    let frames = text.split("\n\n").filter(|frame| frame.contains("event: "));
-    frames
-        .map(|frame| (field(frame, "event: "), serde_json::from_str(&field(frame, "data: ")).unwrap()))
-        .collect()
-}
-
 fn messages(town: &mut Town, stream: usize) -> Vec<String> {
-    let all = events(town, stream).into_iter().filter(|(kind, _)| kind == "message");
+    let all = town.events(stream).into_iter().filter(|(kind, _)| kind == "message");
     all.map(|(_, body)| body["body"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -83,7 +71,7 @@ fn a_stream_shows_a_session_what_is_its_own_and_what_it_missed() {
     let headers = [("Last-Event-ID", "0000000000000000-7")];
     let stream = town.begins(ann, Listener::Local, "GET", "/v1/events", &headers, None);
     town.world.wait(100);
-    assert_eq!(events(&mut town, stream)[0].0, "resync");
+    assert_eq!(town.events(stream)[0].0, "resync");
 }
 
 #[test]
@@ -185,8 +173,7 @@ fn a_session_is_vouched_for_anew_at_every_connect() {
     // Longer than any word of its member is good for.
     for _ in 0..26 {
         town.world.wait(3_600_000);
-        let shown = authorization("one");
-        town.asks(ann, "GET", "/v1/sessions/me", &[("Authorization", &shown)], None);
+        town.asks_as(ann, "one", "GET", "/v1/sessions/me", None);
     }
     town.world.kill(broker);
     town.world.start(broker);
@@ -194,4 +181,105 @@ fn a_session_is_vouched_for_anew_at_every_connect() {
     town.send(bob, &keys::public("one"), "still there?", "k1");
     town.world.wait(2_000);
     assert!(town.texts(ann, Some("one")).contains(&"still there?".to_owned()));
+}
+
+/// Everything that one session sees or does differently from another.
+const SCOPED: [(&str, &str); 14] = [
+    ("GET", "/v1/inbox"),
+    ("DELETE", "/v1/inbox"),
+    ("DELETE", "/v1/inbox/x"),
+    ("POST", "/v1/inbox/seen"),
+    ("POST", "/v1/send"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/sessions/me"),
+    ("GET", "/v1/peers"),
+    ("GET", "/v1/state"),
+    ("POST", "/v1/state"),
+    ("GET", "/v1/memory"),
+    ("POST", "/v1/profile"),
+    ("GET", "/v1/skills"),
+    ("GET", "/v1/outbox"),
+];
+
+#[test]
+fn a_session_that_has_ended_sees_and_does_nothing_instead_of_everything() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("two"), "for two", "k1");
+    town.world.wait(1_000);
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 200);
+    let body = json!({ "to": "*", "message": "as nobody", "ids": ["x"], "key": "k", "value": 1 });
+    for shown in
+        [&*authorization("one"), "ClaudeMesh-Session", "ClaudeMesh-Session 12", "claudemesh-session  "]
+    {
+        for (method, target) in SCOPED {
+            let body = (method == "POST").then_some(&body);
+            let got = town.asks(ann, method, target, &[("Authorization", shown)], body);
+            let refused = (401, &json!({ "error": "unknown session" }));
+            assert_eq!((got.status, &got.body), refused, "{shown}: {method} {target}");
+        }
+        let both = [("Authorization", shown), ("Authorization", &authorization("two"))];
+        assert_eq!(town.asks(ann, "GET", "/v1/inbox", &both, None).status, 401, "{shown} and a good one");
+        for target in ["/v1/health", "/v1/version", "/v1/sessions"] {
+            assert_eq!(town.asks(ann, "GET", target, &[("Authorization", shown)], None).status, 200);
+        }
+    }
+    assert_eq!(town.texts(ann, Some("two")), ["for two"]);
+    assert_eq!(town.get(ann, "/v1/inbox").status, 200, "who shows nothing is the host");
+}
+
+#[test]
+fn a_stream_ends_with_its_session_and_others_go_on() {
+    let (mut town, ann, bob) = two_sessions();
+    let (one, two) = (town.listens(ann, Some("one")), town.listens(ann, Some("two")));
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    town.asks(ann, "DELETE", &target, &[], None);
+    town.send(bob, "*", "for all", "k1");
+    town.world.wait(1_000);
+    let (bytes, ended) = town.world.read(one);
+    assert!(ended && !String::from_utf8(bytes).unwrap().contains("for all"));
+    assert!(messages(&mut town, two).contains(&"for all".to_owned()));
+    // Whoever takes the place of a session under another token ends the streams of that one.
+    let body = json!({
+        "token": "7".repeat(64), "session_id": "id-two", "mesh": "demo", "display_name": "two", "pid": 71,
+    });
+    town.post(ann, "/v1/sessions/register", &body);
+    town.world.wait(100);
+    assert!(town.world.read(two).1);
+}
+
+#[test]
+fn who_listens_is_there_though_it_asks_nothing() {
+    let (mut town, ann, bob) = two_sessions();
+    let stream = town.listens(ann, Some("one"));
+    town.world.wait(49 * 3_600_000);
+    let ids = town.get(ann, "/v1/sessions").body["sessions"].as_array().unwrap().len();
+    assert_eq!(ids, 1, "who neither listens nor asks is forgotten");
+    town.world.read(stream);
+    town.send(bob, &keys::public("one"), "still there?", "k1");
+    town.world.wait(1_000);
+    assert_eq!(messages(&mut town, stream), ["still there?"]);
+}
+
+#[test]
+fn a_request_that_comes_before_sessions_are_known_waits_until_they_are() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("one"), "for one", "k1");
+    town.send(bob, &keys::public("two"), "for two", "k2");
+    town.world.wait(1_000);
+    town.world.kill(ann);
+    town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a while".into())));
+    town.world.start(ann);
+    let asks = |town: &mut Town, name: &str| {
+        let shown = authorization(name);
+        let target = "/v1/inbox?mark_seen=false";
+        town.begins(ann, Listener::Local, "GET", target, &[("Authorization", &shown)], None)
+    };
+    let (one, nobody) = (asks(&mut town, "one"), asks(&mut town, "nobody"));
+    town.world.wait(5_000);
+    assert!(town.world.read(one).0.is_empty() && town.world.read(nobody).0.is_empty());
+    town.world.ail(ann, None);
+    let (one, nobody) = (town.ends(one), town.ends(nobody));
+    assert_eq!(one.body["items"][0]["body"], "for one", "{one:?}");
+    assert_eq!((one.body["items"].as_array().unwrap().len(), nobody.status), (1, 401));
 }

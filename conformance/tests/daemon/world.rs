@@ -8,8 +8,8 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use peermesh_core::ids::{ConnId, Ticket};
-use peermesh_core::machine::{Closing, Ending, Input, Listener, Machine, Order, Output, Outputs};
+use peermesh_core::ids::{ConnId, ShardId, Ticket};
+use peermesh_core::machine::{Closing, Ending, Envelope, Input, Listener, Machine, Order, Output, Outputs};
 use peermesh_core::note::Note;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{Driver, Request, StoreError, StoreResult, Work};
@@ -54,6 +54,8 @@ struct Node {
     slow_ms: u64,
     /// It reads nothing of what it is sent.
     deaf: bool,
+    /// After so many steps that others can notice it is killed.
+    steps_left: Option<u32>,
 }
 
 /// One end of a stream.
@@ -70,6 +72,8 @@ struct End {
     /// The other side is gone.
     broken: bool,
     closed: bool,
+    /// It takes nothing of what is sent to it.
+    stalled: bool,
 }
 
 enum Fact {
@@ -78,6 +82,7 @@ enum Fact {
     Broken(ConnId),
     Stored(Ticket, StoreResult),
     Dialled(Ticket, Result<ConnId, String>),
+    Told(Envelope),
     Drain,
     Wake,
 }
@@ -110,6 +115,7 @@ impl World {
             ails: None,
             slow_ms: 0,
             deaf: false,
+            steps_left: None,
         });
         self.start(self.nodes.len() - 1);
         self.nodes.len() - 1
@@ -125,6 +131,12 @@ impl World {
         node.life += 1;
         node.machine = Some((node.make)(node.life));
         self.facts.push_back((place, Fact::Wake));
+    }
+
+    /// Starts another machine over the same store.
+    pub(crate) fn remake(&mut self, place: Place, make: Makes) {
+        self.nodes[place].make = make;
+        self.start(place);
     }
 
     /// Ends a machine in the middle of whatever it does.
@@ -143,6 +155,11 @@ impl World {
         self.facts.push_back((place, Fact::Drain));
     }
 
+    /// Tells a machine what the program around it would.
+    pub(crate) fn inform(&mut self, place: Place, envelope: Envelope) {
+        self.facts.push_back((place, Fact::Told(envelope)));
+    }
+
     pub(crate) fn is_over(&self, place: Place) -> bool {
         self.nodes[place].machine.is_none()
     }
@@ -155,6 +172,16 @@ impl World {
     /// Lets every write of a store take so long.
     pub(crate) fn slow_down(&mut self, place: Place, slow_ms: u64) {
         self.nodes[place].slow_ms = slow_ms;
+    }
+
+    /// Kills a machine before the step after so many of its next ones: a write, a question, a word, a dial.
+    pub(crate) fn dies_after(&mut self, place: Place, steps: Option<u32>) {
+        self.nodes[place].steps_left = steps;
+    }
+
+    /// A stream of the test's own takes nothing more of what it is sent.
+    pub(crate) fn stall(&mut self, end: usize) {
+        self.ends[end].stalled = true;
     }
 
     /// Lets a machine read nothing, or read on.
@@ -227,6 +254,7 @@ impl World {
                 told: false,
                 broken: false,
                 closed: false,
+                stalled: false,
             });
         }
         self.facts.push_back((to, Fact::Opened(conns[1], listener)));
@@ -288,6 +316,7 @@ impl World {
             Fact::Broken(conn) => Input::Closed { conn, how: Ending::Broken },
             Fact::Stored(ticket, result) => Input::Stored { ticket, result },
             Fact::Dialled(dial, result) => Input::Dialled { dial, result },
+            Fact::Told(envelope) => Input::Relayed { from: ShardId(0), envelope },
             Fact::Drain => Input::Order(Order::Drain),
             Fact::Wake => Input::Wake,
         };
@@ -317,10 +346,31 @@ impl World {
         }
         let mut wishes = todo.take();
         for wish in wishes.drain(..) {
-            self.perform(place, wish, &todo);
+            if !self.is_over(place) && self.takes_step(place, &wish) {
+                self.perform(place, wish, &todo);
+            }
         }
         todo.clear(wishes);
         self.todo = todo;
+    }
+
+    /// False when this step is one too many.
+    fn takes_step(&mut self, place: Place, wish: &Output) -> bool {
+        let counts = matches!(
+            wish,
+            Output::Store(_) | Output::Send { .. } | Output::Close { .. } | Output::Dial { .. }
+        );
+        match &mut self.nodes[place].steps_left {
+            Some(0) if counts => {
+                self.kill(place);
+                false
+            }
+            Some(left) if counts => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => true,
+        }
     }
 
     fn perform(&mut self, place: Place, wish: Output, arena: &Outputs) {
@@ -334,8 +384,10 @@ impl World {
                 if let Some(end) = self.end_of(place, conn) {
                     let bytes = arena.bytes(&bytes);
                     let other = self.ends[end].other;
-                    self.ends[other].inbound.extend_from_slice(bytes);
-                    self.facts.push_back((place, Fact::Sent(conn, bytes.len())));
+                    if !self.ends[other].stalled {
+                        self.ends[other].inbound.extend_from_slice(bytes);
+                        self.facts.push_back((place, Fact::Sent(conn, bytes.len())));
+                    }
                 }
             }
             Output::Close { conn, how } => {
@@ -360,8 +412,9 @@ impl World {
                 let result = self.perform_store(place, &work);
                 self.facts.push_back((place, Fact::Stored(ticket, result)));
             }
-            Output::Dial { dial, to: _ } => {
-                let result = match self.server.filter(|server| !self.is_over(*server)) {
+            Output::Dial { dial, to } => {
+                let is_up = |server: &Place| !self.is_over(*server) && to.host != "nowhere.test";
+                let result = match self.server.filter(is_up) {
                     Some(server) => Ok(self.pipe(Some(place), server, Listener::Mesh).1),
                     None => Err("nobody listens".to_owned()),
                 };

@@ -147,6 +147,26 @@ impl Work {
     }
 }
 
+/// A commit of unknown outcome may come about after it was repeated and the event was taken.
+#[test]
+fn f_acc_07_an_event_that_was_taken_is_not_brought_back_by_its_own_late_commit() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let first = owned(&mut *store, RunnerOp::Claim { runner: RunnerId::new("r1") });
+        let fence = RunnerFence { runner: first.no, epoch: first.epoch };
+        let (seq, tries) = (RunnerSeq::first_of(first.epoch), EventTries::default());
+        for (seq, id) in [(seq, None), (RunnerSeq(seq.0 + 1), Some("e1".into()))] {
+            let (kind, at) = ("error".into(), Wall::from_millis(5));
+            let event = EventRow { seq, id, kind, at, tries, text: "{}".into() };
+            let accept = RunnerOp::Accept { fence, event: Arc::new(event) };
+            assert_eq!(writes(&mut *store, accept.clone()), RunnerReply::Inserted);
+            assert_eq!(writes(&mut *store, RunnerOp::Taken { fence, seq }), RunnerReply::Done);
+            assert_eq!(writes(&mut *store, accept), RunnerReply::Inserted, "it was, once");
+        }
+        let claimed = owned(&mut *store, RunnerOp::Claim { runner: RunnerId::new("r1") });
+        assert_eq!((claimed.events, claimed.event_bytes), (0, 0));
+    }
+}
+
 #[test]
 fn what_is_told_of_a_runner_when_it_is_claimed_is_what_waits_for_it() {
     for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {

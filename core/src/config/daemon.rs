@@ -64,6 +64,8 @@ limits! {
     sessions_max = 256, 1, 65_536;
     /// Without a request, in milliseconds, before a session is forgotten.
     session_idle_ms = DAY, 10, 30 * DAY;
+    /// Room that messages that came may take, in bytes; without any, they are left to their brokers.
+    inbox_bytes_max = 5_120 * MIB, KIB, 1_048_576 * MIB;
     /// How long a message that came is kept, in milliseconds.
     inbox_retention_ms = 30 * DAY, 100, 3_650 * DAY;
     /// Between two rounds of removing old messages, in milliseconds.

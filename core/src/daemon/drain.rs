@@ -14,11 +14,12 @@ use super::outbox::{self, Verdict};
 use super::routes::Requeued;
 use super::send::{Accepting, Wish};
 use super::{Daemon, LaneKey, Timer};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, PublicKey};
 use crate::kit::backoff::spread;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
 use crate::planted::planted;
+use crate::seal::{self, Sealed};
 use crate::store::{
     Attempt, DaemonFound, DaemonOp, DaemonReply, Ended, Found, LaneName, Op, OutRow, OutboxOp, OutboxQuery,
     Reply,
@@ -38,8 +39,10 @@ pub(super) enum After {
     Sessions,
     /// A page of a lane came.
     Page(LaneKey),
-    /// A row is marked as being under way.
-    Taken(LaneKey),
+    /// This row is marked as being under way.
+    Taken(LaneKey, Box<str>),
+    /// A session is kept, or is not; its program waits for this answer.
+    Registered(ConnId, Value),
     /// An attempt is recorded.
     Settled,
     /// Rows were given up.
@@ -92,7 +95,7 @@ impl Daemon {
         match after {
             After::Reclaimed => self.reclaimed(now, &ended),
             After::Lanes => self.lanes_found(now, ended),
-            After::Sessions => self.restore_sessions(now, ended),
+            After::Sessions => self.restore_sessions(now, ended, todo),
             After::Load => {
                 if let Ended::Found(found) = ended
                     && let Found::Daemon(DaemonFound::Load(load)) = *found
@@ -101,8 +104,9 @@ impl Daemon {
                 }
             }
             After::Page(key) => self.page_came(now, key, ended),
-            After::Taken(key) => self.taken(now, key, &ended, todo),
+            After::Taken(key, id) => self.taken(now, key, &id, &ended, todo),
             After::Settled => self.recorded(now, &ended),
+            After::Registered(conn, body) => self.registered(now, conn, body, &ended, todo),
             After::Buried => self.buried(&ended),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
             After::Enqueued(accepting) => self.enqueued(now, &accepting, ended, todo),
@@ -192,14 +196,17 @@ impl Daemon {
             // A clock that jumped back must not hold a row for longer than any wait lasts.
             let wait_ms = row.next_attempt_at.as_millis().saturating_sub(now.wall.as_millis());
             let wait_ms = u64::try_from(wait_ms).unwrap_or(0).min(longest_ms);
+            // What was never tried waits for nothing, whatever its clock said.
+            let wait_ms = if row.attempts == 0 && !planted("clock_ahead_holds_a_row") { 0 } else { wait_ms };
             if wait_ms > 0 {
                 let until = now.mono.after_millis(wait_ms);
                 lane.step = Step::Waiting(until);
                 return self.timers.arm(Timer::Lane(key), until);
             }
             lane.step = Step::Taking;
-            let op = OutboxOp::Take { id: row.id.clone(), attempts: row.attempts.saturating_add(1) };
-            self.stage_out(op, After::Taken(key));
+            let id = row.id.clone();
+            let op = OutboxOp::Take { id: id.clone(), attempts: row.attempts.saturating_add(1) };
+            self.stage_out(op, After::Taken(key, id));
         } else if lane.more && !lane.asked {
             (lane.more, lane.asked) = (false, true);
             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -239,8 +246,13 @@ impl Daemon {
         }
     }
 
-    fn taken(&mut self, now: Now, key: LaneKey, ended: &Ended, todo: &mut Outputs) {
+    fn taken(&mut self, now: Now, key: LaneKey, id: &str, ended: &Ended, todo: &mut Outputs) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
+        // A mesh that was left and joined again has another lane; what the former one took is reclaimed.
+        let is_first = lane.page.front().is_some_and(|row| *row.id == *id);
+        if lane.step != Step::Taking || !is_first {
+            return;
+        }
         match ended {
             Ended::Done(Reply::Daemon(DaemonReply::Done)) => {}
             // An operator was first.
@@ -255,13 +267,33 @@ impl Daemon {
         lane.step = Step::Sending(until);
         let Some(row) = lane.page.front_mut() else { return };
         row.attempts = row.attempts.saturating_add(1);
-        let frame = outbox::send_frame(row);
+        let mut frame = outbox::send_frame(row);
+        let (target, nonce, ciphertext) = (row.target.clone(), row.nonce.clone(), row.ciphertext.clone());
+        if let Some(body) = self.seal_anew(key, &target, &nonce, &ciphertext) {
+            (frame["nonce"], frame["ciphertext"]) = (body.nonce.into(), body.ciphertext.into());
+        }
         self.timers.arm(Timer::Lane(key), until);
         let by = if planted("session_row_by_the_member") { LaneKey { session: None, ..key } } else { key };
         let sent = self.with_uplink(now, by, todo, |uplink, cx| uplink.send(&frame, cx));
         if sent != Some(true) {
             self.lane_lost(now, key);
         }
+    }
+
+    /// Seals what a key that the member had before has sealed with the one it has: others know it by no
+    /// other, and would not open it.
+    fn seal_anew(&mut self, key: LaneKey, target: &str, nonce: &str, ciphertext: &str) -> Option<Sealed> {
+        let fresh = self.nonce();
+        let own = &self.config.meshes[key.mesh];
+        let is_of_member = key.session.is_none() && !own.former.is_empty();
+        let to = PublicKey::from_hex(target).filter(|_| is_of_member)?;
+        let (body, member) =
+            (Sealed { nonce: nonce.to_owned(), ciphertext: ciphertext.to_owned() }, own.signing_key());
+        if seal::open(&member, to, &body).is_ok() {
+            return None;
+        }
+        let text = own.former.iter().find_map(|secret| seal::open_by(secret, to, &body).ok())?;
+        seal::seal(&member, to, &text, fresh)
     }
 
     /// A broker answered a send.
@@ -388,10 +420,7 @@ impl Daemon {
         for name in names {
             match self.mesh_of(&name.mesh) {
                 Some(mesh) => self.wake_lane(now, LaneKey { mesh, session: name.session }),
-                None => {
-                    let error = format!("no_broker_for_mesh:{}", name.mesh).into();
-                    self.stage_out(OutboxOp::Bury { mesh: name.mesh, before: None, error }, After::Buried);
-                }
+                None => self.bury_mesh(name.mesh),
             }
         }
     }
@@ -400,7 +429,8 @@ impl Daemon {
     pub(super) fn sweep_outbox(&mut self, now: Now) {
         let began = self.began.filter(|_| !planted("row_aged_by_the_wall_clock"));
         let by = began.map_or(now, |began| now.aging_since(began));
-        for (mesh, broker) in self.config.meshes.iter().zip(&self.brokers) {
+        let attached = self.config.meshes.iter().zip(&self.brokers).filter(|(_, broker)| !broker.is_left);
+        for (mesh, broker) in attached {
             let age_ms = broker.age_ms.unwrap_or(self.bounds.outbox_age_ms());
             let error = format!("max_age: not accepted within {} h", age_ms / 3_600_000).into();
             let before = Some(by.wall.before_millis(age_ms));
@@ -408,6 +438,7 @@ impl Daemon {
             self.outbox.stage(Op::Daemon(DaemonOp::Outbox(op)), None, After::Buried);
         }
         self.ask_out(OutboxQuery::Load, After::Load);
+        self.measure_inbox();
         self.timers.arm(Timer::Sweep, now.mono.after_millis(self.bounds.outbox_sweep_ms()));
     }
 

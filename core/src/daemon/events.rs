@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::pressure::Level;
 use super::sessions::Token;
 use super::{Daemon, LaneKey, Timer};
+use crate::fault::Fault;
 use crate::ids::{ConnId, PublicKey};
 use crate::machine::Outputs;
 use crate::planted::planted;
@@ -31,16 +33,24 @@ pub(super) enum Kind {
     PeerLeave,
     System,
     BrokerStatus,
+    OutboxPressure(Level),
+    InboxPressure(Level),
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Kind::Message => "message",
             Kind::PeerJoin => "peer_join",
             Kind::PeerLeave => "peer_leave",
             Kind::System => "system",
             Kind::BrokerStatus => "broker_status",
+            Kind::OutboxPressure(Level::Normal) => "outbox_pressure_normal",
+            Kind::OutboxPressure(Level::High) => "outbox_pressure_high",
+            Kind::OutboxPressure(Level::Full) => "outbox_pressure_full",
+            Kind::InboxPressure(Level::Normal) => "inbox_pressure_normal",
+            Kind::InboxPressure(Level::High) => "inbox_pressure_high",
+            Kind::InboxPressure(Level::Full) => "inbox_pressure_full",
         }
     }
 }
@@ -49,8 +59,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 struct Told {
     place: u64,
-    /// The place of its mesh.
-    mesh: usize,
+    /// The place of its mesh; none for what concerns the host.
+    mesh: Option<usize>,
     /// For whom it came, if it is a message.
     recipient: Option<(RecipientKind, PublicKey)>,
     frame: Bytes,
@@ -69,7 +79,7 @@ impl View {
     fn shows(&self, told: &Told) -> bool {
         let View::Session { mesh, session, member } = self else { return true };
         match told.recipient {
-            _ if told.mesh != *mesh => false,
+            _ if told.mesh.is_some_and(|of| of != *mesh) => false,
             None => true,
             Some(_) if planted("event_told_to_everybody") => true,
             Some((RecipientKind::Session, key)) => *session == Some(key),
@@ -81,7 +91,8 @@ impl View {
 /// Streams, and what was told last.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    streams: BTreeMap<ConnId, View>,
+    /// Each with the session it was asked for by.
+    streams: BTreeMap<ConnId, (Option<Token>, View)>,
     told: VecDeque<Told>,
     last: u64,
 }
@@ -99,9 +110,20 @@ impl Events {
         self.streams.keys().copied().collect()
     }
 
+    fn streams_of(&self, token: Token) -> Vec<ConnId> {
+        let own = self.streams.iter().filter(|(_, (of, _))| *of == Some(token));
+        own.map(|(conn, _)| *conn).collect()
+    }
+
+    /// The sessions that listen.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.streams.values().filter_map(|(token, _)| *token).collect()
+    }
+
     /// Those that show an event.
     fn readers(&self, told: &Told) -> Vec<ConnId> {
-        self.streams.iter().filter(|(_, view)| view.shows(told)).map(|(conn, _)| *conn).collect()
+        let shows = |(_, view): &(Option<Token>, View)| view.shows(told);
+        self.streams.iter().filter(|(_, stream)| shows(stream)).map(|(conn, _)| *conn).collect()
     }
 
     /// What a stream missed since that place; none when that is not known any more.
@@ -126,21 +148,13 @@ impl Daemon {
         last: Option<&str>,
         todo: &mut Outputs,
     ) {
-        let scope = token.and_then(|token| self.sessions.find(token));
-        let view = match scope {
-            None => View::Host,
-            Some(session) => View::Session {
-                mesh: session.mesh,
-                session: session.public_key(),
-                member: self.config.meshes[session.mesh].public_key(),
-            },
-        };
+        let view = self.view_of(token);
         let place = last.map(|last| self.place_of(last));
         let missed = match place {
             None => Some(Vec::new()),
             Some(place) => place.and_then(|place| self.events.missed(&view, place)),
         };
-        self.events.streams.insert(conn, view);
+        self.events.streams.insert(conn, (token, view));
         self.begin_stream(now, conn, STREAM, todo);
         match missed {
             Some(frames) => frames.iter().for_each(|frame| self.share(now, conn, frame, todo)),
@@ -153,17 +167,48 @@ impl Daemon {
         self.timers.arm_by(Timer::Keepalive, now.mono.after_millis(self.bounds.local_keepalive_ms()));
     }
 
+    /// What a program may hear of.
+    fn view_of(&self, token: Option<Token>) -> View {
+        match token.and_then(|token| self.sessions.find(token)) {
+            None => View::Host,
+            Some(session) => View::Session {
+                mesh: session.mesh,
+                session: session.public_key(),
+                member: self.config.meshes[session.mesh].public_key(),
+            },
+        }
+    }
+
+    /// A session is another than it was: its streams show what is its own from here on.
+    pub(super) fn show_streams_anew(&mut self, token: Token) {
+        let view = self.view_of(Some(token));
+        for conn in self.events.streams_of(token) {
+            self.events.streams.insert(conn, (Some(token), view));
+        }
+    }
+
+    /// A session is over, and so are its streams.
+    pub(super) fn end_streams_of(&mut self, now: Now, token: Token, todo: &mut Outputs) {
+        for conn in self.events.streams_of(token) {
+            self.events.leave(conn);
+            self.end_stream(now, conn, Fault::Disconnected, todo);
+        }
+    }
+
     /// Tells everybody whom an event concerns. `fields` come after its time.
     pub(super) fn tell(
         &mut self,
         now: Now,
         kind: Kind,
-        mesh: usize,
+        mesh: Option<usize>,
         recipient: Option<(RecipientKind, PublicKey)>,
         fields: Value,
         todo: &mut Outputs,
     ) {
-        let mut body = json!({ "ts": now.wall.iso(), "mesh": self.config.meshes[mesh].slug });
+        let mut body = json!({ "ts": now.wall.iso() });
+        if let Some(mesh) = mesh {
+            body["mesh"] = self.config.meshes[mesh].slug.as_str().into();
+        }
         if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
             body.extend(fields);
         }
@@ -182,7 +227,7 @@ impl Daemon {
 
     pub(super) fn tell_status(&mut self, now: Now, key: LaneKey, status: &str, todo: &mut Outputs) {
         if key.session.is_none() {
-            self.tell(now, Kind::BrokerStatus, key.mesh, None, json!({ "status": status }), todo);
+            self.tell(now, Kind::BrokerStatus, Some(key.mesh), None, json!({ "status": status }), todo);
         }
     }
 

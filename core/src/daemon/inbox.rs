@@ -57,6 +57,10 @@ impl Daemon {
         if self.is_echo(key, &row) {
             return self.acknowledge(now, key, &row, todo);
         }
+        // Without our word the broker sends it again.
+        if self.pressure.is_inbox_shut || self.is_inbox_full() {
+            return;
+        }
         if planted("inbox_acked_before_commit") {
             self.acknowledge(now, key, &row, todo);
         }
@@ -67,13 +71,15 @@ impl Daemon {
     pub(super) fn kept(&mut self, now: Now, key: LaneKey, row: &InRow, ended: &Ended, todo: &mut Outputs) {
         match ended {
             Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
+                self.inbox_grew(row);
                 self.acknowledge(now, key, row, todo);
                 let recipient = Some((row.recipient_kind, row.recipient));
-                self.tell(now, Kind::Message, key.mesh, recipient, fields(row), todo);
+                self.tell(now, Kind::Message, Some(key.mesh), recipient, fields(row), todo);
             }
             Ended::Done(_) => self.acknowledge(now, key, row, todo),
             // Without our word the broker sends it again.
             Ended::Found(_) | Ended::Refused(_) => {
+                self.inbox_refused(now, key, row, ended);
                 let note = Note::new(Level::Error, "inbox_insert_failed").with("mesh", &*row.mesh);
                 self.notes.push(match ended {
                     Ended::Refused(error) => note.with("error", error.to_string()),
@@ -95,11 +101,11 @@ impl Daemon {
     pub(super) fn pruned(&mut self, ended: &Ended) {
         let days = self.bounds.inbox_retention_ms() / 86_400_000;
         match ended {
-            Ended::Done(Reply::Daemon(DaemonReply::Changed { rows })) => self.notes.push(
-                Note::new(Level::Info, "inbox_prune_completed")
-                    .with("removed", *rows)
-                    .with("retention_days", days),
-            ),
+            Ended::Done(Reply::Daemon(DaemonReply::Changed { rows })) => {
+                let note = Note::new(Level::Info, "inbox_prune_completed").with("removed", *rows);
+                self.notes.push(note.with("retention_days", days));
+                self.measure_inbox();
+            }
             Ended::Done(_) | Ended::Found(_) => {}
             Ended::Refused(error) => {
                 self.notes
@@ -108,7 +114,7 @@ impl Daemon {
         }
     }
 
-    fn acknowledge(&mut self, now: Now, key: LaneKey, row: &InRow, todo: &mut Outputs) {
+    pub(super) fn acknowledge(&mut self, now: Now, key: LaneKey, row: &InRow, todo: &mut Outputs) {
         let mut ack = json!({ "type": "client_ack", "clientMessageId": row.client_message_id });
         if let Some(id) = &row.broker_message_id {
             ack["brokerMessageId"] = json!(id);
@@ -136,7 +142,7 @@ impl Daemon {
         };
         let mut fields = fields;
         fields["event"] = event.into();
-        self.tell(now, kind, key.mesh, None, fields, todo);
+        self.tell(now, kind, Some(key.mesh), None, fields, todo);
     }
 
     /// What a message says; none when it is sealed and none of our keys opens it.

@@ -48,14 +48,33 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     pub(super) conn: ConnId,
-    /// Its session, if it showed the token of one that is known.
+    /// Its session, if it showed one.
     pub(super) token: Option<Token>,
     /// The kernel says that it is a program of the same user.
     pub(super) is_own: bool,
 }
 
-const SESSION_SCHEME: &str = "claudemesh-session ";
-const BEARER_SCHEME: &str = "bearer ";
+/// What a request shows of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// Nothing: it speaks for the host.
+    Nothing,
+    /// The token of one that is alive.
+    Live(Token),
+    /// Something else, which is no token of a session that is known.
+    Strange,
+}
+
+/// A request that came before the sessions of an earlier run were known.
+#[derive(Debug)]
+pub(super) struct Early {
+    conn: ConnId,
+    listener: Listener,
+    request: Box<Request>,
+}
+
+const SESSION_SCHEME: &str = "claudemesh-session";
+const BEARER_SCHEME: &str = "bearer";
 
 impl Daemon {
     pub(super) fn local_opened(&mut self, now: Now, conn: ConnId, listener: Listener, todo: &mut Outputs) {
@@ -88,10 +107,14 @@ impl Daemon {
         });
         // Its connection is in its place again, so that the answer may come at once or later alike.
         if let Some((listener, request)) = asked {
-            match self.serve(now, conn, listener, &request, todo) {
-                Ok(Some(answer)) | Err(answer) => self.answer(now, conn, &answer, todo),
-                Ok(None) => {}
-            }
+            self.serve(now, Early { conn, listener, request }, todo);
+        }
+    }
+
+    /// The sessions of an earlier run are known, so that tokens can be judged.
+    pub(super) fn serve_early(&mut self, now: Now, todo: &mut Outputs) {
+        for early in std::mem::take(&mut self.early) {
+            self.serve(now, early, todo);
         }
     }
 
@@ -197,6 +220,7 @@ impl Daemon {
 
     fn forget_local(&mut self, conn: ConnId) {
         self.locals.remove(&conn);
+        self.early.retain(|early| early.conn != conn);
         self.events.leave(conn);
         self.timers.disarm(Timer::Local(conn));
     }
@@ -268,24 +292,26 @@ impl Daemon {
         }
     }
 
-    /// Does what a request asks: an answer, or none when it comes later.
-    fn serve(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        listener: Listener,
-        request: &Request,
-        todo: &mut Outputs,
-    ) -> Result<Option<Answer>, Answer> {
-        // One with a body was judged by its head.
-        let caller = match request.body.is_empty() {
-            true => self.admit(now, conn, listener, 0, request)?,
-            false => self.caller(conn, listener, request),
+    /// Does what a request asks; the answer may come later.
+    fn serve(&mut self, now: Now, asked: Early, todo: &mut Outputs) {
+        let Early { conn, listener, request } = &asked;
+        // One with a body was judged by its head, and may have lost its session meanwhile.
+        let judged = match request.body.is_empty() {
+            true => self.admit(now, *conn, *listener, 0, request),
+            false => self.caller(*conn, *listener, request),
         };
-        self.route(now, caller, request, todo)
+        let done = match judged {
+            Ok(None) => return self.early.push(asked),
+            Ok(Some(caller)) => self.route(now, caller, request, todo),
+            Err(refusal) => Err(refusal),
+        };
+        match done {
+            Ok(Some(answer)) | Err(answer) => self.answer(now, *conn, &answer, todo),
+            Ok(None) => {}
+        }
     }
 
-    /// Judges a request by its head.
+    /// Judges a request by its head, as [`Daemon::caller`] does.
     fn admit(
         &mut self,
         now: Now,
@@ -293,7 +319,7 @@ impl Daemon {
         listener: Listener,
         body_bytes: usize,
         request: &Request,
-    ) -> Result<Caller, Answer> {
+    ) -> Result<Option<Caller>, Answer> {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         if query.split('&').any(|pair| pair.split('=').next() == Some("token")) {
             self.notes.push(Note::new(Level::Warn, "ipc_token_in_query_string_rejected"));
@@ -312,11 +338,11 @@ impl Daemon {
         if body_bytes > super::routes::body_bytes_max(path).min(size(self.bounds.local_body_bytes_max())) {
             return Err(Answer::error(413, "Error: payload_too_large"));
         }
-        let caller = self.caller(conn, listener, request);
-        let budget = match caller.token.and_then(|token| self.sessions.touch(token, now.mono)) {
-            Some(session) => &mut session.budget,
-            None => &mut self.budget,
+        let budget = match self.shown(request) {
+            Shown::Live(token) => self.sessions.touch(token, now.mono).map(|session| &mut session.budget),
+            Shown::Nothing | Shown::Strange => None,
         };
+        let budget = budget.unwrap_or(&mut self.budget);
         if budget.take(now.mono).is_err() {
             return Err(Answer::error(429, "rate_limited"));
         }
@@ -325,7 +351,7 @@ impl Daemon {
         if working > size(self.bounds.local_requests_max()) {
             return Err(Answer::error(429, "daemon_busy"));
         }
-        Ok(caller)
+        self.caller(conn, listener, request)
     }
 
     fn check_bearer(&mut self, now: Now, request: &Request) -> Result<(), Answer> {
@@ -338,11 +364,33 @@ impl Daemon {
         Err(Answer::error(401, "invalid bearer token"))
     }
 
-    /// Who asks. A session that is not known is none.
-    fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Caller {
-        let shown = credentials(request, SESSION_SCHEME).find_map(Token::read);
-        let token = shown.filter(|token| self.sessions.find(*token).is_some());
-        Caller { conn, token, is_own: listener == Listener::Local }
+    /// Who asks; none while that cannot be said.
+    ///
+    /// # Errors
+    /// The answer to a request that is one session's matter and shows none that is alive. What an ended
+    /// session may see is not what the whole host may.
+    fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Result<Option<Caller>, Answer> {
+        let token = match self.shown(request) {
+            Shown::Nothing => None,
+            Shown::Live(token) => Some(token),
+            Shown::Strange if !super::routes::is_of_a_session(request) => None,
+            Shown::Strange if !self.sessions.is_known => return Ok(None),
+            Shown::Strange => return Err(Answer::error(401, "unknown session")),
+        };
+        Ok(Some(Caller { conn, token, is_own: listener == Listener::Local }))
+    }
+
+    fn shown(&self, request: &Request) -> Shown {
+        let mut all = credentials(request, SESSION_SCHEME).map(Token::read);
+        match all.next() {
+            None => Shown::Nothing,
+            Some(Some(token))
+                if self.sessions.find(token).is_some() && all.all(|also| also == Some(token)) =>
+            {
+                Shown::Live(token)
+            }
+            Some(_) => Shown::Strange,
+        }
     }
 }
 
@@ -365,7 +413,7 @@ fn text_of(body: &Value) -> Vec<u8> {
 /// What stands behind a scheme in any `Authorization` header: over TCP there are two of them.
 fn credentials<'a>(request: &'a Request, scheme: &'static str) -> impl Iterator<Item = &'a str> {
     request.headers("authorization").filter_map(move |value| {
-        let (head, rest) = value.split_at_checked(scheme.len())?;
+        let (head, rest) = value.split_once(' ').unwrap_or((value, ""));
         head.eq_ignore_ascii_case(scheme).then(|| rest.trim())
     })
 }

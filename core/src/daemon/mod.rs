@@ -3,6 +3,8 @@
 //! Facts come in by [`Machine::handle`] and go where they concern: `local.rs` serves programs of the host
 //! (`routes.rs` says what they may ask, `send.rs` takes what they want sent), `uplink.rs` is one socket to a
 //! broker, `drain.rs` sends what the outbox holds, `inbox.rs` keeps what comes, `events.rs` tells of it.
+//! `meshes.rs` knows which meshes the host belongs to, `register.rs` which sessions there are, `pressure.rs`
+//! how full the stores get.
 //!
 //! *Always holds:* what a program is told to be queued is on disk, and so is what a broker is told to be
 //! delivered. Every row and every event belongs to one recipient, and nobody else's session sees it.
@@ -12,8 +14,11 @@ mod events;
 mod hello;
 mod inbox;
 mod local;
+mod meshes;
 mod negotiate;
 mod outbox;
+mod pressure;
+mod register;
 mod relay;
 mod routes;
 mod send;
@@ -42,7 +47,7 @@ use crate::store::{
 use crate::store::{Query, StoreResult};
 use crate::time::Now;
 
-pub use setup::{DaemonConfig, Membership, Setup};
+pub use setup::{DaemonConfig, Joined, Membership, Setup};
 
 use drain::Lane;
 use events::Events;
@@ -75,6 +80,8 @@ pub struct Daemon {
     /// What time it was when this run began.
     began: Option<Now>,
     locals: BTreeMap<ConnId, Option<Box<Local>>>,
+    /// Requests whose session cannot be judged yet.
+    early: Vec<local::Early>,
     /// Of all programs that show no session.
     budget: Bucket,
     /// What programs on the loopback must show; none means that nobody is let in there.
@@ -86,6 +93,7 @@ pub struct Daemon {
     /// a later row could overtake it.
     in_order: bool,
     load: OutboxLoad,
+    pressure: pressure::Pressure,
     /// What the broker of each mesh said last.
     brokers: Vec<Broker>,
     sessions: Sessions,
@@ -110,6 +118,8 @@ struct Broker {
     lack: Option<String>,
     /// Who belongs to the mesh, when it was asked last.
     roster: Vec<serde_json::Value>,
+    /// This host does not belong to its mesh any more.
+    is_left: bool,
 }
 
 /// What a question to a broker is for.
@@ -129,8 +139,10 @@ enum Timer {
     Uplink(LaneKey),
     Lane(LaneKey),
     Reclaim,
+    Restore,
     Sweep,
     Prune,
+    Probe,
     Keepalive,
     Sessions,
     Stop,
@@ -152,6 +164,7 @@ impl Daemon {
             instance: data_encoding::HEXLOWER.encode(&instance),
             began: None,
             locals: BTreeMap::new(),
+            early: Vec::new(),
             bearer: config.token.clone().map(Bearer::new),
             budget: Bucket::new(bounds.local_requests_per_minute(), bounds.local_requests_burst()),
             uplinks: BTreeMap::new(),
@@ -159,6 +172,7 @@ impl Daemon {
             lanes: BTreeMap::new(),
             in_order: false,
             load: OutboxLoad::default(),
+            pressure: pressure::Pressure::default(),
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
             events: Events::default(),
@@ -179,10 +193,9 @@ impl Daemon {
         // Nobody else has the outbox, so whatever is in flight was an earlier run's.
         self.reclaim(now);
         self.ask_out(OutboxQuery::Sessions, drain::After::Sessions);
+        self.measure_inbox();
         for mesh in 0..self.config.meshes.len() {
-            let key = LaneKey { mesh, session: None };
-            self.uplinks.insert(key, Uplink::new(key, None, &self.config, now.mono));
-            self.timers.arm(Timer::Uplink(key), now.mono);
+            self.dial(now, LaneKey { mesh, session: None }, None);
         }
         self.timers.arm(Timer::Sweep, now.mono.after_millis(self.bounds.outbox_sweep_ms()));
         self.timers.arm(Timer::Prune, now.mono);
@@ -249,7 +262,8 @@ impl Daemon {
             Heard::Lost(why) => {
                 self.notes.push(note(Level::Warn, "broker_lost").with("why", why));
                 self.lane_lost(now, key);
-                self.tell_status(now, key, "reconnecting", todo);
+                let status = self.uplinks.get(&key).map_or("closed", |uplink| uplink.standing().0);
+                self.tell_status(now, key, status, todo);
             }
             Heard::Stopped(why) => {
                 self.notes.push(note(Level::Error, "broker_refused").with("why", why));
@@ -296,8 +310,13 @@ impl Daemon {
     /// Drops a socket without a word, where there is one.
     fn drop_uplink(&mut self, now: Now, key: LaneKey, todo: &mut Outputs) {
         self.lane_lost(now, key);
-        if let Some(conn) = self.uplinks.remove(&key).and_then(|uplink| uplink.conn()) {
+        let Some(mut uplink) = self.uplinks.remove(&key) else { return };
+        if let Some(conn) = uplink.conn() {
             todo.push(Output::Close { conn, how: Closing::Both });
+        }
+        // What a broker can do is asked anew of the next connection.
+        for call in uplink.open_calls().into_iter().filter(|call| !matches!(call, Call::Negotiate)) {
+            self.answered(now, key, call, None, todo);
         }
     }
 
@@ -346,6 +365,7 @@ impl Daemon {
 
     fn stored(&mut self, now: Now, ticket: Ticket, result: StoreResult, todo: &mut Outputs) {
         if self.outbox.owns(ticket) {
+            self.pressure.outbox_wrote(&result);
             let mut released: Vec<(drain::After, Ended)> = Vec::new();
             self.outbox.stored(now.mono, ticket, result, &mut released);
             for (after, ended) in released {
@@ -369,8 +389,10 @@ impl Daemon {
                 }
                 Timer::Lane(key) => self.lane_due(now, key),
                 Timer::Reclaim => self.reclaim(now),
+                Timer::Restore => self.ask_out(OutboxQuery::Sessions, drain::After::Sessions),
                 Timer::Sweep => self.sweep_outbox(now),
                 Timer::Prune => self.prune_inbox(now),
+                Timer::Probe => self.probe_inbox(),
                 Timer::Keepalive => self.keep_streams_alive(now, todo),
                 Timer::Sessions => self.expire_sessions(now, todo),
                 Timer::Stop => self.stop_now(todo),
@@ -383,7 +405,8 @@ impl Daemon {
             let cause = match timer {
                 Timer::Local(_) | Timer::Keepalive | Timer::Sessions => Cause::Local,
                 Timer::Uplink(_) => Cause::Uplink,
-                Timer::Lane(_) | Timer::Reclaim | Timer::Sweep => Cause::Outbox,
+                Timer::Lane(_) | Timer::Reclaim | Timer::Restore | Timer::Sweep => Cause::Outbox,
+                Timer::Probe => Cause::Commit,
                 Timer::Prune => Cause::Retention,
                 Timer::Stop => Cause::Drain,
             };
@@ -408,9 +431,13 @@ impl Machine for Daemon {
             Input::Stored { ticket, result } => self.stored(now, ticket, result, todo),
             Input::Dialled { dial, result } => self.dialled(now, dial, result, todo),
             Input::Order(Order::Drain) => self.begin_stop(now, todo),
+            Input::Relayed { from: _, envelope } => {
+                if let Some(Joined(meshes)) = envelope.open() {
+                    self.take_up(now, meshes, todo);
+                }
+            }
             // A daemon has one shard, no target, no page of metrics and no feed.
-            Input::Relayed { .. }
-            | Input::Adopted { .. }
+            Input::Adopted { .. }
             | Input::Scraped { .. }
             | Input::Weighed { .. }
             | Input::Forwarded { .. }
@@ -418,6 +445,7 @@ impl Machine for Daemon {
             | Input::Wake => {}
         }
         self.wake(now, todo);
+        self.tell_pressure(now, todo);
         self.outbox.flush(now.mono, todo);
         self.inbox.flush(now.mono, todo);
         todo_notes(&mut self.notes, todo);

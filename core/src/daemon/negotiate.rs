@@ -48,6 +48,10 @@ impl Daemon {
 
     /// A broker answered what it can do, or did not.
     pub(super) fn negotiated(&mut self, now: Now, key: LaneKey, answer: Option<&Value>, todo: &mut Outputs) {
+        // A connection that is gone says nothing of its broker; the next one is asked anew.
+        if answer.is_none() && !self.uplinks.get(&key).is_some_and(super::Uplink::is_open) {
+            return;
+        }
         let supported = answer.and_then(|answer| answer.get("supported")).cloned();
         self.judge(now, key, supported.unwrap_or_else(|| json!({})), todo);
     }

@@ -195,7 +195,7 @@ impl Daemon {
     fn profile_meshes(&self, named: Option<&str>, caller: Caller) -> Result<Vec<usize>, Answer> {
         let is_session = caller.token.is_some();
         match named.filter(|slug| !slug.trim().is_empty()) {
-            None if !is_session => Ok((0..self.config.meshes.len()).collect()),
+            None if !is_session => Ok(self.attached().collect()),
             named => Ok(vec![self.write_mesh(named, caller.token)?.0]),
         }
     }
@@ -204,7 +204,7 @@ impl Daemon {
     fn asked_meshes(&self, query: &Query<'_>, caller: Caller) -> Result<Vec<usize>, Answer> {
         let named = query.find("mesh").filter(|slug| !slug.trim().is_empty());
         match named {
-            None if caller.token.is_none() => Ok((0..self.config.meshes.len()).collect()),
+            None if caller.token.is_none() => Ok(self.attached().collect()),
             named => Ok(vec![self.write_mesh(named.as_deref(), caller.token)?.0]),
         }
     }

@@ -1,6 +1,7 @@
 //! What programs of the host may ask (`/v1/…`), and what the daemon answers by itself.
 //!
-//! *Decides* which request is which; `send.rs`, `shelf.rs` and `relay.rs` do what the larger ones ask.
+//! *Decides* which request is which; `send.rs`, `shelf.rs`, `relay.rs` and `register.rs` do what the larger
+//! ones ask.
 
 use serde_json::{Value, json};
 
@@ -8,17 +9,15 @@ use super::drain::After;
 use super::local::Caller;
 use super::outbox::{self, Answer};
 use super::send::refused;
-use super::sessions::{self, Registration, Session, Token};
+use super::sessions::{Session, Token};
 use super::uplink::Uplink;
-use super::{Daemon, LaneKey, Timer};
+use super::{Daemon, LaneKey};
 use crate::config::{Secret, size};
-use crate::fault::Fault;
 use crate::ids::{ConnId, mint_text};
 use crate::machine::Outputs;
-use crate::note::{Level, Note};
 use crate::store::{
-    DaemonFound, DaemonReply, Ended, Found, KeptSession, OutRow, OutStatus, OutboxOp, OutboxQuery, Reply,
-    Requeue, RequeueRefusal,
+    DaemonFound, DaemonReply, Ended, Found, OutRow, OutStatus, OutboxOp, OutboxQuery, Reply, Requeue,
+    RequeueRefusal,
 };
 use crate::time::Now;
 use crate::wire::admin::decode;
@@ -68,6 +67,18 @@ pub(super) fn body_bytes_max(path: &str) -> usize {
     }
 }
 
+/// Whether it matters which session asks.
+pub(super) fn is_of_a_session(request: &Request) -> bool {
+    let path = request.target.split_once('?').map_or(&*request.target, |(path, _)| path);
+    let parts: Vec<&str> = path.split('/').skip(2).collect();
+    !matches!(
+        (&*request.method, parts.as_slice()),
+        ("GET", ["version" | "health" | "sessions"])
+            | ("POST", ["token"] | ["sessions", "register"])
+            | ("DELETE", ["sessions", _])
+    )
+}
+
 impl Daemon {
     /// Does what a request asks: an answer, or none when it comes later.
     pub(super) fn route(
@@ -115,7 +126,7 @@ impl Daemon {
             ("GET", ["sessions", "me"]) => Ok(Some(self.me(token))),
             ("POST", ["sessions", "register"]) => {
                 let body = body()?;
-                self.register(now, &body, todo).map(Some)
+                self.register(now, conn, &body, todo).map(|()| None)
             }
             ("DELETE", ["sessions", token]) => self.unregister(now, token, todo).map(Some),
             (method, parts) => self.relay(now, caller, (method, parts), &query, request, todo),
@@ -144,11 +155,10 @@ impl Daemon {
 
     fn version(&self) -> Answer {
         let negotiated: serde_json::Map<String, Value> = self
-            .config
-            .meshes
-            .iter()
-            .zip(&self.brokers)
-            .filter_map(|(mesh, broker)| Some((mesh.slug.clone(), broker.features.clone()?)))
+            .attached()
+            .filter_map(|mesh| {
+                Some((self.config.meshes[mesh].slug.clone(), self.brokers[mesh].features.clone()?))
+            })
             .collect();
         Answer::new(
             200,
@@ -164,7 +174,8 @@ impl Daemon {
 
     fn health(&self) -> Answer {
         let (mut brokers, mut reasons) = (serde_json::Map::new(), serde_json::Map::new());
-        for (mesh, own) in self.config.meshes.iter().enumerate() {
+        for mesh in self.attached() {
+            let own = &self.config.meshes[mesh];
             let uplink = self.uplinks.get(&LaneKey { mesh, session: None });
             let (status, why) = uplink.map_or(("closed", None), Uplink::standing);
             brokers.insert(own.slug.clone(), status.into());
@@ -172,9 +183,12 @@ impl Daemon {
                 reasons.insert(own.slug.clone(), why.into());
             }
         }
-        let outbox = json!({ "rows": self.load.rows, "bytes": self.load.bytes });
+        let (out_level, in_level) = self.pressure.words();
+        let outbox = json!({ "rows": self.load.rows, "bytes": self.load.bytes, "level": out_level });
+        let inbox = json!({ "bytes": self.pressure.inbox_bytes, "level": in_level });
         let body = json!({
             "ok": true, "pid": self.config.pid, "brokers": brokers, "reasons": reasons, "outbox": outbox,
+            "inbox": inbox,
             "sessions": self.sessions.len(),
         });
         Answer::new(200, body)
@@ -199,116 +213,6 @@ impl Daemon {
             Some(session) => Answer::new(200, json!({ "session": session.shown() })),
             None => Answer::error(401, "no session token"),
         }
-    }
-
-    fn register(&mut self, now: Now, body: &Value, todo: &mut Outputs) -> Result<Answer, Answer> {
-        let registration = sessions::read(body, |slug| self.mesh_of(slug), &self.bounds, now)?;
-        let Registration { token, session, presence_flaw } = registration;
-        if let Some(flaw) = presence_flaw {
-            let note = Note::new(Level::Warn, "session_presence_dropped").with("why", flaw);
-            self.notes.push(note.with("session", session.session_id.as_str()));
-        }
-        if self.sessions.len() >= size(self.bounds.sessions_max()) && self.sessions.find(token).is_none() {
-            return Err(Answer::error(429, "too_many_sessions"));
-        }
-        let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
-        let persona = session.persona();
-        let nonce = self.nonce();
-        let about = session.kept(&self.config.meshes[session.mesh].signing_key(), nonce).into();
-        let mut replaced = Vec::new();
-        for (gone_token, gone) in self.sessions.add(token, session) {
-            replaced.extend((gone_token != token).then_some(gone_token.hash()));
-            let same = gone.public_key().map(|key| LaneKey { mesh: gone.mesh, session: Some(key) });
-            if same != key {
-                self.end_session(now, &gone, todo);
-            }
-        }
-        if let (Some(key), Some(persona)) = (key, persona) {
-            // Whoever registers anew greets anew: its name and groups may be others.
-            self.drop_uplink(now, key, todo);
-            self.uplinks.insert(key, Uplink::new(key, Some(persona), &self.config, now.mono));
-            self.timers.arm(Timer::Uplink(key), now.mono);
-        }
-        self.arm_sessions();
-        self.forget_sessions(replaced);
-        self.stage_out(OutboxOp::KeepSession(KeptSession { token: token.hash(), about }), After::Settled);
-        let body = json!({
-            "ok": true, "registered_at": now.wall.as_millis(), "presence_accepted": key.is_some(),
-        });
-        Ok(Answer::new(200, body))
-    }
-
-    fn unregister(&mut self, now: Now, shown: &str, todo: &mut Outputs) -> Result<Answer, Answer> {
-        let token = Token::read(shown).ok_or_else(|| Answer::error(400, "invalid token"))?;
-        let prefix = shown[..8].to_ascii_lowercase();
-        let gone = self.sessions.remove(token);
-        let (status, ok) = if gone.is_some() { (200, true) } else { (404, false) };
-        if let Some(gone) = gone {
-            self.end_session(now, &gone, todo);
-            self.forget_sessions(vec![token.hash()]);
-        }
-        self.arm_sessions();
-        Ok(Answer::new(status, json!({ "ok": ok, "token_prefix": prefix })))
-    }
-
-    /// Ends the sessions that were silent for too long.
-    pub(super) fn expire_sessions(&mut self, now: Now, todo: &mut Outputs) {
-        for (token, gone) in self.sessions.expire(now.mono, self.bounds.session_idle_ms()) {
-            self.forget_sessions(vec![token.hash()]);
-            let note = Note::new(Level::Info, "session_expired").with("session", gone.session_id.as_str());
-            self.notes.push(note);
-            self.end_session(now, &gone, todo);
-        }
-        self.arm_sessions();
-    }
-
-    fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
-        if !tokens.is_empty() {
-            self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
-        }
-    }
-
-    /// The sessions of an earlier run are known: each gets its socket again.
-    pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended) {
-        let Ended::Found(found) = ended else { return };
-        let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
-        let persisted = rows.len();
-        let mut revived = 0_u64;
-        for KeptSession { token, about } in rows {
-            let about: Value = serde_json::from_str(&about).unwrap_or_default();
-            let mesh = about.get("mesh").and_then(Value::as_str).and_then(|slug| self.mesh_of(slug));
-            let session = mesh.and_then(|mesh| {
-                let member = self.config.meshes[mesh].signing_key();
-                Session::restored(&about, mesh, &member, &self.bounds, now)
-            });
-            // Whoever has registered meanwhile is newer than what was kept.
-            let known = self.sessions.find(Token::of_hash(token)).is_some();
-            let Some(session) = session.filter(|_| !known) else { continue };
-            if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {
-                let key = LaneKey { mesh: session.mesh, session: Some(key) };
-                self.uplinks.insert(key, Uplink::new(key, Some(persona), &self.config, now.mono));
-                self.timers.arm(Timer::Uplink(key), now.mono);
-            }
-            self.sessions.add(Token::of_hash(token), session);
-            revived += 1;
-        }
-        self.arm_sessions();
-        let note = Note::new(Level::Info, "sessions_rehydrated").with("revived", revived);
-        self.notes.push(note.with("persisted", persisted));
-    }
-
-    fn arm_sessions(&mut self) {
-        match self.sessions.deadline(self.bounds.session_idle_ms()) {
-            Some(at) => self.timers.arm(Timer::Sessions, at),
-            None => self.timers.disarm(Timer::Sessions),
-        }
-    }
-
-    fn end_session(&mut self, now: Now, session: &Session, todo: &mut Outputs) {
-        let Some(key) = session.public_key() else { return };
-        let key = LaneKey { mesh: session.mesh, session: Some(key) };
-        let (fault, reason) = (Fault::Disconnected, Fault::Disconnected.row().reason);
-        self.with_uplink(now, key, todo, |uplink, cx| uplink.part(fault, reason, cx));
     }
 
     /// `GET /v1/outbox`

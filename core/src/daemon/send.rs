@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::drain::After;
 use super::outbox::{self, Answer, Likeness};
+use super::pressure::Level;
 use super::sessions::Token;
 use super::target::{self, Target};
 use super::{Call, Daemon, LaneKey};
@@ -119,9 +120,7 @@ impl Daemon {
         if planted("queued_before_commit") {
             self.answer(now, wish.conn, &outbox::accepted(&wish.likeness.client_message_id), todo);
         }
-        let is_full = self.load.rows >= self.bounds.outbox_rows_max()
-            || self.load.bytes >= self.bounds.outbox_bytes_max();
-        if is_full {
+        if self.outbox_level() == Level::Full {
             return self.answer(now, wish.conn, &no_room(), todo);
         }
         match Target::read(&wish.to) {
@@ -138,6 +137,10 @@ impl Daemon {
     fn look_up(&mut self, now: Now, wish: Wish, todo: &mut Outputs) {
         let member = LaneKey { mesh: wish.key.mesh, session: None };
         let question = json!({ "type": "list_peers", "all": true });
+        // Its mesh may have been left meanwhile.
+        if !self.uplinks.contains_key(&member) {
+            return self.roster_came(now, wish, None, todo);
+        }
         let call = Call::Route(Box::new(wish));
         let unasked = self.with_uplink(now, member, todo, |uplink, cx| uplink.call(question, call, cx));
         if let Some(Some(Call::Route(wish))) = unasked {
@@ -222,7 +225,10 @@ impl Daemon {
             Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
                 self.load.rows += 1;
                 self.load.bytes += bytes;
-                self.wake_lane(now, *key);
+                match self.brokers[key.mesh].is_left {
+                    true => self.bury_mesh(likeness.mesh.as_str().into()),
+                    false => self.wake_lane(now, *key),
+                }
                 outbox::accepted(&likeness.client_message_id)
             }
             Ended::Done(Reply::Daemon(DaemonReply::Known(row))) => outbox::known(&row, likeness),
@@ -250,14 +256,16 @@ impl Daemon {
     ) -> Result<(usize, Option<PublicKey>), Answer> {
         let session = token.and_then(|token| self.sessions.find(token));
         let named = named.map(str::trim).filter(|slug| !slug.is_empty());
-        let mesh = match (named, session, self.config.meshes.len()) {
+        let attached: Vec<usize> = self.attached().collect();
+        let mesh = match (named, session, attached.as_slice()) {
             (Some(slug), _, _) => self
                 .mesh_of(slug)
                 .ok_or_else(|| Answer::new(404, json!({ "error": "mesh_not_attached", "mesh": slug })))?,
             (None, Some(session), _) => session.mesh,
-            (None, None, 1) => 0,
+            (None, None, [only]) => *only,
             (None, None, _) => {
-                let attached: Vec<&str> = self.config.meshes.iter().map(|mesh| mesh.slug.as_str()).collect();
+                let slug = |mesh: &usize| self.config.meshes[*mesh].slug.as_str();
+                let attached: Vec<&str> = attached.iter().map(slug).collect();
                 let detail = "several meshes are joined: name one";
                 let body = json!({ "error": "mesh_required", "detail": detail, "attached": attached });
                 return Err(Answer::new(400, body));
@@ -266,10 +274,6 @@ impl Daemon {
         // A session speaks as itself in its own mesh only.
         let own = session.filter(|session| session.mesh == mesh);
         Ok((mesh, own.and_then(super::sessions::Session::public_key)))
-    }
-
-    pub(super) fn mesh_of(&self, slug: &str) -> Option<usize> {
-        self.config.meshes.iter().position(|mesh| mesh.slug == slug)
     }
 
     pub(super) fn nonce(&mut self) -> [u8; seal::NONCE_BYTES] {

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::hello::Persona;
 use super::outbox::Answer;
-use crate::config::DaemonLimits;
+use super::setup::Membership;
+use crate::config::{DaemonLimits, Secret};
 use crate::ids::PublicKey;
 use crate::kit::bucket::Bucket;
 use crate::seal::{self, Sealed};
@@ -106,7 +107,7 @@ impl Session {
     pub(super) fn restored(
         about: &Value,
         mesh: usize,
-        member: &SigningKey,
+        own: &Membership,
         bounds: &DaemonLimits,
         now: Now,
     ) -> Option<Session> {
@@ -116,8 +117,11 @@ impl Session {
             Some(sealed) => {
                 let part = |at: usize| sealed.get(at).and_then(Value::as_str).map(str::to_owned);
                 let body = Sealed { nonce: part(0)?, ciphertext: part(1)? };
-                let own = PublicKey(member.verifying_key().to_bytes());
-                let seed = HEXLOWER.decode(seal::open(member, own, &body).ok()?.as_bytes()).ok()?;
+                let member = Secret::new(own.signing_key().to_scalar_bytes());
+                // The member may have got another key while nobody ran.
+                let mut keys = std::iter::once(&member).chain(&own.former);
+                let seed = keys.find_map(|key| seal::open_own(key, &body).ok())?;
+                let seed = HEXLOWER.decode(seed.as_bytes()).ok()?;
                 Some(SigningKey::from_bytes(&seed.try_into().ok()?))
             }
         };
@@ -235,6 +239,8 @@ fn read_presence(presence: &Value) -> Result<SigningKey, &'static str> {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
+    /// Those of an earlier run are among them.
+    pub(super) is_known: bool,
     all: BTreeMap<Token, Session>,
 }
 
@@ -278,12 +284,16 @@ impl Sessions {
         self.all.len()
     }
 
-    /// Takes out those that were silent for too long.
-    pub(super) fn expire(&mut self, now: Mono, idle_ms: u64) -> Vec<(Token, Session)> {
+    /// Those of a mesh.
+    pub(super) fn of_mesh(&self, mesh: usize) -> Vec<Token> {
+        self.all.iter().filter(|(_, session)| session.mesh == mesh).map(|(token, _)| *token).collect()
+    }
+
+    /// Those that were silent for too long, with their ids.
+    pub(super) fn silent(&self, now: Mono, idle_ms: u64) -> Vec<(Token, String)> {
         let is_over = |session: &Session| session.used.after_millis(idle_ms) <= now;
-        let over: Vec<Token> =
-            self.all.iter().filter(|(_, session)| is_over(session)).map(|(token, _)| *token).collect();
-        over.into_iter().filter_map(|token| Some((token, self.all.remove(&token)?))).collect()
+        let over = self.all.iter().filter(|(_, session)| is_over(session));
+        over.map(|(token, session)| (*token, session.session_id.clone())).collect()
     }
 
     /// When the next one has been silent for too long.
@@ -357,7 +367,7 @@ mod tests {
         assert_eq!(sessions.len(), 1);
         let at = |millis| Mono::START.after_millis(millis);
         assert!(sessions.touch(token, at(50)).is_some());
-        assert!(sessions.expire(at(149), 100).is_empty());
-        assert_eq!(sessions.expire(at(150), 100).len(), 1);
+        assert!(sessions.silent(at(149), 100).is_empty());
+        assert_eq!(sessions.silent(at(150), 100).len(), 1);
     }
 }

@@ -65,7 +65,19 @@ pub struct Membership {
     pub path: String,
 }
 
+/// What the program around a daemon tells it while it runs: the meshes that this host belongs to from here
+/// on, all of them.
+#[derive(Clone, Debug)]
+pub struct Joined(pub Vec<Membership>);
+
 impl Membership {
+    /// Whether a broker sees the same member in both.
+    pub(super) fn greets_as(&self, other: &Membership) -> bool {
+        let Membership { slug, mesh_id, member_id, name, seed, former: _, broker, authority, path } = self;
+        (slug, mesh_id, member_id, name) == (&other.slug, &other.mesh_id, &other.member_id, &other.name)
+            && (seed, broker, authority, path) == (&other.seed, &other.broker, &other.authority, &other.path)
+    }
+
     /// The key that signs hellos and opens mail.
     pub fn signing_key(&self) -> SigningKey {
         let mut seed = [0; 32];

@@ -22,6 +22,10 @@ use crate::time::{Now, Wall};
 pub(super) enum After {
     /// A message is on disk.
     Received(LaneKey, Box<InRow>),
+    /// A message that could not be kept is on disk after all, or is not.
+    Probed(LaneKey, Box<InRow>),
+    /// How much room all messages take is known.
+    Room,
     /// Old messages are gone.
     Pruned,
     /// A program wants to see rows, and to mark them with them.
@@ -42,6 +46,8 @@ impl Daemon {
     pub(super) fn inbox_stored(&mut self, now: Now, after: After, ended: Ended, todo: &mut Outputs) {
         let (conn, answer) = match after {
             After::Received(key, row) => return self.kept(now, key, &row, &ended, todo),
+            After::Probed(key, row) => return self.probed(now, key, &row, &ended, todo),
+            After::Room => return self.inbox_measured(ended),
             After::Pruned => return self.pruned(&ended),
             After::Listed(conn, reader) => match self.listed(now, conn, reader, ended) {
                 Some(answer) => (conn, answer),
@@ -49,8 +55,12 @@ impl Daemon {
             },
             After::Marked(conn, rows) => (conn, changed(ended, |marked| page(&rows, marked))),
             After::Seen(conn) => (conn, changed(ended, |marked| json!({ "marked_seen": marked }))),
-            After::Removed(conn, None) => (conn, changed(ended, |removed| json!({ "removed": removed }))),
+            After::Removed(conn, None) => {
+                self.measure_inbox();
+                (conn, changed(ended, |removed| json!({ "removed": removed })))
+            }
             After::Removed(conn, Some(id)) => {
+                self.measure_inbox();
                 let is_gone = matches!(ended, Ended::Done(Reply::Daemon(DaemonReply::Changed { rows: 0 })));
                 let found = changed(ended, |removed| json!({ "removed": removed, "id": id }));
                 let missing = || Answer::new(404, json!({ "error": "not found", "id": id }));

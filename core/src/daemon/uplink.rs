@@ -19,7 +19,7 @@ use crate::conn::{Chunk, Connection, Event, Lapse};
 use crate::fault::{Advice, Fault, word_of};
 use crate::ids::{ConnId, Ticket};
 use crate::kit::backoff::Backoff;
-use crate::machine::{Ending, Output, Outputs};
+use crate::machine::{Closing, Ending, Output, Outputs};
 use crate::rng::Rng;
 use crate::time::{Mono, Now};
 use crate::wire::json;
@@ -72,6 +72,8 @@ pub(super) struct Uplink<C> {
     requests: u64,
     calls: BTreeMap<u64, (Mono, C)>,
     leaving: bool,
+    /// Nobody is dialled, since nothing that comes could be kept.
+    pub(super) is_shut: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +109,13 @@ impl<C> Uplink<C> {
             requests: 0,
             calls: BTreeMap::new(),
             leaving: false,
+            is_shut: false,
         }
     }
 
     /// True once messages can be sent and are answered.
     pub(super) fn is_open(&self) -> bool {
-        self.stage == Stage::Open && !self.leaving && self.wire.is_some()
+        self.stage == Stage::Open && !self.leaving && !self.is_shut && self.wire.is_some()
     }
 
     pub(super) fn conn(&self) -> Option<ConnId> {
@@ -126,12 +129,15 @@ impl<C> Uplink<C> {
     /// How it stands, in the words of the contract, and why where it is stopped.
     pub(super) fn standing(&self) -> (&'static str, Option<&str>) {
         match &self.stage {
+            Stage::Stopped(why) => ("closed", Some(why)),
+            Stage::Open | Stage::Waiting(_) | Stage::Dialling(_) | Stage::Greeting(_) if self.is_shut => {
+                ("closed", Some("the inbox takes nothing, so nothing is asked for"))
+            }
             Stage::Open => ("open", None),
             Stage::Waiting(_) | Stage::Dialling(_) | Stage::Greeting(_) => {
                 let word = if self.past.is_some() { "reconnecting" } else { "connecting" };
                 (word, self.past.as_deref())
             }
-            Stage::Stopped(why) => ("closed", Some(why)),
         }
     }
 
@@ -156,10 +162,19 @@ impl<C> Uplink<C> {
         None
     }
 
+    /// The questions that have no answer: nobody will give one any more.
+    pub(super) fn open_calls(&mut self) -> Vec<C> {
+        std::mem::take(&mut self.calls).into_values().map(|(_, call)| call).collect()
+    }
+
     /// A dial ended.
     pub(super) fn dialled(&mut self, result: Result<ConnId, String>, cx: &mut Cx<'_, C>) {
         let (own, rng) = (membership(cx.config, self.key), Rng::from_seed(cx.rng.key()));
         match result {
+            Ok(conn) if self.is_shut => {
+                cx.todo.push(Output::Close { conn, how: Closing::Both });
+                self.stage = Stage::Waiting(cx.now.mono);
+            }
             Ok(conn) => {
                 let (host, path) = (&own.authority, &own.path);
                 let connection = Connection::client(cx.limits, rng, conn, host, path, cx.now.mono, cx.todo);
@@ -215,7 +230,7 @@ impl<C> Uplink<C> {
             cx.heard.push((self.key, Heard::Answered(call, None)));
         }
         match self.stage {
-            Stage::Waiting(until) if until <= now && !self.leaving => {
+            Stage::Waiting(until) if until <= now && !self.leaving && !self.is_shut => {
                 *cx.dials += 1;
                 let dial = Ticket(*cx.dials);
                 self.stage = Stage::Dialling(dial);
@@ -246,6 +261,7 @@ impl<C> Uplink<C> {
     /// When [`Uplink::wake`] has something to do.
     pub(super) fn deadline(&self) -> Option<Mono> {
         let own = match &self.stage {
+            Stage::Waiting(_) if self.is_shut => None,
             Stage::Waiting(until) | Stage::Greeting(until) if !self.leaving => Some(*until),
             Stage::Waiting(_) | Stage::Greeting(_) | Stage::Dialling(_) | Stage::Open | Stage::Stopped(_) => {
                 None
@@ -254,6 +270,24 @@ impl<C> Uplink<C> {
         let wire = self.wire.as_ref().and_then(|wire| wire.connection.deadline());
         let call = self.calls.first_key_value().map(|(_, (until, _))| *until);
         [own, wire, call].into_iter().flatten().min()
+    }
+
+    /// Says goodbye, and dials nobody until [`Uplink::reopen`].
+    pub(super) fn shut(&mut self, cx: &mut Cx<'_, C>) {
+        self.is_shut = true;
+        if let Some(wire) = &mut self.wire {
+            let fault = Fault::Disconnected;
+            wire.connection.close_saying(cx.now.mono, fault, fault.row().reason, wire.conn, cx.todo);
+        }
+        self.settle(cx);
+    }
+
+    /// Dials again.
+    pub(super) fn reopen(&mut self, cx: &mut Cx<'_, C>) {
+        self.is_shut = false;
+        if let Stage::Waiting(_) = self.stage {
+            self.stage = Stage::Waiting(cx.now.mono);
+        }
     }
 
     /// Says goodbye with this fault and does not come back.
@@ -360,7 +394,8 @@ impl<C> Uplink<C> {
         if self.leaving {
             return cx.heard.push((self.key, Heard::Parted));
         }
-        let (advice, why) = self.verdict.take().unwrap_or((Advice::Resume, why));
+        let verdict = self.verdict.take().filter(|_| !self.is_shut);
+        let (advice, why) = verdict.unwrap_or((Advice::Resume, why));
         if advice == Advice::Never {
             self.stage = Stage::Stopped(why.clone());
             return cx.heard.push((self.key, Heard::Stopped(why)));

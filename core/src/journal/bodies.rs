@@ -1,4 +1,4 @@
-//! What sends are compared by (`Likeness::body`), for sends whose sealed text has other letters in a recording.
+//! What sends are compared by (`Likeness::body`), where their sealed texts have other letters in a recording.
 //!
 //! The store answers a key that was used before with the digest of what was sealed then, and no letter of it.
 //! Whoever lives the recording again has only sends with other letters, whose digests are others too. So each

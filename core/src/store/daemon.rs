@@ -65,6 +65,11 @@ pub enum DaemonFound {
     Load(OutboxLoad),
     /// Rows of the inbox.
     In(Vec<InRow>),
+    /// How much room the inbox takes on its disk, or in memory about.
+    Room {
+        /// In bytes.
+        bytes: u64,
+    },
     /// Sessions.
     Sessions(Vec<KeptSession>),
 }

@@ -4,6 +4,7 @@
 //! which it is its writer's; under another one it changes nothing and replies [`RunnerReply::Lost`]. Each
 //! is idempotent by the key its fields name.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::ids::{Epoch, RunnerId, RunnerNo, RunnerSeq};
@@ -30,7 +31,8 @@ pub enum RunnerOp {
     /// Gives runners up. Those that are not ours under that epoch are left alone. Replies `Done`.
     Release(Vec<RunnerFence>),
     /// Keeps an event until it is taken or dead. Replies `Inserted`, also when the same place is written
-    /// again; or `Known` when the runner has sent that id before.
+    /// again, which brings nothing back that was taken meanwhile; or `Known` when the runner has sent that id
+    /// before.
     Accept {
         /// Whose.
         fence: RunnerFence,
@@ -272,6 +274,17 @@ pub struct EventRow {
     pub tries: EventTries,
     /// The event, as it came.
     pub text: Arc<str>,
+}
+
+impl EventRow {
+    /// What it is known by once it was accepted, so that it is not accepted again though it was taken
+    /// meanwhile: what its runner calls it, else its place, written as nobody begins a name.
+    pub fn known_as(&self) -> Cow<'_, str> {
+        match &self.id {
+            Some(id) => Cow::Borrowed(id),
+            None => Cow::Owned(format!("\u{1}seq:{}", self.seq.0)),
+        }
+    }
 }
 
 /// How an event fared so far.

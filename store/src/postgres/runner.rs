@@ -67,8 +67,8 @@ pub(super) fn json(op: &RunnerOp) -> Value {
 
 fn accept(event: &EventRow) -> Value {
     json!({
-        "what": "accept", "seq": place(event.seq), "id": event.id, "kind": event.kind,
-        "at": event.at.as_millis(), "sent": event.tries.sent, "failed": event.tries.failed,
+        "what": "accept", "seq": place(event.seq), "known_as": event.known_as(), "id": event.id,
+        "kind": event.kind, "at": event.at.as_millis(), "sent": event.tries.sent, "failed": event.tries.failed,
         "failed_since": event.tries.failed_since.map(Wall::as_millis), "body": &*event.text,
     })
 }

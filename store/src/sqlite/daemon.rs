@@ -212,4 +212,6 @@ fn foreign() -> StoreError {
 }
 
 #[cfg(test)]
+mod power;
+#[cfg(test)]
 mod tests;

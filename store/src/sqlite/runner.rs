@@ -115,14 +115,12 @@ fn claim(conn: &Connection, life: i64, id: &RunnerId) -> Result<RunnerReply, Tro
 }
 
 fn accept(conn: &Connection, runner: RunnerNo, event: &EventRow) -> Result<RunnerReply, Trouble> {
-    if let Some(id) = &event.id {
-        let row = params![runner.0, id, place(event.seq), event.at.as_millis()];
-        if run(conn, sql::SEEN_INSERT, row)? == 0 {
-            let mut read = conn.prepare_cached(sql::SEEN_READ)?;
-            let first: i64 = read.query_row(params![runner.0, id], |row| row.get(0))?;
-            let again = first == place(event.seq);
-            return Ok(if again { RunnerReply::Inserted } else { RunnerReply::Known });
-        }
+    let name = event.known_as();
+    if run(conn, sql::SEEN_INSERT, params![runner.0, name, place(event.seq), event.at.as_millis()])? == 0 {
+        let mut read = conn.prepare_cached(sql::SEEN_READ)?;
+        let first: i64 = read.query_row(params![runner.0, name], |row| row.get(0))?;
+        let again = first == place(event.seq);
+        return Ok(if again { RunnerReply::Inserted } else { RunnerReply::Known });
     }
     insert_event(conn, runner, event)?;
     Ok(RunnerReply::Inserted)

@@ -1,7 +1,7 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
 mod fresh;
-mod power;
+pub(super) mod power;
 
 use std::fs;
 use std::io;

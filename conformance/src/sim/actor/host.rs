@@ -2,8 +2,8 @@
 //! own, in a process that dies and comes back.
 //!
 //! This file drives the machine, as a runtime does: a fact goes in, and its wishes are done in order.
-//! `host/program.rs` are the programs, `host/attic.rs` is the disk, `host/wire.rs` takes apart what the daemon
-//! writes, `host/books.rs` judges it, `host/fate.rs` is how it starts, suffers and ends.
+//! `host/program.rs` are the programs, `host/attic.rs` is the disk, `host/wire.rs` takes apart what the
+//! daemon writes, `host/books.rs` judges it, `host/fate.rs` is how it starts, suffers and ends.
 
 mod attic;
 mod books;

@@ -62,6 +62,16 @@ pub struct InRow {
     pub recipient_kind: RecipientKind,
 }
 
+impl InRow {
+    /// About how much room it takes, in bytes.
+    pub fn room_bytes(&self) -> u64 {
+        /// What stands beside the text.
+        const BESIDE_BYTES: u64 = 256;
+        let body = self.body.as_deref().map_or(0, str::len);
+        u64::try_from(body).unwrap_or(u64::MAX).saturating_add(BESIDE_BYTES)
+    }
+}
+
 /// Whose rows somebody may see.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reader {
@@ -136,4 +146,6 @@ pub enum InboxQuery {
         /// At most so many.
         limit: u32,
     },
+    /// How much room all rows take: finds `Room`.
+    Room,
 }

@@ -33,6 +33,9 @@ impl Kept {
                 rows.sort_by_key(|row| std::cmp::Reverse((row.received_at, row.seq)));
                 DaemonFound::In(rows.into_iter().take(count(*limit)).cloned().collect())
             }
+            DaemonQuery::Inbox(InboxQuery::Room) => {
+                DaemonFound::Room { bytes: self.inbox.values().map(InRow::room_bytes).sum() }
+            }
         }
     }
 

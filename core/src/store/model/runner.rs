@@ -226,13 +226,12 @@ impl Kept {
     }
 
     fn accept(&mut self, event: &Arc<EventRow>) -> RunnerReply {
-        if let Some(id) = &event.id {
-            match self.seen.get(id) {
-                Some((first, _)) if *first == event.seq => return RunnerReply::Inserted,
-                Some(_) => return RunnerReply::Known,
-                None => self.seen.insert(id.clone(), (event.seq, event.at)),
-            };
-        }
+        let name = event.known_as();
+        match self.seen.get(&*name) {
+            Some((first, _)) if *first == event.seq => return RunnerReply::Inserted,
+            Some(_) => return RunnerReply::Known,
+            None => self.seen.insert(name.into(), (event.seq, event.at)),
+        };
         self.events.entry(event.seq).or_insert_with(|| (**event).clone());
         RunnerReply::Inserted
     }

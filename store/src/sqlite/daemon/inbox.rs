@@ -42,9 +42,22 @@ pub(super) fn write(conn: &Connection, op: &InboxOp) -> Result<DaemonReply, Trou
 
 /// Answers one question.
 pub(super) fn find(conn: &Connection, query: &InboxQuery) -> Result<DaemonFound, Trouble> {
-    let InboxQuery::List { sifting, limit } = query;
+    match query {
+        InboxQuery::List { sifting, limit } => list(conn, sifting, *limit),
+        // What was removed leaves pages behind that the next rows take.
+        InboxQuery::Room => {
+            let pragma = |name: &str| -> Result<u64, Trouble> {
+                Ok(rows::count(conn.query_row(&format!("PRAGMA {name}"), (), |row| row.get(0))?)?)
+            };
+            let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+            Ok(DaemonFound::Room { bytes: used.saturating_mul(pragma("page_size")?) })
+        }
+    }
+}
+
+fn list(conn: &Connection, sifting: &Sifting, limit: u32) -> Result<DaemonFound, Trouble> {
     let mut clause = Clause::of(sifting, None);
-    clause.values.push(i64::from(*limit).into());
+    clause.values.push(i64::from(limit).into());
     let place = clause.values.len();
     let sql = format!("{SELECT}{} ORDER BY received_at DESC, seq DESC LIMIT ?{place}", clause.text());
     let mut read = conn.prepare_cached(&sql)?;

@@ -270,7 +270,7 @@ fn key_of(byte: u8) -> PublicKey {
     PublicKey([byte; 32])
 }
 
-fn out_row(at: u64) -> OutRow {
+pub(super) fn out_row(at: u64) -> OutRow {
     OutRow {
         seq: 0,
         id: format!("r{at}").into(),
@@ -297,7 +297,7 @@ fn out_row(at: u64) -> OutRow {
     }
 }
 
-fn in_row(at: u64) -> InRow {
+pub(super) fn in_row(at: u64) -> InRow {
     InRow {
         seq: 0,
         id: format!("i{at}").into(),

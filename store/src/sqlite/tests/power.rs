@@ -17,8 +17,8 @@ const MESSAGES: u64 = 5;
 const COMMITS: u64 = 60;
 const CHECKPOINT_PAGES: i64 = 12;
 /// What a disk writes as a whole, or not.
-const SECTOR_BYTES: usize = 512;
-const PAGE_BYTES: usize = 4_096;
+pub(in crate::sqlite) const SECTOR_BYTES: usize = 512;
+pub(in crate::sqlite) const PAGE_BYTES: usize = 4_096;
 
 #[test]
 fn f_sto_03_everything_that_was_acknowledged_survives_the_loss_of_power_at_any_moment() {
@@ -71,7 +71,7 @@ pub(super) fn moment(dir: &Path) -> Moment {
 }
 
 /// Each piece as it was before or as it is after; of what is new at the end, any part may be missing.
-fn mixed(rng: &mut Rng, piece: usize, before: &[u8], after: &[u8]) -> Vec<u8> {
+pub(in crate::sqlite) fn mixed(rng: &mut Rng, piece: usize, before: &[u8], after: &[u8]) -> Vec<u8> {
     let mut mixed = before.to_vec();
     // Some disks lose nearly everything, others nearly nothing.
     let odds = 1 + rng.below(8);

@@ -3,7 +3,7 @@
 //!
 //! | what is judged | by |
 //! |---|---|
-//! | what is told to be queued, or acknowledged, is on disk | the disk's own model, at the moment it is said |
+//! | what is told to be queued, or acknowledged, is on disk | the disk's own model, when it is said |
 //! | a row leaves as itself, in its lane's order, on its own socket | the row, and the rows before it |
 //! | a row ends with the truth | the brokers' store, the broker's own refusals, the row's true age |
 //! | nobody's rows or events are shown to others | what belongs to the session that asks |

@@ -1,0 +1,188 @@
+//! Lets sessions begin and end, with everything that is theirs: sockets, streams of events, and what is kept
+//! of them for the next run.
+//!
+//! *Always holds:* what is told to be kept outlives the daemon. A session that has ended has no socket and no
+//! stream.
+
+use serde_json::{Value, json};
+
+use super::drain::After;
+use super::outbox::Answer;
+use super::sessions::{self, Registration, Session, Token};
+use super::{Daemon, LaneKey, Timer};
+use crate::config::size;
+use crate::fault::Fault;
+use crate::ids::ConnId;
+use crate::machine::Outputs;
+use crate::note::{Level, Note};
+use crate::store::{DaemonFound, Ended, Found, KeptSession, OutboxOp};
+use crate::time::Now;
+
+impl Daemon {
+    /// Takes a session up. Its program is answered once it is known whether the next run will know it too.
+    pub(super) fn register(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        body: &Value,
+        todo: &mut Outputs,
+    ) -> Result<(), Answer> {
+        let registration = sessions::read(body, |slug| self.mesh_of(slug), &self.bounds, now)?;
+        let Registration { token, session, presence_flaw } = registration;
+        if let Some(flaw) = presence_flaw {
+            let note = Note::new(Level::Warn, "session_presence_dropped").with("why", flaw);
+            self.notes.push(note.with("session", session.session_id.as_str()));
+        }
+        if self.sessions.len() >= size(self.bounds.sessions_max()) && self.sessions.find(token).is_none() {
+            return Err(Answer::error(429, "too_many_sessions"));
+        }
+        let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
+        let persona = session.persona();
+        let nonce = self.nonce();
+        let about = session.kept(&self.config.meshes[session.mesh].signing_key(), nonce).into();
+        let mut replaced = Vec::new();
+        for (gone_token, gone) in self.sessions.add(token, session) {
+            if gone_token != token {
+                replaced.push(gone_token.hash());
+                self.end_streams_of(now, gone_token, todo);
+            }
+            let same = gone.public_key().map(|key| LaneKey { mesh: gone.mesh, session: Some(key) });
+            if same != key {
+                self.end_session(now, &gone, todo);
+            }
+        }
+        if let (Some(key), Some(persona)) = (key, persona) {
+            // Whoever registers anew greets anew: its name and groups may be others.
+            self.drop_uplink(now, key, todo);
+            self.dial(now, key, Some(persona));
+        }
+        self.show_streams_anew(token);
+        self.arm_sessions();
+        self.forget_sessions(replaced);
+        let body = json!({
+            "ok": true, "registered_at": now.wall.as_millis(), "presence_accepted": key.is_some(),
+        });
+        let kept = KeptSession { token: token.hash(), about };
+        self.stage_out(OutboxOp::KeepSession(kept), After::Registered(conn, body));
+        Ok(())
+    }
+
+    /// Whether a session is kept is known. One that is not lives for as long as this run does.
+    pub(super) fn registered(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        mut body: Value,
+        ended: &Ended,
+        todo: &mut Outputs,
+    ) {
+        let is_kept = matches!(ended, Ended::Done(_));
+        if let Ended::Refused(error) = ended {
+            self.notes.push(Note::new(Level::Error, "session_not_kept").with("error", error.to_string()));
+        }
+        body["kept"] = is_kept.into();
+        self.answer(now, conn, &Answer::new(200, body), todo);
+    }
+
+    pub(super) fn unregister(&mut self, now: Now, shown: &str, todo: &mut Outputs) -> Result<Answer, Answer> {
+        let token = Token::read(shown).ok_or_else(|| Answer::error(400, "invalid token"))?;
+        let prefix = shown[..8].to_ascii_lowercase();
+        let (status, ok) = if self.drop_session(now, token, todo) { (200, true) } else { (404, false) };
+        Ok(Answer::new(status, json!({ "ok": ok, "token_prefix": prefix })))
+    }
+
+    /// Ends a session with everything that is its own; false where there is none.
+    pub(super) fn drop_session(&mut self, now: Now, token: Token, todo: &mut Outputs) -> bool {
+        let gone = self.sessions.remove(token);
+        if let Some(gone) = &gone {
+            self.forget_sessions(vec![token.hash()]);
+            self.end_streams_of(now, token, todo);
+            self.end_session(now, gone, todo);
+        }
+        self.arm_sessions();
+        gone.is_some()
+    }
+
+    /// The member of a mesh has another key: what is kept of its sessions is sealed with that one.
+    pub(super) fn seal_sessions_anew(&mut self, mesh: usize) {
+        let member = self.config.meshes[mesh].signing_key();
+        for token in self.sessions.of_mesh(mesh) {
+            let nonce = self.nonce();
+            let kept = self.sessions.find(token).map(|session| session.kept(&member, nonce));
+            if let Some(about) = kept.map(Into::into) {
+                let kept = KeptSession { token: token.hash(), about };
+                self.stage_out(OutboxOp::KeepSession(kept), After::Settled);
+            }
+            self.show_streams_anew(token);
+        }
+    }
+
+    /// Ends the sessions that were silent for too long.
+    pub(super) fn expire_sessions(&mut self, now: Now, todo: &mut Outputs) {
+        // Whoever listens is there, though it asks nothing.
+        for token in self.events.tokens() {
+            self.sessions.touch(token, now.mono);
+        }
+        for (token, session_id) in self.sessions.silent(now.mono, self.bounds.session_idle_ms()) {
+            self.notes.push(Note::new(Level::Info, "session_expired").with("session", session_id));
+            self.drop_session(now, token, todo);
+        }
+        self.arm_sessions();
+    }
+
+    fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
+        if !tokens.is_empty() {
+            self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
+        }
+    }
+
+    /// The sessions of an earlier run are known: each gets its socket again.
+    pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended, todo: &mut Outputs) {
+        let Ended::Found(found) = ended else {
+            // Who does not know them must not judge their tokens.
+            return self.timers.arm(Timer::Restore, now.mono.after_millis(self.bounds.drain_poll_ms()));
+        };
+        let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
+        let persisted = rows.len();
+        let mut revived = 0_u64;
+        for KeptSession { token, about } in rows {
+            let about: Value = serde_json::from_str(&about).unwrap_or_default();
+            let mesh = about.get("mesh").and_then(Value::as_str).and_then(|slug| self.mesh_of(slug));
+            let session = mesh.and_then(|mesh| {
+                Session::restored(&about, mesh, &self.config.meshes[mesh], &self.bounds, now)
+            });
+            // Whoever has registered meanwhile is newer than what was kept.
+            let known = self.sessions.find(Token::of_hash(token)).is_some();
+            let Some(session) = session.filter(|_| !known) else { continue };
+            if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {
+                let key = LaneKey { mesh: session.mesh, session: Some(key) };
+                self.dial(now, key, Some(persona));
+            }
+            self.sessions.add(Token::of_hash(token), session);
+            revived += 1;
+        }
+        // What a former key sealed is lost with it.
+        let changed: Vec<usize> =
+            self.attached().filter(|mesh| !self.config.meshes[*mesh].former.is_empty()).collect();
+        changed.into_iter().for_each(|mesh| self.seal_sessions_anew(mesh));
+        self.arm_sessions();
+        let note = Note::new(Level::Info, "sessions_rehydrated").with("revived", revived);
+        self.notes.push(note.with("persisted", persisted));
+        self.sessions.is_known = true;
+        self.serve_early(now, todo);
+    }
+
+    fn arm_sessions(&mut self) {
+        match self.sessions.deadline(self.bounds.session_idle_ms()) {
+            Some(at) => self.timers.arm(Timer::Sessions, at),
+            None => self.timers.disarm(Timer::Sessions),
+        }
+    }
+
+    fn end_session(&mut self, now: Now, session: &Session, todo: &mut Outputs) {
+        let Some(key) = session.public_key() else { return };
+        let key = LaneKey { mesh: session.mesh, session: Some(key) };
+        let (fault, reason) = (Fault::Disconnected, Fault::Disconnected.row().reason);
+        self.with_uplink(now, key, todo, |uplink, cx| uplink.part(fault, reason, cx));
+    }
+}
