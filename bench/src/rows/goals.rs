@@ -233,7 +233,8 @@ fn memory_and_start(figures: &Figures, rows: &mut Vec<Row>) {
         .beside("JetStream", figures.median("jetstream.50.peak"), "")
         .under(peak, 64.0, "")
         .and(rows);
-    // What `docs` promise: 64 MiB, 24 KiB a connection, and what may wait for those that do not read.
+    // The bound of a broker's memory: 64 MiB, 24 KiB for each connection, and what waits for those that do
+    // not read.
     let formula = |connections: f64, waiting: f64| 64.0 + connections * 24.0 / 1_024.0 + waiting;
     for (what, name, bound, command) in [
         (

@@ -30,8 +30,8 @@ fn made(plan: &Plan, figures: &Figures) -> String {
     let rows = goals::rows(figures);
     let [met, missed] = [true, false].map(|met| rows.iter().filter(|row| row.is_met == Some(met)).count());
     let mut text = format!(
-        "{}. Runs: {}, of which medians are shown; {} s a load; {} messages in the store before durable ones were measured. \
-         {met} goals met, {missed} not.\n\n",
+        "{}. Runs: {}, of which medians are shown; {} s a load; {} messages in the store before durable \
+         ones were measured. {met} goals met, {missed} not.\n\n",
         machine(),
         figures.runs(),
         plan.time.as_secs_f64(),
@@ -142,9 +142,9 @@ fn settings(text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; of live topics {}; of \
-         events `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; of all `PEERMESH_STATS_MS=20` and \
-         `PEERMESH_LOG=error`.\n",
+        "Settings besides the defaults: of loads on a mesh {}; of large meshes and queues {}; \
+         of live topics {}; of events `PEERMESH_RUNNER_FORWARDS_MAX` as many as runners; \
+         of all `PEERMESH_STATS_MS=20` and `PEERMESH_LOG=error`.\n",
         shown(mesh::MORE),
         shown(steps::LARGE_MESH),
         shown(live::MORE),
