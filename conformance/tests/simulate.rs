@@ -26,6 +26,7 @@ const LINES: usize = 60;
 const ONCE_BROKEN: &[(u64, &str, &str)] = &[
     (19, "", "what was written while a wall clock was behind counted as old as soon as it was right again"),
     (21, "", "a broker that had slept showed a live topic as it was before another one took it over"),
+    (31, "", "a stream of events opened for one whose rights had been taken back while its topic was on its way"),
     (55, "", "who watched a live topic at a broker that lost it heard nothing more, and was not told"),
     (110, "", "an event passed an older one that a page had shown before its commit was known of"),
 ];

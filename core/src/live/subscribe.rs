@@ -72,6 +72,11 @@ impl Lives {
     /// The topic of a stream is in memory.
     pub(super) fn seat_stream(&mut self, cx: &mut Cx<'_>, no: TopicNo, session: SessionId, opening: Opening) {
         let Opening { identity, remote, topic, last, window_ms } = opening;
+        // The rights may have been taken back while the topic was on its way.
+        if let Err(why) = self.may(&identity, Right::Subscribe, &topic) {
+            self.answer(cx, &Asker::Request(session), Err(why));
+            return self.may_forget(cx, no);
+        }
         cx.effects.list.push(Effect::Stream { session });
         self.enter(cx, session, remote, Form::Events, Some(identity));
         self.arm_token(cx, session);
