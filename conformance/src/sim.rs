@@ -17,8 +17,8 @@
 //! | what must hold | `oracle/rules.rs`, `oracle.rs` and its folder; that it settles: `peace.rs` |
 //! | many runs, and smaller ones that fail alike | `fleet.rs`, `shrink.rs` |
 //!
-//! Daemons are actors too (`actor/host.rs`): the real machine between simulated brokers and simulated programs,
-//! on a disk of its own, with its own books.
+//! Daemons are actors too (`actor/host.rs`): the real machine between simulated brokers and simulated
+//! programs, on a disk of its own, with its own books.
 
 mod actor;
 mod cast;

@@ -26,7 +26,7 @@ const LINES: usize = 60;
 const ONCE_BROKEN: &[(u64, &str, &str)] = &[
     (19, "", "what was written while a wall clock was behind counted as old as soon as it was right again"),
     (21, "", "a broker that had slept showed a live topic as it was before another one took it over"),
-    (31, "", "a stream of events opened for one whose rights had been taken back while its topic was on its way"),
+    (31, "", "a stream of events opened for one whose rights were taken back while its topic was on its way"),
     (55, "", "who watched a live topic at a broker that lost it heard nothing more, and was not told"),
     (110, "", "an event passed an older one that a page had shown before its commit was known of"),
 ];
@@ -62,24 +62,22 @@ fn what_was_wrong_once_holds() {
     }
 }
 
-/// Seeds whose towns have hosts with daemons, as the second part of the test sees to.
-const HOSTED: [u64; 3] = [1, 5, 9];
+/// A seed whose town has hosts with daemons, as the second part of the test sees to.
+const HOSTED: u64 = 1;
 
 #[test]
 fn f_dmn_06_what_is_queued_while_the_broker_is_away_for_days_arrives_in_order_unless_it_is_too_old() {
     let mut expired = 0;
-    for seed in HOSTED {
-        for days in [3, 7] {
-            let Outcome { violation, tally, trace, .. } = sim::run_away(seed, days, LINES);
-            assert_eq!(violation, None, "seed {seed}, {days} days\n{trace}");
-            let count = |mark| tally.count(mark);
-            assert!(count(Mark::OutboxQueued) > 100, "{}", count(Mark::OutboxQueued));
-            let ended = [Mark::OutboxDelivered, Mark::OutboxDead, Mark::OutboxExpired].map(count);
-            assert!(ended.iter().sum::<u64>() >= count(Mark::OutboxQueued) - count(Mark::OutboxRequeued));
-            // A row is given up at an age of six days.
-            assert!(days > 6 || ended[2] == 0, "seed {seed}, {days} days: {ended:?}");
-            expired += ended[2];
-        }
+    for days in [3, 7] {
+        let Outcome { violation, tally, trace, .. } = sim::run_away(HOSTED, days, LINES);
+        assert_eq!(violation, None, "{days} days\n{trace}");
+        let count = |mark| tally.count(mark);
+        assert!(count(Mark::OutboxQueued) > 100, "{}", count(Mark::OutboxQueued));
+        let ended = [Mark::OutboxDelivered, Mark::OutboxDead, Mark::OutboxExpired].map(count);
+        assert!(ended.iter().sum::<u64>() >= count(Mark::OutboxQueued) - count(Mark::OutboxRequeued));
+        // A row is given up at an age of six days.
+        assert!(days > 6 || ended[2] == 0, "{days} days: {ended:?}");
+        expired += ended[2];
     }
     assert!(expired > 0);
 }

@@ -1,5 +1,7 @@
 //! One run: a plan becomes a world, the world goes by, and something can be said about it.
 
+use std::collections::BTreeSet;
+
 use peermesh_core::config::Limits;
 use peermesh_core::digest::StateHash;
 use peermesh_core::journal::Payloads;
@@ -9,7 +11,7 @@ use super::heap::Event;
 use super::marks::Tally;
 use super::oracle::rules::Violation;
 use super::plan::{Class, Plan, Without};
-use super::swarm::{Mix, Role};
+use super::swarm::{Mix, PeerKind, Role};
 use super::world::World;
 
 /// What came of a run.
@@ -58,10 +60,15 @@ pub fn run_away(seed: u64, days: u64, lines: usize) -> Outcome {
     let mut without = Without::default();
     without.classes.extend(Class::ALL.iter().filter(|class| **class != Class::Daemons));
     let mut plan = Plan { seed, span_ms: away_ms * 10 / 7 + 1_200_000, limits: Some(limits), without };
-    // Hosts and a few peers: who knocks at a closed door for days does nothing else.
+    // Hosts, and one peer of each member, for whom mail would wait for ever: who knocks at a closed door for
+    // days does nothing else.
+    let mut here = BTreeSet::new();
+    let mut is_one_more = |role: &Role| match role {
+        Role::Peer(peer) => peer.kind == PeerKind::SendOnly || !here.insert((peer.mesh, peer.member)),
+        _ => false,
+    };
     let actors = Mix::of(&plan).actors;
-    let peers = actors.iter().filter(|(_, role)| matches!(role, Role::Peer(_))).skip(2);
-    plan.without.actors.extend(peers.map(|(no, _)| *no));
+    plan.without.actors.extend(actors.iter().filter(|(_, role)| is_one_more(role)).map(|(no, _)| *no));
     let mut mix = Mix::of(&plan);
     // Deeds are so far apart that days of them can be lived through.
     mix.pace_ms = 1_800_000;

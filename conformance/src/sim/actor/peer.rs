@@ -170,7 +170,8 @@ impl Peer {
         if world.nodes.len() > 1 && self.dice.chance(60) {
             self.node = (self.node + 1) % world.nodes.len();
         }
-        let longest = if self.is_peaceful { 1_000 } else { BACKOFF_MS_MAX };
+        // Who does something every half an hour is in no hurry to.
+        let longest = if self.is_peaceful { 1_000 } else { BACKOFF_MS_MAX.max(self.pace_ms / 16) };
         let wait = (100_u64 << self.failures).min(longest);
         let wait = self.dice.between(wait / 2, wait);
         self.connect_in(world, wait);
