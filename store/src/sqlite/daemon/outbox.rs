@@ -45,7 +45,7 @@ const ABORT: &str = "UPDATE outbox SET status = 'aborted', aborted_at = ?2, abor
     superseded_by = ?4 WHERE id = ?1";
 const LANES: &str = "SELECT DISTINCT mesh, sender_session_pubkey FROM outbox \
     WHERE status IN ('pending', 'inflight') ORDER BY mesh, sender_session_pubkey";
-const LOAD: &str = "SELECT count(*), coalesce(sum(length(ciphertext)), 0) FROM outbox \
+const LOAD: &str = "SELECT count(*), coalesce(sum(octet_length(ciphertext)), 0) FROM outbox \
     WHERE status IN ('pending', 'inflight')";
 
 const SESSION_PUT: &str = "INSERT INTO session (token, about) VALUES (?1, ?2) \
