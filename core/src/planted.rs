@@ -41,7 +41,6 @@ pub const DEFECTS: &[(&str, &str)] = &[
     ("lost_topic_kept", "watchers of a topic that was lost hear nothing and are not told"),
     ("low_waits_for_ever", "the least urgent class has no turn while others wait"),
     ("old_close_removes_the_new", "the end of a replaced connection removes the newer one"),
-    ("old_page_kept", "rows that stand in line again are passed over"),
     ("page_counts_the_uncommitted", "a page of events counts what is not known to be stored"),
     ("page_forgets_the_rest", "what did not fit into memory is not looked for again"),
     ("position_given_twice", "two messages have one position"),
