@@ -7,10 +7,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use town::hosts::{await_that, two_hosts};
 use town::{PATIENCE, Process, Town};
 
 /// Starts the daemon in the foreground and waits until it says so.
@@ -44,28 +43,6 @@ fn texts(data: &str) -> Vec<String> {
     let (_, page) = ask(data, "GET", "/v1/inbox?mark_seen=false&limit=1000", None);
     let items = page["items"].as_array().unwrap();
     items.iter().rev().map(|item| item["body"].as_str().unwrap().to_owned()).collect()
-}
-
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} did not happen");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// A broker, and the data directories of ann and bob, each a host of its own.
-fn two_hosts(town: &Town) -> (Process, String, String) {
-    let broker = town.serve();
-    town.json(&["mesh", "create", "demo"]);
-    let invite = town.json(&["invite", "demo", "--uses", "2"]);
-    let url = invite["url"].as_str().unwrap();
-    let [ann, bob] = ["ann", "bob"].map(|name| {
-        let data = town.dir().join(name).to_str().unwrap().to_owned();
-        town.json(&["join", url, "--as", name, "--data", &data]);
-        data
-    });
-    (broker, ann, bob)
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use town::hosts::{await_that, two_hosts};
 use town::{PATIENCE, Process, Town};
 
 /// The revision of the protocol that most agents speak.
@@ -118,28 +119,6 @@ impl Drop for Agent {
 fn texts(got: &Value) -> Vec<String> {
     let messages = got["messages"].as_array().unwrap().iter();
     messages.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
-}
-
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} did not happen");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// A broker, and the data directories of ann and bob, each a host of its own.
-fn two_hosts(town: &Town) -> (Process, String, String) {
-    let broker = town.serve();
-    town.json(&["mesh", "create", "demo"]);
-    let invite = town.json(&["invite", "demo", "--uses", "2"]);
-    let url = invite["url"].as_str().unwrap();
-    let [ann, bob] = ["ann", "bob"].map(|name| {
-        let data = town.dir().join(name).to_str().unwrap().to_owned();
-        town.json(&["join", url, "--as", name, "--data", &data]);
-        data
-    });
-    (broker, ann, bob)
 }
 
 fn up(town: &Town, data: &str) -> Process {

@@ -7,10 +7,10 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use town::hosts::{self, await_that};
 use town::{PATIENCE, Process, Ran, Town};
 
 /// A member of `demo` on a host of its own.
@@ -88,26 +88,10 @@ fn ask(socket: &Path, method: &str, target: &str, token: Option<&str>, body: Opt
     (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
 }
 
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} did not happen");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A broker, and the hosts of ann and bob.
 fn two_hosts(town: &Town) -> (Process, Host<'_>, Host<'_>) {
-    let broker = town.serve();
-    town.json(&["mesh", "create", "demo"]);
-    let invite = town.json(&["invite", "demo", "--uses", "2"]);
-    let url = invite["url"].as_str().unwrap();
-    let [ann, bob] = ["ann", "bob"].map(|name| {
-        let data = town.dir().join(name).to_str().unwrap().to_owned();
-        town.json(&["join", url, "--as", name, "--data", &data]);
-        Host { town, name, data }
-    });
-    (broker, ann, bob)
+    let (broker, ann, bob) = hosts::two_hosts(town);
+    (broker, Host { town, name: "ann", data: ann }, Host { town, name: "bob", data: bob })
 }
 
 #[test]

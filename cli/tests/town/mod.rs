@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the town")]
 
+pub(crate) mod hosts;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
