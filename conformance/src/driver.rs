@@ -41,8 +41,8 @@ pub const LIVE_SECRET: &str = "the-secret-of-live-topics";
 /// What tells the live series of a story's broker from another's.
 pub const INSTANCE: &str = "story";
 
-/// The longest wait for something that must happen, in milliseconds.
-pub const PATIENCE_MS: u64 = 2_000;
+/// The longest wait for something that must happen, in milliseconds of virtual time.
+const PATIENCE_MS: u64 = 2_000;
 
 /// A byte stream to the broker, by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,11 @@ pub trait Stage {
 
     /// Milliseconds since the story began.
     fn now(&self) -> u64;
+
+    /// The longest wait for something that must happen, in milliseconds.
+    fn patience_ms(&self) -> u64 {
+        PATIENCE_MS
+    }
 
     /// Unix milliseconds, as the broker knows them.
     fn wall(&self) -> i64;

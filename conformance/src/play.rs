@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use peermesh_core::note::{Level, Note};
 use serde_json::{Map, Value};
 
-use crate::driver::{ADMIN_TOKEN, LIVE_SECRET, LineId, PATIENCE_MS, RUNNER_SECRET, Stage};
+use crate::driver::{ADMIN_TOKEN, LIVE_SECRET, LineId, RUNNER_SECRET, Stage};
 use crate::keys;
 use crate::play::line::Line;
 use crate::story::act::{Act, Fate, Peer, Sharing};
@@ -177,7 +177,8 @@ impl Player {
             Fate::Restart | Fate::Copy | Fate::Restore => self.stage.drain(),
             Fate::Crash => self.stage.cut(),
         }
-        let over = self.until(3 * PATIENCE_MS, |player| player.stage.is_over().then_some(Ok(())))?;
+        let over =
+            self.until(3 * self.stage.patience_ms(), |player| player.stage.is_over().then_some(Ok(())))?;
         over.ok_or("the broker does not end")?;
         self.lines.values_mut().for_each(|line| line.past = true);
         match fate {

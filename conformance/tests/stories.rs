@@ -3,6 +3,7 @@
 //! `PEERMESH_STORY=name` plays only stories whose path contains that text.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,14 +19,15 @@ use peermesh_conformance::story::{Story, Terms, Told};
 
 /// Stories on real sockets spend their time waiting, so many can be under way on few processors.
 const AT_ONCE: usize = 8;
+/// More stories than this that fail at once are no matter of the machine.
+const SECOND_CHANCES: usize = 3;
 
 /// Held by each test that plays on real sockets: two at once would take each other's time.
 static SOCKETS: Mutex<()> = Mutex::new(());
 
 #[test]
 fn every_story_holds_in_memory() {
-    let failures = outcomes(&stories(), 1, |story| Ok(Box::new(Memory::new(&story.terms)?)));
-    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+    assert_none_failed(&outcomes(&stories(), 1, |story| Ok(Box::new(Memory::new(&story.terms)?))));
 }
 
 #[test]
@@ -69,11 +71,32 @@ fn every_story_asks_for_a_broker_that_can_be() {
     }
 }
 
-/// Plays stories on real sockets.
+/// Plays stories on real sockets. Where a machine stood still in the middle of a story, that story is played
+/// again, alone: what is wrong with a broker is so in memory, too, or shows itself once more. It is said,
+/// never silent.
 fn assert_all_hold(stories: &[Story], stage: impl Fn(&Terms) -> Told<Sockets> + Sync) {
     let _alone = SOCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    let failures = outcomes(stories, AT_ONCE, |story| Ok(Box::new(stage(&story.terms)?)));
-    assert!(failures.is_empty(), "\n\n{}\n", failures.join("\n\n"));
+    let stage = |story: &Story| -> Told<Box<dyn Stage>> { Ok(Box::new(stage(&story.terms)?)) };
+    let mut failures = outcomes(stories, AT_ONCE, stage);
+    if failures.len() <= SECOND_CHANCES {
+        failures.retain_mut(|(at, failure)| {
+            // Past the test's capture: whoever reads the output of a run that went well is to see it.
+            let _ = writeln!(io::stderr(), "\nplayed again, because of this:\n{failure}\n");
+            match outcome(&stories[*at], stage) {
+                Some(again) => {
+                    *failure = again;
+                    true
+                }
+                None => false,
+            }
+        });
+    }
+    assert_none_failed(&failures);
+}
+
+fn assert_none_failed(failures: &[(usize, String)]) {
+    let said: Vec<&str> = failures.iter().map(|(_, failure)| failure.as_str()).collect();
+    assert!(said.is_empty(), "\n\n{}\n", said.join("\n\n"));
 }
 
 /// Those that can be played in real time, and shortly.
@@ -113,12 +136,12 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Plays stories, some at once, and gives what failed in the stories' order.
+/// Plays stories, some at once, and gives what failed with its place, in the stories' order.
 fn outcomes(
     stories: &[Story],
     at_once: usize,
     stage: impl Fn(&Story) -> Told<Box<dyn Stage>> + Sync,
-) -> Vec<String> {
+) -> Vec<(usize, String)> {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..at_once.min(stories.len()) {
@@ -135,7 +158,7 @@ fn outcomes(
     });
     let mut failed = failed.into_inner().unwrap();
     failed.sort();
-    failed.into_iter().map(|(_, failure)| failure).collect()
+    failed
 }
 
 fn outcome(story: &Story, stage: impl Fn(&Story) -> Told<Box<dyn Stage>>) -> Option<String> {

@@ -4,7 +4,7 @@ limits send_rate_per_minute=0
 
 mesh garden with ann, bob
 ann connects
-store delays 200ms
+store delays 800ms
 ann tells bob "ahead" as c0
 ann tells bob "one" as c1 with receipt=true
 ann tells bob "two" as c2 with receipt=true

@@ -25,11 +25,15 @@ use crate::driver::attic::{Attic, Databases, Folder};
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::runtime::{Lanes, Plan, Running, Runtime};
 use crate::driver::target::SharedTarget;
-use crate::driver::{LineId, PATIENCE_MS, Stage, brokers, config};
+use crate::driver::{LineId, Stage, brokers, config};
 use crate::server::Database;
 use crate::story::act::Mood;
 use crate::story::{Said, Terms, Told};
 
+/// The longest wait for something that must happen, in milliseconds: a busy machine has pauses.
+const PATIENCE_MS: u64 = 10_000;
+/// How often a story looks at what sends no event: what reached its target.
+const GLANCE: Duration = Duration::from_millis(5);
 /// Readers of the store.
 const READERS: usize = 2;
 
@@ -279,12 +283,18 @@ impl Stage for Sockets {
 
     fn step(&mut self, until: u64) -> Told<bool> {
         let wait = Duration::from_millis(until).saturating_sub(self.began.elapsed());
-        let Ok(event) = self.told.recv_timeout(wait) else { return Ok(false) };
-        self.take(event)?;
+        match self.told.recv_timeout(wait.min(GLANCE)) {
+            Ok(event) => self.take(event)?,
+            Err(_) => return Ok(wait > GLANCE),
+        }
         while let Ok(event) = self.told.try_recv() {
             self.take(event)?;
         }
         Ok(true)
+    }
+
+    fn patience_ms(&self) -> u64 {
+        PATIENCE_MS
     }
 
     fn now(&self) -> u64 {
@@ -371,7 +381,7 @@ impl Stage for Sockets {
         for line in 0..self.lines.len() {
             self.drop_line(LineId(line));
         }
-        let until = self.now() + 3 * PATIENCE_MS;
+        let until = self.now() + PATIENCE_MS;
         while !self.over {
             if !self.step(until)? {
                 return Err("the run does not end".into());

@@ -3,7 +3,6 @@
 use peermesh_core::machine::Listener;
 use serde_json::json;
 
-use crate::driver::PATIENCE_MS;
 use crate::keys;
 use crate::play::hello::{apply, hello};
 use crate::play::line::Line;
@@ -19,9 +18,9 @@ const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 impl Player {
     pub(crate) fn act(&mut self, peer: &Peer, deed: &Deed) -> Told<()> {
         match deed {
-            Deed::Dials(from) => {
+            Deed::Dials(listener, from) => {
                 self.make_way(peer)?;
-                let line = self.stage.dial(Listener::Mesh, *from)?;
+                let line = self.stage.dial(*listener, *from)?;
                 self.lines.insert(peer.clone(), Line::new(line));
                 Ok(())
             }
@@ -94,7 +93,7 @@ impl Player {
     fn open(&mut self, peer: &Peer, headers: &[(String, Given)], wanted: u16) -> Told<()> {
         let dialled = self.lines.get(peer).is_some_and(|line| !line.open && !line.is_over());
         if !dialled {
-            self.act(peer, &Deed::Dials(None))?;
+            self.act(peer, &Deed::Dials(Listener::Mesh, None))?;
         }
         let mut filled = Vec::new();
         for (name, value) in headers {
@@ -106,7 +105,7 @@ impl Player {
     }
 
     pub(crate) fn await_upgrade(&mut self, peer: &Peer, wanted: u16) -> Told<()> {
-        let status = self.until(PATIENCE_MS, |player| player.lines.get_mut(peer)?.answer())?;
+        let status = self.until(self.stage.patience_ms(), |player| player.lines.get_mut(peer)?.answer())?;
         match status {
             Some(status) if status == wanted => Ok(()),
             Some(status) => Err(format!("wanted {wanted} for the upgrade, saw {status}").into()),
@@ -208,7 +207,7 @@ impl Player {
     fn close(&mut self, peer: &Peer, code: u16, reason: &str) -> Told<()> {
         let (line, stage) = self.line_on_stage(peer)?;
         line.send_close(code, reason, stage);
-        let over = self.until(PATIENCE_MS, |player| {
+        let over = self.until(self.stage.patience_ms(), |player| {
             let line = player.lines.get(peer)?;
             (line.close.is_some() && line.ended).then_some(Ok(()))
         })?;

@@ -3,7 +3,7 @@
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
-use crate::driver::{LIVE_SECRET, PATIENCE_MS};
+use crate::driver::LIVE_SECRET;
 use crate::jwt;
 use crate::play::Player;
 use crate::play::line::Line;
@@ -41,7 +41,7 @@ impl Player {
         let headers = self.filled(headers)?;
         let target = self.names.fill(target, Place::Plain)?;
         self.stage.write(line, &request("GET", &target, &headers, None));
-        let begun = self.until(PATIENCE_MS, |player| {
+        let begun = self.until(self.stage.patience_ms(), |player| {
             let line = player.lines.get_mut(peer)?;
             let end = line.raw.windows(4).position(|four| four == b"\r\n\r\n")?;
             let head: Vec<u8> = line.raw.drain(..end + 4).collect();

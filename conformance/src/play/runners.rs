@@ -1,7 +1,7 @@
 //! Runners, those who command them, and the event target.
 
+use crate::driver::RUNNER_SECRET;
 use crate::driver::target::Delivery;
-use crate::driver::{PATIENCE_MS, RUNNER_SECRET};
 use crate::play::Player;
 use crate::play::line::Line;
 use crate::play::web::{Response, request};
@@ -55,7 +55,7 @@ impl Player {
 
     /// The answer to a request sent before.
     pub(crate) fn get(&mut self, peer: &Peer, status: u16, pattern: Option<&Pattern>) -> Told<()> {
-        let response = self.until(PATIENCE_MS, |player| {
+        let response = self.until(self.stage.patience_ms(), |player| {
             let line = player.lines.get(peer)?;
             Response::read(&line.raw, line.ended)
         })?;
@@ -80,7 +80,7 @@ impl Player {
             }
             TargetAct::Sees(pattern, headers) => {
                 let target = self.stage.target();
-                let seen = self.until(PATIENCE_MS, |_| target.next().map(Ok))?;
+                let seen = self.until(self.stage.patience_ms(), |_| target.next().map(Ok))?;
                 let seen = seen.ok_or("the target was sent nothing")?;
                 self.fits(&seen, pattern.as_ref(), headers)
                     .map_err(|Said(said)| Said(format!("{said}; saw {} {:?}", seen.body, seen.headers)))

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::PATIENCE_MS;
 use crate::play::Player;
 use crate::play::line::Line;
 use crate::story::act::{Peer, Reason, Sight};
@@ -130,10 +129,10 @@ impl Player {
     /// Waits until a peer's stream shows what is looked for.
     fn see_for(&mut self, peer: &Peer, mut look: impl FnMut(&mut Line) -> Option<Told<()>>) -> Told<()> {
         self.line(peer)?;
-        let seen = self.until(PATIENCE_MS, |player| look(player.lines.get_mut(peer)?))?;
+        let seen = self.until(self.stage.patience_ms(), |player| look(player.lines.get_mut(peer)?))?;
         match seen {
             Some(()) => Ok(()),
-            None => Err(format!("{} for {PATIENCE_MS} ms", self.line(peer)?.shown()).into()),
+            None => Err(format!("{} for {} ms", self.line(peer)?.shown(), self.stage.patience_ms()).into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
-use crate::driver::{ADMIN_TOKEN, PATIENCE_MS};
+use crate::driver::ADMIN_TOKEN;
 use crate::keys;
 use crate::play::web::{Response, request};
 use crate::play::{Player, record};
@@ -92,7 +92,7 @@ impl Player {
         let line = self.stage.dial(at, None)?;
         self.stage.write(line, bytes);
         let mut arrived = Vec::new();
-        let response = self.until(PATIENCE_MS, |player| {
+        let response = self.until(self.stage.patience_ms(), |player| {
             let ended = player.stage.read(line, &mut arrived);
             Some(Response::read(&arrived, ended)?.map(|(response, _)| response))
         });
@@ -105,7 +105,9 @@ impl Player {
         let line = self.stage.dial(Listener::Mesh, None)?;
         self.stage.write(line, &sent);
         let mut arrived = Vec::new();
-        let ended = self.until(PATIENCE_MS, |player| player.stage.read(line, &mut arrived).then_some(Ok(())));
+        let ended = self.until(self.stage.patience_ms(), |player| {
+            player.stage.read(line, &mut arrived).then_some(Ok(()))
+        });
         self.stage.drop_line(line);
         let shown = String::from_utf8_lossy(&arrived);
         if ended?.is_none() {
@@ -120,7 +122,7 @@ impl Player {
         let value = self.names.fill(value, Place::Plain)?;
         let series = self.names.fill(series, Place::Plain)?;
         let wanted = format!("{series} {value}");
-        let until = self.stage.now() + PATIENCE_MS;
+        let until = self.stage.now() + self.stage.patience_ms();
         loop {
             let page = self.ask(&request("GET", "/metrics", &[], None))?;
             let page = String::from_utf8_lossy(&page.body).into_owned();
@@ -146,7 +148,7 @@ impl Player {
     }
 
     pub(crate) fn see_log(&mut self, wanted: bool, message: &str, pattern: Option<&Pattern>) -> Told<()> {
-        let patience = if wanted { PATIENCE_MS } else { 0 };
+        let patience = if wanted { self.stage.patience_ms() } else { 0 };
         let mut last = Said(format!("no record {message:?} was logged"));
         let seen = self.until(patience, |player| {
             for note in player.notes.iter().filter(|note| note.msg == message) {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use peermesh_core::fault::word_of;
+use peermesh_core::machine::Listener;
 use peermesh_core::store::Status;
 
 use crate::story::given::{Data, Given};
@@ -189,7 +190,7 @@ pub struct Peer {
 #[derive(Debug)]
 pub enum Deed {
     /// `dials [from ADDRESS]`: a byte stream and nothing more
-    Dials(Option<IpAddr>),
+    Dials(Listener, Option<IpAddr>),
     /// `opens [with HEADER=…] [-> STATUS]`: dials if need be, and asks for the upgrade
     Opens(Vec<(String, Given)>, u16),
     /// `greets` or, when the acknowledgement must follow, `connects`

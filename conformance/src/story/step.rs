@@ -1,5 +1,6 @@
 //! Reads the lines of a story.
 
+use peermesh_core::machine::Listener;
 use peermesh_core::store::Status;
 
 use crate::story::Told;
@@ -126,10 +127,14 @@ impl Deed {
             "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
             "asks" => Deed::Asks(Box::new(asking(scan)?)),
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
-            "dials" => Deed::Dials(match scan.takes("from") {
-                true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
-                false => None,
-            }),
+            "dials" => {
+                let listener = if scan.takes("live") { Listener::Live } else { Listener::Mesh };
+                let from = match scan.takes("from") {
+                    true => Some(scan.word().parse().map_err(|_| "wanted an address after `from`")?),
+                    false => None,
+                };
+                Deed::Dials(listener, from)
+            }
             "opens" => {
                 let headers = if scan.takes("with") { scan.pairs()? } else { Vec::new() };
                 Deed::Opens(headers, if scan.takes("->") { scan.number()? } else { 101 })

@@ -53,15 +53,18 @@ impl Lives {
             return self.answer(cx, &asker, Err(Refusal::Forbidden));
         }
         match call {
-            LiveCall::Publish(publish) => self.publish(cx, asker, publish),
-            LiveCall::Broadcast(broadcast) => {
-                self.broadcast(cx, session, broadcast, |topic| identity.may(Right::Publish, topic));
+            LiveCall::Publish(publish) => self.publish_as(cx, asker, identity, publish),
+            LiveCall::Broadcast(broadcast) => self.broadcast(cx, session, broadcast, identity),
+            LiveCall::History(call) => {
+                self.visit_as(cx, identity, Right::History, Visit::History(asker, call));
             }
-            LiveCall::History(call) => self.visit(cx, Visit::History(asker, call)),
             LiveCall::Presence { topic, short: true } => {
-                self.visit(cx, Visit::PresenceStats(asker, topic.into()));
+                let visit = Visit::PresenceStats(asker, topic.into());
+                self.visit_as(cx, identity, Right::Presence, visit);
             }
-            LiveCall::Presence { topic, .. } => self.visit(cx, Visit::Presence(asker, topic.into())),
+            LiveCall::Presence { topic, .. } => {
+                self.visit_as(cx, identity, Right::Presence, Visit::Presence(asker, topic.into()));
+            }
             LiveCall::Topics => {
                 let body = json!({ "topics": self.topics_of(identity) });
                 cx.answer(session, 200, &body);

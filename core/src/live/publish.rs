@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::publication::Publication;
 use super::residence::Visit;
-use super::{After, Cx, Lives, Refusal, reply_of};
+use super::{After, Cx, Identity, Lives, Refusal, Right, reply_of};
 use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
 use crate::planted::planted;
@@ -73,10 +73,27 @@ pub(super) struct Unstored {
 }
 
 impl Lives {
-    /// Somebody publishes and may.
+    /// A watcher publishes and may.
     pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, publish: Publish) {
         match judge(&publish, &cx.config.limits) {
             Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
+            Err(why) => self.answer(cx, &asker, Err(why)),
+        }
+    }
+
+    /// Somebody publishes by a request, and may.
+    pub(super) fn publish_as(
+        &mut self,
+        cx: &mut Cx<'_>,
+        asker: Asker,
+        identity: &Identity,
+        publish: Publish,
+    ) {
+        match judge(&publish, &cx.config.limits) {
+            Ok(()) => {
+                let visit = Visit::Publish(asker, Box::new(publish), None);
+                self.visit_as(cx, identity, Right::Publish, visit);
+            }
             Err(why) => self.answer(cx, &asker, Err(why)),
         }
     }
@@ -87,7 +104,7 @@ impl Lives {
         cx: &mut Cx<'_>,
         session: SessionId,
         Broadcast { topics, what }: Broadcast,
-        may: impl Fn(&str) -> bool,
+        identity: &Identity,
     ) {
         if topics.is_empty() || topics.len() as u64 > cx.config.limits.live_broadcast_max() {
             let why = Refusal::Limit("topics of one broadcast");
@@ -100,8 +117,8 @@ impl Lives {
         self.calls.insert(no, call);
         for (at, topic) in topics.into_iter().enumerate() {
             let asker = Asker::Call(no, at);
-            if may(&topic) {
-                self.publish(cx, asker, Publish { topic, ..what.clone() });
+            if identity.may(Right::Publish, &topic) {
+                self.publish_as(cx, asker, identity, Publish { topic, ..what.clone() });
             } else {
                 self.answer(cx, &asker, Err(Refusal::Forbidden));
             }

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use super::publish::Asker;
 use super::subscribe::Opening;
 use super::topic::Topic;
-use super::{After, Cx, Lives, Refusal, Timer, found_of, reply_of};
+use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of, reply_of};
 use crate::config::TopicRule;
 use crate::ids::{TopicId, TopicNo};
 use crate::note::{Level, Note};
@@ -36,6 +36,8 @@ pub(super) enum Visit {
     History(Asker, HistoryCall),
     Presence(Asker, Box<str>),
     PresenceStats(Asker, Box<str>),
+    /// A request of somebody whose rights may be taken back while it waits.
+    Of(Box<Identity>, Right, Box<Visit>),
 }
 
 impl Visit {
@@ -46,11 +48,21 @@ impl Visit {
             Visit::Publish(_, publish, _) => &publish.topic,
             Visit::History(_, call) => &call.topic,
             Visit::Presence(_, topic) | Visit::PresenceStats(_, topic) => topic,
+            Visit::Of(_, _, visit) => visit.topic(),
         }
     }
 }
 
 impl Lives {
+    /// The same as `visit`, of a request that needs a right.
+    pub(super) fn visit_as(&mut self, cx: &mut Cx<'_>, identity: &Identity, right: Right, visit: Visit) {
+        let visit = match self.by_name.contains_key(&TopicId::new(visit.topic())) {
+            true => visit,
+            false => Visit::Of(Box::new(identity.clone()), right, Box::new(visit)),
+        };
+        self.visit(cx, visit);
+    }
+
     /// Does what a visitor wants as soon as the topic is in memory.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
         if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
@@ -138,6 +150,13 @@ impl Lives {
             Visit::History(asker, call) => self.show_history(cx, no, &asker, &call),
             Visit::Presence(asker, _) => self.show_presence(cx, no, &asker, false),
             Visit::PresenceStats(asker, _) => self.show_presence(cx, no, &asker, true),
+            Visit::Of(identity, right, visit) => match self.may(&identity, right, visit.topic()) {
+                Ok(()) => self.receive(cx, no, *visit),
+                Err(why) => {
+                    self.turn_away(cx, vec![*visit], why);
+                    self.may_forget(cx, no);
+                }
+            },
         }
     }
 
@@ -151,6 +170,7 @@ impl Lives {
                     }
                     self.refuse(cx, session, id.as_deref(), Some(&wish.topic), why);
                 }
+                Visit::Of(_, _, visit) => self.turn_away(cx, vec![*visit], why),
                 Visit::Stream(session, _) => self.answer(cx, &Asker::Request(session), Err(why)),
                 Visit::Publish(asker, ..)
                 | Visit::History(asker, _)

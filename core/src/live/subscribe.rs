@@ -66,17 +66,13 @@ impl Lives {
         if opening.topic.is_empty() || opening.topic.len() as u64 > cx.config.limits.live_name_bytes_max() {
             return self.answer(cx, &asker, Err(Refusal::Limit("length of a topic's name")));
         }
-        self.visit(cx, Visit::Stream(session, Box::new(opening)));
+        let identity = opening.identity.clone();
+        self.visit_as(cx, &identity, Right::Subscribe, Visit::Stream(session, Box::new(opening)));
     }
 
     /// The topic of a stream is in memory.
     pub(super) fn seat_stream(&mut self, cx: &mut Cx<'_>, no: TopicNo, session: SessionId, opening: Opening) {
         let Opening { identity, remote, topic, last, window_ms } = opening;
-        // The rights may have been taken back while the topic was on its way.
-        if let Err(why) = self.may(&identity, Right::Subscribe, &topic) {
-            self.answer(cx, &Asker::Request(session), Err(why));
-            return self.may_forget(cx, no);
-        }
         cx.effects.list.push(Effect::Stream { session });
         self.enter(cx, session, remote, Form::Events, Some(identity));
         self.arm_token(cx, session);
