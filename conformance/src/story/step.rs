@@ -64,6 +64,7 @@ impl Act {
             }
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
+            "feed" => Act::Feed(times(&mut scan)?, scan.json()?.to_owned()),
             "http" => Act::Http(exchange(&mut scan)?),
             "runners" => Act::Runners(exchange(&mut scan)?),
             "live" => Act::Live(exchange(&mut scan)?),
@@ -193,6 +194,10 @@ fn mood(scan: &mut Scan<'_>) -> Told<Mood> {
         ("fails", "corrupt") => Ill::Corrupt,
         ("forgets", "replies") => Ill::ForgetsReplies,
         ("loses", "commits") => Ill::LosesCommits,
+        ("refuses", rest) if rest.split_whitespace().eq(["one", "write"]) => {
+            scan.rest();
+            Ill::RefusesOne
+        }
         (word, rest) => return Err(format!("a store does not do this: {word} {rest}").into()),
     };
     scan.word();
