@@ -15,7 +15,7 @@ use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
 use crate::planted::planted;
 use crate::stats::Counter;
-use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
+use crate::store::{Ended, FedTurn, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
 use crate::surface::SessionId;
 use crate::time::Mono;
 use crate::wire::json;
@@ -66,7 +66,7 @@ pub(super) struct Unstored {
     /// Of a batch, how many.
     count: Option<usize>,
     key: Option<LiveKey>,
-    fed: Option<u64>,
+    fed: Option<FedTurn>,
     came: Mono,
     /// The first of them asked for it, the others for the same.
     askers: Vec<Asker>,
@@ -187,7 +187,7 @@ impl Lives {
         });
         let (place, fence) = (topic.place, topic.fence);
         topic.place += 1;
-        let came = cx.now.mono;
+        let (came, fed) = (cx.now.mono, fed.map(|row| topic.turn_of(row)));
         let one = Unstored { place, rows: rows.collect(), count, key, fed, came, askers: vec![asker] };
         match fence {
             Some(fence) if !planted("publication_told_before_commit") => self.stage(cx, fence, one),
@@ -225,10 +225,15 @@ impl Lives {
                 let aged = times.aged(known.at);
                 topic.keys.learn(known, aged, size(cx.config.limits.live_keys_max()));
                 let Some(key) = one.key else { return };
-                if let Some(id) = one.fed {
-                    topic.fed = topic.fed.max(id);
+                if let Some(FedTurn { row, .. }) = one.fed {
+                    topic.fed = topic.fed.max(row);
                 }
                 self.answer_known(cx, no, (&one.askers, one.count), key, known);
+            }
+            Some(LiveReply::OutOfTurn { fed }) => {
+                topic.fed = topic.fed.max(fed);
+                self.feed_again(cx, no);
+                self.feed_on(cx, no);
             }
             Some(LiveReply::Lost) => {
                 self.answer_all(cx, &one.askers, Refusal::NotOwner);
@@ -258,7 +263,7 @@ impl Lives {
             topic.apply(&publication, limits, times);
             publications.push(publication);
         }
-        topic.fed = topic.fed.max(one.fed.unwrap_or(0));
+        topic.fed = topic.fed.max(one.fed.map_or(0, |turn| turn.row));
         if let (Some(LiveKey { key, fingerprint, .. }), Some(last)) = (one.key, one.rows.last()) {
             let known = LiveKnown { key, fingerprint, offset, at: last.at };
             topic.keys.learn(known, times.steady, size(limits.live_keys_max()));

@@ -125,7 +125,8 @@ impl Lives {
         };
         let rule = rule_of(cx, name.as_str());
         let mut topic = Topic::new(name, load.stream.clone(), Some(fence), rule);
-        (topic.top, topic.fed, topic.fed_asked) = (load.top, load.fed, load.fed);
+        topic.top = load.top;
+        topic.has_fed(load.fed);
         let LiveTopic { history, entities, keys } = *kept;
         let times = self.clock.read(cx.now);
         topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.mono, times);
