@@ -156,6 +156,7 @@ impl Player {
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }
             | Sharing::Mislays
+            | Sharing::MislaysPublication(_)
             | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)

@@ -112,6 +112,10 @@ impl Shared {
                 model.lose(position);
                 return Ok(());
             }
+            Sharing::MislaysPublication(topic) => {
+                let lost = model.lose_publication(&TopicId::new(topic.as_str()));
+                return if lost { Ok(()) } else { Err("nothing of it is kept".into()) };
+            }
             Sharing::Dies => {
                 model.leave(rival);
                 sides.rival = None;

@@ -170,6 +170,8 @@ pub enum Sharing {
     },
     /// `store mislays the last message`: its row is gone, and nothing else of it
     Mislays,
+    /// `store mislays the last publication of TOPIC`
+    MislaysPublication(String),
     /// `store says [lease_ms=N] [durability=WORD]`
     Says {
         /// How long what is ours stays ours after a ping.

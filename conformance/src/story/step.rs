@@ -54,14 +54,7 @@ impl Act {
                 other => return Err(format!("a store is copied or restored, not: {other}").into()),
             }),
             "store" if scan.takes("says") => Act::Share(says(&mut scan)?),
-            "store"
-                if scan.takes("mislays")
-                    && scan.takes("the")
-                    && scan.takes("last")
-                    && scan.takes("message") =>
-            {
-                Act::Share(Sharing::Mislays)
-            }
+            "store" if scan.takes("mislays") => Act::Share(mislays(&mut scan)?),
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
             "feed" => Act::Feed(times(&mut scan)?, scan.json()?.to_owned()),
@@ -202,6 +195,16 @@ fn mood(scan: &mut Scan<'_>) -> Told<Mood> {
     };
     scan.word();
     Ok(Mood { ill: Some(ill), delay_ms: 0 })
+}
+
+fn mislays(scan: &mut Scan<'_>) -> Told<Sharing> {
+    match (scan.word(), scan.word(), scan.word()) {
+        ("the", "last", "message") => Ok(Sharing::Mislays),
+        ("the", "last", "publication") if scan.takes("of") => {
+            Ok(Sharing::MislaysPublication(scan.word().to_owned()))
+        }
+        (.., last) => Err(format!("a store mislays the last message or publication, not: {last}").into()),
+    }
 }
 
 fn says(scan: &mut Scan<'_>) -> Told<Sharing> {

@@ -48,6 +48,15 @@ impl Model {
         self.lives.feed.push(row);
     }
 
+    /// Takes the last publication of a topic out, as if it had never been; false when there is none.
+    pub fn lose_publication(&mut self, topic: &TopicId) -> bool {
+        let no = self.lives.ids.get(topic);
+        let Some(kept) = no.and_then(|no| self.lives.all.get_mut(no)) else { return false };
+        let lost = kept.history.remove(&kept.top).is_some();
+        kept.top -= u64::from(lost);
+        lost
+    }
+
     pub(super) fn apply_live(&mut self, op: &LiveOp) -> LiveReply {
         match op {
             LiveOp::Claim { topic, stream, at } => self.claim_topic(topic, stream, *at),
