@@ -7,8 +7,8 @@
 //! write was refused is not passed by those that were on their way already. While nobody knows whether a
 //! topic is still ours its rows stay where they are.
 
+use super::coming::Visit;
 use super::publish::{self, Asker};
-use super::residence::Visit;
 use super::topic::Topic;
 use super::{After, Cx, Lives, Refusal, Timer, found_of};
 use crate::ids::{TopicId, TopicNo};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::{Value, json as value};
 use sha2::{Digest, Sha256};
 
+use super::coming::Visit;
 use super::publication::Publication;
-use super::residence::Visit;
 use super::{After, Cx, Identity, Lives, Refusal, Right, reply_of};
 use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
@@ -47,6 +47,13 @@ pub(super) struct Call {
     results: Vec<Value>,
 }
 
+impl Call {
+    /// True for a request of that connection.
+    pub(super) fn is_of(&self, session: SessionId) -> bool {
+        self.session == session
+    }
+}
+
 /// What came of a publication.
 #[derive(Clone, Debug)]
 pub(super) struct Stood {
@@ -73,22 +80,8 @@ pub(super) struct Unstored {
 }
 
 impl Lives {
-    /// A watcher publishes and may.
-    pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, publish: Publish) {
-        match judge(&publish, &cx.config.limits) {
-            Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
-            Err(why) => self.answer(cx, &asker, Err(why)),
-        }
-    }
-
-    /// Somebody publishes by a request, and may.
-    pub(super) fn publish_as(
-        &mut self,
-        cx: &mut Cx<'_>,
-        asker: Asker,
-        identity: &Identity,
-        publish: Publish,
-    ) {
+    /// Somebody publishes and may.
+    pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, identity: &Identity, publish: Publish) {
         match judge(&publish, &cx.config.limits) {
             Ok(()) => {
                 let visit = Visit::Publish(asker, Box::new(publish), None);
@@ -118,7 +111,7 @@ impl Lives {
         for (at, topic) in topics.into_iter().enumerate() {
             let asker = Asker::Call(no, at);
             if identity.may(Right::Publish, &topic) {
-                self.publish_as(cx, asker, identity, Publish { topic, ..what.clone() });
+                self.publish(cx, asker, identity, Publish { topic, ..what.clone() });
             } else {
                 self.answer(cx, &asker, Err(Refusal::Forbidden));
             }
