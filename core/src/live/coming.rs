@@ -84,7 +84,7 @@ impl Visit {
             (Visit::Stream(waiting, _), _) | (_, Some(Asker::Request(waiting))) => *waiting == session,
             (Visit::Of(_, _, visit), None) => visit.is_asked_by(session, calls),
             (_, Some(Asker::Call(no, _))) => calls.contains(no),
-            (_, Some(Asker::Watcher(..) | Asker::Feed) | None) => false,
+            (_, Some(Asker::Watcher(..) | Asker::Feed | Asker::Within(_)) | None) => false,
         }
     }
 }

@@ -239,7 +239,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &page);
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }
@@ -265,7 +265,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &topic.presence.who(name));
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }
