@@ -492,7 +492,8 @@ impl Machine for Broker {
             // A broker dials nobody.
             Input::Dialled { .. } => {}
             Input::Order(Order::Drain) => self.begin_drain(now),
-            Input::Order(Order::Feed) => self.with_lives(now, Lives::hinted),
+            Input::Order(Order::Feed) if self.is_live_shard() => self.with_lives(now, Lives::hinted),
+            Input::Order(Order::Feed) => {}
             Input::Wake => {}
         }
         self.wake(now, todo);

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::coming::Visit;
 use super::early::Early;
 use super::publish::Asker;
-use super::residence::Visit;
 use super::watcher::Watcher;
 use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of};
 use crate::fault::Fault;
@@ -53,7 +53,7 @@ impl Lives {
             return self.answer(cx, &asker, Err(Refusal::Forbidden));
         }
         match call {
-            LiveCall::Publish(publish) => self.publish_as(cx, asker, identity, publish),
+            LiveCall::Publish(publish) => self.publish(cx, asker, identity, publish),
             LiveCall::Broadcast(broadcast) => self.broadcast(cx, session, broadcast, identity),
             LiveCall::History(call) => {
                 self.visit_as(cx, identity, Right::History, Visit::History(asker, call));
