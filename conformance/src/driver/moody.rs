@@ -88,6 +88,10 @@ impl Driver for Moody<Box<dyn Driver>> {
             None | Some(Ill::Full | Ill::ForgetsReplies | Ill::LosesCommits) => self.inner.read(query),
         }
     }
+
+    fn rest(&mut self) {
+        self.inner.rest();
+    }
 }
 
 fn unavailable() -> StoreError {
