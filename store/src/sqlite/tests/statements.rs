@@ -47,8 +47,7 @@ fn life(writer: &mut Writer, position: &mut u64, last: &mut Vec<u64>, messages: 
 
 /// Statements that ran so far: every one is prepared once and kept.
 fn ran(writer: &Writer) -> i32 {
-    let runs = |(_, sql): &(&str, &str)| {
-        writer.conn().prepare_cached(sql).unwrap().get_status(StatementStatus::Run)
-    };
+    let runs =
+        |(_, sql): &(&str, &str)| writer.conn().prepare_cached(sql).unwrap().get_status(StatementStatus::Run);
     sql::ALL.iter().map(runs).sum()
 }
