@@ -20,6 +20,7 @@ pub mod nats;
 pub mod pool;
 pub mod redis;
 pub mod runner;
+mod synced;
 pub mod ws;
 
 use std::io;

@@ -98,6 +98,10 @@ impl Driver for Moody<Box<dyn Driver>> {
             }
         }
     }
+
+    fn rest(&mut self) {
+        self.inner.rest();
+    }
 }
 
 fn unavailable() -> StoreError {

@@ -139,7 +139,7 @@ impl Runners {
     }
 
     /// A caller's key was written, or was used before.
-    pub(super) fn key_begun(&mut self, cx: &mut Cx<'_>, no: RunnerNo, caller: CallerNo, ended: Ended) {
+    pub(super) fn key_begun(&mut self, cx: &mut Cx<'_>, caller: CallerNo, ended: Ended) {
         let fingerprint =
             self.callers.get(&caller).and_then(|caller| caller.order.key).map(|(_, fingerprint)| fingerprint);
         match reply_of(ended) {
@@ -154,9 +154,9 @@ impl Runners {
                 // The broker died before it knew.
                 None => self.answer(cx, caller, 504, &unknown(&row.command).to_string()),
             },
+            // What was refused is not written. The key itself may be, by an earlier use that stands.
             _ => {
                 cx.count(Counter::CommandStore);
-                self.forget_key(cx, no, caller);
                 self.answer(cx, caller, 503, &json!({ "error": "Store unavailable" }).to_string());
             }
         }
