@@ -125,6 +125,14 @@ impl Town {
         self.player.stream(peer, target, &bearer(token))
     }
 
+    /// Another program writes for a live topic.
+    ///
+    /// # Errors
+    /// When there is no feed on this stage.
+    pub fn feed(&mut self, row: Fed) -> Told<()> {
+        self.player.stage.feed(row)
+    }
+
     /// An operator's request to the port of live topics, and the JSON of its answer.
     ///
     /// # Errors

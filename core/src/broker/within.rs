@@ -4,8 +4,8 @@
 //! A surface publishes where it stands ([`Broker::publish_within`]), a program that runs a broker by telling
 //! its first shard ([`Publication::seal`]); from there it goes to the shard where topics live.
 //! *Does not* tell anybody what came of it: a publication is there once or not at all, and the log says why
-//! it is not. Who needs more writes a row of the feed, or asks over HTTP under a key. Nor does a recording hold
-//! what a program tells a shard, so that a replay does without it.
+//! it is not. Who needs more writes a row of the feed, or asks over HTTP under a key. Nor does a recording
+//! hold what a program tells a shard, so that a replay does without it.
 
 use serde_json::Value;
 
