@@ -1,8 +1,8 @@
 //! Who waits for a topic on its way into memory.
 //!
-//! *Always holds:* what waits is bounded in bytes. It is done in the order in which it came, as far as whoever
-//! asked for it still may. A request whose sender was told that it took too long waits no longer, so that
-//! nothing of it is done later.
+//! *Always holds:* what waits is bounded in bytes. It is done in the order in which it came, as far as
+//! whoever asked for it still may. A request whose sender was told that it took too long waits no longer, so
+//! that nothing of it is done later.
 
 use std::collections::BTreeMap;
 
