@@ -28,7 +28,7 @@ pub enum Kind {
     WebSocket,
 }
 
-/// The echoing process. Ends with the value.
+/// The echoing or relaying process. Ends with the value.
 #[derive(Debug)]
 pub struct Echo {
     child: Child,
@@ -42,13 +42,22 @@ impl Echo {
     /// # Errors
     /// When it does not start.
     pub fn start(kind: Kind) -> io::Result<Echo> {
+        Echo::run("echo", if kind == Kind::WebSocket { &["--frames"] } else { &[] })
+    }
+
+    /// Starts a relay of runners, which sends events to a target on so many connections.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn relay(target: SocketAddr, posts: usize) -> io::Result<Echo> {
+        Echo::run("relaying", &["--target", &target.to_string(), "--posts", &posts.to_string()])
+    }
+
+    fn run(what: &str, more: &[&str]) -> io::Result<Echo> {
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let program = std::env::current_exe()?.with_file_name("peermesh-load");
         let mut command = Command::new(program);
-        command.args(["echo", "--listen", &addr.to_string()]);
-        if kind == Kind::WebSocket {
-            command.arg("--frames");
-        }
+        command.args([what, "--listen", &addr.to_string()]).args(more);
         let child = command.stdin(Stdio::null()).spawn()?;
         let echo = Echo { child, addr };
         await_port(addr)?;
@@ -80,8 +89,8 @@ pub fn serve(listen: SocketAddr, kind: Kind) -> io::Result<()> {
     pool.listen_on(
         listen,
         match kind {
-            Kind::Raw => || Box::new(Repeat),
-            Kind::WebSocket => || Box::new(Frames::new()),
+            Kind::Raw => Box::new(|| Box::new(Repeat)),
+            Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
         },
     )?;
     loop {
@@ -103,6 +112,8 @@ impl Speaker for Repeat {
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
 }
 
+const ID: ConnId = ConnId(1);
+
 /// Repeats text frames.
 struct Frames {
     connection: Connection,
@@ -119,7 +130,6 @@ impl Speaker for Frames {
     fn greet(&mut self, _: &mut Vec<u8>) {}
 
     fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
-        const ID: ConnId = ConnId(1);
         let (now, length) = (Mono::START, bytes.len());
         let Frames { connection, todo } = self;
         let mut chunk = Chunk::new(bytes);
@@ -134,22 +144,27 @@ impl Speaker for Frames {
                 event => return Err(io::Error::other(format!("{event:?}"))),
             }
         }
-        while !todo.is_empty() {
-            let mut wishes = todo.take();
-            let before = out.len();
-            for wish in &wishes {
-                if let Output::Send { bytes, .. } = wish {
-                    out.extend_from_slice(todo.bytes(bytes));
-                }
-            }
-            wishes.clear();
-            todo.clear(wishes);
-            connection.sent(now, out.len() - before, ID, todo);
-        }
+        take_sends(connection, todo, out);
         Ok(length)
     }
 
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
+}
+
+/// Moves what a connection says to where it is written from.
+pub(super) fn take_sends(connection: &mut Connection, todo: &mut Outputs, out: &mut Vec<u8>) {
+    while !todo.is_empty() {
+        let mut wishes = todo.take();
+        let before = out.len();
+        for wish in &wishes {
+            if let Output::Send { bytes, .. } = wish {
+                out.extend_from_slice(todo.bytes(bytes));
+            }
+        }
+        wishes.clear();
+        todo.clear(wishes);
+        connection.sent(Mono::START, out.len() - before, ID, todo);
+    }
 }
 
 /// What speaks to an echo.
