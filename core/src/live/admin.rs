@@ -9,6 +9,7 @@ use super::watcher::Watcher;
 use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of};
 use crate::fault::Fault;
 use crate::ids::TopicId;
+use crate::planted::planted;
 use crate::store::{Ended, LiveFound, LiveOp, Op};
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
@@ -145,7 +146,9 @@ impl Lives {
     /// Ends every connection of a user whose token was made by then.
     fn take_back(&mut self, cx: &mut Cx<'_>, user: &str, at: Wall) -> usize {
         self.revoked.insert(user.into(), at);
-        self.end_user(cx, user, Fault::LiveForbidden, |identity| identity.issued <= at)
+        self.end_user(cx, user, Fault::LiveForbidden, |identity| {
+            identity.issued <= at && !planted("revoked_and_told_on")
+        })
     }
 
     /// Ends a user's connections; nothing of what waits for them is sent. Tells how many there were.
