@@ -28,6 +28,7 @@ mod shelf;
 mod stop;
 mod target;
 mod uplink;
+mod tell;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -118,6 +119,9 @@ pub struct Daemon {
 #[derive(Debug, Default)]
 struct Broker {
     /// From its acceptance until a message is given up, in milliseconds, where the broker lets us know.
+    /// What was told to brokers, by its numbers.
+    tellings: BTreeMap<u64, tell::Telling>,
+    told: u64,
     age_ms: Option<u64>,
     /// Features it told of.
     features: Option<serde_json::Value>,
@@ -143,6 +147,8 @@ enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     Local(ConnId),
+    /// A program told something.
+    Tell(tell::Hearing),
     Uplink(LaneKey),
     Lane(LaneKey),
     Reclaim,
@@ -200,6 +206,8 @@ impl Daemon {
     fn start(&mut self, now: Now) {
         self.began = Some(now);
         // Nobody else has the outbox, so whatever is in flight was an earlier run's.
+            tellings: BTreeMap::new(),
+            told: 0,
         self.reclaim(now);
         self.ask_out(OutboxQuery::Sessions, drain::After::Sessions);
         self.measure_inbox();
