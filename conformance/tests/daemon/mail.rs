@@ -1,6 +1,8 @@
 //! From a program's wish to another program's inbox.
 
-use serde_json::json;
+use peermesh_conformance::keys;
+use peermesh_core::config::DaemonLimits;
+use serde_json::{Value, json};
 
 use crate::host::Town;
 
@@ -130,8 +132,6 @@ fn priorities_and_groups_and_everybody_reach_their_recipients() {
 }
 
 #[test]
-fn reading_marks_what_it_shows_and_peeking_does_not() {
-#[test]
 fn a_page_of_the_inbox_has_a_bound_in_bytes_and_says_that_there_is_more() {
     let mut town = Town::new();
     let mut bounds = DaemonLimits::default();
@@ -190,6 +190,8 @@ fn what_its_broker_could_never_take_is_refused_before_it_is_queued() {
     assert_eq!(town.send(ann, "*", &"x".repeat(49_060), "open").status, 413);
 }
 
+#[test]
+fn reading_marks_what_it_shows_and_peeking_does_not() {
     let mut town = Town::new();
     let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
     for key in ["k1", "k2"] {
