@@ -178,12 +178,12 @@ fn what_none_of_our_keys_opens_is_kept_and_marked_and_never_shown_as_text() {
     let bob = town.hosts("bob");
     town.awaits_open(ann);
     // Sealed with one key and sent by another, as after a change of keys.
+    let changed = town.membership("demo", "ann2");
     let broker = town.broker;
     town.world.kill(broker);
     town.send(ann, &keys::public("bob"), "secret", "k1");
     town.world.start(broker);
-    let changed = town.membership("demo", "ann2");
-    town.world.inform(ann, Envelope::new(Joined(vec![changed])));
+    town.remakes(ann, "ann", vec![changed]);
     town.world.wait(120_000);
     let items = town.inbox(bob, None);
     assert_eq!(

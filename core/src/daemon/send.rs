@@ -225,12 +225,14 @@ impl Daemon {
         }
         let bytes = count(&row.ciphertext);
         let accepting = Accepting { conn: wish.conn, likeness: wish.likeness, key: wish.key, bytes };
+        self.lane_expects(accepting.key);
         self.stage_out(OutboxOp::Enqueue(Box::new(row)), After::Enqueued(Box::new(accepting)));
     }
 
     /// The row is on disk, or is not.
     pub(super) fn enqueued(&mut self, now: Now, accepting: &Accepting, ended: Ended, todo: &mut Outputs) {
         let Accepting { conn, likeness, key, bytes } = accepting;
+        self.lane_got(*key);
         let answer = match ended {
             Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
                 self.load.rows += 1;

@@ -1,16 +1,17 @@
 //! What programs of the host ask of the inbox (`/v1/inbox`).
 //!
-//! *Always holds:* a session sees, marks and removes what came for itself or its member, and nothing else.
+//! *Always holds:* a session sees, marks and removes what came for itself or its member, and nothing of other
+//! sessions that live. What came for one that has ended is its member's.
 
 use serde_json::{Value, json};
 
 use super::outbox::Answer;
 use super::routes::Query;
 use super::send::refused;
-use super::sessions::Token;
+use super::sessions::{Session, Token};
 use super::{Daemon, LaneKey};
-use crate::ids::ConnId;
 use crate::config::size;
+use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::planted::planted;
 use crate::store::{
@@ -39,7 +40,6 @@ pub(super) enum After {
     Removed(ConnId, Option<String>),
 }
 
-/// Rows of a page that asks for no number, and the most there can be.
 /// Rows as a program is shown them.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -50,6 +50,7 @@ pub(super) struct Page {
     is_cut: bool,
 }
 
+/// Rows of a page that asks for no number, and the most there can be.
 const PAGE: (u32, u32) = (100, 1_000);
 
 impl Daemon {
@@ -192,9 +193,10 @@ impl Daemon {
     fn reader(&self, token: Option<Token>) -> Reader {
         let token = token.filter(|_| !planted("session_reads_everything"));
         let Some(session) = token.and_then(|token| self.sessions.find(token)) else { return Reader::Host };
-        let mesh = &self.config.meshes[session.mesh];
-        let keys = session.public_key().into_iter().chain([mesh.public_key()]).collect();
-        Reader::Keys { mesh: mesh.slug.as_str().into(), keys }
+        let siblings = self.sessions.iter().filter(|other| other.mesh == session.mesh);
+        let own = session.public_key();
+        let keys = siblings.filter_map(Session::public_key).filter(|key| Some(*key) != own).collect();
+        Reader::AllBut { mesh: self.config.meshes[session.mesh].slug.as_str().into(), keys }
     }
 
     /// The mesh that a question is about: the one that is named, else the session's, else all.
