@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use peermesh_core::ids::ConnId;
 use peermesh_core::machine::{Output, Outputs};
 use peermesh_core::time::Mono;
 
-use super::pool::Pool;
+use super::pool::{Hire, Pool};
+use super::synced;
 use super::ws::{Socket, put_text};
 use super::{Heard, PAYLOAD_BYTES, Place, Speaker, Stamp, find_stamp, put_payload};
 use crate::process::{Usage, await_port};
@@ -26,9 +28,22 @@ pub enum Kind {
     Raw,
     /// Text frames.
     WebSocket,
+    /// Bytes, once a second thread has appended them to a file and synced it.
+    Synced,
 }
 
-/// The echoing process. Ends with the value.
+impl Kind {
+    /// What is echoed, as `peermesh-load echo` is asked for it.
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Kind::Raw => None,
+            Kind::WebSocket => Some("--frames"),
+            Kind::Synced => Some("--synced"),
+        }
+    }
+}
+
+/// The echoing or relaying process. Ends with the value.
 #[derive(Debug)]
 pub struct Echo {
     child: Child,
@@ -41,14 +56,28 @@ impl Echo {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(kind: Kind) -> io::Result<Echo> {
+    pub fn start(kind: Kind, dir: &Path) -> io::Result<Echo> {
+        Echo::run("echo", |command| {
+            command.args(kind.flag()).arg("--dir").arg(dir);
+        })
+    }
+
+    /// Starts a relay of runners, which sends events to a target on so many connections.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn relay(target: SocketAddr, posts: usize) -> io::Result<Echo> {
+        Echo::run("relaying", |command| {
+            command.args(["--target", &target.to_string(), "--posts", &posts.to_string()]);
+        })
+    }
+
+    fn run(what: &str, more: impl FnOnce(&mut Command)) -> io::Result<Echo> {
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let program = std::env::current_exe()?.with_file_name("peermesh-load");
         let mut command = Command::new(program);
-        command.args(["echo", "--listen", &addr.to_string()]);
-        if kind == Kind::WebSocket {
-            command.arg("--frames");
-        }
+        command.args([what, "--listen", &addr.to_string()]);
+        more(&mut command);
         let child = command.stdin(Stdio::null()).spawn()?;
         let echo = Echo { child, addr };
         await_port(addr)?;
@@ -71,19 +100,18 @@ impl Drop for Echo {
     }
 }
 
-/// Echoes until its process ends.
+/// Echoes until its process ends; what is synced goes into a file in `dir`.
 ///
 /// # Errors
 /// When it cannot listen.
-pub fn serve(listen: SocketAddr, kind: Kind) -> io::Result<()> {
+pub fn serve(listen: SocketAddr, kind: Kind, dir: &Path) -> io::Result<()> {
+    let hire: Hire = match kind {
+        Kind::Raw => Box::new(|| Box::new(Repeat)),
+        Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
+        Kind::Synced => return synced::serve(listen, dir),
+    };
     let mut pool = Pool::new()?;
-    pool.listen_on(
-        listen,
-        match kind {
-            Kind::Raw => || Box::new(Repeat),
-            Kind::WebSocket => || Box::new(Frames::new()),
-        },
-    )?;
+    pool.listen_on(listen, hire)?;
     loop {
         pool.turn(Duration::from_secs(3_600), &mut |_, _| ())?;
     }
@@ -103,6 +131,8 @@ impl Speaker for Repeat {
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
 }
 
+const ID: ConnId = ConnId(1);
+
 /// Repeats text frames.
 struct Frames {
     connection: Connection,
@@ -119,7 +149,6 @@ impl Speaker for Frames {
     fn greet(&mut self, _: &mut Vec<u8>) {}
 
     fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
-        const ID: ConnId = ConnId(1);
         let (now, length) = (Mono::START, bytes.len());
         let Frames { connection, todo } = self;
         let mut chunk = Chunk::new(bytes);
@@ -134,22 +163,27 @@ impl Speaker for Frames {
                 event => return Err(io::Error::other(format!("{event:?}"))),
             }
         }
-        while !todo.is_empty() {
-            let mut wishes = todo.take();
-            let before = out.len();
-            for wish in &wishes {
-                if let Output::Send { bytes, .. } = wish {
-                    out.extend_from_slice(todo.bytes(bytes));
-                }
-            }
-            wishes.clear();
-            todo.clear(wishes);
-            connection.sent(now, out.len() - before, ID, todo);
-        }
+        take_sends(connection, todo, out);
         Ok(length)
     }
 
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
+}
+
+/// Moves what a connection says to where it is written from.
+pub(super) fn take_sends(connection: &mut Connection, todo: &mut Outputs, out: &mut Vec<u8>) {
+    while !todo.is_empty() {
+        let mut wishes = todo.take();
+        let before = out.len();
+        for wish in &wishes {
+            if let Output::Send { bytes, .. } = wish {
+                out.extend_from_slice(todo.bytes(bytes));
+            }
+        }
+        wishes.clear();
+        todo.clear(wishes);
+        connection.sent(Mono::START, out.len() - before, ID, todo);
+    }
 }
 
 /// What speaks to an echo.

@@ -25,7 +25,7 @@ use peermesh_core::time::{Mono, Now, Wall};
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::rival::{Shared, Sides};
 use crate::driver::target::SharedTarget;
-use crate::driver::{LineId, Stage, brokers, config, page};
+use crate::driver::{Fed, LineId, Stage, brokers, config, page};
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
@@ -111,6 +111,7 @@ enum Fact {
     Weighed(ConnId),
     Forwarded(Ticket, Forwarded),
     Undialled(Ticket),
+    Feed,
     Drain,
     Wake,
 }
@@ -231,6 +232,7 @@ impl Memory {
             Fact::Relayed(from, envelope) => Input::Relayed { from, envelope },
             Fact::Adopted(conn, parcel) => Input::Adopted { conn, parcel },
             Fact::Scraped(conn, page) => Input::Scraped { conn, page },
+            Fact::Feed => Input::Order(Order::Feed),
             Fact::Drain => Input::Order(Order::Drain),
             Fact::Wake => Input::Wake,
         };
@@ -478,6 +480,15 @@ impl Stage for Memory {
         let now = Wall::from_millis(self.wall());
         let (shared, sides) = self.shared.as_mut().ok_or("this store has one broker")?;
         shared.perform(sides, sharing, now)
+    }
+
+    fn feed(&mut self, row: Fed) -> Told<()> {
+        let (shared, sides) = self.shared.as_mut().ok_or("there is no such store here")?;
+        shared.feed(sides, row);
+        for id in self.ids() {
+            self.facts.push_back((id, Fact::Feed));
+        }
+        Ok(())
     }
 
     fn copy_store(&mut self) -> Told<()> {

@@ -3,7 +3,7 @@
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
-use crate::driver::LIVE_SECRET;
+use crate::driver::{Fed, LIVE_SECRET};
 use crate::jwt;
 use crate::play::Player;
 use crate::play::line::Line;
@@ -66,6 +66,13 @@ impl Player {
         let response = self.ask_at(Listener::Live, &bytes)?;
         check(exchange, &response, &mut self.names)
             .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
+    }
+
+    /// Another program writes for a live topic.
+    pub(crate) fn feed(&mut self, row: &str) -> Told<()> {
+        let text = self.names.fill(row, Place::Json)?;
+        let row: Fed = serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))?;
+        self.stage.feed(row)
     }
 
     /// Signs a token.
