@@ -34,8 +34,8 @@ pub(crate) fn run(
         Some(route) if follows => return mailbox::follow(profile, &route, terminal),
         Some(route) => match mailbox::collect(&route, terminal) {
             Ok(outcome) => return outcome,
-            // What a daemon has is acknowledged, and no broker has it: an answer that cannot be read is no way
-            // round it.
+            // What a daemon has is acknowledged, and no broker has it: an answer that cannot be read leads
+            // nowhere else.
             Err(error @ PeerError::NoDaemon { error: DaemonError::Nonsense { .. } }) => {
                 return Err(error.into());
             }

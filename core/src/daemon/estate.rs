@@ -1,9 +1,9 @@
 //! What a session leaves behind when it ends: rows that its program was told to be queued.
 //!
 //! *Decides* how long the socket of such a session stays: until nothing that it sent waits any more.
-//! *Always holds:* it is no session from its end on: its token opens nothing, no list of this host has it, and
-//! it takes nothing up. Its rows leave by its own socket or not at all, also after a restart, for its key is
-//! kept for as long as they are. Mail that still comes by that socket is its member's.
+//! *Always holds:* it is no session from its end on: its token opens nothing, no list of this host has it,
+//! and it takes nothing up. Its rows leave by its own socket or not at all, also after a restart, for its key
+//! is kept for as long as they are. Mail that still comes by that socket is its member's.
 
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! What programs of the host want told to brokers: what a mesh is to know or to forget, and how a member is.
 //!
-//! *Decides* what its program is answered: that it is done once every broker has said so, what was refused and
-//! why, and that nobody can tell where a broker says nothing.
+//! *Decides* what its program is answered: that it is done once every broker has said so, what was refused
+//! and why, and that nobody can tell where a broker says nothing.
 //! *Always holds:* what a broker refused, or was not told, is not said to be done.
 
 use serde_json::{Value, json};
