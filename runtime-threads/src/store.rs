@@ -60,7 +60,9 @@ impl Desk {
     pub(crate) fn submit(&self, from: ShardId, requests: &mut Vec<Request>) {
         for Request { ticket, work } in requests.drain(..) {
             match work {
-                Work::Write(batch) => self.writes.push(Job { from, ticket, work: batch }),
+                Work::Write(batch) => {
+                    self.writes.push(Job { from, ticket, work: batch });
+                }
                 Work::Read(query) => {
                     let pings = self.pings.as_ref().filter(|_| matches!(query, Query::Ping { .. }));
                     pings.unwrap_or(&self.reads).push(Job { from, ticket, work: query });
@@ -158,9 +160,14 @@ impl<T> fmt::Debug for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn push(&self, item: T) {
-        self.lock().waiting.push_back(item);
+    /// Leaves an item; true when none waited before it.
+    pub(crate) fn push(&self, item: T) -> bool {
+        let mut state = self.lock();
+        state.waiting.push_back(item);
+        let is_first = state.waiting.len() == 1;
+        drop(state);
         self.more.notify_one();
+        is_first
     }
 
     /// Waits for work and takes up to `most` of it; none when there is none left and never will be.
@@ -174,6 +181,13 @@ impl<T> Queue<T> {
         }
         let taken = state.waiting.len().min(most);
         Some(state.waiting.drain(..taken).collect())
+    }
+
+    /// Takes up to `most` of what waits, perhaps nothing; none when there never will be anything.
+    pub(crate) fn look(&self, most: usize) -> Option<Vec<T>> {
+        let mut state = self.lock();
+        let taken = state.waiting.len().min(most);
+        if taken == 0 && state.closed { None } else { Some(state.waiting.drain(..taken).collect()) }
     }
 
     pub(crate) fn close(&self) {

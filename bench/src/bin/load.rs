@@ -13,7 +13,7 @@ use peermesh_bench::load::rival::{self, Kind, Rival};
 use peermesh_bench::load::{Course, Outcome, Pace, Site, live, plot, runner};
 use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::table::Table;
-use peermesh_bench::wire::echo;
+use peermesh_bench::wire::{echo, relay};
 use serde_json::{Value, json};
 
 /// Puts a load on a broker and says what came of it.
@@ -89,6 +89,9 @@ enum Load {
         /// Events of each runner instead of commands to them; needs a broker of its own
         #[arg(long, conflicts_with = "url")]
         events: bool,
+        /// The limit: the same by a bare relay instead of a broker, which stores nothing
+        #[arg(long, conflicts_with_all = ["url", "program", "dir", "settings"])]
+        relay: bool,
         #[command(flatten)]
         course: CourseArgs,
         #[command(flatten)]
@@ -146,6 +149,16 @@ enum Load {
         course: CourseArgs,
         #[command(flatten)]
         shown: Shown,
+    },
+    /// Is the relay that `runner --relay` measures
+    #[command(hide = true)]
+    Relaying {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        target: SocketAddr,
+        #[arg(long)]
+        posts: usize,
     },
     /// Is the echo that `limit` measures
     #[command(hide = true)]
@@ -318,14 +331,20 @@ fn run(load: Load) -> Result<(), Box<dyn Error>> {
             let outcome = mesh::reference(&site.site(mesh::MORE)?, peers, messages, window, None)?;
             shown.show("reference", &outcome, json!({ "peers": peers }))
         }
-        Load::Runner { runners, callers, events, course, site, shown } => {
-            let (name, outcome) = if events {
-                ("runner events", runner::events(&site.setup(mesh::MORE)?, runners, course.course())?)
-            } else {
-                (
-                    "runner commands",
-                    runner::commands(&site.site(mesh::MORE)?, callers, runners, course.course())?,
-                )
+        Load::Runner { runners, callers, events, relay, course, site, shown } => {
+            let course = course.course();
+            let (name, outcome) = match (events, relay) {
+                (true, false) => {
+                    ("runner events", runner::events(&site.setup(mesh::MORE)?, runners, course)?)
+                }
+                (false, false) => {
+                    let site = site.site(mesh::MORE)?;
+                    ("runner commands", runner::commands(&site, callers, runners, course)?)
+                }
+                (true, true) => ("runner events, relayed", runner::relayed_events(runners, course)?),
+                (false, true) => {
+                    ("runner commands, relayed", runner::relayed_commands(callers, runners, course)?)
+                }
             };
             shown.show(name, &outcome, json!({ "runners": runners }))
         }
@@ -351,6 +370,7 @@ fn run(load: Load) -> Result<(), Box<dyn Error>> {
             let dir = dir.map_or_else(|| beside("."), Ok)?;
             shown.show(name, &rival::echo(kind, connections, course.course(), &dir)?, Value::Null)
         }
+        Load::Relaying { listen, target, posts } => Ok(relay::serve(listen, target, posts.max(1))?),
         Load::Echo { listen, frames, synced, dir } => {
             Ok(echo::serve(listen, echo_kind(frames, synced), &dir)?)
         }

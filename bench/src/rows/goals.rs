@@ -259,6 +259,14 @@ fn runners(figures: &Figures, rows: &mut Vec<Row>) {
             .beside("field", Some(field_cpu), "")
             .at_most(cpu.map(|cpu| cpu / field_cpu), 0.1)
             .and(rows);
+        for (what, of) in [("a second", "rate"), ("server CPU µs", "cpu")] {
+            let (ours, theirs) = (format!("{name}.{of}"), format!("relay.{name}.{of}"));
+            row(format!("the same beside a bare relay, {name}, {what}"), format!("{command} --relay"))
+                .figure(figures.median(&ours), "")
+                .beside("relay that stores nothing", figures.median(&theirs), "")
+                .against(figures.ratio(&ours, &theirs))
+                .and(rows);
+        }
     }
     let late = figures.most("events.disordered");
     row("events out of order", "peermesh-load runner --runners 64 --events")

@@ -109,7 +109,7 @@ fn idle(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// Commands to runners and events from them.
+/// Commands to runners and events from them, each beside a relay that stores nothing.
 fn runners(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>> {
     let commands = Course { pace: Pace::Closed { window: 1 }, time: stage.plan.time };
     let site = Site::own(&stage.plan.setup(mesh::MORE))?;
@@ -118,6 +118,8 @@ fn runners(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error
     let events = Course { pace: Pace::Closed { window: EVENT_WINDOW }, ..commands };
     let setup = stage.plan.setup(mesh::MORE).with("PEERMESH_RUNNER_FORWARDS_MAX", &RUNNERS.to_string());
     figures.put_outcome("events", &runner::events(&setup, RUNNERS, events)?);
+    figures.put_outcome("relay.commands", &runner::relayed_commands(CALLERS, RUNNERS, commands)?);
+    figures.put_outcome("relay.events", &runner::relayed_events(RUNNERS, events)?);
     Ok(())
 }
 

@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// The echoing process. Ends with the value.
+/// The echoing or relaying process. Ends with the value.
 #[derive(Debug)]
 pub struct Echo {
     child: Child,
@@ -57,11 +57,27 @@ impl Echo {
     /// # Errors
     /// When it does not start.
     pub fn start(kind: Kind, dir: &Path) -> io::Result<Echo> {
+        Echo::run("echo", |command| {
+            command.args(kind.flag()).arg("--dir").arg(dir);
+        })
+    }
+
+    /// Starts a relay of runners, which sends events to a target on so many connections.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn relay(target: SocketAddr, posts: usize) -> io::Result<Echo> {
+        Echo::run("relaying", |command| {
+            command.args(["--target", &target.to_string(), "--posts", &posts.to_string()]);
+        })
+    }
+
+    fn run(what: &str, more: impl FnOnce(&mut Command)) -> io::Result<Echo> {
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let program = std::env::current_exe()?.with_file_name("peermesh-load");
         let mut command = Command::new(program);
-        command.args(["echo", "--listen", &addr.to_string()]).args(kind.flag());
-        command.arg("--dir").arg(dir);
+        command.args([what, "--listen", &addr.to_string()]);
+        more(&mut command);
         let child = command.stdin(Stdio::null()).spawn()?;
         let echo = Echo { child, addr };
         await_port(addr)?;
@@ -90,8 +106,8 @@ impl Drop for Echo {
 /// When it cannot listen.
 pub fn serve(listen: SocketAddr, kind: Kind, dir: &Path) -> io::Result<()> {
     let hire: Hire = match kind {
-        Kind::Raw => || Box::new(Repeat),
-        Kind::WebSocket => || Box::new(Frames::new()),
+        Kind::Raw => Box::new(|| Box::new(Repeat)),
+        Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
         Kind::Synced => return synced::serve(listen, dir),
     };
     let mut pool = Pool::new()?;
@@ -115,6 +131,8 @@ impl Speaker for Repeat {
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
 }
 
+const ID: ConnId = ConnId(1);
+
 /// Repeats text frames.
 struct Frames {
     connection: Connection,
@@ -131,7 +149,6 @@ impl Speaker for Frames {
     fn greet(&mut self, _: &mut Vec<u8>) {}
 
     fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
-        const ID: ConnId = ConnId(1);
         let (now, length) = (Mono::START, bytes.len());
         let Frames { connection, todo } = self;
         let mut chunk = Chunk::new(bytes);
@@ -146,22 +163,27 @@ impl Speaker for Frames {
                 event => return Err(io::Error::other(format!("{event:?}"))),
             }
         }
-        while !todo.is_empty() {
-            let mut wishes = todo.take();
-            let before = out.len();
-            for wish in &wishes {
-                if let Output::Send { bytes, .. } = wish {
-                    out.extend_from_slice(todo.bytes(bytes));
-                }
-            }
-            wishes.clear();
-            todo.clear(wishes);
-            connection.sent(now, out.len() - before, ID, todo);
-        }
+        take_sends(connection, todo, out);
         Ok(length)
     }
 
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
+}
+
+/// Moves what a connection says to where it is written from.
+pub(super) fn take_sends(connection: &mut Connection, todo: &mut Outputs, out: &mut Vec<u8>) {
+    while !todo.is_empty() {
+        let mut wishes = todo.take();
+        let before = out.len();
+        for wish in &wishes {
+            if let Output::Send { bytes, .. } = wish {
+                out.extend_from_slice(todo.bytes(bytes));
+            }
+        }
+        wishes.clear();
+        todo.clear(wishes);
+        connection.sent(Mono::START, out.len() - before, ID, todo);
+    }
 }
 
 /// What speaks to an echo.

@@ -7,7 +7,7 @@
 //! | the broker's own ports: peers, watchers, runners, callers | `mesh.rs`, `live.rs`, `runner.rs` |
 //! | the frames beneath them | `ws.rs` |
 //! | what stands beside it: NATS, Redis streams, MQTT | `nats.rs`, `redis.rs`, `mqtt.rs` |
-//! | the limits: bytes and frames that come back as they are | `echo.rs` |
+//! | the limits: bytes and frames that come back as they are; a relay of runners | `echo.rs`, `relay.rs` |
 //!
 //! Every protocol is spoken by hand and as leanly as its messages allow, because the generator shares the
 //! machine with what it measures.
@@ -19,6 +19,7 @@ pub mod mqtt;
 pub mod nats;
 pub mod pool;
 pub mod redis;
+pub mod relay;
 pub mod runner;
 mod synced;
 pub mod ws;

@@ -36,7 +36,7 @@ pub struct Pool {
 }
 
 /// Makes the speaker for a connection that came in.
-pub type Hire = fn() -> Box<dyn Speaker>;
+pub type Hire = Box<dyn Fn() -> Box<dyn Speaker>>;
 
 struct Link {
     stream: TcpStream,

@@ -144,14 +144,14 @@ impl Speaker for Target {
 }
 
 /// Where the body of a request or an answer lies.
-struct Message {
-    body: usize,
-    end: usize,
+pub(super) struct Message {
+    pub(super) body: usize,
+    pub(super) end: usize,
 }
 
 impl Message {
     /// The one at the beginning, if all of it has come.
-    fn read(bytes: &[u8]) -> Option<Message> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Message> {
         let body = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
         let length = bytes[..body].split(|byte| *byte == b'\n').find_map(|line| {
             let (name, value) = line.split_at_checked(15)?;

@@ -15,6 +15,6 @@ mod none;
 mod restraint;
 
 #[cfg(feature = "sentry")]
-pub(crate) use client::Reports;
+pub(crate) use client::{Reports, Span};
 #[cfg(not(feature = "sentry"))]
-pub(crate) use none::Reports;
+pub(crate) use none::{Reports, Span};

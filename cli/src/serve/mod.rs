@@ -1,7 +1,6 @@
 //! `serve`: puts settings, store, shards and runtime together, and ends them in good order.
 
 mod courier;
-mod frugal;
 mod ground;
 mod lanes;
 mod record;
@@ -208,7 +207,8 @@ fn plan(
         listeners,
         shards,
         lanes,
-        couriers: courier::couriers(settings, &voice.reports),
+        couriers: courier::couriers(settings, &voice.reports)
+            .map_err(|error| ServeError::Start { what: "the courier", error })?,
         note: Arc::new(move |note| noting.note(note)),
         scrape: Arc::new(move |stats: &[Stats], openmetrics| {
             let recorded = recorder.as_ref().map(|recorder| recorder.counts()).unwrap_or_default();

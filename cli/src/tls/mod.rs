@@ -7,7 +7,7 @@
 
 mod pump;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -115,16 +115,23 @@ pub(crate) fn named_file() -> Option<&'static Path> {
 /// # Errors
 /// When the server is not believed, does not speak TLS, or is silent.
 pub(crate) fn secure(stream: TcpStream, host: &str, until: Instant) -> Result<UnixStream, TlsError> {
+    secure_by(trusted()?, stream, host, until)
+}
+
+/// Whom this program trusts.
+///
+/// # Errors
+/// When the file of [`trust_also`] is none, or nobody is trusted at all.
+pub(crate) fn trusted() -> Result<Arc<ClientConfig>, TlsError> {
     /// Read once: the authorities of a system are many.
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = match CONFIG.get() {
-        Some(config) => Arc::clone(config),
-        None => Arc::clone(CONFIG.get_or_init({
+    match CONFIG.get() {
+        Some(config) => Ok(Arc::clone(config)),
+        None => Ok(Arc::clone(CONFIG.get_or_init({
             let config = Arc::new(client_config(also_trusted(), true)?);
             move || config
-        })),
-    };
-    secure_by(config, stream, host, until)
+        }))),
+    }
 }
 
 fn secure_by(

@@ -14,14 +14,14 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An authority, in a file of its own.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     _dir: tempfile::TempDir,
     file: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -32,7 +32,7 @@ impl Authority {
         Authority { issuer, _dir: dir, file }
     }
 
-    fn certify(&self, host: &str, years: (i32, i32)) -> Arc<ServerConfig> {
+    pub(crate) fn certify(&self, host: &str, years: (i32, i32)) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
@@ -46,7 +46,7 @@ impl Authority {
         Arc::new(config.unwrap())
     }
 
-    fn trusted(&self) -> Arc<ClientConfig> {
+    pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
         Arc::new(client_config(Some(&self.file), false).unwrap())
     }
 }

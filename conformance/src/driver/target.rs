@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use peermesh_core::forward::{Courier, Forward, Forwarded};
+use peermesh_core::forward::{Courier, Errand, Forward, Forwarded, Window};
 use serde_json::Value;
 
 use crate::story::act::Manner;
@@ -65,9 +65,13 @@ impl SharedTarget {
 }
 
 impl Courier for SharedTarget {
-    fn carry(&mut self, forward: &Forward) -> Forwarded {
-        let (result, delay_ms) = self.take(forward);
-        std::thread::sleep(Duration::from_millis(delay_ms));
-        result
+    fn work(&mut self, window: &dyn Window) {
+        while let Some(errands) = window.wait(1) {
+            for Errand { from, forward } in errands {
+                let (result, delay_ms) = self.take(&forward);
+                std::thread::sleep(Duration::from_millis(delay_ms));
+                window.answer(from, forward.ticket, result);
+            }
+        }
     }
 }

@@ -45,7 +45,8 @@ impl Lives {
             return self.turn_away(cx, vec![visit], Refusal::Limit("length of a topic's name"));
         }
         let rule = rule_of(cx, name.as_str());
-        let stream: Box<str> = stream(cx.rng).into();
+        let is_kept = rule.volatile && planted("volatile_name_kept");
+        let stream: Box<str> = if is_kept { name.as_str().into() } else { stream(cx.rng).into() };
         if rule.volatile {
             self.volatile_made += 1;
             let no = TopicNo(-self.volatile_made);

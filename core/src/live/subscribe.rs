@@ -15,6 +15,7 @@ use super::{Cx, Identity, Lives, Refusal, Right};
 use crate::config::size;
 use crate::fault::Fault;
 use crate::ids::{TopicId, TopicNo};
+use crate::planted::planted;
 use crate::stats::{Counter, Gauge};
 use crate::surface::{Effect, SessionId};
 use crate::wire::live::{HistoryCall, HistoryPage, Outbound, Shown, Spot, Subscribe, Subscribed};
@@ -79,7 +80,8 @@ impl Lives {
         cx.effects.list.push(Effect::Stream { session });
         self.enter(cx, session, remote, Form::Events, Some(identity));
         self.arm_token(cx, session);
-        let wish = Subscribe { topic, recover: last, window_ms, ..Subscribe::default() };
+        let recover = last.filter(|_| !planted("stream_begins_anew"));
+        let wish = Subscribe { topic, recover, window_ms, ..Subscribe::default() };
         self.seat(cx, no, session, None, &wish);
     }
 

@@ -150,7 +150,7 @@ impl Topic {
         let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
         row.version
             .zip(known.and_then(|known| known.version))
-            .is_some_and(|(version, known)| version <= known)
+            .is_some_and(|(version, known)| version <= known && !planted("volatile_late_unjudged"))
     }
 
     /// True when there is room for the values of the entities that these are about.

@@ -2,9 +2,11 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
+use std::thread;
 
 use crate::runtime::{Lanes, Plan, Running, start};
-use peermesh_core::forward::{Courier, Forward, Forwarded};
+use peermesh_core::forward::{Courier, Errand, Forward, Forwarded, Window};
 use peermesh_core::ids::Ticket;
 use peermesh_core::machine::{Input, Listener, Machine, Memory, Order, Output};
 
@@ -14,15 +16,45 @@ use crate::world::{PATIENCE, machine, rest};
 struct Odd(Option<mpsc::Receiver<()>>);
 
 impl Courier for Odd {
-    fn carry(&mut self, forward: &Forward) -> Forwarded {
-        match &*forward.body {
-            "panic" => panic!("a courier found an inconsistency"),
-            "hang" => {
-                let _ = self.0.as_ref().map(mpsc::Receiver::recv);
+    fn work(&mut self, window: &dyn Window) {
+        while let Some(errands) = window.wait(1) {
+            for Errand { from, forward } in errands {
+                match &*forward.body {
+                    "panic" => panic!("a courier found an inconsistency"),
+                    "hang" => {
+                        let _ = self.0.as_ref().map(mpsc::Receiver::recv);
+                    }
+                    _ => {}
+                }
+                let result = Forwarded::Answered { status: 200, retry_after: None };
+                window.answer(from, forward.ticket, result);
             }
-            _ => {}
         }
-        Forwarded::Answered { status: 200, retry_after: None }
+    }
+}
+
+/// Does something else until a bell tells that there is a request.
+struct Busy;
+
+impl Courier for Busy {
+    fn work(&mut self, window: &dyn Window) {
+        window.hear(Waker::from(Arc::new(Nudge(thread::current()))));
+        while let Some(errands) = window.look(usize::MAX) {
+            if errands.is_empty() {
+                thread::park();
+            }
+            for Errand { from, forward } in errands {
+                window.answer(from, forward.ticket, Forwarded::Answered { status: 200, retry_after: None });
+            }
+        }
+    }
+}
+
+struct Nudge(thread::Thread);
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -81,6 +113,17 @@ fn a_courier_that_panics_has_failed_and_goes_on_with_the_next_request() {
     let running = run(sending(&["panic", "fine"], tell), vec![Box::new(Odd(None))], Vec::new());
     let results = [told.recv_timeout(PATIENCE).unwrap(), told.recv_timeout(PATIENCE).unwrap()];
     assert_eq!(results, [(1, false), (2, true)]);
+    running.order(Order::Drain);
+    running.join();
+}
+
+#[test]
+fn a_courier_that_is_not_at_its_window_hears_the_bell() {
+    let (tell, told) = mpsc::channel();
+    let running = run(sending(&["one", "two"], tell), vec![Box::new(Busy)], Vec::new());
+    let mut results = [told.recv_timeout(PATIENCE).unwrap(), told.recv_timeout(PATIENCE).unwrap()];
+    results.sort_unstable();
+    assert_eq!(results, [(1, true), (2, true)]);
     running.order(Order::Drain);
     running.join();
 }
