@@ -179,7 +179,7 @@ impl Chance {
                 OutboxOp::Enqueue(Box::new(row))
             }
             4..6 => OutboxOp::Take { id, attempts },
-            6..9 => {
+            6..8 => {
                 let outcome = match self.0.below(3) {
                     0 => Attempt::Done { at: self.wall(), broker_message_id: self.name("b") },
                     1 => {
