@@ -147,6 +147,14 @@ pub trait Stage {
         Err("the store of this stage has no feed".into())
     }
 
+    /// Lets the process itself publish something to a live topic.
+    ///
+    /// # Errors
+    /// When this stage has no way to tell it.
+    fn publish(&mut self, _: Fed) -> Told<()> {
+        Err("the process of this stage is a stranger's".into())
+    }
+
     /// Copies the store. No broker runs.
     ///
     /// # Errors

@@ -38,7 +38,6 @@ pub const DEFECTS: &[(&str, &str)] = &[
     ("lease_for_ever", "a push that was lost is never repeated"),
     ("lease_of_no_length", "a push is repeated at once"),
     ("left_by_one_connection", "a user is said to have left who is there by another connection"),
-    ("let_in_unjudged", "a broker that starts lets in whose rights were taken back"),
     ("look_at_other_meshes", "the fate of a message is told to another mesh"),
     ("lost_socket_ends_a_row", "a message whose socket was lost is given up"),
     ("lost_topic_kept", "watchers of a topic that was lost hear nothing and are not told"),

@@ -10,6 +10,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use peermesh_core::broker::Publication;
 use peermesh_core::forward::Forwarded;
 use peermesh_core::ids::{ConnId, HistoryEpoch, ShardId, Ticket};
 use peermesh_core::machine::{
@@ -488,6 +489,13 @@ impl Stage for Memory {
         for id in self.ids() {
             self.facts.push_back((id, Fact::Feed));
         }
+        Ok(())
+    }
+
+    fn publish(&mut self, Fed { topic, key, version, data }: Fed) -> Told<()> {
+        let first = ShardId(0);
+        let envelope = Publication { topic, key, version, data }.seal();
+        self.facts.push_back((first, Fact::Relayed(first, envelope)));
         Ok(())
     }
 

@@ -70,9 +70,13 @@ impl Player {
 
     /// Another program writes for a live topic.
     pub(crate) fn feed(&mut self, row: &str) -> Told<()> {
-        let text = self.names.fill(row, Place::Json)?;
-        let row: Fed = serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))?;
+        let row = self.fed(row)?;
         self.stage.feed(row)
+    }
+
+    pub(crate) fn fed(&self, row: &str) -> Told<Fed> {
+        let text = self.names.fill(row, Place::Json)?;
+        serde_json::from_str(&text).map_err(|error| format!("{text}: {error}").into())
     }
 
     /// Signs a token.
@@ -119,6 +123,14 @@ impl Town {
     /// When there is none.
     pub fn stream(&mut self, peer: &Peer, target: &str, token: &str) -> Told<()> {
         self.player.stream(peer, target, &bearer(token))
+    }
+
+    /// Another program writes for a live topic.
+    ///
+    /// # Errors
+    /// When there is no feed on this stage.
+    pub fn feed(&mut self, row: Fed) -> Told<()> {
+        self.player.stage.feed(row)
     }
 
     /// An operator's request to the port of live topics, and the JSON of its answer.

@@ -29,6 +29,8 @@ pub enum Act {
     Share(Sharing),
     /// `feed [N times] {ROW}`: another program writes that for a live topic
     Feed(u32, String),
+    /// `process publishes {ROW}`: the broker's own process does
+    Within(String),
     /// `http METHOD TARGET [with …] [BODY] -> STATUS …`
     Http(Exchange),
     /// `raw DATA -> DATA`: a stream of its own, that must answer so and end

@@ -57,6 +57,7 @@ impl Act {
             "store" if scan.takes("mislays") => Act::Share(mislays(&mut scan)?),
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
+            "process" if scan.takes("publishes") => Act::Within(scan.json()?.to_owned()),
             "feed" => Act::Feed(times(&mut scan)?, scan.json()?.to_owned()),
             "http" => Act::Http(exchange(&mut scan)?),
             "runners" => Act::Runners(exchange(&mut scan)?),

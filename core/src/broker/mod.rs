@@ -19,6 +19,7 @@ mod routes;
 mod runners;
 mod sample;
 mod share;
+mod within;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -43,6 +44,8 @@ use crate::surface::{Cx, Effects, SessionId, Shards, Work};
 use crate::time::{Mono, Now};
 
 use client::{Bound, Client};
+
+pub use within::Publication;
 
 /// What a shard is made with.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Who waits for a topic on its way into memory.
 //!
-//! *Always holds:* what waits is bounded in bytes. What waits is done in the order in which it came, as far as
-//! whoever asked for it still may. A request whose sender was told that it took too long waits no longer, so
-//! that nothing of it is done later.
+//! *Always holds:* what waits is bounded in bytes. It is done in the order in which it came, as far as whoever
+//! asked for it still may. A request whose sender was told that it took too long waits no longer, so that
+//! nothing of it is done later.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ impl Visit {
             (Visit::Stream(waiting, _), _) | (_, Some(Asker::Request(waiting))) => *waiting == session,
             (Visit::Of(_, _, visit), None) => visit.is_asked_by(session, calls),
             (_, Some(Asker::Call(no, _))) => calls.contains(no),
-            (_, Some(Asker::Watcher(..) | Asker::Feed) | None) => false,
+            (_, Some(Asker::Watcher(..) | Asker::Feed | Asker::Within(_)) | None) => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Publications that other programs write: into the store's feed, or from within this process.
+//! Publications that other programs write into the store's feed.
 //!
 //! *Decides* which rows of the feed are still to be published. The feed is a table with an order; every topic
 //! remembers with its publications how far it took it, so that nothing is published twice or left out,
@@ -46,11 +46,6 @@ impl Lives {
     /// There may be something in the feed.
     pub(crate) fn hinted(&mut self, cx: &mut Cx<'_>) {
         self.look_at_feed(cx);
-    }
-
-    /// A program that this one trusts publishes: a row of the feed, or a surface of this process.
-    pub(crate) fn feed(&mut self, cx: &mut Cx<'_>, publish: Publish, row: Option<u64>) {
-        self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), row));
     }
 
     pub(super) fn look_at_feed(&mut self, cx: &mut Cx<'_>) {
@@ -197,7 +192,7 @@ impl Lives {
             drafts: vec![Draft { key: key.map(Into::into), version, data: text.to_string() }],
         };
         match publish::judge(&publish, &cx.config.limits) {
-            Ok(()) => self.feed(cx, publish, Some(id)),
+            Ok(()) => self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), Some(id))),
             Err(why) => refuse_row(cx, name.as_str(), id, why),
         }
     }

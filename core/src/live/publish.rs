@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::coming::Visit;
 use super::publication::Publication;
-use super::{After, Cx, Identity, Lives, Refusal, Right, reply_of};
+use super::{After, Cx, Identity, Lives, Refusal, Right, is_gated, reply_of};
 use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
+use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, FedTurn, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
@@ -32,6 +33,8 @@ pub(super) enum Asker {
     Call(CallNo, usize),
     /// The feed, which asks again by itself.
     Feed,
+    /// This process itself, about that topic: nobody waits.
+    Within(Box<str>),
 }
 
 /// A request about several topics, by its number in this process.
@@ -87,6 +90,18 @@ impl Lives {
                 let visit = Visit::Publish(asker, Box::new(publish), None);
                 self.visit_as(cx, identity, Right::Publish, visit);
             }
+            Err(why) => self.answer(cx, &asker, Err(why)),
+        }
+    }
+
+    /// This process itself publishes, whichever part of it.
+    pub(crate) fn publish_within(&mut self, cx: &mut Cx<'_>, publish: Publish) {
+        if !is_gated(cx) {
+            return;
+        }
+        let asker = Asker::Within(publish.topic.as_str().into());
+        match judge(&publish, &cx.config.limits) {
+            Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
             Err(why) => self.answer(cx, &asker, Err(why)),
         }
     }
@@ -332,6 +347,14 @@ impl Lives {
                 }
             }
             Asker::Feed => {}
+            Asker::Within(topic) => {
+                let Err(why) = came else { return };
+                let (code, _, bound) = why.row();
+                cx.note(Level::Warn, || {
+                    let note = Note::new(Level::Warn, "publication dropped").with("topic", &**topic);
+                    note.with("why", if code == "limit-exceeded" { bound.unwrap_or(code) } else { code })
+                });
+            }
         }
     }
 }

@@ -241,7 +241,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &page);
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }
@@ -267,7 +267,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &topic.presence.who(name));
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }

@@ -89,9 +89,11 @@ impl Runners {
                 Visit::Link(_) | Visit::Backlog => true,
             });
         }
-        let known = self.known_of(session)?;
-        cx.count(Counter::CommandUnanswered);
-        Some(known)
+        let known = self.known_of(session);
+        if known.as_ref().is_some_and(|(status, _)| *status == 504) {
+            cx.count(Counter::CommandUnanswered);
+        }
+        known
     }
 
     pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, id: RunnerId, ended: Ended) {

@@ -98,8 +98,8 @@ impl Watcher {
         }
     }
 
-    /// Makes ready what the next connection says first. Some come back with the token that they had, which may
-    /// open nothing any more.
+    /// Makes ready what the next connection says first. Some come back with the token that they had, which
+    /// may open nothing any more.
     fn dress(&mut self, world: &mut World) {
         if self.line.link.is_some() {
             return;

@@ -90,8 +90,8 @@ impl Life {
         }
     }
 
-    /// A version that is no greater than what is known of its entity is late, and no other: of everything that
-    /// follows what was judged.
+    /// A version that is no greater than what is known of its entity is late, and no other: of everything
+    /// that follows what was judged.
     fn judge_late(&mut self) -> Judged {
         while let Some(item) = self.rows.get(&(self.judged + 1)) {
             self.judged += 1;

@@ -14,8 +14,8 @@ use crate::sim::oracle::{Conn, Oracle, Party, Said};
 /// See the module's own words.
 #[derive(Debug, Default)]
 pub(in crate::sim::oracle) struct Rights {
-    /// Connections that may not hear anything; false for those that may still be told the end of a frame whose
-    /// beginning had left before, which nobody can take back.
+    /// Connections that may not hear anything; false for those that may still be told the end of a frame
+    /// whose beginning had left before, which nobody can take back.
     barred: BTreeMap<ConnId, bool>,
     /// When the token was made that each watcher shows, in Unix milliseconds.
     made: BTreeMap<usize, i64>,
