@@ -2,8 +2,8 @@
 //! syncs it, and they go out again.
 //!
 //! As in a broker, what reads and writes sockets is not what waits for the disk: a disk that takes long must
-//! not keep others waiting. So every message wakes four threads, one after the other: the one that reads, the one
-//! that syncs, the first again, and the one that called.
+//! not keep others waiting. So every message wakes four threads, one after the other: the one that reads, the
+//! one that syncs, the first again, and the one that called.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};

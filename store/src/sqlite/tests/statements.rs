@@ -7,7 +7,8 @@ use super::*;
 
 /// Of a commit, whatever it holds: its beginning, the row of keys, its end.
 const A_COMMIT: i32 = 3;
-/// Of a message: whether its key is known, its own row, its delivery, the delivery's end, and the row that says so.
+/// Of a message: whether its key is known, its own row, its delivery, the delivery's end, and the row that
+/// says so.
 const A_MESSAGE: i32 = 5;
 
 #[test]
