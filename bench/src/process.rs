@@ -39,7 +39,7 @@ pub struct Cpu {
     pub kernel: Duration,
     /// The part of it on the threads of shards and of connections.
     pub shards: Duration,
-    /// The part of it on the threads that write to the store.
+    /// The part of it on the threads that write to the store and keep its log short.
     pub store: Duration,
     /// The part of it on the threads that carry events to their target.
     pub couriers: Duration,
@@ -74,7 +74,8 @@ impl Usage {
             let spent: Duration = times(&stat).iter().sum();
             let is_shard = stat.contains("(shard-") || stat.contains("(conn)");
             cpu.shards += if is_shard { spent } else { Duration::ZERO };
-            cpu.store += if stat.contains("(store-write-") { spent } else { Duration::ZERO };
+            let is_store = stat.contains("(store-write-") || stat.contains("(store-log)");
+            cpu.store += if is_store { spent } else { Duration::ZERO };
             cpu.couriers += if stat.contains("(courier-") { spent } else { Duration::ZERO };
             let status = fs::read_to_string(task.join("status")).unwrap_or_default();
             switches += number(&status, "voluntary_ctxt_switches:");

@@ -82,7 +82,11 @@ fn the_simulations_of_the_readme_run() {
     let lines = readme("Simulate it on your limits");
     assert!(lines.len() >= 3, "{lines:?}");
     for line in lines {
-        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        let mut words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        // What is drawn finds faults for whoever looks for them; a check says the same of the same tree.
+        if !words.contains(&"--seed") {
+            words.extend(["--seed", "1"]);
+        }
         let ran = Ran::from(town.command(&words[1..]).current_dir(town.dir()).output().unwrap());
         assert_eq!((words[0], ran.code), ("peermesh", 0), "{line}: {ran:?}");
         last_line(&ran);

@@ -48,6 +48,20 @@ const PATIENCE_MS: u64 = 2_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineId(pub usize);
 
+/// What another program writes for a live topic.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fed {
+    /// The topic.
+    pub topic: String,
+    /// The entity it is about.
+    pub key: Option<String>,
+    /// Grows with the age of what it says of that entity.
+    pub version: Option<u64>,
+    /// What it says.
+    pub data: serde_json::Value,
+}
+
 /// A broker with its store, and byte streams to it.
 pub trait Stage {
     /// Opens a byte stream to one of the broker's listeners, from another address than the stage's own if
@@ -123,6 +137,22 @@ pub trait Stage {
     /// When it cannot, or the store of this stage is not shared.
     fn share(&mut self, _: &Sharing) -> Told<()> {
         Err("the store of this stage has one broker".into())
+    }
+
+    /// Lets another program write something into the feed of live topics, which tells the broker so.
+    ///
+    /// # Errors
+    /// When there is no feed on this stage.
+    fn feed(&mut self, _: Fed) -> Told<()> {
+        Err("the store of this stage has no feed".into())
+    }
+
+    /// Lets the process itself publish something to a live topic.
+    ///
+    /// # Errors
+    /// When this stage has no way to tell it.
+    fn publish(&mut self, _: Fed) -> Told<()> {
+        Err("the process of this stage is a stranger's".into())
     }
 
     /// Copies the store. No broker runs.

@@ -128,6 +128,11 @@ impl Player {
                 Ok(())
             }
             Act::Share(sharing) => self.share(sharing),
+            Act::Within(row) => {
+                let row = self.fed(row)?;
+                self.stage.publish(row)
+            }
+            Act::Feed(times, row) => self.repeat(*times, |player| player.feed(row)),
             Act::Http(exchange) => self.exchange(exchange),
             Act::Runners(exchange) => self.exchange_with_runners(exchange),
             Act::Live(exchange) => self.exchange_live(exchange),
@@ -155,6 +160,7 @@ impl Player {
             | Sharing::Keeps { .. }
             | Sharing::Applies { .. }
             | Sharing::Mislays
+            | Sharing::MislaysPublication(_)
             | Sharing::Says { .. } => sharing.clone(),
         };
         self.stage.share(&sharing)

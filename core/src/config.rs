@@ -355,6 +355,8 @@ limits! {
     live_name_bytes_max = 256, 16, 4_096;
     /// Topics in memory.
     live_topics_max = 10_000, 1, 1_000_000;
+    /// Bytes of requests that wait until their topics are in memory, of all topics together.
+    live_coming_bytes_max = 64 * MIB, KIB, 1_048_576 * MIB;
     /// Topics of one broadcast.
     live_broadcast_max = 100, 1, 10_000;
     /// Publications of one batch.

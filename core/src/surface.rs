@@ -15,7 +15,7 @@ use siphasher::sip::SipHasher13;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::forward::Forward;
-use crate::ids::{ConnId, MeshId, RunnerNo, ShardId};
+use crate::ids::{ConnId, MeshId, Position, RunnerNo, ShardId};
 use crate::note::{Level, Note};
 use crate::rng::Rng;
 use crate::stats::{Counter, Stats, Timing};
@@ -87,6 +87,8 @@ impl<A> Work<A> {
 pub(crate) struct Effects {
     pub list: Vec<Effect>,
     pub arena: Vec<u8>,
+    /// The last push, and its place in the list.
+    pushed: Option<(PushCopy, usize)>,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,13 @@ pub(crate) enum Effect {
     End { session: SessionId, fault: Fault, reason: Option<Box<str>> },
 }
 
+/// What makes pushes of one message alike: its position, and whether they go to its sender's own member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PushCopy {
+    pub position: Position,
+    pub to_sender: bool,
+}
+
 /// Which presence of which mesh a connection speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
@@ -133,6 +142,29 @@ impl<A> Cx<'_, A> {
     pub(crate) fn tell(&mut self, session: SessionId, message: &impl Encode) {
         let text = self.effects.encode(message);
         self.effects.list.push(Effect::Tell { session, text });
+    }
+
+    /// Sends what the last effect sends to one more session, if that was a push of the same copy.
+    pub(crate) fn push_too(&mut self, session: SessionId, copy: PushCopy) -> bool {
+        let Some((pushed, place)) = self.effects.pushed else { return false };
+        if pushed != copy || place + 1 != self.effects.list.len() {
+            return false;
+        }
+        match self.effects.list.last_mut() {
+            Some(Effect::TellMany { sessions, .. }) => sessions.push(session),
+            Some(last @ Effect::Tell { .. }) => {
+                let Effect::Tell { session: first, text } = &*last else { return false };
+                *last = Effect::TellMany { sessions: vec![*first, session], text: text.clone() };
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Sends a push, which others may be sent too.
+    pub(crate) fn push(&mut self, session: SessionId, copy: PushCopy, message: &impl Encode) {
+        self.effects.pushed = Some((copy, self.effects.list.len()));
+        self.tell(session, message);
     }
 
     /// Sends one message to many.
@@ -204,6 +236,12 @@ impl<A> Cx<'_, A> {
 }
 
 impl Effects {
+    /// Forgets the texts, once everything is performed.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.pushed = None;
+    }
+
     fn encode(&mut self, message: &impl Encode) -> Range<usize> {
         let start = self.arena.len();
         message.encode(&mut self.arena);

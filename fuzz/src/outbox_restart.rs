@@ -44,6 +44,7 @@ enum Out {
     Settle { id: u8, attempts: u8, how: u8, at: u8 },
     Reclaim { but: u8, at: u8 },
     Bury { mesh: u8, before: Option<u8> },
+    BuryLane { lane: u8, before: u8 },
     Requeue { id: u8, new: u8, key: u8, at: u8 },
     Keep { token: u8, about: String },
     Forget { token: u8 },
@@ -229,6 +230,9 @@ fn out(op: &Out) -> OutboxOp {
         Out::Bury { mesh, before } => {
             OutboxOp::Bury { mesh: name("m", mesh % 2), before: before.map(wall), error: "old".into() }
         }
+        Out::BuryLane { lane: no, before } => {
+            OutboxOp::BuryLane { lane: lane(*no), before: wall(*before), error: "over".into() }
+        }
         Out::Requeue { id, new, key, at } => OutboxOp::Requeue(Requeue {
             id: row(*id),
             new_id: format!("r{}-{}", new % 2, key % 12).into(),
@@ -251,8 +255,8 @@ fn row(no: u8) -> Box<str> {
 fn reader(no: u8) -> Reader {
     match no % 3 {
         0 => Reader::Host,
-        1 => Reader::Keys { mesh: name("m", no % 2), keys: vec![key(no)] },
-        _ => Reader::Keys { mesh: name("m", no % 2), keys: vec![key(0), key(1)] },
+        1 => Reader::AllBut { mesh: name("m", no % 2), keys: Vec::new() },
+        _ => Reader::AllBut { mesh: name("m", no % 2), keys: vec![key(0), key(1)] },
     }
 }
 

@@ -163,7 +163,13 @@ BEGIN
             RETURN jsonb_build_object('is', 'live_appended', 'offset', known.at_offset, 'late', known.late);
         END IF;
     ELSIF op ->> 'fed' IS NOT NULL THEN
-        UPDATE mesh.live_topic SET fed = greatest(fed, (op ->> 'fed')::bigint) WHERE n = t;
+        -- A row of the feed is published behind the one before it and never without it.
+        UPDATE mesh.live_topic SET fed = (op ->> 'fed')::bigint
+        WHERE n = t AND fed >= (op ->> 'fed_after')::bigint AND fed < (op ->> 'fed')::bigint;
+        IF NOT FOUND THEN
+            RETURN jsonb_build_object('is', 'live_out_of_turn', 'fed',
+                (SELECT fed FROM mesh.live_topic WHERE n = t));
+        END IF;
     END IF;
     IF k IS NOT NULL THEN
         SELECT * INTO known FROM mesh.live_key WHERE topic = t AND key = k AND at >= (op ->> 'since')::bigint;

@@ -68,6 +68,11 @@ impl Inbox {
         !slot.closed
     }
 
+    /// True when something was left here.
+    pub(crate) fn has_posts(&self) -> bool {
+        !self.lock().posts.is_empty()
+    }
+
     pub(crate) fn hear(&self, bell: Waker) {
         self.lock().bell = Some(bell);
     }

@@ -180,7 +180,12 @@ impl Shard {
         }
         for post in posts.drain(..) {
             match post {
-                Post::Stored { ticket, result } => self.tell(Input::Stored { ticket, result }),
+                Post::Stored { ticket, result } => {
+                    self.tell(Input::Stored { ticket, result });
+                    // The store has nothing to do until it gets the next batch.
+                    self.perform();
+                    self.hub.desk.submit(self.id, &mut self.requests);
+                }
                 Post::Relayed { from, envelope } => self.tell(Input::Relayed { from, envelope }),
                 Post::Adopted { parts, parcel } => {
                     let conn = parts.id;
@@ -384,7 +389,8 @@ impl Shard {
     /// Tells a fact from outside a turn: its wishes wait for the turn that is rung for here.
     fn tell_now(&mut self, fact: Input<'_>) {
         self.tell(fact);
-        if self.told >= FACTS_PER_TURN_MAX {
+        // Posts go ahead of chunks that were not read yet: a store that has answered has nothing to do.
+        if self.told >= FACTS_PER_TURN_MAX || self.hub.inbox(self.id).has_posts() {
             self.turn();
         }
         self.ring();

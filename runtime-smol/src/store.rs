@@ -89,6 +89,7 @@ fn write(mut driver: Box<dyn Driver>, queue: &Queue<Job<Arc<Batch>>>, inboxes: &
             let missing = || Err(StoreError::Unknown("the driver gave no result".to_owned()));
             job.answer(results.next().unwrap_or_else(missing), inboxes);
         }
+        driver.rest();
     }
 }
 

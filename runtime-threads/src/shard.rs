@@ -177,7 +177,12 @@ impl Shard {
         }
         for post in posts.drain(..) {
             match post {
-                Post::Stored { ticket, result } => self.tell(Input::Stored { ticket, result }),
+                Post::Stored { ticket, result } => {
+                    self.tell(Input::Stored { ticket, result });
+                    // The store has nothing to do until it gets the next batch.
+                    self.perform();
+                    self.hub.desk.submit(self.id, &mut self.requests);
+                }
                 Post::Relayed { from, envelope } => self.tell(Input::Relayed { from, envelope }),
                 Post::Adopted { parts, parcel } => {
                     let conn = parts.hold.0.id;

@@ -130,14 +130,21 @@ enum Load {
         #[command(flatten)]
         shown: Shown,
     },
-    /// The limit: bytes that come back, or frames by the broker's frame layer with --frames
+    /// The limit: bytes that come back, or frames by the broker's frame layer with --frames, or bytes that a
+    /// second thread has synced with --synced
     Limit {
         /// Connections
         #[arg(long, default_value_t = 10)]
         connections: usize,
         /// WebSocket frames instead of bare bytes
-        #[arg(long)]
+        #[arg(long, conflicts_with = "synced")]
         frames: bool,
+        /// Bytes that a second thread appends to a file and syncs before they come back
+        #[arg(long)]
+        synced: bool,
+        /// Where that file goes: on the disk that is to be measured [default: the folder of this program]
+        #[arg(long)]
+        dir: Option<PathBuf>,
         #[command(flatten)]
         course: CourseArgs,
         #[command(flatten)]
@@ -160,6 +167,10 @@ enum Load {
         listen: SocketAddr,
         #[arg(long)]
         frames: bool,
+        #[arg(long)]
+        synced: bool,
+        #[arg(long)]
+        dir: PathBuf,
     },
 }
 
@@ -349,15 +360,28 @@ fn run(load: Load) -> Result<(), Box<dyn Error>> {
                 watchers.map_or_else(|| rival.pairs(pairs, course), |count| rival.fanout(count, course))?;
             shown.show(name.name(), &outcome, Value::Null)
         }
-        Load::Limit { connections, frames, course, shown } => {
-            let (kind, name) =
-                if frames { (echo::Kind::WebSocket, "echo of frames") } else { (echo::Kind::Raw, "echo") };
-            shown.show(name, &rival::echo(kind, connections, course.course())?, Value::Null)
+        Load::Limit { connections, frames, synced, dir, course, shown } => {
+            let kind = echo_kind(frames, synced);
+            let name = match kind {
+                echo::Kind::Raw => "echo",
+                echo::Kind::WebSocket => "echo of frames",
+                echo::Kind::Synced => "echo of synced bytes",
+            };
+            let dir = dir.map_or_else(|| beside("."), Ok)?;
+            shown.show(name, &rival::echo(kind, connections, course.course(), &dir)?, Value::Null)
         }
         Load::Relaying { listen, target, posts } => Ok(relay::serve(listen, target, posts.max(1))?),
-        Load::Echo { listen, frames } => {
-            Ok(echo::serve(listen, if frames { echo::Kind::WebSocket } else { echo::Kind::Raw })?)
+        Load::Echo { listen, frames, synced, dir } => {
+            Ok(echo::serve(listen, echo_kind(frames, synced), &dir)?)
         }
+    }
+}
+
+fn echo_kind(frames: bool, synced: bool) -> echo::Kind {
+    match (frames, synced) {
+        (true, _) => echo::Kind::WebSocket,
+        (_, true) => echo::Kind::Synced,
+        _ => echo::Kind::Raw,
     }
 }
 

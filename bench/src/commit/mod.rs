@@ -103,6 +103,8 @@ pub struct Ledger {
     next: u64,
     /// The last batch, which the next life settles.
     unsettled: Vec<Arc<Message>>,
+    /// Who is to have each message; nobody for messages to one each.
+    crowd: Arc<[MailboxNo]>,
 }
 
 impl Ledger {
@@ -113,7 +115,15 @@ impl Ledger {
     pub fn open(parent: &Path) -> Result<Ledger, CommitError> {
         let dir = tempfile::tempdir_in(parent)?;
         let writer = sqlite::open(dir.path(), 0)?.writer;
-        Ok(Ledger { writer, dir, next: 1, unsettled: Vec::new() })
+        Ok(Ledger { writer, dir, next: 1, unsettled: Vec::new(), crowd: Arc::default() })
+    }
+
+    /// From here on each message goes to so many, who all settle it.
+    #[must_use]
+    pub fn to_each(mut self, recipients: u64) -> Ledger {
+        let members = (1..).map(MailboxNo).take(usize::try_from(recipients).unwrap_or(1));
+        self.crowd = if recipients > 1 { members.collect() } else { Arc::default() };
+        self
     }
 
     /// Lives until that many messages are stored.
@@ -211,19 +221,22 @@ impl Ledger {
         for result in self.writer.write(&[Arc::new(Batch::from(ops))]) {
             result?;
         }
+        self.writer.rest();
         Ok(())
     }
 
     /// Accepts that many messages and settles those of the life before.
     fn life(&mut self, messages: u64) -> Vec<Op> {
-        let mut ops: Vec<Op> = self.unsettled.drain(..).map(|message| settle(&message)).collect();
+        let mut ops = Vec::new();
+        for message in std::mem::take(&mut self.unsettled) {
+            ops.extend(self.mailboxes(&message).iter().map(|mailbox| settle(&message, *mailbox)));
+        }
         for _ in 0..messages {
             let message = Arc::new(letter(self.next));
             self.next += 1;
-            let Target::Mailbox(to) = message.target else { continue };
             ops.push(Op::Accept(Accept {
                 message: Arc::clone(&message),
-                mailboxes: Arc::new([to]),
+                mailboxes: self.mailboxes(&message),
                 mentions: Arc::default(),
                 old: None,
                 receipt: None,
@@ -231,6 +244,14 @@ impl Ledger {
             self.unsettled.push(message);
         }
         ops
+    }
+
+    /// Who is to have a message.
+    fn mailboxes(&self, message: &Message) -> Arc<[MailboxNo]> {
+        match message.target {
+            Target::Mailbox(to) if self.crowd.is_empty() => Arc::new([to]),
+            Target::Mailbox(_) | Target::Spec(_) => Arc::clone(&self.crowd),
+        }
     }
 }
 
@@ -259,11 +280,7 @@ fn letter(number: u64) -> Message {
     }
 }
 
-fn settle(message: &Message) -> Op {
-    let mailbox = match message.target {
-        Target::Mailbox(mailbox) => mailbox,
-        Target::Spec(_) => MailboxNo(0),
-    };
+fn settle(message: &Message, mailbox: MailboxNo) -> Op {
     Op::Settle(Settled {
         position: message.position,
         mailbox,
@@ -295,9 +312,9 @@ fn approximate(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Time this thread spent on a processor.
+/// Time this process spent on a processor: the log is copied on a thread of its own.
 fn cpu_time() -> Duration {
-    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
     let nanos = u32::try_from(spent.tv_nsec).unwrap_or(0);
     Duration::new(u64::try_from(spent.tv_sec).unwrap_or(0), nanos)
 }

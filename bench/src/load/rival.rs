@@ -200,12 +200,13 @@ impl Drop for Rival {
     }
 }
 
-/// Bytes or frames that come back as they are, on so many connections.
+/// Bytes or frames that come back as they are, on so many connections; what is synced on the way goes into a
+/// file in `dir`.
 ///
 /// # Errors
 /// When the echo does not start or a connection ends.
-pub fn echo(kind: echo::Kind, connections: usize, course: Course) -> Result<Outcome, LoadError> {
-    let server = Echo::start(kind)?;
+pub fn echo(kind: echo::Kind, connections: usize, course: Course, dir: &Path) -> Result<Outcome, LoadError> {
+    let server = Echo::start(kind, dir)?;
     let mut pool = Pool::new()?;
     let caller = |_| Box::new(echo::Caller::new(kind)) as Box<dyn Speaker>;
     pool.join(server.addr, (0..connections).map(caller).collect())?;

@@ -51,6 +51,7 @@ pub(super) fn over_a_filled_store(stage: &Stage<'_>, figures: &mut Figures) -> R
     if let Site::Own(server) = site {
         server.stop()?;
     }
+    limits::synced_echo(stage, figures, LIGHT_PER_SECOND)?;
     limits::one_commit(stage, figures, LIGHT_PER_SECOND)
 }
 

@@ -29,10 +29,19 @@ pub(super) fn echoes(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box
     let time = stage.plan.time;
     for (name, kind) in [("raw", echo::Kind::Raw), ("frames", echo::Kind::WebSocket)] {
         let full = Course { pace: Pace::Closed { window: 32 }, time };
-        figures.put_outcome(&format!("echo.{name}"), &rival::echo(kind, 10, full)?);
+        figures.put_outcome(&format!("echo.{name}"), &rival::echo(kind, 10, full, &stage.plan.dir)?);
         let quiet = Course { pace: Pace::Open { rate: QUIET_PER_SECOND, window: 32 }, time };
-        figures.put_outcome(&format!("echo.{name}.quiet"), &rival::echo(kind, 1, quiet)?);
+        figures.put_outcome(&format!("echo.{name}.quiet"), &rival::echo(kind, 1, quiet, &stage.plan.dir)?);
     }
+    Ok(())
+}
+
+/// What every durable message must wait for, without a broker: bytes come in, another thread syncs them, and
+/// they go out; at that rate.
+pub(super) fn synced_echo(stage: &Stage<'_>, figures: &mut Figures, rate: f64) -> Result<(), Box<dyn Error>> {
+    let course = Course { pace: Pace::Open { rate, window: 32 }, time: stage.plan.time };
+    let run = rival::echo(echo::Kind::Synced, 1, course, &stage.plan.dir)?;
+    figures.put_outcome("echo.synced.light", &run);
     Ok(())
 }
 
@@ -55,6 +64,19 @@ pub(super) fn embedded_store(stage: &Stage<'_>, figures: &mut Figures) -> Result
     figures.put("file.rate", rate(lives.raw.elapsed));
     let file = lives.raw.elapsed.as_secs_f64() * 1e6 / float(lives.commits.max(1));
     figures.put("file.sync.us", file);
+    for (name, batch, recipients) in [
+        // As many as a commit holds of 10 pairs with windows of 32: half of them, for while one half is in
+        // its commit the other half is on its way.
+        ("store.pairs", 160, 1),
+        ("store.crowd.100", 4, 100),
+        ("store.crowd.1000", 1, 1_000),
+    ] {
+        let mut ledger = Ledger::open(&stage.plan.dir)?.to_each(recipients);
+        let lives = ledger.live(batch, stage.plan.time)?;
+        let rows = float(lives.messages * recipients);
+        figures.put(format!("{name}.rate"), rows / lives.elapsed.as_secs_f64().max(1e-9));
+        figures.put(format!("{name}.cpu"), lives.cpu.as_secs_f64() * 1e6 / rows.max(1.0));
+    }
     Ok(())
 }
 

@@ -29,9 +29,11 @@ pub(super) fn write(page: &Path, plan: &Plan, figures: &Figures) -> Result<(), B
 fn made(plan: &Plan, figures: &Figures) -> String {
     let rows = goals::rows(figures);
     let [met, missed] = [true, false].map(|met| rows.iter().filter(|row| row.is_met == Some(met)).count());
+    let stopped = rows.iter().filter(|row| row.is_stopped).count();
     let mut text = format!(
         "{}. Runs: {}, of which medians are shown; {} s a load; {} messages in the store before durable \
-         ones were measured. {met} goals met, {missed} not.\n\n",
+         ones were measured. {met} goals met; of {missed} that are not, {stopped} are within a fifth of the \
+         limit that the next row names.\n\n",
         machine(),
         figures.runs(),
         plan.time.as_secs_f64(),
@@ -51,6 +53,7 @@ fn made(plan: &Plan, figures: &Figures) -> String {
         let met = match row.is_met {
             _ if row.goal.is_empty() => "",
             Some(true) => "yes",
+            Some(false) if row.is_stopped => "at its limit",
             Some(false) => "**no**",
             None => "not measured",
         };

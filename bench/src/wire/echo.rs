@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use peermesh_core::ids::ConnId;
 use peermesh_core::machine::{Output, Outputs};
 use peermesh_core::time::Mono;
 
-use super::pool::Pool;
+use super::pool::{Hire, Pool};
+use super::synced;
 use super::ws::{Socket, put_text};
 use super::{Heard, PAYLOAD_BYTES, Place, Speaker, Stamp, find_stamp, put_payload};
 use crate::process::{Usage, await_port};
@@ -26,6 +28,19 @@ pub enum Kind {
     Raw,
     /// Text frames.
     WebSocket,
+    /// Bytes, once a second thread has appended them to a file and synced it.
+    Synced,
+}
+
+impl Kind {
+    /// What is echoed, as `peermesh-load echo` is asked for it.
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Kind::Raw => None,
+            Kind::WebSocket => Some("--frames"),
+            Kind::Synced => Some("--synced"),
+        }
+    }
 }
 
 /// The echoing or relaying process. Ends with the value.
@@ -41,8 +56,10 @@ impl Echo {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(kind: Kind) -> io::Result<Echo> {
-        Echo::run("echo", if kind == Kind::WebSocket { &["--frames"] } else { &[] })
+    pub fn start(kind: Kind, dir: &Path) -> io::Result<Echo> {
+        Echo::run("echo", |command| {
+            command.args(kind.flag()).arg("--dir").arg(dir);
+        })
     }
 
     /// Starts a relay of runners, which sends events to a target on so many connections.
@@ -50,14 +67,17 @@ impl Echo {
     /// # Errors
     /// When it does not start.
     pub fn relay(target: SocketAddr, posts: usize) -> io::Result<Echo> {
-        Echo::run("relaying", &["--target", &target.to_string(), "--posts", &posts.to_string()])
+        Echo::run("relaying", |command| {
+            command.args(["--target", &target.to_string(), "--posts", &posts.to_string()]);
+        })
     }
 
-    fn run(what: &str, more: &[&str]) -> io::Result<Echo> {
+    fn run(what: &str, more: impl FnOnce(&mut Command)) -> io::Result<Echo> {
         let addr = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let program = std::env::current_exe()?.with_file_name("peermesh-load");
         let mut command = Command::new(program);
-        command.args([what, "--listen", &addr.to_string()]).args(more);
+        command.args([what, "--listen", &addr.to_string()]);
+        more(&mut command);
         let child = command.stdin(Stdio::null()).spawn()?;
         let echo = Echo { child, addr };
         await_port(addr)?;
@@ -80,19 +100,18 @@ impl Drop for Echo {
     }
 }
 
-/// Echoes until its process ends.
+/// Echoes until its process ends; what is synced goes into a file in `dir`.
 ///
 /// # Errors
 /// When it cannot listen.
-pub fn serve(listen: SocketAddr, kind: Kind) -> io::Result<()> {
+pub fn serve(listen: SocketAddr, kind: Kind, dir: &Path) -> io::Result<()> {
+    let hire: Hire = match kind {
+        Kind::Raw => Box::new(|| Box::new(Repeat)),
+        Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
+        Kind::Synced => return synced::serve(listen, dir),
+    };
     let mut pool = Pool::new()?;
-    pool.listen_on(
-        listen,
-        match kind {
-            Kind::Raw => Box::new(|| Box::new(Repeat)),
-            Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
-        },
-    )?;
+    pool.listen_on(listen, hire)?;
     loop {
         pool.turn(Duration::from_secs(3_600), &mut |_, _| ())?;
     }

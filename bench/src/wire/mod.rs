@@ -21,6 +21,7 @@ pub mod pool;
 pub mod redis;
 pub mod relay;
 pub mod runner;
+mod synced;
 pub mod ws;
 
 use std::io;

@@ -120,6 +120,11 @@ impl Archive {
         self.keys.iter().map(|former| former.secret.clone()).collect()
     }
 
+    /// True for a key that the profile had before, as others know it.
+    pub(crate) fn knows(&self, key: PublicKey) -> bool {
+        self.keys.iter().any(|former| former.public == key)
+    }
+
     /// Keeps a key that is about to be replaced; the oldest make room.
     ///
     /// # Errors

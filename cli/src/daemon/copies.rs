@@ -47,14 +47,16 @@ pub(super) fn restore(
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
+    let bytes = bundle::read(from)?;
+    // A person may take long over it, and nobody else should wait for that.
+    let passphrase = passphrase_of(passphrase, terminal)?;
     let place = Place::prepare(home)?;
-    let _lock = match Lock::take(&place)? {
+    let _lock = match Lock::take_namelessly(&place)? {
         Ok(lock) => lock,
         Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
         Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
     };
-    let bytes = bundle::read(from)?;
-    let bundle = Bundle::open(&bytes, &passphrase_of(passphrase, terminal)?)?;
+    let bundle = Bundle::open(&bytes, &passphrase)?;
     let parts = bundle.parts()?;
     let differing = differing(home, &place, &parts)?;
     if !replace && !differing.is_empty() {

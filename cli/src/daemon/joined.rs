@@ -1,12 +1,14 @@
 //! The meshes that this host belongs to, as its profiles say, each under a name of its own.
 //!
-//! *Always holds:* a name that was given once stays with its profile, whoever else joins the same mesh later:
-//! what waits to be sent stands in the outbox under that name. Only the daemon that runs gives names.
+//! *Always holds:* a name that was given once stays with its profile and that profile's key, whoever else
+//! joins the same mesh later, and also after the profile is gone: what waits to be sent stands in the outbox
+//! under that name, and nobody else may send it. Only the daemon that runs gives names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peermesh_core::config::Secret;
 use peermesh_core::daemon::Membership;
+use peermesh_core::ids::PublicKey;
 use peermesh_core::machine::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +26,14 @@ use crate::peer::profile::{self, Profile};
 const SCHEMA: u32 = 1;
 
 /// Names by profile, as the file has them.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     schema_version: u32,
+    /// Those of profiles that are gone too: whoever comes back with its key has its name again.
     names: BTreeMap<String, Given>,
+    /// Names of members whose profiles gave way to others of the same name: nobody gets them again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    spent: BTreeSet<String>,
 }
 
 /// The name of a profile's mesh.
@@ -35,6 +41,24 @@ struct Stored {
 struct Given {
     mesh_id: String,
     slug: String,
+    /// The key of the member it was given to, in hex; none where it was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pubkey: Option<String>,
+}
+
+/// A profile that has joined a mesh, with its former keys.
+struct Member {
+    profile: Profile,
+    archive: Archive,
+}
+
+impl Member {
+    /// True when the name was given to this member, or to it under a key that it had before.
+    fn keeps(&self, given: &Given) -> bool {
+        let is_own = |key: PublicKey| key == self.profile.public_key() || self.archive.knows(key);
+        let key = given.pubkey.as_deref().map(PublicKey::from_hex);
+        given.mesh_id == self.profile.mesh_id && key.is_none_or(|key| key.is_some_and(is_own))
+    }
 }
 
 /// Whether any profile has joined a mesh.
@@ -44,23 +68,19 @@ pub(super) fn is_any(home: &Home) -> Result<bool, PeerError> {
 
 /// Every mesh that a profile has joined, and what an operator should know of their former keys.
 pub(super) fn memberships(home: &Home, place: &Place) -> Result<(Vec<Membership>, Vec<Remark>), Failure> {
-    let members = members(home)?;
-    let names = name(home, place, &members)?;
-    let mut remarks = Vec::new();
-    let mut meshes = Vec::new();
-    for profile in &members {
+    let (mut joined, mut remarks) = (Vec::new(), Vec::new());
+    for profile in members(home)? {
         let (archive, remarked) = Archive::open(place, &profile.name, wall_now())?;
         archive.drop_expired()?;
         remarks.extend(remarked);
+        joined.push(Member { profile, archive });
+    }
+    let names = name(home, place, &joined)?;
+    let mut meshes = Vec::new();
+    for Member { profile, archive } in &joined {
         meshes.push(membership(profile, names[&profile.name].slug.clone(), archive.secrets())?);
     }
     Ok((meshes, remarks))
-}
-
-/// The name that a profile's mesh has here, once the daemon has given it one.
-pub(super) fn given(place: &Place, profile: &str) -> Option<String> {
-    let stored: Stored = serde_json::from_slice(&home::read(&place.names_path()).ok()?).ok()?;
-    stored.names.get(profile).map(|given| given.slug.clone())
 }
 
 fn members(home: &Home) -> Result<Vec<Profile>, PeerError> {
@@ -72,7 +92,7 @@ fn members(home: &Home) -> Result<Vec<Profile>, PeerError> {
 }
 
 /// Gives every profile its name, and keeps those that were given before.
-fn name(home: &Home, place: &Place, members: &[Profile]) -> Result<BTreeMap<String, Given>, Failure> {
+fn name(home: &Home, place: &Place, members: &[Member]) -> Result<BTreeMap<String, Given>, Failure> {
     let path = place.names_path();
     let known = match home::exists(&path)? {
         false => Stored::default(),
@@ -87,8 +107,7 @@ fn name(home: &Home, place: &Place, members: &[Profile]) -> Result<BTreeMap<Stri
             stored
         }
     };
-    let names = named(&known.names, members);
-    let fresh = Stored { schema_version: SCHEMA, names };
+    let fresh = named(&known, members);
     if fresh != known {
         let mut text = serde_json::to_string_pretty(&fresh).unwrap_or_default();
         text.push('\n');
@@ -98,26 +117,37 @@ fn name(home: &Home, place: &Place, members: &[Profile]) -> Result<BTreeMap<Stri
     Ok(fresh.names)
 }
 
-/// A profile that is alone in its mesh has the mesh's own name, unless another one was given it before.
-fn named(known: &BTreeMap<String, Given>, members: &[Profile]) -> BTreeMap<String, Given> {
-    let keeps = |profile: &Profile| {
-        known.get(&profile.name).filter(|given| given.mesh_id == profile.mesh_id).cloned()
-    };
-    let is_alone =
-        |profile: &Profile| members.iter().filter(|other| other.mesh_slug == profile.mesh_slug).count() == 1;
-    let is_taken = |slug: &str| members.iter().filter_map(keeps).any(|given| given.slug == slug);
-    let give = |profile: &Profile| {
-        let own = profile.mesh_slug.clone();
-        let slug = match is_alone(profile) && !is_taken(&own) {
-            true => own,
-            false => format!("{own}.{}", profile.name),
+/// A profile that is alone in its mesh has the mesh's own name, unless that was given to another one before.
+fn named(known: &Stored, members: &[Member]) -> Stored {
+    let mut stored = Stored { schema_version: SCHEMA, ..known.clone() };
+    let mut unnamed = Vec::new();
+    for member in members {
+        let profile = &member.profile;
+        match stored.names.get_mut(&profile.name) {
+            Some(given) if member.keeps(given) => given.pubkey = Some(profile.public_key().hex()),
+            Some(_) => {
+                let gone = stored.names.remove(&profile.name);
+                stored.spent.extend(gone.map(|given| given.slug));
+                unnamed.push(profile);
+            }
+            None => unnamed.push(profile),
+        }
+    }
+    for profile in unnamed {
+        let own = &profile.mesh_slug;
+        let namesakes = members.iter().filter(|member| member.profile.mesh_slug == *own).count();
+        let longer = format!("{own}.{}", profile.name);
+        let numbered = (2_u64..).map(|count| format!("{longer}.{count}"));
+        let short = (namesakes == 1).then(|| own.clone());
+        let is_free = |slug: &String| {
+            !stored.spent.contains(slug) && stored.names.values().all(|given| given.slug != *slug)
         };
-        Given { mesh_id: profile.mesh_id.clone(), slug }
-    };
-    members
-        .iter()
-        .map(|profile| (profile.name.clone(), keeps(profile).unwrap_or_else(|| give(profile))))
-        .collect()
+        let mut slugs = short.into_iter().chain([longer.clone()]).chain(numbered);
+        let slug = slugs.find(is_free).unwrap_or_default();
+        let pubkey = Some(profile.public_key().hex());
+        stored.names.insert(profile.name.clone(), Given { mesh_id: profile.mesh_id.clone(), slug, pubkey });
+    }
+    stored
 }
 
 fn membership(profile: &Profile, slug: String, former: Vec<Secret>) -> Result<Membership, PeerError> {
@@ -141,9 +171,18 @@ mod tests {
     use super::*;
 
     fn joins(home: &Home, name: &str, slug: &str) {
-        let seed = Secret::new([u8::try_from(name.len()).unwrap(); 32]);
-        let url = "ws://127.0.0.1:7900/ws";
-        Profile::of_seed(name, (&format!("id-{slug}"), slug), url, Some("mem-1"), seed).create(home).unwrap();
+        joins_with(home, name, slug, name.as_bytes()[0]);
+    }
+
+    fn joins_with(home: &Home, name: &str, slug: &str, seed: u8) -> Profile {
+        let (url, seed) = ("ws://127.0.0.1:7900/ws", Secret::new([seed; 32]));
+        let profile = Profile::of_seed(name, (&format!("id-{slug}"), slug), url, Some("mem-1"), seed);
+        profile.create(home).unwrap();
+        profile
+    }
+
+    fn leaves(home: &Home, name: &str) {
+        std::fs::remove_file(home.profiles().join(format!("{name}.json"))).unwrap();
     }
 
     fn slugs(home: &Home) -> Vec<String> {
@@ -164,13 +203,51 @@ mod tests {
         assert_eq!(slugs(&home), ["demo"]);
         joins(&home, "ann", "demo");
         assert_eq!(slugs(&home), ["demo.ann", "demo"]);
-        std::fs::remove_file(home.profiles().join("bob.json")).unwrap();
+        leaves(&home, "bob");
         joins(&home, "cid", "demo");
-        assert_eq!(
-            slugs(&home),
-            ["demo.ann", "demo.cid"],
-            "a name that went with its profile comes to nobody"
-        );
+        assert_eq!(slugs(&home), ["demo.ann", "demo.cid"]);
+    }
+
+    #[test]
+    fn a_name_that_went_with_its_profile_comes_to_nobody_but_that_member() {
+        let (_dir, home) = home();
+        joins(&home, "bob", "demo");
+        assert_eq!(slugs(&home), ["demo"]);
+        leaves(&home, "bob");
+        joins(&home, "ann", "demo");
+        assert_eq!(slugs(&home), ["demo.ann"], "what bob's outbox holds stands under the other name");
+        joins(&home, "bob", "demo");
+        assert_eq!(slugs(&home), ["demo.ann", "demo"]);
+    }
+
+    #[test]
+    fn a_profile_that_was_joined_anew_is_another_member_unless_its_former_key_is_kept() {
+        let (_dir, home) = home();
+        let mut given = Vec::new();
+        for seed in [1, 2, 3, 1] {
+            joins_with(&home, "ann", "demo", seed);
+            given.extend(slugs(&home));
+            leaves(&home, "ann");
+        }
+        assert_eq!(given, ["demo", "demo.ann", "demo.ann.2", "demo.ann.3"]);
+        let former = joins_with(&home, "cid", "demo", 4);
+        assert_eq!(slugs(&home), ["demo.cid"]);
+        let (mut archive, _) = Archive::open(&Place::of(&home), "cid", wall_now()).unwrap();
+        archive.keep(&former.signing_key(), wall_now()).unwrap();
+        leaves(&home, "cid");
+        joins_with(&home, "cid", "demo", 5);
+        assert_eq!(slugs(&home), ["demo.cid"], "it is the same member with another key");
+    }
+
+    #[test]
+    fn names_that_were_given_before_keys_were_written_down_stay() {
+        let (_dir, home) = home();
+        joins(&home, "bob", "demo");
+        let place = Place::prepare(&home).unwrap();
+        let text = r#"{"schema_version":1,"names":{"bob":{"mesh_id":"id-demo","slug":"mine"}}}"#;
+        home::replace(&place.names_path(), text.as_bytes()).unwrap();
+        assert_eq!(slugs(&home), ["mine"]);
+        assert!(std::fs::read_to_string(place.names_path()).unwrap().contains("pubkey"));
     }
 
     #[test]

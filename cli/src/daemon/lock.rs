@@ -27,16 +27,29 @@ pub(crate) struct Lock {
 pub(crate) enum Holder {
     /// Nobody.
     Nobody,
-    /// A daemon, with its process id once it has written it.
+    /// A daemon, with its process id once it has written it; or a command that keeps daemons away, with none.
     Daemon(Option<u32>),
 }
 
 impl Lock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock and writes who has it, or says who has it.
     ///
     /// # Errors
     /// When the file cannot be made, opened or locked for another reason.
     pub(crate) fn take(place: &Place) -> Result<Result<Lock, Holder>, HomeError> {
+        Lock::make(place, Some(std::process::id()))
+    }
+
+    /// The same for a command that is no daemon: it keeps daemons away, and gives nobody a number to send
+    /// signals to.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub(crate) fn take_namelessly(place: &Place) -> Result<Result<Lock, Holder>, HomeError> {
+        Lock::make(place, None)
+    }
+
+    fn make(place: &Place, pid: Option<u32>) -> Result<Result<Lock, Holder>, HomeError> {
         let path = place.pid_path();
         let io = |doing| {
             let path = path.clone();
@@ -48,10 +61,11 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(Err(Holder::Daemon(pid_in(&mut file)))),
             Err(TryLockError::Error(error)) => return Err(io("lock")(error)),
         }
+        let number = pid.map(|pid| pid.to_string()).unwrap_or_default();
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
+            .and_then(|()| file.write_all(number.as_bytes()))
             .and_then(|()| file.sync_all());
         written.map_err(io("write"))?;
         Ok(Ok(Lock { file }))
@@ -127,6 +141,18 @@ mod tests {
             drop(lock);
             assert_eq!(holder(&place).unwrap(), Holder::Nobody);
         }
+    }
+
+    #[test]
+    fn a_command_that_keeps_daemons_away_is_nobody_to_send_signals_to() {
+        let (_dir, place) = place();
+        // A daemon that was killed has left its number, which another process may have since.
+        std::fs::write(place.pid_path(), "1").unwrap();
+        let lock = Lock::take_namelessly(&place).unwrap().expect("nobody holds it");
+        assert_eq!(holder(&place).unwrap(), Holder::Daemon(None));
+        assert_eq!(Lock::take(&place).unwrap().unwrap_err(), Holder::Daemon(None));
+        drop(lock);
+        assert_eq!(holder(&place).unwrap(), Holder::Nobody);
     }
 
     #[test]

@@ -304,7 +304,7 @@ pub(crate) enum DaemonError {
     Refused { status: u16, said: String },
     #[error("there is no row {id}; see: peermesh daemon outbox list")]
     NoRow { id: String },
-    #[error("the daemon has not said its process id; try again")]
+    #[error("a daemon is about to start, or its directory is being restored; try again")]
     NoPid,
     #[error("the daemon cannot be told to stop: {error}")]
     Signal { error: io::Error },

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::lock::{Holder, holder};
 use super::place::Place;
-use super::{DaemonError, client, joined};
+use super::{DaemonError, client};
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::peer::profile::Profile;
 use crate::terminal::Terminal;
 
 /// Until a daemon has taken a mesh up, and between two looks.
@@ -42,15 +43,18 @@ impl Told {
 ///
 /// # Errors
 /// When it runs and cannot be told.
-pub(crate) fn joined(home: &Home, profile: &str) -> Result<Told, DaemonError> {
+pub(crate) fn joined(home: &Home, profile: &Profile) -> Result<Told, DaemonError> {
     let place = Place::of(home);
     if !signal(&place)? {
         return Ok(Told::NotRunning);
     }
-    let until = Instant::now() + TAKES.0;
+    let (own, until) = (profile.public_key().hex(), Instant::now() + TAKES.0);
     while Instant::now() < until {
-        let health = client::value(&place, "GET", "/v1/health", None).unwrap_or_default();
-        if joined::given(&place, profile).is_some_and(|name| health["brokers"].get(name).is_some()) {
+        let version = client::value(&place, "GET", "/v1/version", None).unwrap_or_default();
+        let meshes = version["meshes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // By its key, for the mesh may be attached already, as another member.
+        let is_ours = |mesh: &Value| mesh["pubkey"] == own && mesh["mesh_id"] == profile.mesh_id;
+        if meshes.iter().any(is_ours) {
             return Ok(Told::TakenUp);
         }
         thread::sleep(TAKES.1);

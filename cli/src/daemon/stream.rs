@@ -78,13 +78,17 @@ impl Stream {
     /// # Errors
     /// When the stream is over.
     pub(crate) fn next(&mut self, until: Instant) -> io::Result<Option<Event>> {
+        // What was looked through once without an end in it; the end may have begun with its last byte.
+        let mut searched = 0;
         loop {
-            while let Some(end) = find(&self.bytes, b"\n\n") {
-                let frame: Vec<u8> = self.bytes.drain(..end + 2).collect();
+            while let Some(end) = find(&self.bytes[searched..], b"\n\n") {
+                let frame: Vec<u8> = self.bytes.drain(..searched + end + 2).collect();
+                searched = 0;
                 if let Some(event) = self.read(&String::from_utf8_lossy(&frame)) {
                     return Ok(Some(event));
                 }
             }
+            searched = self.bytes.len().saturating_sub(1);
             if !self.fill(until)? {
                 return Ok(None);
             }

@@ -218,9 +218,10 @@ impl Desk {
         Ok(json!({ "messages": messages, "more": tray.waiting.len() }))
     }
 
-    /// Puts what came into the tray. What does not fit stays with the daemon.
-    pub(super) fn deliver(&self, posts: Vec<Post>) {
+    /// Puts what came into the tray. What does not fit stays with the daemon, which may have more.
+    pub(super) fn deliver(&self, posts: Vec<Post>, has_more: bool) {
         let mut tray = self.tray();
+        tray.is_short |= has_more;
         for post in posts {
             if tray.waiting.len() >= WAITING_MAX {
                 tray.is_short = true;

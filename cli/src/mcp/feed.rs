@@ -7,7 +7,7 @@ use super::desk::Desk;
 use crate::daemon::stream::Stream;
 use crate::peer::PeerError;
 use crate::peer::letter::text;
-use crate::peer::mailbox::{self, Post};
+use crate::peer::mailbox::{self, Post, Unread};
 use crate::peer::via::Route;
 
 /// Between two tries to reach the daemon.
@@ -60,7 +60,7 @@ fn hear(desk: &Desk, route: &Route, stream: &mut Stream) -> Result<(), PeerError
     match event {
         Some(event) if event.kind == "message" && event.body["mesh"] == route.mesh => {
             let ids = vec![text(&event.body, "id")];
-            desk.deliver(vec![Post { row: event.body, ids }]);
+            desk.deliver(vec![Post { row: event.body, ids }], false);
         }
         Some(event) if event.kind == "resync" => catch_up(desk, route)?,
         Some(_) | None => {}
@@ -69,6 +69,7 @@ fn hear(desk: &Desk, route: &Route, stream: &mut Stream) -> Result<(), PeerError
 }
 
 fn catch_up(desk: &Desk, route: &Route) -> Result<(), PeerError> {
-    desk.deliver(mailbox::unread(route)?);
+    let Unread { posts, is_cut } = mailbox::unread(route)?;
+    desk.deliver(posts, is_cut);
     Ok(())
 }

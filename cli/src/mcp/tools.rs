@@ -71,10 +71,11 @@ pub(super) fn all() -> Vec<Told> {
             name: "send_message",
             title: "Send a message",
             description: "Sends a message to a peer (by name or key), to a group (@name) or to everyone (*). \
+                A name is the member: all of its agents see the message; a key may be one agent's own. \
                 Status `accepted`: the broker has it, and keeps it until the recipient has it. Status \
-                `queued`: it is safe on this host and is sent when the broker can be reached; do not send it \
-                again. When a call fails or you do not know how it ended, repeat it with the \
-                same `key`: then it is sent once.",
+                `queued`: it is safe on this host and is sent when the broker can be reached, also after you \
+                have ended; do not send it again. When a call fails or you do not know how it ended, repeat \
+                it with the same `key`: then it is sent once.",
             schema: schema(
                 &json!({
                     "to": { "type": "string", "minLength": 1, "maxLength": WORD_BYTES_MAX,

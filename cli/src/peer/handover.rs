@@ -19,6 +19,9 @@ const GLANCE: Duration = Duration::from_secs(3);
 /// Between two looks: the first, and the longest.
 const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
+/// How the daemon's word begins for a message over whose length a broker ended the connection.
+const TOO_LARGE: &str = "too_large";
+
 /// What is handed over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
@@ -125,6 +128,7 @@ fn body(route: &Route, outgoing: &Outgoing<'_>) -> Value {
 /// that ends meanwhile sends it when it runs again.
 fn follow(route: &Route, outgoing: &Outgoing<'_>, goal: Goal, until: Instant) -> Result<Handed, PeerError> {
     let mut handed = Handed { message_id: None, duplicate: false, to: outgoing.to.to_owned(), waits: None };
+    let latest = until;
     let until = if goal == Goal::Glance { until.min(Instant::now() + GLANCE) } else { until };
     let (mut pause, mut looks) = (LOOK.0, 0_u32);
     loop {
@@ -146,6 +150,15 @@ fn follow(route: &Route, outgoing: &Outgoing<'_>, goal: Goal, until: Instant) ->
             }
             "dead" => return Err(PeerError::SendRefused { text: error }),
             "aborted" => return Err(PeerError::KeyUsed { id: outgoing.id.to_owned() }),
+            // It is tried once more and then given up, which is worth waiting for.
+            "pending" if error.starts_with(TOO_LARGE) => {
+                if Instant::now() + pause >= latest {
+                    return Err(PeerError::TooLong { detail: error });
+                }
+                thread::sleep(pause);
+                pause = (pause * 2).min(LOOK.1);
+                continue;
+            }
             "pending" if !error.is_empty() => handed.waits = Some(error),
             _ => {}
         }

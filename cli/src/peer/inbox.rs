@@ -15,6 +15,7 @@ use super::session::{Manner, Session};
 use super::via::{self, Via};
 use super::waits::{Shown, Waits};
 use super::{PeerError, mailbox};
+use crate::daemon::DaemonError;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::terminal::Terminal;
@@ -33,6 +34,11 @@ pub(crate) fn run(
         Some(route) if follows => return mailbox::follow(profile, &route, terminal),
         Some(route) => match mailbox::collect(&route, terminal) {
             Ok(outcome) => return outcome,
+            // What a daemon has is acknowledged, and no broker has it: an answer that cannot be read leads
+            // nowhere else.
+            Err(error @ PeerError::NoDaemon { error: DaemonError::Nonsense { .. } }) => {
+                return Err(error.into());
+            }
             Err(error @ PeerError::NoDaemon { .. }) if !route.is_only => {
                 terminal.remark(&format!("note: {error}; asking the broker instead"));
             }

@@ -41,7 +41,7 @@ pub(crate) fn run(
     let (member_id, already) = enrolled?;
     profile.member_id = Some(member_id.clone());
     profile.update(home)?;
-    let told = match reload::joined(home, name) {
+    let told = match reload::joined(home, &profile) {
         Ok(told) => told.word(),
         Err(error) => {
             terminal.remark(&format!("the daemon was not told ({error}); run: peermesh daemon reload"));

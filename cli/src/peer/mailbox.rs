@@ -38,17 +38,26 @@ pub(crate) struct Post {
     pub(crate) ids: Vec<String>,
 }
 
+/// What was not shown yet, in the order in which it came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) posts: Vec<Post>,
+    /// There is more, which is older: it comes once these are marked.
+    pub(crate) is_cut: bool,
+}
+
 /// Shows what was not shown yet and ends. The answer says whether anything could be read: an error before
 /// that leaves another way open.
 ///
 /// # Errors
 /// When the daemon cannot be read.
 pub(super) fn collect(route: &Route, terminal: &mut Terminal) -> Result<Result<(), Failure>, PeerError> {
-    let posts = unread(route)?;
-    Ok(show(route, &posts, terminal))
+    let unread = unread(route)?;
+    Ok(show(route, &unread, terminal))
 }
 
-fn show(route: &Route, posts: &[Post], terminal: &mut Terminal) -> Result<(), Failure> {
+fn show(route: &Route, unread: &Unread, terminal: &mut Terminal) -> Result<(), Failure> {
+    let Unread { posts, is_cut } = unread;
     terminal.begin_list()?;
     let outcome = show_all(route, posts, terminal);
     terminal.end_list()?;
@@ -56,7 +65,9 @@ fn show(route: &Route, posts: &[Post], terminal: &mut Terminal) -> Result<(), Fa
     if let Ok(Some(absence)) = route.absence() {
         terminal.remark(&format!("note: {absence}; what was sent since then is not here yet"));
     }
-    if posts.is_empty() {
+    if *is_cut {
+        terminal.remark("older messages wait; look again for more");
+    } else if posts.is_empty() {
         terminal.remark("no messages");
     }
     Ok(())
@@ -148,10 +159,16 @@ impl Follower<'_> {
     }
 
     fn catch_up(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
-        for post in unread(self.route)? {
-            self.take(&post.row, &post.ids, terminal)?;
+        loop {
+            let Unread { posts, is_cut } = unread(self.route)?;
+            let is_over = !is_cut || posts.is_empty();
+            for post in posts {
+                self.take(&post.row, &post.ids, terminal)?;
+            }
+            if is_over {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn take(&mut self, row: &Value, ids: &[String], terminal: &mut Terminal) -> Result<(), Failure> {
@@ -162,12 +179,13 @@ impl Follower<'_> {
     }
 }
 
-/// What was not shown yet, in the order in which it came.
+/// Reads what was not shown yet, page by page.
 ///
 /// # Errors
 /// When the daemon cannot be read.
-pub(crate) fn unread(route: &Route) -> Result<Vec<Post>, PeerError> {
+pub(crate) fn unread(route: &Route) -> Result<Unread, PeerError> {
     let others = others(route)?;
+    let mut is_cut = false;
     let (mut rows, mut ids): (Vec<Value>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
     let mut before = String::new();
     for _ in 0..PAGE.1 {
@@ -175,18 +193,20 @@ pub(crate) fn unread(route: &Route) -> Result<Vec<Post>, PeerError> {
         let mut page = route.look("/v1/inbox", &rest)?;
         let Value::Array(items) = page["items"].take() else { break };
         let count = items.len();
+        // A page that is full of bytes says so; daemons that do not know that fill it with rows.
+        is_cut = page["more"].as_bool().unwrap_or(count >= PAGE.0);
         // The next page ends at the time of this one's last row, which may be others' as well.
         let Some(last) = items.last().map(|row| text(row, "received_at")) else { break };
         before = format!("&before={}", segment(&just_after(&last)));
         let fresh: Vec<Value> = items.into_iter().filter(|row| ids.insert(text(row, "id"))).collect();
-        let is_over = fresh.is_empty() || count < PAGE.0;
+        let is_over = fresh.is_empty() || !is_cut;
         rows.extend(fresh.into_iter().filter(|row| !others.contains(&text(row, "recipient_pubkey"))));
         if is_over {
             break;
         }
     }
     rows.reverse();
-    Ok(gather(rows))
+    Ok(Unread { posts: gather(rows), is_cut })
 }
 
 /// Puts rows of one message together, in the order of the first of them.

@@ -114,8 +114,7 @@ pub(crate) enum PeerError {
     #[error("{error}")]
     NoDaemon { error: DaemonError },
     #[error(
-        "the daemon does not serve {name}; if it was joined since the daemon started: peermesh daemon down, \
-         then peermesh daemon up"
+        "the daemon does not serve {name}; if it was joined since the daemon started: peermesh daemon reload"
     )]
     NotServed { name: String },
     #[error("the daemon refused ({status}): {said}")]

@@ -149,8 +149,7 @@ fn hand_over(
         return if is_enough { Ok(()) } else { Err(error().into()) };
     };
     if send.wait == Some(Until::Delivered) {
-        let session = Session::open(profile, send.broker, Manner::SendOnly)?;
-        return see_delivered(profile, send, session, (message_id, value), until, terminal);
+        return see_delivered(profile, send, None, (message_id, value), until, terminal);
     }
     let again = if *duplicate { " (sent before, and not again)" } else { "" };
     Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
@@ -188,25 +187,30 @@ fn send_directly(
         value["receipt"] = keep(shelf, given, (id, &message_id), session.broker_key)?;
     }
     if send.wait == Some(Until::Delivered) {
-        return see_delivered(profile, send, session, (&message_id, value), until, terminal);
+        return see_delivered(profile, send, Some(session), (&message_id, value), until, terminal);
     }
     session.close();
     let again = if duplicate { " (sent before, and not again)" } else { "" };
     Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
 }
 
-/// Tells of a message that the broker has, once every recipient has it too.
+/// Tells of a message that the broker has, once every recipient has it too. Whatever keeps us from looking,
+/// the message is accepted, and its sender is told so.
 fn see_delivered(
     profile: &Profile,
     send: &Send<'_>,
-    session: Session,
+    session: Option<Session>,
     (message_id, mut value): (&str, Value),
     until: Instant,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    if deliver(profile, send, session, message_id, until)? {
-        value["status"] = "delivered".into();
-        return Ok(terminal.result(&value, [format!("delivered {message_id}").as_str()])?);
+    match deliver(profile, send, session, message_id, until) {
+        Ok(true) => {
+            value["status"] = "delivered".into();
+            return Ok(terminal.result(&value, [format!("delivered {message_id}").as_str()])?);
+        }
+        Ok(false) => {}
+        Err(error) => terminal.remark(&format!("note: nobody can say whether it was delivered: {error}")),
     }
     terminal.result(&value, [format!("accepted {message_id}").as_str()])?;
     Err(PeerError::NotDelivered { message_id: message_id.to_owned() }.into())
@@ -408,12 +412,11 @@ fn sort_refusal(error: String, told: Duration) -> Verdict {
 fn deliver(
     profile: &Profile,
     send: &Send<'_>,
-    session: Session,
+    mut session: Option<Session>,
     message_id: &str,
     until: Instant,
 ) -> Result<bool, PeerError> {
     let question = json!({ "type": "message_status", "messageId": message_id });
-    let mut session = Some(session);
     loop {
         let look = match session.take() {
             Some(session) => Ok(session),
@@ -488,6 +491,34 @@ mod tests {
         assert_eq!(
             (&one["request_fingerprint"], &other["request_fingerprint"]),
             (&vector.into(), &vector.into())
+        );
+    }
+
+    #[test]
+    fn what_is_accepted_stays_accepted_where_nobody_can_say_whether_it_was_delivered() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("ws://127.0.0.1:{port}/ws");
+        let seed = peermesh_core::config::Secret::new([1; 32]);
+        let profile = Profile::of_seed("ann", ("m1", "demo"), &url, Some("mem-1"), seed);
+        let send = Send {
+            to: "*",
+            text: "hello",
+            priority: Priority::Next,
+            wait: Some(Until::Delivered),
+            timeout: LOOK,
+            id: None,
+            mentions: &[],
+            message_id: None,
+            receipt: None,
+            broker: None,
+            via: Via::Daemon,
+        };
+        let (message_id, to) = (Some("m-1".to_owned()), "@all".to_owned());
+        let handed = Handed { message_id, duplicate: false, to, waits: None };
+        let until = Instant::now() + LOOK;
+        let failure = hand_over(&profile, &send, &handed, "k", until, &mut Terminal::new(true)).unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Peer(PeerError::NotDelivered { message_id }) if message_id == "m-1")
         );
     }
 

@@ -10,6 +10,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use peermesh_core::broker::Publication;
 use peermesh_core::forward::Forwarded;
 use peermesh_core::ids::{ConnId, HistoryEpoch, ShardId, Ticket};
 use peermesh_core::machine::{
@@ -25,7 +26,7 @@ use peermesh_core::time::{Mono, Now, Wall};
 use crate::driver::moody::{Moody, SharedMood};
 use crate::driver::rival::{Shared, Sides};
 use crate::driver::target::SharedTarget;
-use crate::driver::{LineId, Stage, brokers, config, page};
+use crate::driver::{Fed, LineId, Stage, brokers, config, page};
 use crate::story::act::{Mood, Sharing};
 use crate::story::{Terms, Told};
 
@@ -111,6 +112,7 @@ enum Fact {
     Weighed(ConnId),
     Forwarded(Ticket, Forwarded),
     Undialled(Ticket),
+    Feed,
     Drain,
     Wake,
 }
@@ -231,6 +233,7 @@ impl Memory {
             Fact::Relayed(from, envelope) => Input::Relayed { from, envelope },
             Fact::Adopted(conn, parcel) => Input::Adopted { conn, parcel },
             Fact::Scraped(conn, page) => Input::Scraped { conn, page },
+            Fact::Feed => Input::Order(Order::Feed),
             Fact::Drain => Input::Order(Order::Drain),
             Fact::Wake => Input::Wake,
         };
@@ -478,6 +481,22 @@ impl Stage for Memory {
         let now = Wall::from_millis(self.wall());
         let (shared, sides) = self.shared.as_mut().ok_or("this store has one broker")?;
         shared.perform(sides, sharing, now)
+    }
+
+    fn feed(&mut self, row: Fed) -> Told<()> {
+        let (shared, sides) = self.shared.as_mut().ok_or("there is no such store here")?;
+        shared.feed(sides, row);
+        for id in self.ids() {
+            self.facts.push_back((id, Fact::Feed));
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, Fed { topic, key, version, data }: Fed) -> Told<()> {
+        let first = ShardId(0);
+        let envelope = Publication { topic, key, version, data }.seal();
+        self.facts.push_back((first, Fact::Relayed(first, envelope)));
+        Ok(())
     }
 
     fn copy_store(&mut self) -> Told<()> {

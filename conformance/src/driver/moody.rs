@@ -62,6 +62,13 @@ impl<D> Moody<D> {
         }
         mood.ill
     }
+
+    /// One write is refused, and no more.
+    fn refuse_one(&self) -> StoreError {
+        let mood = self.mood.mood();
+        self.mood.set(Mood { ill: None, ..mood });
+        StoreError::Busy("the story made it so".to_owned())
+    }
 }
 
 impl Driver for Moody<Box<dyn Driver>> {
@@ -74,6 +81,7 @@ impl Driver for Moody<Box<dyn Driver>> {
             Some(Ill::Full) => all(StoreError::Full),
             Some(Ill::Corrupt) => all(corrupt()),
             Some(Ill::LosesCommits) => all(unknown()),
+            Some(Ill::RefusesOne) => all(self.refuse_one()),
             Some(Ill::ForgetsReplies) => {
                 self.inner.write(batches);
                 all(unknown())
@@ -85,8 +93,14 @@ impl Driver for Moody<Box<dyn Driver>> {
         match self.suffer(matches!(query, Query::Ping { .. })) {
             Some(Ill::Unavailable) => Err(unavailable()),
             Some(Ill::Corrupt) => Err(corrupt()),
-            None | Some(Ill::Full | Ill::ForgetsReplies | Ill::LosesCommits) => self.inner.read(query),
+            None | Some(Ill::Full | Ill::ForgetsReplies | Ill::LosesCommits | Ill::RefusesOne) => {
+                self.inner.read(query)
+            }
         }
+    }
+
+    fn rest(&mut self) {
+        self.inner.rest();
     }
 }
 
@@ -131,6 +145,7 @@ mod tests {
             (Some(Ill::Corrupt), 0, false, false),
             (Some(Ill::ForgetsReplies), 1, false, true),
             (Some(Ill::LosesCommits), 0, false, true),
+            (Some(Ill::RefusesOne), 0, false, true),
         ];
         for (ill, performed, replies, reads) in cases {
             mood.set(Mood { ill, delay_ms: 0 });
@@ -139,5 +154,6 @@ mod tests {
             assert_eq!(written.load(Ordering::SeqCst) - before, performed, "{ill:?}");
             assert_eq!(store.read(&Query::Ping { hold_ms: 0 }).is_ok(), reads, "{ill:?}");
         }
+        assert_eq!(mood.mood().ill, None, "one write was refused");
     }
 }

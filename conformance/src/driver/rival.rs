@@ -7,11 +7,12 @@ use data_encoding::BASE64;
 use peermesh_core::ids::{HistoryEpoch, HookId, MeshId, Position, PresenceId, RunnerId, TopicId};
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, History, HookRow, LiveOp, LiveReply, Message,
-    Op, Query, Reply, RunnerOp, RunnerReply, StoreResult,
+    Accept, Alive, Answer, Batch, Claimant, Driver, Durability, FedRow, History, HookRow, LiveOp, LiveReply,
+    Message, Op, Query, Reply, RunnerOp, RunnerReply, StoreResult,
 };
 use peermesh_core::time::Wall;
 
+use crate::driver::Fed;
 use crate::story::act::Sharing;
 use crate::story::{Said, Told};
 
@@ -29,11 +30,13 @@ pub struct Sides {
     /// The next position it gives out.
     free: Position,
     hooks: u32,
+    /// Rows that were written into the feed.
+    fed: u64,
 }
 
 impl Default for Sides {
     fn default() -> Sides {
-        Sides { ours: 1, rival: None, free: Position::ZERO, hooks: 0 }
+        Sides { ours: 1, rival: None, free: Position::ZERO, hooks: 0, fed: 0 }
     }
 }
 
@@ -77,6 +80,19 @@ impl Shared {
         model.adopt(epoch, at).map(drop).ok_or_else(|| Said("the store cannot be adopted".to_owned()))
     }
 
+    /// Another program writes something into the feed.
+    pub fn feed(&self, sides: &mut Sides, row: Fed) {
+        sides.fed += 1;
+        let Fed { topic, key, version, data } = row;
+        self.model().feed(FedRow {
+            id: sides.fed,
+            topic: TopicId::new(topic),
+            key: key.map(Into::into),
+            version,
+            text: data.to_string().into(),
+        });
+    }
+
     /// The other broker does something, or the store says something else of itself.
     ///
     /// # Errors
@@ -95,6 +111,10 @@ impl Shared {
                 let position = last.0.position;
                 model.lose(position);
                 return Ok(());
+            }
+            Sharing::MislaysPublication(topic) => {
+                let lost = model.lose_publication(&TopicId::new(topic.as_str()));
+                return if lost { Ok(()) } else { Err("nothing of it is kept".into()) };
             }
             Sharing::Dies => {
                 model.leave(rival);

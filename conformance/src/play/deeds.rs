@@ -66,7 +66,7 @@ impl Player {
     }
 
     /// Does something once, or several times with `$n` counting from 1.
-    fn repeat(&mut self, times: u32, mut deed: impl FnMut(&mut Player) -> Told<()>) -> Told<()> {
+    pub(crate) fn repeat(&mut self, times: u32, mut deed: impl FnMut(&mut Player) -> Told<()>) -> Told<()> {
         if times == 1 {
             return deed(self);
         }

@@ -3,7 +3,7 @@
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
-use crate::driver::LIVE_SECRET;
+use crate::driver::{Fed, LIVE_SECRET};
 use crate::jwt;
 use crate::play::Player;
 use crate::play::line::Line;
@@ -68,6 +68,17 @@ impl Player {
             .map_err(|Said(said)| Said(format!("{said}; {}", response.shown())))
     }
 
+    /// Another program writes for a live topic.
+    pub(crate) fn feed(&mut self, row: &str) -> Told<()> {
+        let row = self.fed(row)?;
+        self.stage.feed(row)
+    }
+
+    pub(crate) fn fed(&self, row: &str) -> Told<Fed> {
+        let text = self.names.fill(row, Place::Json)?;
+        serde_json::from_str(&text).map_err(|error| format!("{text}: {error}").into())
+    }
+
     /// Signs a token.
     pub(crate) fn make_token(&mut self, name: &str, user: &str, millis: u64, rights: &str) -> Told<()> {
         let rights: Value = serde_json::from_str(rights).map_err(|error| format!("{rights}: {error}"))?;
@@ -112,6 +123,14 @@ impl Town {
     /// When there is none.
     pub fn stream(&mut self, peer: &Peer, target: &str, token: &str) -> Told<()> {
         self.player.stream(peer, target, &bearer(token))
+    }
+
+    /// Another program writes for a live topic.
+    ///
+    /// # Errors
+    /// When there is no feed on this stage.
+    pub fn feed(&mut self, row: Fed) -> Told<()> {
+        self.player.stage.feed(row)
     }
 
     /// An operator's request to the port of live topics, and the JSON of its answer.

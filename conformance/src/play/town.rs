@@ -169,6 +169,14 @@ impl Town {
         self.player.stage.set_mood(mood);
     }
 
+    /// Moves the broker's wall clock.
+    ///
+    /// # Errors
+    /// When this stage has the host's clock.
+    pub fn jump(&mut self, millis: i64) -> Told<()> {
+        self.player.stage.jump(millis)
+    }
+
     /// Lets another broker that shares the store do something; meshes by their names.
     ///
     /// # Errors

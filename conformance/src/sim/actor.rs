@@ -51,7 +51,10 @@ impl Actor {
             Role::Caller => Actor::Caller(Caller::new(place, mix, dice)),
             Role::Hooker => Actor::Hooker(Hooker::new(place, mix, dice)),
             Role::Operator => Actor::Operator(Operator::new(place, mix, dice)),
-            Role::Watcher(topic) => Actor::Watcher(Box::new(Watcher::new(place, *topic, mix, dice))),
+            Role::Watcher(topic) => {
+                let tokens = Dice::of(seed, "tokens", u64::from(no));
+                Actor::Watcher(Box::new(Watcher::new(place, *topic, mix, dice, tokens)))
+            }
             Role::Publisher(topic) => Actor::Publisher(Box::new(Publisher::new(place, *topic, mix, dice))),
             Role::Host(role) => {
                 let attic = Dice::of(seed, "attic", u64::from(no));

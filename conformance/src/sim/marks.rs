@@ -160,6 +160,7 @@ marks! {
     LiveJoined = "watcher told that somebody came", "TOP-01";
     LiveLeft = "watcher told that somebody left", "TOP-01";
     LiveRevoked = "rights of a watcher taken back", "AUT-07";
+    LiveBarred = "watcher told that its rights were taken back", "AUT-07";
     LiveElsewhere = "watcher or publisher sent to the broker that serves the topic", "CLU-03";
 }
 

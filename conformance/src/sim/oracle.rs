@@ -59,8 +59,12 @@ pub(super) enum Party {
     Watcher(usize),
     /// Somebody who publishes to one.
     Publisher,
-    /// Somebody who takes the rights of a user of live topics back.
-    Revoker(String),
+    /// Somebody who takes the rights of a user of live topics back, who asked at that time, in Unix
+    /// milliseconds.
+    Revoker {
+        user: String,
+        asked_ms: i64,
+    },
 }
 
 /// Something that leaves a broker.
@@ -178,6 +182,7 @@ impl Oracle {
         self.began_behind_ms = self.began_behind_ms.max(-ahead_ms);
         self.nodes.insert(number, node);
         self.living.insert(node, number);
+        self.topics.rights.began(node);
     }
 
     /// A broker's life ended, and with it all its connections and loans.
@@ -193,6 +198,9 @@ impl Oracle {
             && *kind != PeerKind::SendOnly
         {
             self.keys[who.mesh].insert(key.clone());
+        }
+        if let Party::Watcher(watcher) = &party {
+            self.topics.rights.comes(conn, node, *watcher);
         }
         let gate = Gate::default();
         self.conns
@@ -362,9 +370,11 @@ impl Oracle {
                 let runner = *runner;
                 self.runner_said(said, model, runner, frame, tally)
             }
-            Party::Caller(_) | Party::Plain | Party::Watcher(_) | Party::Publisher | Party::Revoker(_) => {
-                Ok(())
-            }
+            Party::Caller(_)
+            | Party::Plain
+            | Party::Watcher(_)
+            | Party::Publisher
+            | Party::Revoker { .. } => Ok(()),
             Party::Peer { who, .. } => {
                 let who = *who;
                 match frame.kind {

@@ -27,6 +27,10 @@ pub enum Act {
     Store(Mood),
     /// `rival …`, `store says …`; meshes by their names
     Share(Sharing),
+    /// `feed [N times] {ROW}`: another program writes that for a live topic
+    Feed(u32, String),
+    /// `process publishes {ROW}`: the broker's own process does
+    Within(String),
     /// `http METHOD TARGET [with …] [BODY] -> STATUS …`
     Http(Exchange),
     /// `raw DATA -> DATA`: a stream of its own, that must answer so and end
@@ -125,6 +129,8 @@ pub enum Ill {
     ForgetsReplies,
     /// Writes are not performed, and nobody knows: outcome unknown.
     LosesCommits,
+    /// The next write is not performed, because the store is busy; all is well behind it.
+    RefusesOne,
 }
 
 /// What another broker does that shares the store, and what the store says of itself.
@@ -166,6 +172,8 @@ pub enum Sharing {
     },
     /// `store mislays the last message`: its row is gone, and nothing else of it
     Mislays,
+    /// `store mislays the last publication of TOPIC`
+    MislaysPublication(String),
     /// `store says [lease_ms=N] [durability=WORD]`
     Says {
         /// How long what is ours stays ours after a ping.

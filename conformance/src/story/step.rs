@@ -54,16 +54,11 @@ impl Act {
                 other => return Err(format!("a store is copied or restored, not: {other}").into()),
             }),
             "store" if scan.takes("says") => Act::Share(says(&mut scan)?),
-            "store"
-                if scan.takes("mislays")
-                    && scan.takes("the")
-                    && scan.takes("last")
-                    && scan.takes("message") =>
-            {
-                Act::Share(Sharing::Mislays)
-            }
+            "store" if scan.takes("mislays") => Act::Share(mislays(&mut scan)?),
             "store" => Act::Store(mood(&mut scan)?),
             "rival" => Act::Share(rival(&mut scan)?),
+            "process" if scan.takes("publishes") => Act::Within(scan.json()?.to_owned()),
+            "feed" => Act::Feed(times(&mut scan)?, scan.json()?.to_owned()),
             "http" => Act::Http(exchange(&mut scan)?),
             "runners" => Act::Runners(exchange(&mut scan)?),
             "live" => Act::Live(exchange(&mut scan)?),
@@ -193,10 +188,24 @@ fn mood(scan: &mut Scan<'_>) -> Told<Mood> {
         ("fails", "corrupt") => Ill::Corrupt,
         ("forgets", "replies") => Ill::ForgetsReplies,
         ("loses", "commits") => Ill::LosesCommits,
+        ("refuses", rest) if rest.split_whitespace().eq(["one", "write"]) => {
+            scan.rest();
+            Ill::RefusesOne
+        }
         (word, rest) => return Err(format!("a store does not do this: {word} {rest}").into()),
     };
     scan.word();
     Ok(Mood { ill: Some(ill), delay_ms: 0 })
+}
+
+fn mislays(scan: &mut Scan<'_>) -> Told<Sharing> {
+    match (scan.word(), scan.word(), scan.word()) {
+        ("the", "last", "message") => Ok(Sharing::Mislays),
+        ("the", "last", "publication") if scan.takes("of") => {
+            Ok(Sharing::MislaysPublication(scan.word().to_owned()))
+        }
+        (.., last) => Err(format!("a store mislays the last message or publication, not: {last}").into()),
+    }
 }
 
 fn says(scan: &mut Scan<'_>) -> Told<Sharing> {

@@ -102,10 +102,15 @@ impl Town {
 
     /// A member of a mesh, as its host knows it.
     pub(crate) fn membership(&mut self, mesh: &str, name: &str) -> Membership {
+        Membership { member_id: self.enrols(mesh, name), ..self.stranger(mesh, name) }
+    }
+
+    /// The same, of somebody whom the broker has not been told of.
+    pub(crate) fn stranger(&self, mesh: &str, name: &str) -> Membership {
         Membership {
             slug: mesh.to_owned(),
             mesh_id: self.meshes[mesh].clone(),
-            member_id: self.enrols(mesh, name),
+            member_id: format!("mem-{name}"),
             name: name.to_owned(),
             seed: Secret::new(keys::pair(name).to_bytes()),
             broker: Endpoint { host: "broker.test".to_owned(), port: 7900, tls: false },

@@ -1,6 +1,8 @@
 //! From a program's wish to another program's inbox.
 
-use serde_json::json;
+use peermesh_conformance::keys;
+use peermesh_core::config::DaemonLimits;
+use serde_json::{Value, json};
 
 use crate::host::Town;
 
@@ -127,6 +129,65 @@ fn priorities_and_groups_and_everybody_reach_their_recipients() {
         assert_eq!(town.inbox(other, None)[0]["priority"], "now");
     }
     assert!(town.texts(ann, None).is_empty());
+}
+
+#[test]
+fn a_page_of_the_inbox_has_a_bound_in_bytes_and_says_that_there_is_more() {
+    let mut town = Town::new();
+    let mut bounds = DaemonLimits::default();
+    bounds.set("local_page_bytes_max", 80_000).unwrap();
+    let (ann, bob) = (town.hosts("ann"), town.hosts_with("bob", &bounds, &[]));
+    town.awaits_open(bob);
+    for at in 0..9 {
+        town.send(ann, &keys::public("bob"), &format!("{at}{}", "\n".repeat(12_000)), &format!("k{at}"));
+        town.world.wait(1_000);
+    }
+    let first = |item: &Value| item["body"].as_str().unwrap()[..1].to_owned();
+    let mut seen = Vec::new();
+    for (wanted, is_more) in [(3, true), (3, true), (3, false)] {
+        let page = town.get(bob, "/v1/inbox?unread_only=true&limit=1000").body;
+        let items = page["items"].as_array().unwrap();
+        assert_eq!(
+            (items.len(), &page["marked_seen"], &page["more"]),
+            (wanted, &json!(wanted), &json!(is_more))
+        );
+        seen.extend(items.iter().map(first));
+    }
+    assert_eq!(seen.concat(), "876543210", "what was left off is not marked");
+    let page = town.get(bob, "/v1/inbox?mark_seen=false&limit=3").body;
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["more"]), (3, &json!(true)));
+    // One row is always shown, however long it is.
+    bounds.set("local_page_bytes_max", 4_096).unwrap();
+    let cid = town.hosts_with("cid", &bounds, &[]);
+    town.awaits_open(cid);
+    town.send(ann, &keys::public("cid"), &"x".repeat(40_000), "long");
+    town.world.wait(1_000);
+    let page = town.get(cid, "/v1/inbox").body;
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["more"]), (1, &json!(false)));
+}
+
+#[test]
+fn what_its_broker_could_never_take_is_refused_before_it_is_queued() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    // Sealed, the longest of these fit into what the broker takes; the message around them does not.
+    for (at, length) in [48_800, 48_860, 48_960, 49_060, 49_200].into_iter().enumerate() {
+        let got = town.send(ann, &keys::public("bob"), &"x".repeat(length), &format!("k{at}"));
+        match got.status {
+            202 => {}
+            413 => {
+                assert_eq!(got.body["error"], "payload_too_large");
+                assert_eq!(town.status(ann, &format!("k{at}")), "none", "its key is free");
+            }
+            status => panic!("{status}: {}", got.body),
+        }
+        town.world.wait(5_000);
+        assert!(matches!(&*town.status(ann, &format!("k{at}")), "done" | "none"), "{length}");
+    }
+    let cut = |note: &&peermesh_core::note::Note| note.msg == "broker_lost";
+    assert_eq!(town.world.notes.iter().find(cut).map(|note| note.msg), None, "no connection ended over it");
+    assert!(!town.texts(bob, None).is_empty());
+    assert_eq!(town.send(ann, "*", &"x".repeat(49_060), "open").status, 413);
 }
 
 #[test]

@@ -120,6 +120,32 @@ fn f_dmn_02_a_row_that_was_being_marked_when_its_mesh_was_left_and_joined_again_
 }
 
 #[test]
+fn what_one_member_queued_is_never_sent_by_another_one_that_gets_the_name_of_its_mesh() {
+    let (mut town, ann, bob, [_, other]) = two_meshes();
+    let broker = town.broker;
+    town.world.kill(broker);
+    let body = json!({ "to": "*", "message": "of ann", "client_message_id": "k1" });
+    assert_eq!(town.post(ann, "/v1/send", &body).status, 202);
+    // The same name for somebody else, and for the same key in another mesh.
+    let cid = town.stranger("demo", "cid");
+    belongs(&mut town, ann, &[&cid]);
+    let row = town.row(ann, "k1");
+    assert_eq!((&row["status"], &row["last_error"]), (&json!("dead"), &json!("no_broker_for_mesh:demo")));
+    let body = json!({ "to": "*", "message": "of cid", "client_message_id": "k2" });
+    assert_eq!(town.post(ann, "/v1/send", &body).status, 202);
+    belongs(&mut town, ann, &[&Membership { slug: "demo".to_owned(), ..other }]);
+    assert_eq!(town.status(ann, "k2"), "dead");
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!(town.texts(bob, None), Vec::<String>::new());
+    let body = json!({ "to": "*", "message": "of ann in other", "client_message_id": "k3" });
+    assert_eq!(town.post(ann, "/v1/send", &body).status, 202);
+    town.world.wait(2_000);
+    assert_eq!(town.texts(bob, None), ["of ann in other"]);
+    assert_eq!(town.inbox(bob, None)[0]["mesh"], "other");
+}
+
+#[test]
 fn a_member_with_another_key_greets_anew_and_its_sessions_outlive_that_and_the_daemon() {
     let (mut town, ann, bob, [mut demo, _]) = two_meshes();
     town.registers(ann, "one", "ann-one");

@@ -58,6 +58,33 @@ fn what_no_broker_was_told_is_not_said_to_be_done() {
 }
 
 #[test]
+fn what_a_broker_refuses_is_not_said_to_be_done() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    let body = json!({ "key": "k", "value": 1 });
+    for (method, target) in [("POST", "/v1/state"), ("DELETE", "/v1/memory/x")] {
+        let got = town.asks(ann, method, target, &[], Some(&body));
+        assert_eq!((got.status, &got.body["error"]), (502, &json!("not_supported")), "{method} {target}");
+        assert_eq!(got.body["mesh"], "demo");
+    }
+    town.registers(ann, "one", "ann-one");
+    let told = town.post(ann, "/v1/profile", &json!({ "status": "dnd", "summary": "cooks", "bio": "b" }));
+    assert_eq!((told.status, &told.body["ok"], &told.body["confirmed"]), (200, &json!(true), &json!(true)));
+    let mut applied: Vec<&str> =
+        told.body["applied"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    applied.sort_unstable();
+    assert_eq!(applied, ["bio", "status", "summary"]);
+    let told = town.post(ann, "/v1/profile", &json!({ "status": "hungry", "summary": "eats" }));
+    assert_eq!((told.status, &told.body["error"]), (400, &json!("invalid_argument")), "{told:?}");
+    assert_eq!(told.body["applied"], json!(["summary"]), "what was refused is not among it");
+    // Whether one that says nothing has done it, nobody can tell.
+    let broker = town.broker;
+    town.world.deafen(broker, true);
+    let got = town.post(ann, "/v1/state", &body);
+    assert_eq!((got.status, &got.body["ok"], &got.body["confirmed"]), (200, &json!(true), &json!(false)));
+}
+
+#[test]
 fn a_reader_of_events_that_does_not_read_loses_its_stream_and_nobody_else_does() {
     let mut town = Town::new();
     let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
@@ -151,12 +178,12 @@ fn what_none_of_our_keys_opens_is_kept_and_marked_and_never_shown_as_text() {
     let bob = town.hosts("bob");
     town.awaits_open(ann);
     // Sealed with one key and sent by another, as after a change of keys.
+    let changed = town.membership("demo", "ann2");
     let broker = town.broker;
     town.world.kill(broker);
     town.send(ann, &keys::public("bob"), "secret", "k1");
     town.world.start(broker);
-    let changed = town.membership("demo", "ann2");
-    town.world.inform(ann, Envelope::new(Joined(vec![changed])));
+    town.remakes(ann, "ann", vec![changed]);
     town.world.wait(120_000);
     let items = town.inbox(bob, None);
     assert_eq!(

@@ -75,7 +75,7 @@ fn a_stream_shows_a_session_what_is_its_own_and_what_it_missed() {
 }
 
 #[test]
-fn a_session_sends_as_itself_and_its_rows_wait_for_its_own_socket() {
+fn a_session_sends_as_itself_also_what_waits_when_it_ends() {
     let (mut town, ann, bob) = two_sessions();
     let shown = authorization("one");
     let headers = [("Authorization", shown.as_str())];
@@ -90,12 +90,112 @@ fn a_session_sends_as_itself_and_its_rows_wait_for_its_own_socket() {
     town.asks(ann, "POST", "/v1/send", &headers, Some(&body));
     let target = format!("/v1/sessions/{}", token_of("one"));
     assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 200);
+    town.world.wait(5_000);
+    assert_eq!(town.status(ann, "k2"), "pending", "there is nobody to take it");
+    let sessions = town.get(ann, "/v1/sessions").body;
+    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "it is over all the same");
+    assert_eq!(town.asks(ann, "GET", "/v1/inbox", &headers, None).status, 401);
+    // Neither its end nor that of the daemon makes the member's socket carry it.
+    town.world.kill(ann);
+    town.world.start(ann);
+    town.world.wait(5_000);
     town.world.start(broker);
     town.world.wait(120_000);
-    assert_eq!(town.status(ann, "k2"), "pending", "the member's socket must not carry it");
+    let items = town.inbox(bob, None);
+    assert_eq!((items.len(), &items[1]["body"]), (2, &json!("waits")));
+    assert_eq!(items[1]["sender_pubkey"], keys::public("one"));
+    let names = |town: &mut Town| -> Vec<Value> {
+        let peers = town.get(bob, "/v1/peers").body;
+        peers["peers"].as_array().unwrap().iter().map(|peer| peer["displayName"].clone()).collect()
+    };
+    town.world.wait(120_000);
+    assert_eq!(names(&mut town), ["ann-two"], "with nothing left to send it is gone");
     town.registers(ann, "one", "ann-one");
+    assert_eq!(names(&mut town).len(), 2, "and it may come back");
+}
+
+#[test]
+fn a_session_that_ends_with_nothing_to_send_leaves_at_once_and_for_good() {
+    let (mut town, ann, bob) = two_sessions();
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    let body = json!({ "to": keys::public("bob"), "message": "sent", "client_message_id": "k1" });
+    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    town.world.wait(1_000);
+    assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 200);
+    // Its broker keeps a place for who may come back soon.
+    town.world.wait(120_000);
+    assert_eq!(town.get(bob, "/v1/peers").body["peers"].as_array().unwrap().len(), 1);
+    // One that ends while nobody is there to send to is forgotten too, for nothing of it waits.
+    let broker = town.broker;
+    town.world.kill(broker);
+    town.world.wait(1_000);
+    town.asks(ann, "DELETE", &format!("/v1/sessions/{}", token_of("two")), &[], None);
+    town.world.wait(120_000);
+    let opened = |town: &Town| town.world.notes.iter().filter(|note| note.msg == "broker_open").count();
+    let before = opened(&town);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!(opened(&town), before + 2, "the two members, and no session");
+    town.world.kill(ann);
+    town.world.start(ann);
     town.world.wait(60_000);
-    assert_eq!((town.status(ann, "k2"), town.texts(bob, None).len()), ("done".to_owned(), 2));
+    assert_eq!(opened(&town), before + 3);
+}
+
+#[test]
+fn a_row_of_a_session_that_nobody_can_send_any_more_is_given_up_and_told() {
+    let (mut town, ann, bob) = two_sessions();
+    let stream = town.listens(ann, None);
+    let stranger = "7".repeat(64);
+    let body = json!({ "to": stranger, "message": "x", "client_message_id": "k1" });
+    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    town.world.wait(1_000);
+    let dead = |town: &mut Town| -> Vec<Value> {
+        let all = town.events(stream).into_iter().filter(|(kind, _)| kind == "outbox_dead");
+        all.map(|(_, about)| about).collect()
+    };
+    let told = dead(&mut town);
+    assert_eq!(
+        (told.len(), &told[0]["client_message_id"], &told[0]["mesh"]),
+        (1, &json!("k1"), &json!("demo"))
+    );
+    assert!(told[0]["error"].as_str().unwrap().contains("target_not_found"), "{told:?}");
+    let sibling = town.listens(ann, Some("two"));
+    town.asks(ann, "DELETE", &format!("/v1/sessions/{}", token_of("one")), &[], None);
+    town.world.wait(1_000);
+    // An operator puts it in line again, and nobody has the key of its session.
+    let requeue = json!({ "id": town.row(ann, "k1")["id"], "new_client_message_id": "k2" });
+    assert_eq!(town.post(ann, "/v1/outbox/requeue", &requeue).status, 200);
+    town.world.wait(23 * 3_600_000);
+    assert_eq!(town.status(ann, "k2"), "pending", "its session may come back");
+    town.world.wait(2 * 3_600_000);
+    let row = town.row(ann, "k2");
+    assert_eq!(row["status"], "dead");
+    assert!(row["last_error"].as_str().unwrap().starts_with("session_ended"), "{row}");
+    let told = dead(&mut town);
+    assert_eq!((told.len(), &told[0]["rows"]), (1, &json!(1)));
+    assert!(!town.events(sibling).iter().any(|(kind, _)| kind == "outbox_dead"), "it is none of its own");
+    assert!(town.texts(bob, None).is_empty());
+}
+
+#[test]
+fn a_name_is_its_member_and_mail_for_sessions_that_have_ended_is_the_members() {
+    let (mut town, ann, bob) = two_sessions();
+    town.registers(bob, "bobs", "bob");
+    assert_eq!(town.send(ann, "bob", "by name", "k1").status, 202);
+    assert_eq!(town.send(ann, &keys::public("bobs"), "by key", "k2").status, 202);
+    town.world.wait(2_000);
+    assert_eq!(town.row(ann, "k1")["to"], keys::public("bob"));
+    assert_eq!(town.texts(bob, Some("bobs")), ["by name", "by key"]);
+    town.asks(bob, "DELETE", &format!("/v1/sessions/{}", token_of("bobs")), &[], None);
+    town.registers(bob, "later", "bob");
+    assert_eq!(town.texts(bob, Some("later")), ["by name", "by key"], "whoever comes later has both");
+    let ids: Vec<Value> = town.inbox(bob, None).iter().map(|item| item["id"].clone()).collect();
+    let seen = json!({ "ids": ids });
+    assert_eq!(town.asks_as(bob, "later", "POST", "/v1/inbox/seen", Some(&seen)).body["marked_seen"], 2);
+    // Of a session that lives it has nothing, also in one of its own name.
+    town.registers(bob, "bobs", "bob");
+    assert_eq!(town.texts(bob, Some("later")), ["by name"]);
 }
 
 #[test]

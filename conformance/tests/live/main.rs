@@ -4,6 +4,7 @@
 //! A failure prints its seed; `PEERMESH_SEED=n` plays that one alone, `PEERMESH_SEED=1-5000` many.
 
 mod crowd;
+mod fed;
 mod life;
 mod properties;
 mod watcher;

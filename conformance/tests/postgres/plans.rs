@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use peermesh_conformance::server::{Database, Server};
 use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId};
 use peermesh_core::store::{
-    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, HookRow, LiveFence, LiveKey, LiveOp,
-    LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats, Status,
+    Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, FedTurn, HookRow, LiveFence, LiveKey,
+    LiveOp, LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats,
+    Status,
 };
 use peermesh_core::time::Wall;
 
@@ -259,7 +260,7 @@ fn live_topics(broker: &mut Broker) {
                 place,
                 rows: [row].into(),
                 key: Some(Box::new(key)),
-                fed: Some(place),
+                fed: Some(FedTurn { row: place, after: 0 }),
             })
         };
         // A repetition, and a write that is run again, are met too.

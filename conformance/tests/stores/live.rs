@@ -7,8 +7,8 @@ use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Batch, Driver, Found, LiveFence, LiveFound, LiveKey, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveRow, Op,
-    Query, Reply,
+    Batch, Driver, FedTurn, Found, LiveFence, LiveFound, LiveKey, LiveLoad, LiveOp, LiveQuery, LiveReply,
+    LiveRow, Op, Query, Reply,
 };
 use peermesh_core::time::Wall;
 
@@ -31,7 +31,7 @@ fn postgres_keeps_of_topics_what_the_model_keeps() {
 fn live(seed: u64, mut store: Box<dyn Beside>) {
     let mut model = Model::new([1; 32]);
     let rng = Rng::from_seed([u8::try_from(seed).unwrap(); 32]);
-    let mut work = Work { rng, fences: Vec::new(), now: 1_000, place: 0 };
+    let mut work = Work { rng, fences: Vec::new(), now: 1_000, place: 0, fed: 0 };
     let mut seen = HashSet::new();
     for round in 0..40 {
         let ops: Vec<Op> = (0..=work.rng.below(12)).map(|_| Op::Live(work.op())).collect();
@@ -54,7 +54,7 @@ fn live(seed: u64, mut store: Box<dyn Beside>) {
             assert_eq!(found(store.reader().read(&query)), wanted, "seed {seed}, round {round}: {query:?}");
         }
     }
-    assert!(seen.len() >= 6, "the work reached only {} kinds of replies", seen.len());
+    assert!(seen.len() >= 7, "the work reached only {} kinds of replies", seen.len());
 }
 
 fn questions() -> Vec<Query> {
@@ -75,6 +75,7 @@ struct Work {
     fences: Vec<LiveFence>,
     now: i64,
     place: u64,
+    fed: u64,
 }
 
 impl Work {
@@ -105,8 +106,14 @@ impl Work {
             let (key, fingerprint) = ([self.byte(4); 32], [self.byte(2); 32]);
             Box::new(LiveKey { key, fingerprint, since: Wall::from_millis(self.now - 100) })
         });
-        let fed = (self.rng.below(4) == 0).then(|| self.rng.below(50));
+        let fed = (self.rng.below(4) == 0).then(|| self.turn());
         LiveOp::Append { fence, place: self.place, rows, key: idempotent, fed }
+    }
+
+    /// Mostly behind the last, sometimes that one again or one that is missing a row before it.
+    fn turn(&mut self) -> FedTurn {
+        self.fed += self.rng.below(4);
+        FedTurn { row: self.fed, after: self.fed.saturating_sub(self.rng.below(40)) }
     }
 
     fn row(&mut self, at: Wall) -> LiveRow {
@@ -155,7 +162,13 @@ fn a_topic_keeps_its_name_for_positions_and_its_last_offset_over_restarts_and_ow
             text: "1".into(),
         };
         let place = fence.first_place();
-        let append = LiveOp::Append { fence, place, rows: [row].into(), key: None, fed: Some(7) };
+        let append = LiveOp::Append {
+            fence,
+            place,
+            rows: [row].into(),
+            key: None,
+            fed: Some(FedTurn { row: 7, after: 0 }),
+        };
         let appended = LiveReply::Appended { offset: 1, late: Vec::new() };
         assert_eq!(writes(&mut *store, append.clone()), appended);
         assert_eq!(writes(&mut *store, append.clone()), appended, "the same write again");
@@ -193,6 +206,33 @@ fn a_write_that_was_a_repetition_is_one_again_when_it_is_run_again() {
         assert_eq!(writes(&mut *store, append(2, None)), appended(2));
         assert_eq!(writes(&mut *store, append(1, Some(7))), repeated);
         assert_eq!(writes(&mut *store, append(2, None)), appended(2));
+    }
+}
+
+/// The write of a row was refused, and the next row's was on its way already.
+#[test]
+fn a_row_of_the_feed_is_not_published_without_the_one_before_it() {
+    for mut store in [Box::new(OnSqlite::new()) as Box<dyn Beside>, Box::new(OnPostgres::new())] {
+        let at = Wall::from_millis(5);
+        let first = owned(&mut *store, LiveOp::Claim { topic: TopicId::new("t"), stream: "s".into(), at });
+        let fence = LiveFence { topic: first.no, epoch: first.epoch };
+        let rows: Arc<[LiveRow]> =
+            [LiveRow { key: None, version: None, at, late: false, gone: false, text: "1".into() }].into();
+        let append = |place: u64, row: u64, after: u64| LiveOp::Append {
+            fence,
+            place: fence.first_place() + place,
+            rows: Arc::clone(&rows),
+            key: None,
+            fed: Some(FedTurn { row, after }),
+        };
+        let appended = |offset: u64| LiveReply::Appended { offset, late: Vec::new() };
+        assert_eq!(writes(&mut *store, append(0, 4, 0)), appended(1));
+        assert_eq!(writes(&mut *store, append(2, 6, 5)), LiveReply::OutOfTurn { fed: 4 }, "5 is missing");
+        assert_eq!(writes(&mut *store, append(3, 5, 4)), appended(2));
+        assert_eq!(writes(&mut *store, append(4, 5, 4)), LiveReply::OutOfTurn { fed: 5 }, "it stands");
+        assert_eq!(writes(&mut *store, append(3, 5, 4)), appended(2), "the same write again");
+        assert_eq!(writes(&mut *store, append(5, 6, 5)), appended(3));
+        assert_eq!(writes(&mut *store, append(2, 6, 5)), appended(0), "it had no turn then");
     }
 }
 

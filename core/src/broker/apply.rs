@@ -18,6 +18,10 @@ use crate::wire::http::Response;
 /// From this many recipients on, a text is framed once and shared.
 const SHARED_FROM: usize = 2;
 
+/// When a batch lets at least so many operations go on, the next one leaves first: telling so many is long
+/// enough for the store to notice.
+const HELD_FROM: usize = 32;
+
 impl Broker {
     pub(super) fn apply(&mut self, now: Now, todo: &mut Outputs) {
         while !self.effects.list.is_empty() || !self.resumed.is_empty() {
@@ -25,7 +29,7 @@ impl Broker {
             for effect in effects.list.drain(..) {
                 self.perform(now, effect, &effects.arena, todo);
             }
-            effects.arena.clear();
+            effects.clear();
             if self.effects.list.is_empty() {
                 self.effects = effects;
             }
@@ -178,6 +182,29 @@ impl Broker {
         for fence in self.commits.take_lost() {
             self.with_meshes(now, |meshes, cx| meshes.lose(cx, fence));
         }
+        if released.len() >= HELD_FROM && self.commits.is_ready(now.mono) {
+            self.held = released;
+        } else {
+            self.go_on(now, released, todo);
+        }
+    }
+
+    /// Goes on with what waited for the next batch to leave, ahead of any other fact.
+    pub(super) fn go_on_with_held(&mut self, now: Now, todo: &mut Outputs) {
+        if !self.held.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            self.go_on(now, held, todo);
+            self.apply(now, todo);
+        }
+    }
+
+    /// True when no work is with the store, and none waits for what the store has said.
+    pub(super) fn is_settled(&self) -> bool {
+        self.commits.is_idle() && self.held.is_empty()
+    }
+
+    /// Goes on behind writes and questions that have ended, in the order in which they were staged.
+    fn go_on(&mut self, now: Now, released: Vec<(After, Ended)>, todo: &mut Outputs) {
         for (after, ended) in released {
             match after {
                 After::Health => self.health_known(now, ended),

@@ -69,10 +69,10 @@ impl Broker {
     /// Takes the next step once the one before is done.
     pub(super) fn go_on_draining(&mut self, now: Now, todo: &mut Outputs) {
         self.drain_live(now, todo);
-        if self.drain.stage == Stage::Finishing && self.commits.is_idle() {
+        if self.drain.stage == Stage::Finishing && self.is_settled() {
             self.say_goodbye(now, todo);
         }
-        let is_quiet = self.open.is_empty() && self.commits.is_idle() && self.runners.is_idle();
+        let is_quiet = self.open.is_empty() && self.is_settled() && self.runners.is_idle();
         if self.drain.stage == Stage::Closing && is_quiet {
             self.drain.stage = Stage::Releasing;
             self.with_meshes(now, super::super::mesh::Meshes::release_all);
@@ -80,7 +80,7 @@ impl Broker {
             self.with_lives(now, super::super::live::Lives::release_all);
             self.apply(now, todo);
         }
-        if self.drain.stage == Stage::Releasing && self.commits.is_idle() {
+        if self.drain.stage == Stage::Releasing && self.is_settled() {
             self.finish(todo);
         }
     }

@@ -216,6 +216,7 @@ impl Broker {
         if self.health.view(now.mono).sure {
             self.with_meshes(now, super::super::mesh::Meshes::sure_again);
             self.with_runners(now, super::super::runner::Runners::sure_again);
+            self.with_lives(now, super::super::live::Lives::sure_again);
         }
     }
 

@@ -15,6 +15,7 @@ use crate::machine::{Listener, Outputs};
 use crate::mesh::{Greeting, Refusal};
 use crate::stats::{Counter, Gauge};
 use crate::store::PresenceKind;
+use crate::surface::SessionId;
 use crate::time::Now;
 use crate::wire::http::Response;
 use crate::wire::mesh::{ErrorFrame, Hello, Named, SessionHello, kind_of};
@@ -108,7 +109,7 @@ impl Broker {
                 broker.end(now, id, client, Fault::Overloaded, todo);
             }
             Bound::Joining(_) | Bound::Seating(_) | Bound::Answering | Bound::Moving(_) => {
-                let late = Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+                let late = broker.give_up_waiting(now, id, client);
                 // Whatever comes of it after all must not answer another request.
                 client.keeps = false;
                 broker.respond(now, id, client, late, todo);
@@ -127,6 +128,23 @@ impl Broker {
                 broker.respond(now, id, client, late, todo);
             }
         });
+    }
+
+    /// A request has waited for long enough: what has not begun of it is not done any more. Tells the answer.
+    fn give_up_waiting(&mut self, now: Now, id: ConnId, client: &Client) -> Response {
+        let session = SessionId(id);
+        let known = match client.listener {
+            Listener::Live => {
+                self.lives.overdue(session);
+                None
+            }
+            Listener::Runner | Listener::Mesh => {
+                self.with_runners(now, |runners, cx| runners.overdue(cx, session))
+            }
+            Listener::Local | Listener::LocalTcp => None,
+        };
+        let late = || Response { status: 503, headers: Vec::new(), body: b"no answer in time".to_vec() };
+        known.map_or_else(late, |(status, body)| super::routes::json(status, &body))
     }
 
     /// A connection's first message must be a hello; anything else is answered, and the time goes on.

@@ -19,6 +19,7 @@ mod routes;
 mod runners;
 mod sample;
 mod share;
+mod within;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -37,11 +38,14 @@ use crate::planted::planted;
 use crate::rng::Rng;
 use crate::runner::{self, Runners};
 use crate::stats::{Counter, Gauge, Stats};
+use crate::store::Ended;
 use crate::store::committer::Committer;
 use crate::surface::{Cx, Effects, SessionId, Shards, Work};
 use crate::time::{Mono, Now};
 
 use client::{Bound, Client};
+
+pub use within::Publication;
 
 /// What a shard is made with.
 #[derive(Clone, Debug)]
@@ -85,6 +89,8 @@ pub struct Broker {
     inflight: inflight::Inflight,
     censuses: census::Censuses,
     commits: Committer<After>,
+    /// What the last batch lets go on, while the next one leaves ahead of it.
+    held: Vec<(After, Ended)>,
     timers: Timers<Timer>,
     /// When the clocks of runners and of live topics come up.
     runners_armed: Option<Mono>,
@@ -166,6 +172,7 @@ impl Broker {
             inflight: inflight::Inflight::default(),
             censuses: census::Censuses::default(),
             commits: Committer::new(&limits),
+            held: Vec::new(),
             timers: Timers::new(&mut rng),
             runners_armed: None,
             lives_armed: None,
@@ -447,6 +454,9 @@ impl Broker {
     }
 
     fn deadline(&mut self) -> Option<Deadline> {
+        if !self.held.is_empty() {
+            return Some(Deadline { at: Mono::START, cause: Cause::Continue });
+        }
         let timer = self.timers.earliest().map(|(at, timer)| {
             let cause = match timer {
                 Timer::Conn(_) | Timer::Hello(_) => Cause::Silence,
@@ -475,6 +485,7 @@ impl Machine for Broker {
             self.start(now);
         }
         self.watch_clock(now);
+        self.go_on_with_held(now, todo);
         match input {
             Input::Opened { conn, listener, remote } => self.opened(now, conn, listener, remote, todo),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, todo),
@@ -492,7 +503,8 @@ impl Machine for Broker {
             // A broker dials nobody.
             Input::Dialled { .. } => {}
             Input::Order(Order::Drain) => self.begin_drain(now),
-            Input::Order(Order::Feed) => self.with_lives(now, Lives::hinted),
+            Input::Order(Order::Feed) if self.is_live_shard() => self.with_lives(now, Lives::hinted),
+            Input::Order(Order::Feed) => {}
             Input::Wake => {}
         }
         self.wake(now, todo);

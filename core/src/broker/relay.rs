@@ -2,6 +2,7 @@
 
 use super::census::Report;
 use super::client::{Bound, Client};
+use super::within::Publication;
 use super::{Broker, Timer};
 use crate::ids::{ConnId, MeshId, RunnerId, ShardId};
 use crate::live::{Identity, Opening};
@@ -37,6 +38,8 @@ pub(super) enum Word {
     Census { conn: ConnId },
     /// These.
     Counted { conn: ConnId, report: Report },
+    /// This process publishes something to a live topic.
+    Publish(Publication),
     /// It means this one.
     Meant { fence: Fence, presence: PresenceNo, status: Status },
 }
@@ -164,6 +167,7 @@ impl Broker {
                 let report = self.report(now);
                 self.relay(from, Word::Counted { conn, report }, todo);
             }
+            Word::Publish(publication) => self.publish_within(now, publication, todo),
             Word::Counted { conn, report } => self.counted(now, conn, report, todo),
             Word::Meant { fence, presence, status } => {
                 self.with_meshes(now, |meshes, cx| meshes.apply_hook(cx, fence, presence, status));
@@ -175,9 +179,14 @@ impl Broker {
         todo.push(Output::Relay { to, envelope: Envelope::new(word) });
     }
 
-    /// True for the shard where all live topics live.
+    /// The shard where all live topics live.
+    pub(super) fn live_shard(&self) -> ShardId {
+        self.shards.owner_of(LIVE)
+    }
+
+    /// True for that one.
     pub(super) fn is_live_shard(&self) -> bool {
-        self.shards.owner_of(LIVE) == self.shards.own
+        self.live_shard() == self.shards.own
     }
 
     /// Every shard but this one.

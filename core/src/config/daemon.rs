@@ -17,6 +17,8 @@ limits! {
     local_requests_burst = 1_000, 1, 100_000_000;
     /// Length of the body of a request, in bytes.
     local_body_bytes_max = 256 * KIB, KIB, MIB;
+    /// Length of the messages that one answer lists, in bytes; one message is listed however long it is.
+    local_page_bytes_max = 4 * MIB, 4 * KIB, 64 * MIB;
     /// From the beginning of a connection to the end of its request, in milliseconds.
     local_request_ms = 10 * SECOND, 10, 10 * MINUTE;
     /// From a request to its answer, in milliseconds.

@@ -300,6 +300,11 @@ impl Connection {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
             Phase::Asked if self.streaming && fault != Fault::SlowConsumer => {
+                if fault == Fault::LiveForbidden && self.outbox.drop_waiting() {
+                    // The rest of an event would be one more, and nothing can follow without it.
+                    return self.turn(Turn::Dropped, &mut line);
+                }
+                self.end_by = Some(now.after_millis(self.limits.close_ms()));
                 let code = fault.row().code;
                 let last = format!("event: close\ndata: {{\"code\":{code},\"reason\":\"{reason}\"}}\n\n");
                 self.outbox.put_last(&mut line, last.len(), |out| out.extend_from_slice(last.as_bytes()));
@@ -540,3 +545,6 @@ impl Role {
 pub fn frame_text(text: &[u8]) -> Bytes {
     text_frame(text)
 }
+
+#[cfg(test)]
+mod tests;

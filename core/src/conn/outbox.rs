@@ -98,12 +98,14 @@ impl Outbox {
         self.fill_window(line);
     }
 
-    /// Drops what waits, but for the rest of a frame that left in part: without it nothing could follow.
-    pub(crate) fn drop_waiting(&mut self) {
+    /// Drops what waits, but for the rest of a frame that left in part: without it nothing could follow. True
+    /// when there is such a rest.
+    pub(crate) fn drop_waiting(&mut self) -> bool {
         self.queue.truncate(usize::from(self.cut));
         self.waiting_bytes = self.queue.iter().map(Bytes::len).sum();
         self.pong = None;
         self.overflow = None;
+        self.cut
     }
 
     /// True when nothing is out and nothing waits.
@@ -375,7 +377,7 @@ mod tests {
         bench.puts(b'a', 1_030);
         bench.puts(b'b', 60_000);
         bench.pongs(b'1');
-        bench.outbox.drop_waiting();
+        assert!(bench.outbox.drop_waiting());
         assert_eq!(bench.outbox.waiting_bytes(), 6);
         bench.with(|outbox, line| outbox.put_last(line, 9, |out| out.resize(out.len() + 9, b'z')));
         bench.left();

@@ -8,8 +8,9 @@
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::events::Kind;
 use super::outbox::{self, Verdict};
 use super::routes::Requeued;
 use super::send::{Accepting, Wish};
@@ -22,7 +23,7 @@ use crate::planted::planted;
 use crate::seal::{self, Sealed};
 use crate::store::{
     Attempt, DaemonFound, DaemonOp, DaemonReply, Ended, Found, LaneName, Op, OutRow, OutboxOp, OutboxQuery,
-    Reply,
+    RecipientKind, Reply,
 };
 use crate::time::{Mono, Now};
 
@@ -39,14 +40,16 @@ pub(super) enum After {
     Sessions,
     /// A page of a lane came.
     Page(LaneKey),
-    /// This row is marked as being under way.
-    Taken(LaneKey, Box<str>),
+    /// This row is marked as being under way, by the so-manieth mark.
+    Taken(LaneKey, Box<str>, u64),
     /// A session is kept, or is not; its program waits for this answer.
     Registered(ConnId, Value),
     /// An attempt is recorded.
     Settled,
-    /// Rows were given up.
-    Buried,
+    /// Rows were given up: of this lane, or of all lanes of its mesh, for this reason.
+    Buried(LaneName, Box<str>),
+    /// Whether something is pending of a session that has ended is known.
+    Weighed(LaneKey),
     /// Whether the key of a request was used is known.
     Looked(Box<Wish>),
     /// The row of a request is on disk.
@@ -55,6 +58,15 @@ pub(super) enum After {
     Listed(ConnId),
     /// A row was put in line again.
     Requeued(Box<Requeued>),
+}
+
+/// Rows that no broker will get, as programs are told of them.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    mesh: Box<str>,
+    /// Whose they are; none for rows of several.
+    whose: Option<(RecipientKind, PublicKey)>,
+    about: Value,
 }
 
 /// A line of rows of one identity.
@@ -70,6 +82,10 @@ pub(super) struct Lane {
     asked: bool,
     /// What was read may no longer be what stands in the store.
     stale: bool,
+    /// Rows that are being written.
+    coming: u32,
+    /// The mark that was made last.
+    mark: u64,
     step: Step,
 }
 
@@ -107,15 +123,41 @@ impl Daemon {
                 }
             }
             After::Page(key) => self.page_came(now, key, ended),
-            After::Taken(key, id) => self.taken(now, key, &id, &ended, todo),
+            After::Taken(key, id, mark) => self.taken(now, key, (&id, mark), &ended, todo),
             After::Settled => self.recorded(now, &ended),
             After::Registered(conn, body) => self.registered(now, conn, body, &ended, todo),
-            After::Buried => self.buried(&ended),
+            After::Buried(lane, error) => self.buried(lane, &error, &ended),
+            After::Weighed(key) => self.estate_weighed(now, key, ended, todo),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
             After::Enqueued(accepting) => self.enqueued(now, &accepting, ended, todo),
             After::Listed(conn) => self.rows_listed(now, conn, ended, todo),
             After::Requeued(requeued) => self.requeued(now, *requeued, &ended, todo),
         }
+    }
+
+    /// A row is being written for this lane.
+    pub(super) fn lane_expects(&mut self, key: LaneKey) {
+        let lane = self.lanes.entry(key).or_default();
+        lane.coming = lane.coming.saturating_add(1);
+    }
+
+    /// That row is on disk, or is not.
+    pub(super) fn lane_got(&mut self, key: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.coming = lane.coming.saturating_sub(1);
+        }
+    }
+
+    /// True when nothing of a lane is under way, nor about to be.
+    pub(super) fn is_at_rest(&self, key: LaneKey) -> bool {
+        let is_still = |lane: &Lane| lane.step == Step::Idle && lane.page.is_empty() && lane.coming == 0;
+        self.in_order && self.lanes.get(&key).is_none_or(is_still)
+    }
+
+    /// True when it is also sure that the store has nothing of it.
+    pub(super) fn is_drained(&self, key: LaneKey) -> bool {
+        let is_read = |lane: &Lane| !lane.more && !lane.asked && !lane.stale;
+        self.is_at_rest(key) && self.lanes.get(&key).is_some_and(is_read)
     }
 
     /// Something may be there to be sent.
@@ -157,6 +199,21 @@ impl Daemon {
         let sent = self.lanes.get(&key).is_some_and(|lane| matches!(lane.step, Step::Sending(_)));
         if sent {
             self.settle(now, key, Verdict::TooLarge);
+        }
+    }
+
+    /// A mesh was left. A row that is being marked there is given up with all others, which it would escape
+    /// as one that is in flight.
+    pub(super) fn drop_lanes(&mut self, mesh: usize) {
+        let error = no_broker(&self.config.meshes[mesh].slug);
+        let gone: Vec<LaneKey> = self.lanes.keys().filter(|key| key.mesh == mesh).copied().collect();
+        for key in gone {
+            let Some(lane) = self.lanes.remove(&key) else { continue };
+            if let (Step::Taking, Some(row)) = (lane.step, lane.page.front()) {
+                let (id, attempts) = (row.id.clone(), row.attempts.saturating_add(1));
+                let outcome = outbox::dead(&error);
+                self.stage_out(OutboxOp::Settle { id, attempts, outcome }, After::Settled);
+            }
         }
     }
 
@@ -218,7 +275,9 @@ impl Daemon {
             lane.step = Step::Taking;
             let id = row.id.clone();
             let op = OutboxOp::Take { id: id.clone(), attempts: row.attempts.saturating_add(1) };
-            self.stage_out(op, After::Taken(key, id));
+            self.marks += 1;
+            lane.mark = self.marks;
+            self.stage_out(op, After::Taken(key, id, self.marks));
         } else if lane.more && !lane.asked {
             (lane.more, lane.asked) = (false, true);
             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -258,10 +317,10 @@ impl Daemon {
         }
     }
 
-    fn taken(&mut self, now: Now, key: LaneKey, id: &str, ended: &Ended, todo: &mut Outputs) {
+    fn taken(&mut self, now: Now, key: LaneKey, (id, mark): (&str, u64), ended: &Ended, todo: &mut Outputs) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
-        // A mesh that was left and joined again has another lane; what the former one took is reclaimed.
-        let is_first = lane.page.front().is_some_and(|row| *row.id == *id);
+        // A mesh that was left and joined again has another lane; what the former one took is given up.
+        let is_first = lane.mark == mark && lane.page.front().is_some_and(|row| *row.id == *id);
         if lane.step != Step::Taking || !is_first {
             return;
         }
@@ -357,6 +416,10 @@ impl Daemon {
         if let Attempt::Dead { error } = &outcome {
             let note = Note::new(Level::Warn, "drain_permanent_failure").with("id", &*row.id);
             self.notes.push(note.with("mesh", &*row.lane.mesh).with("error", &**error));
+            let about = json!({
+                "id": row.id, "client_message_id": row.client_message_id, "to": row.target, "error": error,
+            });
+            self.give_up(row.lane.clone(), about);
         }
         let op = OutboxOp::Settle { id: row.id, attempts: row.attempts, outcome };
         self.stage_out(op, After::Settled);
@@ -433,7 +496,7 @@ impl Daemon {
         let Found::Daemon(DaemonFound::Lanes(names)) = *found else { return };
         for name in names {
             match self.mesh_of(&name.mesh) {
-                Some(mesh) => self.wake_lane(now, LaneKey { mesh, session: name.session }),
+                Some(mesh) => self.lane_found(now, mesh, name),
                 None => self.bury_mesh(name.mesh),
             }
         }
@@ -446,25 +509,54 @@ impl Daemon {
         let attached = self.config.meshes.iter().zip(&self.brokers).filter(|(_, broker)| !broker.is_left);
         for (mesh, broker) in attached {
             let age_ms = broker.age_ms.unwrap_or(self.bounds.outbox_age_ms());
-            let error = format!("max_age: not accepted within {} h", age_ms / 3_600_000).into();
+            let error: Box<str> = format!("max_age: not accepted within {} h", age_ms / 3_600_000).into();
             let before = Some(by.wall.before_millis(age_ms));
-            let op = OutboxOp::Bury { mesh: mesh.slug.as_str().into(), before, error };
-            self.outbox.stage(Op::Daemon(DaemonOp::Outbox(op)), None, After::Buried);
+            let lane = LaneName { mesh: mesh.slug.as_str().into(), session: None };
+            let op = OutboxOp::Bury { mesh: lane.mesh.clone(), before, error: error.clone() };
+            self.outbox.stage(Op::Daemon(DaemonOp::Outbox(op)), None, After::Buried(lane, error));
         }
+        self.weigh_estates();
+        self.ask_out(OutboxQuery::Lanes, After::Lanes);
         self.ask_out(OutboxQuery::Load, After::Load);
         self.measure_inbox();
         self.timers.arm(Timer::Sweep, now.mono.after_millis(self.bounds.outbox_sweep_ms()));
     }
 
-    fn buried(&mut self, ended: &Ended) {
+    fn buried(&mut self, lane: LaneName, error: &str, ended: &Ended) {
         if let Ended::Done(Reply::Daemon(DaemonReply::Changed { rows: rows @ 1.. })) = ended {
             self.notes.push(Note::new(Level::Warn, "drain_expired").with("rows", *rows));
+            self.give_up(lane, json!({ "rows": rows, "error": error }));
+        }
+    }
+
+    fn give_up(&mut self, lane: LaneName, about: Value) {
+        let is_one = about.get("id").is_some();
+        let member = || self.mesh_of(&lane.mesh).map(|mesh| self.config.meshes[mesh].public_key());
+        let whose = match lane.session {
+            Some(session) => Some((RecipientKind::Session, session)),
+            None if is_one => member().map(|key| (RecipientKind::Member, key)),
+            None => None,
+        };
+        self.given_up.push(GivenUp { mesh: lane.mesh, whose, about });
+    }
+
+    /// Tells programs of what no broker will get.
+    pub(super) fn tell_given_up(&mut self, now: Now, todo: &mut Outputs) {
+        for GivenUp { mesh, whose, mut about } in std::mem::take(&mut self.given_up) {
+            let place = self.mesh_of(&mesh);
+            about["mesh"] = (*mesh).into();
+            self.tell(now, Kind::OutboxDead, place, whose, about, todo);
         }
     }
 
     pub(super) fn lane_name(&self, key: LaneKey) -> LaneName {
         LaneName { mesh: self.config.meshes[key.mesh].slug.as_str().into(), session: key.session }
     }
+}
+
+/// What a row says of a mesh that this host does not belong to.
+pub(super) fn no_broker(slug: &str) -> String {
+    format!("no_broker_for_mesh:{slug}")
 }
 
 /// An attempt that is made again; when is decided by how often it was made.

@@ -33,6 +33,7 @@ pub(super) enum Kind {
     PeerLeave,
     System,
     BrokerStatus,
+    OutboxDead,
     OutboxPressure(Level),
     InboxPressure(Level),
 }
@@ -45,6 +46,7 @@ impl Kind {
             Kind::PeerLeave => "peer_leave",
             Kind::System => "system",
             Kind::BrokerStatus => "broker_status",
+            Kind::OutboxDead => "outbox_dead",
             Kind::OutboxPressure(Level::Normal) => "outbox_pressure_normal",
             Kind::OutboxPressure(Level::High) => "outbox_pressure_high",
             Kind::OutboxPressure(Level::Full) => "outbox_pressure_full",

@@ -75,7 +75,11 @@ impl Daemon {
             Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
                 self.inbox_grew(row);
                 self.acknowledge(now, key, row, todo);
-                let recipient = Some((row.recipient_kind, row.recipient));
+                // Mail for a session that has ended is its member's.
+                let recipient = Some(match self.is_estate(key) {
+                    true => (RecipientKind::Member, self.config.meshes[key.mesh].public_key()),
+                    false => (row.recipient_kind, row.recipient),
+                });
                 self.tell(now, Kind::Message, Some(key.mesh), recipient, fields(row), todo);
             }
             Ended::Done(_) => self.acknowledge(now, key, row, todo),
@@ -133,6 +137,7 @@ impl Daemon {
         let is_ours = |subject: PublicKey| {
             subject == self.config.meshes[key.mesh].public_key()
                 || self.sessions.iter().any(|session| session.public_key() == Some(subject))
+                || self.is_estate(LaneKey { mesh: key.mesh, session: Some(subject) })
         };
         if subject.is_some_and(is_ours) {
             return;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::drain::After;
+use super::drain::{After, no_broker};
 use super::hello::Persona;
 use super::setup::Membership;
 use super::uplink::Uplink;
@@ -14,7 +14,7 @@ use super::{Broker, Daemon, LaneKey, Timer};
 use crate::fault::Fault;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
-use crate::store::{OutboxOp, OutboxQuery};
+use crate::store::{LaneName, OutboxOp, OutboxQuery};
 use crate::time::Now;
 
 impl Daemon {
@@ -33,7 +33,11 @@ impl Daemon {
         if self.stop.is_on() {
             return;
         }
-        let is_left = |mesh: &usize| !joined.iter().any(|own| own.slug == self.config.meshes[*mesh].slug);
+        // Another member under the same name has nothing to do with what the former one queued.
+        let is_left = |mesh: &usize| {
+            let had = &self.config.meshes[*mesh];
+            !joined.iter().find(|own| own.slug == had.slug).is_some_and(|own| own.succeeds(had))
+        };
         let left: Vec<usize> = self.attached().filter(is_left).collect();
         for mesh in left {
             self.leave_mesh(now, mesh, todo);
@@ -73,8 +77,9 @@ impl Daemon {
         self.seal_sessions_anew(mesh);
         let keys: Vec<LaneKey> = self.uplinks.keys().filter(|key| key.mesh == mesh).copied().collect();
         for key in keys {
-            // Whoever vouches is another, so everybody greets anew.
-            let persona = self.uplinks.get(&key).and_then(|uplink| uplink.persona.clone());
+            // Whoever vouches is another, so everybody greets anew, but for those who are on their way out.
+            let uplink = self.uplinks.get(&key).filter(|uplink| !uplink.is_leaving());
+            let persona = uplink.and_then(|uplink| uplink.persona.clone());
             self.drop_uplink(now, key, todo);
             if persona.is_some() {
                 self.dial(now, key, persona);
@@ -101,6 +106,8 @@ impl Daemon {
         for token in self.sessions.of_mesh(mesh) {
             self.drop_session(now, token, todo);
         }
+        let left: Vec<LaneKey> = self.estates.keys().filter(|key| key.mesh == mesh).copied().collect();
+        left.into_iter().for_each(|key| self.drop_estate(key));
         self.tell_status(now, LaneKey { mesh, session: None }, "closed", todo);
         let keys: Vec<LaneKey> = self.uplinks.keys().filter(|key| key.mesh == mesh).copied().collect();
         for key in keys {
@@ -109,14 +116,15 @@ impl Daemon {
             self.with_uplink(now, key, todo, |uplink, cx| uplink.part(fault, reason, cx));
         }
         self.brokers[mesh].is_left = true;
-        self.lanes.retain(|key, _| key.mesh != mesh);
+        self.drop_lanes(mesh);
         self.bury_mesh(slug.as_str().into());
         self.ask_out(OutboxQuery::Load, After::Load);
     }
 
     /// Gives up what waits for a mesh that this host does not belong to.
     pub(super) fn bury_mesh(&mut self, mesh: Box<str>) {
-        let error = format!("no_broker_for_mesh:{mesh}").into();
-        self.stage_out(OutboxOp::Bury { mesh, before: None, error }, After::Buried);
+        let error: Box<str> = no_broker(&mesh).into();
+        let after = After::Buried(LaneName { mesh: mesh.clone(), session: None }, error.clone());
+        self.stage_out(OutboxOp::Bury { mesh, before: None, error }, after);
     }
 }

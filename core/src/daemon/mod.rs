@@ -3,13 +3,14 @@
 //! Facts come in by [`Machine::handle`] and go where they concern: `local.rs` serves programs of the host
 //! (`routes.rs` says what they may ask, `send.rs` takes what they want sent), `uplink.rs` is one socket to a
 //! broker, `drain.rs` sends what the outbox holds, `inbox.rs` keeps what comes, `events.rs` tells of it.
-//! `meshes.rs` knows which meshes the host belongs to, `register.rs` which sessions there are, `pressure.rs`
-//! how full the stores get.
+//! `meshes.rs` knows which meshes the host belongs to, `register.rs` which sessions there are, `estate.rs`
+//! what those that ended left, `pressure.rs` how full the stores get.
 //!
 //! *Always holds:* what a program is told to be queued is on disk, and so is what a broker is told to be
 //! delivered. Every row and every event belongs to one recipient, and nobody else's session sees it.
 
 mod drain;
+mod estate;
 mod events;
 mod hello;
 mod inbox;
@@ -27,6 +28,7 @@ mod setup;
 mod shelf;
 mod stop;
 mod target;
+mod tell;
 mod uplink;
 mod watch;
 
@@ -55,7 +57,7 @@ pub use watch::Process;
 use drain::Lane;
 use events::Events;
 use local::Local;
-use sessions::Sessions;
+use sessions::{Session, Sessions};
 use uplink::{Heard, Uplink};
 
 /// One identity in one mesh: a socket to its broker, and the line of what is sent as it.
@@ -92,6 +94,8 @@ pub struct Daemon {
     uplinks: BTreeMap<LaneKey, Uplink<Call>>,
     dials: u64,
     lanes: BTreeMap<LaneKey, Lane>,
+    /// Rows that were marked as being under way, all told.
+    marks: u64,
     /// What an earlier run left in flight, or what could not be recorded, stands in line again: before that,
     /// a later row could overtake it.
     in_order: bool,
@@ -100,6 +104,10 @@ pub struct Daemon {
     /// What the broker of each mesh said last.
     brokers: Vec<Broker>,
     sessions: Sessions,
+    /// Sessions that have ended, and of which something waits to be sent.
+    estates: BTreeMap<LaneKey, Session>,
+    /// Rows that were given up, and of which nobody was told.
+    given_up: Vec<drain::GivenUp>,
     /// A session's process was not looked at yet.
     has_unlooked: bool,
     /// What the system does not tell of processes was said.
@@ -111,6 +119,9 @@ pub struct Daemon {
     /// Questions to several brokers, by their numbers.
     gatherings: BTreeMap<u64, relay::Gathering>,
     gathered: u64,
+    /// What was told to brokers, by its numbers.
+    tellings: BTreeMap<u64, tell::Telling>,
+    told: u64,
     stop: stop::Stop,
 }
 
@@ -136,6 +147,8 @@ enum Call {
     Route(Box<send::Wish>),
     /// A program asked something that brokers answer.
     Relay(relay::Relay),
+    /// A program told something.
+    Tell(tell::Hearing),
     /// Features were asked for.
     Negotiate,
 }
@@ -177,11 +190,14 @@ impl Daemon {
             uplinks: BTreeMap::new(),
             dials: 0,
             lanes: BTreeMap::new(),
+            marks: 0,
             in_order: false,
             load: OutboxLoad::default(),
             pressure: pressure::Pressure::default(),
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
+            estates: BTreeMap::new(),
+            given_up: Vec::new(),
             has_unlooked: false,
             has_told_lack: false,
             events: Events::default(),
@@ -190,6 +206,8 @@ impl Daemon {
             timers: Timers::new(&mut rng),
             gatherings: BTreeMap::new(),
             gathered: 0,
+            tellings: BTreeMap::new(),
+            told: 0,
             stop: stop::Stop::default(),
             bounds,
             config,
@@ -315,6 +333,7 @@ impl Daemon {
         match call {
             Call::Route(wish) => self.roster_came(now, *wish, answer, todo),
             Call::Relay(relay) => self.relayed(now, relay, answer, todo),
+            Call::Tell(hearing) => self.hearing_ended(now, key, &hearing, answer.as_ref(), todo),
             Call::Negotiate => self.negotiated(now, key, answer.as_ref(), todo),
         }
     }
@@ -464,6 +483,8 @@ impl Machine for Daemon {
 impl Daemon {
     /// Ends a turn: what was staged is written, and what there is to say is said.
     fn end_turn(&mut self, now: Now, todo: &mut Outputs) -> Option<Deadline> {
+        self.settle_estates(now, todo);
+        self.tell_given_up(now, todo);
         self.tell_pressure(now, todo);
         self.outbox.flush(now.mono, todo);
         self.inbox.flush(now.mono, todo);

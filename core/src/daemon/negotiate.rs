@@ -113,7 +113,8 @@ fn dedupe_days(features: &Value) -> Option<u64> {
     features.get(DEDUPE)?.get("params")?.get("dedupe_retention_days")?.as_u64()
 }
 
-/// How long recipient, nonce and body of a message may be together, where a broker says so.
+/// How long a message may be as it is sent, where a broker says so: no broker takes less than what it takes
+/// of recipient, nonce and body together.
 pub(super) fn payload_bytes(features: &Value) -> Option<usize> {
     let bytes = features.get("max_payload")?.get("params")?.get("inline_bytes")?.as_u64()?;
     usize::try_from(bytes).ok()

@@ -11,7 +11,6 @@ use super::outbox::Answer;
 use super::sessions::{self, Registration, Session, Token};
 use super::{Daemon, LaneKey, Timer};
 use crate::config::size;
-use crate::fault::Fault;
 use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::note::{Level, Note};
@@ -33,7 +32,8 @@ impl Daemon {
             let note = Note::new(Level::Warn, "session_presence_dropped").with("why", flaw);
             self.notes.push(note.with("session", session.session_id.as_str()));
         }
-        if self.sessions.len() >= size(self.bounds.sessions_max()) && self.sessions.find(token).is_none() {
+        let all = self.sessions.len() + self.estates.len();
+        if all >= size(self.bounds.sessions_max()) && self.sessions.find(token).is_none() {
             return Err(Answer::error(429, "too_many_sessions"));
         }
         let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
@@ -48,10 +48,11 @@ impl Daemon {
             }
             let same = gone.public_key().map(|key| LaneKey { mesh: gone.mesh, session: Some(key) });
             if same != key {
-                self.end_session(now, &gone, todo);
+                self.bequeath(now, gone, todo);
             }
         }
         if let (Some(key), Some(persona)) = (key, persona) {
+            self.drop_estate(key);
             // Whoever registers anew greets anew: its name and groups may be others.
             self.drop_uplink(now, key, todo);
             self.dial(now, key, Some(persona));
@@ -95,13 +96,14 @@ impl Daemon {
     /// Ends a session with everything that is its own; false where there is none.
     pub(super) fn drop_session(&mut self, now: Now, token: Token, todo: &mut Outputs) -> bool {
         let gone = self.sessions.remove(token);
-        if let Some(gone) = &gone {
+        let was_there = gone.is_some();
+        if let Some(gone) = gone {
             self.forget_sessions(vec![token.hash()]);
             self.end_streams_of(now, token, todo);
-            self.end_session(now, gone, todo);
+            self.bequeath(now, gone, todo);
         }
         self.arm_sessions();
-        gone.is_some()
+        was_there
     }
 
     /// The member of a mesh has another key: what is kept of its sessions is sealed with that one.
@@ -116,6 +118,8 @@ impl Daemon {
             }
             self.show_streams_anew(token);
         }
+        let left: Vec<LaneKey> = self.estates.keys().filter(|key| key.mesh == mesh).copied().collect();
+        left.into_iter().for_each(|key| self.keep_estate(key));
     }
 
     /// Ends the sessions that were silent for too long.
@@ -131,7 +135,7 @@ impl Daemon {
         self.arm_sessions();
     }
 
-    fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
+    pub(super) fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
         if !tokens.is_empty() {
             self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
         }
@@ -144,14 +148,18 @@ impl Daemon {
             return self.timers.arm(Timer::Restore, now.mono.after_millis(self.bounds.drain_poll_ms()));
         };
         let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
-        let persisted = rows.len();
-        let mut revived = 0_u64;
+        let (mut persisted, mut revived) = (0_u64, 0_u64);
         for KeptSession { token, about } in rows {
             let about: Value = serde_json::from_str(&about).unwrap_or_default();
             let mesh = about.get("mesh").and_then(Value::as_str).and_then(|slug| self.mesh_of(slug));
             let session = mesh.and_then(|mesh| {
                 Session::restored(&about, mesh, &self.config.meshes[mesh], &self.bounds, now)
             });
+            if about.get("ended") == Some(&Value::Bool(true)) {
+                session.into_iter().for_each(|session| self.restore_estate(now, session));
+                continue;
+            }
+            persisted += 1;
             // Whoever has registered meanwhile is newer than what was kept.
             let known = self.sessions.find(Token::of_hash(token)).is_some();
             let Some(session) = session.filter(|_| !known) else { continue };
@@ -179,12 +187,5 @@ impl Daemon {
             Some(at) => self.timers.arm(Timer::Sessions, at),
             None => self.timers.disarm(Timer::Sessions),
         }
-    }
-
-    fn end_session(&mut self, now: Now, session: &Session, todo: &mut Outputs) {
-        let Some(key) = session.public_key() else { return };
-        let key = LaneKey { mesh: session.mesh, session: Some(key) };
-        let (fault, reason) = (Fault::Disconnected, Fault::Disconnected.row().reason);
-        self.with_uplink(now, key, todo, |uplink, cx| uplink.part(fault, reason, cx));
     }
 }

@@ -1,8 +1,8 @@
 //! What programs of the host ask of brokers: who is there, and what a mesh remembers.
 //!
 //! *Decides* which question goes to which mesh, and puts the answers of several meshes together.
-//! *Always holds:* a question has an answer within its time, and something that is only told to a broker is
-//! said to be told only where it could be.
+//! *Does not* decide what becomes of something that a broker is told; `tell.rs` does.
+//! *Always holds:* a question has an answer within its time.
 
 use serde_json::{Map, Value, json};
 
@@ -10,6 +10,7 @@ use super::local::Caller;
 use super::outbox::Answer;
 use super::routes::{Query, nothing};
 use super::target;
+use super::tell::Word;
 use super::{Call, Daemon, LaneKey};
 use crate::ids::ConnId;
 use crate::machine::Outputs;
@@ -124,9 +125,10 @@ impl Daemon {
                 };
                 let mesh = self.write_mesh(mesh_of(&body), caller.token)?.0;
                 let message = json!({ "type": "set_state", "key": key, "value": value });
-                self.tell_broker(now, mesh, &message, todo)?;
                 let slug = self.config.meshes[mesh].slug.as_str();
-                Ok(Some(Answer::new(200, json!({ "ok": true, "key": key, "mesh": slug }))))
+                let done = json!({ "ok": true, "key": key, "mesh": slug });
+                self.tell_brokers(now, caller.conn, done, vec![Word::new(mesh, message, &[])], todo);
+                Ok(None)
             }
             ("POST", ["memory"]) => {
                 let body = self.body(request)?;
@@ -141,55 +143,52 @@ impl Daemon {
             ("DELETE", ["memory", id]) => {
                 let id = decode(id).ok_or_else(nothing)?;
                 let mesh = self.write_mesh(named.as_deref(), None)?.0;
-                self.tell_broker(now, mesh, &json!({ "type": "forget", "memoryId": id }), todo)?;
+                let message = json!({ "type": "forget", "memoryId": id });
                 let slug = self.config.meshes[mesh].slug.as_str();
-                Ok(Some(Answer::new(200, json!({ "ok": true, "id": id, "mesh": slug }))))
+                let done = json!({ "ok": true, "id": id, "mesh": slug });
+                self.tell_brokers(now, caller.conn, done, vec![Word::new(mesh, message, &[])], todo);
+                Ok(None)
             }
             ("POST", ["profile"]) => {
                 let body = self.body(request)?;
                 let meshes = self.profile_meshes(mesh_of(&body).or(named.as_deref()), caller)?;
-                self.tell_profile(now, &body, &meshes, todo).map(Some)
+                self.tell_profile(now, caller.conn, &body, &meshes, todo);
+                Ok(None)
             }
             _ => Err(nothing()),
         }
     }
 
     /// Tells brokers how a member is; each part is a message of its own.
-    fn tell_profile(
-        &mut self,
-        now: Now,
-        body: &Value,
-        meshes: &[usize],
-        todo: &mut Outputs,
-    ) -> Result<Answer, Answer> {
+    fn tell_profile(&mut self, now: Now, conn: ConnId, body: &Value, meshes: &[usize], todo: &mut Outputs) {
         const OWN: [(&str, &str); 3] =
             [("summary", "set_summary"), ("status", "set_status"), ("visible", "set_visible")];
         let given: Map<String, Value> = body.as_object().cloned().unwrap_or_default();
-        let mut messages: Vec<Value> = OWN
+        let mut messages: Vec<(Value, Vec<&str>)> = OWN
             .iter()
             .filter_map(|(name, kind)| {
                 let mut message = json!({ "type": kind });
                 message[*name] = given.get(*name)?.clone();
-                Some(message)
+                Some((message, vec![*name]))
             })
             .collect();
-        let mut profile = json!({ "type": "set_profile" });
-        let mut has_profile = false;
+        let mut profile = (json!({ "type": "set_profile" }), Vec::new());
         for name in ["avatar", "title", "bio", "capabilities"] {
             if let Some(value) = given.get(name) {
-                profile[name] = value.clone();
-                has_profile = true;
+                profile.0[name] = value.clone();
+                profile.1.push(name);
             }
         }
-        messages.extend(has_profile.then_some(profile));
-        for mesh in meshes {
-            for message in &messages {
-                self.tell_broker(now, *mesh, message, todo)?;
-            }
-        }
+        messages.extend((!profile.1.is_empty()).then_some(profile));
+        let of_mesh = |mesh: &usize| {
+            let words = messages.iter().map(|(message, names)| Word::new(*mesh, message.clone(), names));
+            words.collect::<Vec<_>>()
+        };
+        let words = meshes.iter().flat_map(of_mesh).collect();
         let applied: Vec<&String> = given.keys().filter(|name| *name != "mesh").collect();
         let slugs: Vec<&str> = meshes.iter().map(|mesh| self.config.meshes[*mesh].slug.as_str()).collect();
-        Ok(Answer::new(200, json!({ "ok": true, "applied": applied, "meshes": slugs })))
+        let done = json!({ "ok": true, "applied": applied, "meshes": slugs });
+        self.tell_brokers(now, conn, done, words, todo);
     }
 
     fn profile_meshes(&self, named: Option<&str>, caller: Caller) -> Result<Vec<usize>, Answer> {
@@ -207,23 +206,6 @@ impl Daemon {
             None if caller.token.is_none() => Ok(self.attached().collect()),
             named => Ok(vec![self.write_mesh(named.as_deref(), caller.token)?.0]),
         }
-    }
-
-    fn tell_broker(
-        &mut self,
-        now: Now,
-        mesh: usize,
-        message: &Value,
-        todo: &mut Outputs,
-    ) -> Result<(), Answer> {
-        let member = LaneKey { mesh, session: None };
-        let is_told = self.with_uplink(now, member, todo, |uplink, cx| uplink.send(message, cx));
-        if is_told == Some(true) {
-            return Ok(());
-        }
-        let slug = self.config.meshes[mesh].slug.as_str();
-        let detail = format!("the broker of {slug} is away; nothing was changed");
-        Err(Answer::new(502, json!({ "error": "broker_unreachable", "detail": detail })))
     }
 
     fn gather(

@@ -188,10 +188,9 @@ impl Daemon {
     }
 
     fn enqueue(&mut self, now: Now, wish: Wish, target: String, body: Sealed, todo: &mut Outputs) {
-        let sealed = body.nonce.len() + body.ciphertext.len() + target.len();
-        let most = self.brokers[wish.key.mesh].features.as_ref().and_then(negotiate::payload_bytes);
-        if let Some(most) = most.filter(|most| sealed > *most) {
-            return self.answer(now, wish.conn, &too_long(sealed, most), todo);
+        if self.is_estate(wish.key) || wish.key.session.is_some() && !self.uplinks.contains_key(&wish.key) {
+            let detail = "the session ended before its message was taken";
+            return self.answer(now, wish.conn, &unroutable("target", detail), todo);
         }
         let count = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
         let row = OutRow {
@@ -218,14 +217,22 @@ impl Daemon {
             aborted_by: None,
             superseded_by: None,
         };
+        // A broker may take no message that is longer than what it takes of one, with all that is around it.
+        let length = outbox::send_frame(&row).to_string().len();
+        let most = self.brokers[wish.key.mesh].features.as_ref().and_then(negotiate::payload_bytes);
+        if let Some(most) = most.filter(|most| length > *most) {
+            return self.answer(now, wish.conn, &too_long(length, most), todo);
+        }
         let bytes = count(&row.ciphertext);
         let accepting = Accepting { conn: wish.conn, likeness: wish.likeness, key: wish.key, bytes };
+        self.lane_expects(accepting.key);
         self.stage_out(OutboxOp::Enqueue(Box::new(row)), After::Enqueued(Box::new(accepting)));
     }
 
     /// The row is on disk, or is not.
     pub(super) fn enqueued(&mut self, now: Now, accepting: &Accepting, ended: Ended, todo: &mut Outputs) {
         let Accepting { conn, likeness, key, bytes } = accepting;
+        self.lane_got(*key);
         let answer = match ended {
             Ended::Done(Reply::Daemon(DaemonReply::Inserted)) => {
                 self.load.rows += 1;
@@ -294,10 +301,10 @@ fn unroutable(reason: &str, detail: &str) -> Answer {
 }
 
 /// Here, and not by the broker, so that a program hears of it at once.
-fn too_long(sealed: usize, most: usize) -> Answer {
+fn too_long(length: usize, most: usize) -> Answer {
     let detail = format!(
-        "the message is {sealed} bytes long once it is sealed, and the broker takes {most}; shorten it, or \
-         send it in parts"
+        "the message is {length} bytes long as it goes to the broker, sealed, and the broker takes {most}; \
+         shorten it, or send it in parts"
     );
     Answer::new(413, json!({ "error": "payload_too_large", "detail": detail }))
 }

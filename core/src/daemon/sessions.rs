@@ -101,6 +101,10 @@ impl Session {
 
     /// How the store keeps it: its key is sealed with its member's, for that member alone.
     pub(super) fn kept(&self, member: &SigningKey, nonce: [u8; seal::NONCE_BYTES]) -> String {
+        self.sealed(member, nonce).to_string()
+    }
+
+    fn sealed(&self, member: &SigningKey, nonce: [u8; seal::NONCE_BYTES]) -> Value {
         let mut kept = self.shown();
         if let Some(key) = &self.presence {
             let own = PublicKey(member.verifying_key().to_bytes());
@@ -108,6 +112,13 @@ impl Session {
             kept["sealed"] =
                 sealed.map(|sealed| json!([sealed.nonce, sealed.ciphertext])).unwrap_or_default();
         }
+        kept
+    }
+
+    /// How the store keeps it after its end.
+    pub(super) fn bequeathed(&self, member: &SigningKey, nonce: [u8; seal::NONCE_BYTES]) -> String {
+        let mut kept = self.sealed(member, nonce);
+        kept["ended"] = true.into();
         kept.to_string()
     }
 

@@ -78,6 +78,13 @@ impl Membership {
             && (seed, broker, authority, path) == (&other.seed, &other.broker, &other.authority, &other.path)
     }
 
+    /// Whether this is the same member, under the same key or a later one: what the former one queued may go
+    /// on in its name.
+    pub(super) fn succeeds(&self, former: &Membership) -> bool {
+        let secret = Secret::new(former.signing_key().to_scalar_bytes());
+        self.mesh_id == former.mesh_id && (self.seed == former.seed || self.former.contains(&secret))
+    }
+
     /// The key that signs hellos and opens mail.
     pub fn signing_key(&self) -> SigningKey {
         let mut seed = [0; 32];

@@ -1,14 +1,16 @@
 //! What programs of the host ask of the inbox (`/v1/inbox`).
 //!
-//! *Always holds:* a session sees, marks and removes what came for itself or its member, and nothing else.
+//! *Always holds:* a session sees, marks and removes what came for itself or its member, and nothing of other
+//! sessions that live. What came for one that has ended is its member's.
 
 use serde_json::{Value, json};
 
 use super::outbox::Answer;
 use super::routes::Query;
 use super::send::refused;
-use super::sessions::Token;
+use super::sessions::{Session, Token};
 use super::{Daemon, LaneKey};
+use crate::config::size;
 use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::planted::planted;
@@ -28,14 +30,24 @@ pub(super) enum After {
     Room,
     /// Old messages are gone.
     Pruned,
-    /// A program wants to see rows, and to mark them with them.
-    Listed(ConnId, Option<Reader>),
+    /// A program wants to see so many rows, and to mark them with them.
+    Listed(ConnId, Option<Reader>, u32),
     /// What it saw is marked.
-    Marked(ConnId, Vec<InRow>),
+    Marked(ConnId, Page),
     /// It marked rows.
     Seen(ConnId),
     /// It removed rows: those that its request meant, or this one.
     Removed(ConnId, Option<String>),
+}
+
+/// Rows as a program is shown them.
+#[derive(Debug)]
+pub(super) struct Page {
+    items: Vec<Value>,
+    /// Those among them that were not seen.
+    unread: Vec<Box<str>>,
+    /// There are further rows that were asked for.
+    is_cut: bool,
 }
 
 /// Rows of a page that asks for no number, and the most there can be.
@@ -49,11 +61,11 @@ impl Daemon {
             After::Probed(key, row) => return self.probed(now, key, &row, &ended, todo),
             After::Room => return self.inbox_measured(ended),
             After::Pruned => return self.pruned(&ended),
-            After::Listed(conn, reader) => match self.listed(now, conn, reader, ended) {
+            After::Listed(conn, reader, limit) => match self.listed(now, conn, reader, limit, ended) {
                 Some(answer) => (conn, answer),
                 None => return,
             },
-            After::Marked(conn, rows) => (conn, changed(ended, |marked| page(&rows, marked))),
+            After::Marked(conn, page) => (conn, changed(ended, |marked| page.body(marked))),
             After::Seen(conn) => (conn, changed(ended, |marked| json!({ "marked_seen": marked }))),
             After::Removed(conn, None) => {
                 self.measure_inbox();
@@ -102,8 +114,9 @@ impl Daemon {
             ..Sifting::all(reader.clone())
         };
         let marks = query.find("mark_seen").as_deref() != Some("false");
-        let after = After::Listed(conn, marks.then_some(reader));
-        self.ask_in(InboxQuery::List { sifting, limit }, after);
+        let after = After::Listed(conn, marks.then_some(reader), limit);
+        // One more tells whether there are more.
+        self.ask_in(InboxQuery::List { sifting, limit: limit.saturating_add(1) }, after);
         Ok(())
     }
 
@@ -149,7 +162,14 @@ impl Daemon {
     }
 
     /// Rows were found: answers, or marks them first.
-    fn listed(&mut self, now: Now, conn: ConnId, reader: Option<Reader>, ended: Ended) -> Option<Answer> {
+    fn listed(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        reader: Option<Reader>,
+        limit: u32,
+        ended: Ended,
+    ) -> Option<Answer> {
         let rows = match ended {
             Ended::Found(found) => match *found {
                 Found::Daemon(DaemonFound::In(rows)) => rows,
@@ -158,15 +178,14 @@ impl Daemon {
             Ended::Done(_) => Vec::new(),
             Ended::Refused(error) => return Some(refused(&error)),
         };
-        let unread: Vec<Box<str>> =
-            rows.iter().filter(|row| row.seen_at.is_none()).map(|row| row.id.clone()).collect();
+        let page = Page::of(&rows, size(limit.into()), size(self.bounds.local_page_bytes_max()));
         match reader {
-            Some(reader) if !unread.is_empty() => {
-                let op = InboxOp::See { reader, ids: unread, at: now.wall };
-                self.stage_in(op, After::Marked(conn, rows));
+            Some(reader) if !page.unread.is_empty() => {
+                let op = InboxOp::See { reader, ids: page.unread.clone(), at: now.wall };
+                self.stage_in(op, After::Marked(conn, page));
                 None
             }
-            Some(_) | None => Some(Answer::new(200, page(&rows, 0))),
+            Some(_) | None => Some(Answer::new(200, page.body(0))),
         }
     }
 
@@ -174,9 +193,10 @@ impl Daemon {
     fn reader(&self, token: Option<Token>) -> Reader {
         let token = token.filter(|_| !planted("session_reads_everything"));
         let Some(session) = token.and_then(|token| self.sessions.find(token)) else { return Reader::Host };
-        let mesh = &self.config.meshes[session.mesh];
-        let keys = session.public_key().into_iter().chain([mesh.public_key()]).collect();
-        Reader::Keys { mesh: mesh.slug.as_str().into(), keys }
+        let siblings = self.sessions.iter().filter(|other| other.mesh == session.mesh);
+        let own = session.public_key();
+        let keys = siblings.filter_map(Session::public_key).filter(|key| Some(*key) != own).collect();
+        Reader::AllBut { mesh: self.config.meshes[session.mesh].slug.as_str().into(), keys }
     }
 
     /// The mesh that a question is about: the one that is named, else the session's, else all.
@@ -201,8 +221,28 @@ fn changed(ended: Ended, body: impl FnOnce(u64) -> Value) -> Answer {
     }
 }
 
-fn page(rows: &[InRow], marked: u64) -> Value {
-    json!({ "items": rows.iter().map(item).collect::<Vec<_>>(), "marked_seen": marked })
+impl Page {
+    /// As many rows as fit, and one at least.
+    fn of(rows: &[InRow], rows_max: usize, bytes_max: usize) -> Page {
+        let mut page = Page { items: Vec::new(), unread: Vec::new(), is_cut: false };
+        let mut bytes = 0_usize;
+        for row in rows {
+            let item = item(row);
+            bytes = bytes.saturating_add(item.to_string().len());
+            let is_over = page.items.len() >= rows_max || !page.items.is_empty() && bytes > bytes_max;
+            if is_over {
+                page.is_cut = true;
+                break;
+            }
+            page.items.push(item);
+            page.unread.extend(row.seen_at.is_none().then(|| row.id.clone()));
+        }
+        page
+    }
+
+    fn body(self, marked: u64) -> Value {
+        json!({ "items": self.items, "marked_seen": marked, "more": self.is_cut })
+    }
 }
 
 /// A row as programs see it. What could not be opened says so, and says nothing else.

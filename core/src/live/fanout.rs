@@ -197,7 +197,9 @@ pub(super) fn hold(
         }
         if let Some(waiting) = watcher.queue.waiting(no, entity) {
             stats.count(Counter::LiveConflated);
-            waiting.by(offset, publication.frame(place, form, true, stats), publication.came);
+            if !planted("waiting_value_kept") {
+                waiting.by(offset, publication.frame(place, form, true, stats), publication.came);
+            }
             return true;
         }
     }

@@ -1,11 +1,14 @@
-//! Publications that other programs write: into the store's feed, or from within this process.
+//! Publications that other programs write into the store's feed.
 //!
 //! *Decides* which rows of the feed are still to be published. The feed is a table with an order; every topic
 //! remembers with its publications how far it took it, so that nothing is published twice or left out,
 //! whoever owns the topic. A hint that something stands there only saves waiting.
+//! *Always holds:* a row is written behind the one before it or not at all (`FedTurn`), so that one whose
+//! write was refused is not passed by those that were on their way already. While nobody knows whether a
+//! topic is still ours its rows stay where they are.
 
+use super::coming::Visit;
 use super::publish::{self, Asker};
-use super::residence::Visit;
 use super::topic::Topic;
 use super::{After, Cx, Lives, Refusal, Timer, found_of};
 use crate::ids::{TopicId, TopicNo};
@@ -45,11 +48,6 @@ impl Lives {
         self.look_at_feed(cx);
     }
 
-    /// A program that this one trusts publishes: a row of the feed, or a surface of this process.
-    pub(crate) fn feed(&mut self, cx: &mut Cx<'_>, publish: Publish, row: Option<u64>) {
-        self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), row));
-    }
-
     pub(super) fn look_at_feed(&mut self, cx: &mut Cx<'_>) {
         if !cx.config.live.as_ref().is_some_and(|live| live.has_feed) || self.draining {
             return;
@@ -63,7 +61,7 @@ impl Lives {
         cx.ask(Query::Live(LiveQuery::Feed { topic: None, after, limit }), After::Fed(None));
     }
 
-    /// Rows behind what a topic took, since it is in memory.
+    /// Reads the rows behind those that were looked at for a topic.
     pub(super) fn catch_up(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         if !cx.config.live.as_ref().is_some_and(|live| live.has_feed) {
@@ -71,9 +69,14 @@ impl Lives {
         }
         topic.catching = Catching::Behind { more: false };
         topic.outstanding += 1;
-        let (name, after) = (topic.name.clone(), topic.fed);
+        let (name, after) = (topic.name.clone(), topic.fed_asked);
         let query = LiveQuery::Feed { topic: Some(name), after, limit: PAGE };
         cx.ask(Query::Live(query), After::Fed(Some(no)));
+    }
+
+    /// What is in memory is surely ours again: rows that were held back are read.
+    pub(crate) fn sure_again(&mut self, cx: &mut Cx<'_>) {
+        self.read_refused(cx);
     }
 
     /// A row of a topic could not be written: it is read again.
@@ -93,11 +96,7 @@ impl Lives {
 
     fn looked(&mut self, cx: &mut Cx<'_>, found: Option<LiveFound>) {
         self.feed.looking = false;
-        let refused: Vec<TopicNo> =
-            self.topics.iter().filter(|(_, topic)| topic.refused_feed).map(|(no, _)| *no).collect();
-        for no in refused {
-            self.retry_feed(cx, no);
-        }
+        self.read_refused(cx);
         let Some(LiveFound::Fed { rows, top }) = found else { return };
         let is_full = rows.len() as u64 >= u64::from(PAGE);
         if self.feed.seen.is_none() {
@@ -119,6 +118,14 @@ impl Lives {
         }
     }
 
+    fn read_refused(&mut self, cx: &mut Cx<'_>) {
+        let refused = self.topics.iter().filter(|(_, topic)| topic.refused_feed);
+        let refused: Vec<TopicNo> = refused.map(|(no, _)| *no).collect();
+        for no in refused {
+            self.retry_feed(cx, no);
+        }
+    }
+
     fn caught_up(&mut self, cx: &mut Cx<'_>, no: TopicNo, found: Option<LiveFound>) {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         topic.outstanding = topic.outstanding.saturating_sub(1);
@@ -130,16 +137,17 @@ impl Lives {
         for row in rows {
             self.take_row(cx, no, row);
         }
-        if is_full || more {
-            self.retry_feed(cx, no);
+        // What was refused is read again from there, which is not here.
+        if (is_full || more) && self.topics.get(&no).is_some_and(|topic| !topic.refused_feed) {
+            self.catch_up(cx, no);
         }
         self.may_forget(cx, no);
     }
 
-    /// A topic's rows are to be read again from the last that it took.
+    /// There may be more rows of a topic than were looked at.
     fn read_on(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
         match self.topics.get_mut(&no).map(|topic| &mut topic.catching) {
-            Some(Catching::Even) => self.retry_feed(cx, no),
+            Some(Catching::Even) => self.catch_up(cx, no),
             Some(Catching::Behind { more }) => *more = true,
             None => {}
         }
@@ -158,7 +166,7 @@ impl Lives {
         let Some(topic) = self.topics.get_mut(&no) else { return };
         if !topic.has_rows_on_their_way() && topic.catching == Catching::Even {
             topic.refused_feed = false;
-            topic.fed_asked = topic.fed;
+            topic.has_fed(topic.fed);
             self.catch_up(cx, no);
         } else {
             topic.refused_feed = true;
@@ -171,17 +179,20 @@ impl Lives {
         if topic.refused_feed || row.id <= topic.fed_asked {
             return;
         }
+        if topic.fence.is_some() && !cx.store.sure {
+            return self.feed_again(cx, no);
+        }
         topic.fed_asked = row.id;
         let FedRow { id, topic: name, key, version, text } = row;
         let publish = Publish {
             topic: TopicId::as_str(&name).to_owned(),
-            // Whoever reads a row again gets the first answer.
-            idempotency_key: Some(format!("feed:{id}")),
+            // Its turn says whether it stands already.
+            idempotency_key: None,
             is_batch: false,
             drafts: vec![Draft { key: key.map(Into::into), version, data: text.to_string() }],
         };
         match publish::judge(&publish, &cx.config.limits) {
-            Ok(()) => self.feed(cx, publish, Some(id)),
+            Ok(()) => self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), Some(id))),
             Err(why) => refuse_row(cx, name.as_str(), id, why),
         }
     }

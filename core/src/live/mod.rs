@@ -5,6 +5,7 @@
 //! | who may do what | `gate.rs` |
 //! | what a connection says and is told | `watcher.rs` |
 //! | which topics are in memory, and whether they are ours | `residence.rs` |
+//! | who waits for one that is not, and for how long | `coming.rs` |
 //! | what a topic keeps, and shows to whoever comes | `topic.rs`, `subscribe.rs` |
 //! | how a publication comes to its offset | `publish.rs` |
 //! | how it goes to watchers, and what becomes of slow ones | `fanout.rs`, `queue.rs`, `publication.rs` |
@@ -25,6 +26,7 @@
 mod admin;
 mod check;
 mod clock;
+mod coming;
 mod drain;
 mod early;
 mod fanout;
@@ -86,7 +88,7 @@ pub(crate) struct Lives {
     topics: BTreeMap<TopicNo, topic::Topic>,
     by_name: BTreeMap<TopicId, TopicNo>,
     /// Topics on their way into memory, and who waits for them.
-    coming: BTreeMap<TopicId, Vec<residence::Visit>>,
+    coming: coming::Coming,
     /// Publications to several topics that wait for the last of them.
     calls: BTreeMap<publish::CallNo, publish::Call>,
     calls_made: u64,
@@ -156,7 +158,7 @@ impl Lives {
             watchers: BTreeMap::new(),
             topics: BTreeMap::new(),
             by_name: BTreeMap::new(),
-            coming: BTreeMap::new(),
+            coming: coming::Coming::default(),
             calls: BTreeMap::new(),
             calls_made: 0,
             revoked: BTreeMap::new(),

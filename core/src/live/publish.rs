@@ -8,14 +8,15 @@ use std::sync::Arc;
 use serde_json::{Value, json as value};
 use sha2::{Digest, Sha256};
 
+use super::coming::Visit;
 use super::publication::Publication;
-use super::residence::Visit;
-use super::{After, Cx, Identity, Lives, Refusal, Right, reply_of};
+use super::{After, Cx, Identity, Lives, Refusal, Right, is_gated, reply_of};
 use crate::config::{Limits, Slow, size};
 use crate::ids::TopicNo;
+use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
-use crate::store::{Ended, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
+use crate::store::{Ended, FedTurn, LiveFence, LiveKey, LiveKnown, LiveOp, LiveReply, LiveRow, Op};
 use crate::surface::SessionId;
 use crate::time::Mono;
 use crate::wire::json;
@@ -32,6 +33,8 @@ pub(super) enum Asker {
     Call(CallNo, usize),
     /// The feed, which asks again by itself.
     Feed,
+    /// This process itself, about that topic: nobody waits.
+    Within(Box<str>),
 }
 
 /// A request about several topics, by its number in this process.
@@ -45,6 +48,13 @@ pub(super) struct Call {
     missing: usize,
     topics: Vec<String>,
     results: Vec<Value>,
+}
+
+impl Call {
+    /// True for a request of that connection.
+    pub(super) fn is_of(&self, session: SessionId) -> bool {
+        self.session == session
+    }
 }
 
 /// What came of a publication.
@@ -66,34 +76,32 @@ pub(super) struct Unstored {
     /// Of a batch, how many.
     count: Option<usize>,
     key: Option<LiveKey>,
-    fed: Option<u64>,
+    fed: Option<FedTurn>,
     came: Mono,
     /// The first of them asked for it, the others for the same.
     askers: Vec<Asker>,
 }
 
 impl Lives {
-    /// A watcher publishes and may.
-    pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, publish: Publish) {
-        match judge(&publish, &cx.config.limits) {
-            Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
-            Err(why) => self.answer(cx, &asker, Err(why)),
-        }
-    }
-
-    /// Somebody publishes by a request, and may.
-    pub(super) fn publish_as(
-        &mut self,
-        cx: &mut Cx<'_>,
-        asker: Asker,
-        identity: &Identity,
-        publish: Publish,
-    ) {
+    /// Somebody publishes and may.
+    pub(super) fn publish(&mut self, cx: &mut Cx<'_>, asker: Asker, identity: &Identity, publish: Publish) {
         match judge(&publish, &cx.config.limits) {
             Ok(()) => {
                 let visit = Visit::Publish(asker, Box::new(publish), None);
                 self.visit_as(cx, identity, Right::Publish, visit);
             }
+            Err(why) => self.answer(cx, &asker, Err(why)),
+        }
+    }
+
+    /// This process itself publishes, whichever part of it.
+    pub(crate) fn publish_within(&mut self, cx: &mut Cx<'_>, publish: Publish) {
+        if !is_gated(cx) {
+            return;
+        }
+        let asker = Asker::Within(publish.topic.as_str().into());
+        match judge(&publish, &cx.config.limits) {
+            Ok(()) => self.visit(cx, Visit::Publish(asker, Box::new(publish), None)),
             Err(why) => self.answer(cx, &asker, Err(why)),
         }
     }
@@ -118,7 +126,7 @@ impl Lives {
         for (at, topic) in topics.into_iter().enumerate() {
             let asker = Asker::Call(no, at);
             if identity.may(Right::Publish, &topic) {
-                self.publish_as(cx, asker, identity, Publish { topic, ..what.clone() });
+                self.publish(cx, asker, identity, Publish { topic, ..what.clone() });
             } else {
                 self.answer(cx, &asker, Err(Refusal::Forbidden));
             }
@@ -187,7 +195,7 @@ impl Lives {
         });
         let (place, fence) = (topic.place, topic.fence);
         topic.place += 1;
-        let came = cx.now.mono;
+        let (came, fed) = (cx.now.mono, fed.map(|row| topic.turn_of(row)));
         let one = Unstored { place, rows: rows.collect(), count, key, fed, came, askers: vec![asker] };
         match fence {
             Some(fence) if !planted("publication_told_before_commit") => self.stage(cx, fence, one),
@@ -225,10 +233,15 @@ impl Lives {
                 let aged = times.aged(known.at);
                 topic.keys.learn(known, aged, size(cx.config.limits.live_keys_max()));
                 let Some(key) = one.key else { return };
-                if let Some(id) = one.fed {
-                    topic.fed = topic.fed.max(id);
+                if let Some(FedTurn { row, .. }) = one.fed {
+                    topic.fed = topic.fed.max(row);
                 }
                 self.answer_known(cx, no, (&one.askers, one.count), key, known);
+            }
+            Some(LiveReply::OutOfTurn { fed }) => {
+                topic.fed = topic.fed.max(fed);
+                self.feed_again(cx, no);
+                self.feed_on(cx, no);
             }
             Some(LiveReply::Lost) => {
                 self.answer_all(cx, &one.askers, Refusal::NotOwner);
@@ -258,7 +271,7 @@ impl Lives {
             topic.apply(&publication, limits, times);
             publications.push(publication);
         }
-        topic.fed = topic.fed.max(one.fed.unwrap_or(0));
+        topic.fed = topic.fed.max(one.fed.map_or(0, |turn| turn.row));
         if let (Some(LiveKey { key, fingerprint, .. }), Some(last)) = (one.key, one.rows.last()) {
             let known = LiveKnown { key, fingerprint, offset, at: last.at };
             topic.keys.learn(known, times.steady, size(limits.live_keys_max()));
@@ -272,7 +285,8 @@ impl Lives {
             self.answer(cx, asker, Ok(stood.clone()));
             stood.duplicate = true;
         }
-        for publication in &publications {
+        let told = if planted("batch_told_in_part") { 1 } else { publications.len() };
+        for publication in publications.iter().take(told) {
             self.spread(cx, no, publication);
         }
         self.trim(cx, no, TRIM_STEP);
@@ -333,6 +347,14 @@ impl Lives {
                 }
             }
             Asker::Feed => {}
+            Asker::Within(topic) => {
+                let Err(why) = came else { return };
+                let (code, _, bound) = why.row();
+                cx.note(Level::Warn, || {
+                    let note = Note::new(Level::Warn, "publication dropped").with("topic", &**topic);
+                    note.with("why", if code == "limit-exceeded" { bound.unwrap_or(code) } else { code })
+                });
+            }
         }
     }
 }

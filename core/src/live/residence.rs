@@ -6,11 +6,11 @@
 
 use data_encoding::HEXLOWER;
 
+use super::coming::Visit;
 use super::publish::Asker;
-use super::subscribe::Opening;
 use super::topic::Topic;
-use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of, reply_of};
-use crate::config::TopicRule;
+use super::{After, Cx, Lives, Refusal, Timer, found_of, reply_of};
+use crate::config::{TopicRule, size};
 use crate::ids::{TopicId, TopicNo};
 use crate::note::{Level, Note};
 use crate::planted::planted;
@@ -18,51 +18,13 @@ use crate::rng::Rng;
 use crate::store::{
     Ended, LiveFence, LiveFound, LiveLoad, LiveOp, LiveQuery, LiveReply, LiveTopic, Op, Query, Reply,
 };
-use crate::surface::SessionId;
-use crate::wire::live::{HistoryCall, Publish, Subscribe};
+use crate::surface::{Down, SessionId};
+use crate::wire::live::Outbound;
 
 /// What a claim told of a topic.
 pub(crate) type Load = LiveLoad;
 
-/// Who waits for a topic to be in memory.
-#[derive(Debug)]
-pub(super) enum Visit {
-    /// A watcher, by what it calls its message.
-    Subscribe(SessionId, Option<String>, Subscribe),
-    /// A request for a stream of events.
-    Stream(SessionId, Box<Opening>),
-    /// A publication, and the row of the feed that it comes from.
-    Publish(Asker, Box<Publish>, Option<u64>),
-    History(Asker, HistoryCall),
-    Presence(Asker, Box<str>),
-    PresenceStats(Asker, Box<str>),
-    /// A request of somebody whose rights may be taken back while it waits.
-    Of(Box<Identity>, Right, Box<Visit>),
-}
-
-impl Visit {
-    fn topic(&self) -> &str {
-        match self {
-            Visit::Subscribe(_, _, wish) => &wish.topic,
-            Visit::Stream(_, opening) => &opening.topic,
-            Visit::Publish(_, publish, _) => &publish.topic,
-            Visit::History(_, call) => &call.topic,
-            Visit::Presence(_, topic) | Visit::PresenceStats(_, topic) => topic,
-            Visit::Of(_, _, visit) => visit.topic(),
-        }
-    }
-}
-
 impl Lives {
-    /// The same as `visit`, of a request that needs a right.
-    pub(super) fn visit_as(&mut self, cx: &mut Cx<'_>, identity: &Identity, right: Right, visit: Visit) {
-        let visit = match self.by_name.contains_key(&TopicId::new(visit.topic())) {
-            true => visit,
-            false => Visit::Of(Box::new(identity.clone()), right, Box::new(visit)),
-        };
-        self.visit(cx, visit);
-    }
-
     /// Does what a visitor wants as soon as the topic is in memory.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
         if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
@@ -75,24 +37,31 @@ impl Lives {
         }
         let name = TopicId::new(visit.topic());
         let limits = &cx.config.limits;
-        if let Some(visits) = self.coming.get_mut(&name) {
-            return visits.push(visit);
-        }
-        if self.by_name.len() as u64 + self.coming.len() as u64 >= limits.live_topics_max() {
+        let is_coming = self.coming.has(&name);
+        if !is_coming && self.by_name.len() + self.coming.len() >= size(limits.live_topics_max()) {
             return self.turn_away(cx, vec![visit], Refusal::Limit("topics in memory"));
         }
         if name.as_str().is_empty() || name.as_str().len() as u64 > limits.live_name_bytes_max() {
             return self.turn_away(cx, vec![visit], Refusal::Limit("length of a topic's name"));
         }
         let rule = rule_of(cx, name.as_str());
-        let stream: Box<str> = stream(cx.rng).into();
+        let is_kept = rule.volatile && planted("volatile_name_kept");
+        let stream: Box<str> = if is_kept { name.as_str().into() } else { stream(cx.rng).into() };
         if rule.volatile {
             self.volatile_made += 1;
             let no = TopicNo(-self.volatile_made);
             self.settle(cx, no, Topic::new(name, stream, None, rule), vec![visit]);
             return;
         }
-        self.coming.insert(name.clone(), vec![visit]);
+        // What is known to be away is not waited for.
+        let is_away = cx.store.down == Some(Down::Away);
+        let kept = if is_away { Err(visit) } else { self.coming.push(&name, visit, limits) };
+        if let Err(visit) = kept {
+            return self.turn_away(cx, vec![visit], Refusal::Unavailable);
+        }
+        if is_coming {
+            return;
+        }
         let claim = LiveOp::Claim { topic: name.clone(), stream, at: self.clock.read(cx.now).kept };
         cx.stage(Op::Live(claim), None, After::Claimed(name));
     }
@@ -112,12 +81,12 @@ impl Lives {
             Some(LiveReply::OwnedElsewhere) => Refusal::NotOwner,
             _ => Refusal::Unavailable,
         };
-        let visits = self.coming.remove(&name).unwrap_or_default();
+        let visits = self.coming.take(&name);
         self.turn_away(cx, visits, why);
     }
 
     pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, name: TopicId, load: &Load, ended: Ended) {
-        let visits = self.coming.remove(&name).unwrap_or_default();
+        let visits = self.coming.take(&name);
         let fence = LiveFence { topic: load.no, epoch: load.epoch };
         let Some(LiveFound::Topic(kept)) = found_of(ended) else {
             cx.stage(Op::Live(LiveOp::Release(vec![fence])), None, After::Nothing);
@@ -125,7 +94,8 @@ impl Lives {
         };
         let rule = rule_of(cx, name.as_str());
         let mut topic = Topic::new(name, load.stream.clone(), Some(fence), rule);
-        (topic.top, topic.fed, topic.fed_asked) = (load.top, load.fed, load.fed);
+        topic.top = load.top;
+        topic.has_fed(load.fed);
         let LiveTopic { history, entities, keys } = *kept;
         let times = self.clock.read(cx.now);
         topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.mono, times);
@@ -144,13 +114,14 @@ impl Lives {
 
     fn receive(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {
         match visit {
+            Visit::Unsubscribe(session, id, _) => self.part_from(cx, session, no, None, Some(id.as_deref())),
             Visit::Subscribe(session, id, wish) => self.seat(cx, no, session, id.as_deref(), &wish),
             Visit::Stream(session, opening) => self.seat_stream(cx, no, session, *opening),
             Visit::Publish(asker, publish, fed) => self.accept(cx, no, asker, *publish, fed),
             Visit::History(asker, call) => self.show_history(cx, no, &asker, &call),
             Visit::Presence(asker, _) => self.show_presence(cx, no, &asker, false),
             Visit::PresenceStats(asker, _) => self.show_presence(cx, no, &asker, true),
-            Visit::Of(identity, right, visit) => match self.may(&identity, right, visit.topic()) {
+            Visit::Of(identity, right, visit) => match self.may_still(&identity, right, &visit) {
                 Ok(()) => self.receive(cx, no, *visit),
                 Err(why) => {
                     self.turn_away(cx, vec![*visit], why);
@@ -169,6 +140,10 @@ impl Lives {
                         watcher.coming = watcher.coming.saturating_sub(1);
                     }
                     self.refuse(cx, session, id.as_deref(), Some(&wish.topic), why);
+                }
+                Visit::Unsubscribe(session, id, topic) => {
+                    let (id, topic) = (id.as_deref(), &*topic);
+                    self.tell(cx, session, &Outbound::Unsubscribed { id, topic, code: None });
                 }
                 Visit::Of(_, _, visit) => self.turn_away(cx, vec![*visit], why),
                 Visit::Stream(session, _) => self.answer(cx, &Asker::Request(session), Err(why)),

@@ -6,15 +6,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::coming::Visit;
 use super::early::Early;
 use super::publication::{Form, Publication};
 use super::publish::Asker;
-use super::residence::Visit;
 use super::topic::{Start, Watch};
 use super::{Cx, Identity, Lives, Refusal, Right};
 use crate::config::size;
 use crate::fault::Fault;
 use crate::ids::{TopicId, TopicNo};
+use crate::planted::planted;
 use crate::stats::{Counter, Gauge};
 use crate::surface::{Effect, SessionId};
 use crate::wire::live::{HistoryCall, HistoryPage, Outbound, Shown, Spot, Subscribe, Subscribed};
@@ -73,10 +74,14 @@ impl Lives {
     /// The topic of a stream is in memory.
     pub(super) fn seat_stream(&mut self, cx: &mut Cx<'_>, no: TopicNo, session: SessionId, opening: Opening) {
         let Opening { identity, remote, topic, last, window_ms } = opening;
+        if self.draining {
+            return self.answer(cx, &Asker::Request(session), Err(Refusal::ShuttingDown));
+        }
         cx.effects.list.push(Effect::Stream { session });
         self.enter(cx, session, remote, Form::Events, Some(identity));
         self.arm_token(cx, session);
-        let wish = Subscribe { topic, recover: last, window_ms, ..Subscribe::default() };
+        let recover = last.filter(|_| !planted("stream_begins_anew"));
+        let wish = Subscribe { topic, recover, window_ms, ..Subscribe::default() };
         self.seat(cx, no, session, None, &wish);
     }
 
@@ -91,10 +96,13 @@ impl Lives {
     ) {
         let Some(watcher) = self.watchers.get_mut(&session) else { return self.may_forget(cx, no) };
         watcher.coming = watcher.coming.saturating_sub(1);
-        let identity = watcher.identity.as_ref();
-        if !identity.is_some_and(|identity| identity.may(Right::Subscribe, &wish.topic)) {
-            return self.refuse(cx, session, id, Some(&wish.topic), Refusal::Forbidden);
+        // It may have waited, and its token may be another one by this time.
+        let identity = watcher.identity.clone();
+        if !identity.is_some_and(|identity| self.may_watch(&identity, wish)) {
+            self.refuse(cx, session, id, Some(&wish.topic), Refusal::Forbidden);
+            return self.may_forget(cx, no);
         }
+        let Some(watcher) = self.watchers.get_mut(&session) else { return };
         if !watcher.topics.insert(no) {
             return self.refuse(cx, session, id, Some(&wish.topic), Refusal::AlreadySubscribed);
         }
@@ -140,8 +148,10 @@ impl Lives {
     }
 
     pub(super) fn unsubscribe(&mut self, cx: &mut Cx<'_>, session: SessionId, id: Option<&str>, name: &str) {
-        match self.by_name.get(&TopicId::new(name)).copied() {
+        let topic = TopicId::new(name);
+        match self.by_name.get(&topic).copied() {
             Some(no) => self.part_from(cx, session, no, None, Some(id)),
+            None if self.coming.has(&topic) => self.unsubscribe_behind(cx, session, id, &topic),
             None => self.tell(cx, session, &Outbound::Unsubscribed { id, topic: name, code: None }),
         }
     }
@@ -198,6 +208,13 @@ impl Lives {
         }
     }
 
+    /// Whether somebody may watch a topic in the way that is wished for.
+    pub(super) fn may_watch(&self, identity: &Identity, wish: &Subscribe) -> bool {
+        let may = |right| self.may(identity, right, &wish.topic).is_ok();
+        let may_look_back = wish.history == 0 || may(Right::History);
+        may(Right::Subscribe) && may_look_back && (!wish.presence || may(Right::Presence))
+    }
+
     /// Whether somebody may do that, and still may.
     pub(super) fn may(&self, identity: &Identity, right: Right, topic: &str) -> Result<(), Refusal> {
         let is_so = identity.may(right, topic) && !self.is_revoked(identity);
@@ -224,7 +241,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &page);
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }
@@ -250,7 +267,7 @@ impl Lives {
             Asker::Request(session) => {
                 cx.answer(*session, 200, &topic.presence.who(name));
             }
-            Asker::Call(..) | Asker::Feed => {}
+            Asker::Call(..) | Asker::Feed | Asker::Within(_) => {}
         }
         self.may_forget(cx, no);
     }

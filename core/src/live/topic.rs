@@ -16,7 +16,7 @@ use super::window::Window;
 use crate::config::{Limits, TopicRule, size};
 use crate::ids::TopicId;
 use crate::planted::planted;
-use crate::store::{LiveFence, LiveKnown, LiveRow, LiveTopic};
+use crate::store::{FedTurn, LiveFence, LiveKnown, LiveRow, LiveTopic};
 use crate::surface::SessionId;
 use crate::time::{Mono, Wall};
 use crate::wire::live::{Draft, Spot};
@@ -36,8 +36,10 @@ pub(super) struct Topic {
     pub place: u64,
     /// The last row of the feed that stands among its publications.
     pub fed: u64,
-    /// The last one that it asked to be written.
+    /// The last one that was looked at for it.
     pub fed_asked: u64,
+    /// The last one whose write was staged.
+    pub fed_staged: u64,
     pub catching: Catching,
     /// A row could not be written.
     pub refused_feed: bool,
@@ -95,6 +97,7 @@ impl Topic {
             place: fence.map_or(1, |fence| fence.first_place()),
             fed: 0,
             fed_asked: 0,
+            fed_staged: 0,
             catching: Catching::default(),
             refused_feed: false,
             history: VecDeque::new(),
@@ -147,7 +150,7 @@ impl Topic {
         let known = row.key.as_ref().and_then(|entity| self.entities.get(entity));
         row.version
             .zip(known.and_then(|known| known.version))
-            .is_some_and(|(version, known)| version <= known)
+            .is_some_and(|(version, known)| version <= known && !planted("volatile_late_unjudged"))
     }
 
     /// True when there is room for the values of the entities that these are about.
@@ -234,6 +237,16 @@ impl Topic {
         let since = times.steady.before_millis(limits.live_history_ms());
         self.entities.retain(|_, publication| !publication.gone || publication.aged >= since);
         self.entity_bytes = self.entities.values().map(|publication| publication.data_bytes()).sum();
+    }
+
+    /// It has taken the feed up to that row, and nothing of it is on its way.
+    pub(super) fn has_fed(&mut self, row: u64) {
+        (self.fed, self.fed_asked, self.fed_staged) = (row, row, row);
+    }
+
+    /// The turn of a row of the feed, which is about to be written.
+    pub(super) fn turn_of(&mut self, row: u64) -> FedTurn {
+        FedTurn { row, after: std::mem::replace(&mut self.fed_staged, row) }
     }
 
     /// True while rows of the feed wait for their commit.

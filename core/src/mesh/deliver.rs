@@ -14,7 +14,7 @@ use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{Ended, Found, Message, Op, Outcome, Priority, Query};
-use crate::surface::{PresenceNo, SessionId};
+use crate::surface::{PresenceNo, PushCopy, SessionId};
 use crate::wire::mesh::Push;
 
 /// Bytes of a push besides its nonce and ciphertext, at most: ids, keys, names and their labels.
@@ -149,9 +149,14 @@ impl Mesh {
         taker: PresenceNo,
         message: &Message,
     ) {
+        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
         let sender = self.roster.members.get(&message.sender);
         let same_member =
             self.roster.presence(taker).is_some_and(|presence| presence.member == message.sender);
+        let copy = PushCopy { position: message.position, to_sender: same_member };
+        if cx.push_too(session, copy) {
+            return;
+        }
         let (mut sender_key, mut member_key) = ([0; PublicKey::HEX_CHARS], [0; PublicKey::HEX_CHARS]);
         let push = Push {
             message_id,
@@ -169,8 +174,7 @@ impl Mesh {
             request_fingerprint: message.request_fingerprint.as_deref(),
             reply_to_id: message.reply_to.as_deref(),
         };
-        cx.tell(session, &push);
-        cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
+        cx.push(session, copy, &push);
     }
 
     /// The oldest lease of a mailbox may have ended.

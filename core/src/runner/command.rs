@@ -62,6 +62,22 @@ enum Standing {
     Sent,
 }
 
+impl Caller {
+    /// How far its command has come, for whoever is told no more of it.
+    fn reached(&self) -> (u16, Value) {
+        let id = self.order.call.id.as_deref();
+        if let Some(KeptAnswer { status, body }) = &self.answer {
+            return (*status, serde_json::from_str(body).unwrap_or_default());
+        }
+        match self.state {
+            // Its write is on its way, and what comes of that will be done.
+            Standing::Begun => (504, unknown(id.unwrap_or(""))),
+            Standing::Queued => (202, state_of("queued", id)),
+            Standing::Sent => (504, json!({ "error": "No ack in time", "commandId": id, "state": "sent" })),
+        }
+    }
+}
+
 impl Runners {
     /// Somebody sends a command.
     pub(crate) fn order(&mut self, cx: &mut Cx<'_>, session: SessionId, id: RunnerId, mut order: Order) {
@@ -123,7 +139,7 @@ impl Runners {
     }
 
     /// A caller's key was written, or was used before.
-    pub(super) fn key_begun(&mut self, cx: &mut Cx<'_>, no: RunnerNo, caller: CallerNo, ended: Ended) {
+    pub(super) fn key_begun(&mut self, cx: &mut Cx<'_>, caller: CallerNo, ended: Ended) {
         let fingerprint =
             self.callers.get(&caller).and_then(|caller| caller.order.key).map(|(_, fingerprint)| fingerprint);
         match reply_of(ended) {
@@ -136,16 +152,11 @@ impl Runners {
             Some(RunnerReply::Begun(row)) => match &row.answer {
                 Some(kept) => self.answer(cx, caller, kept.status, &kept.body),
                 // The broker died before it knew.
-                None => {
-                    let body = json!({
-                        "error": "Outcome unknown", "commandId": *row.command, "state": "unknown",
-                    });
-                    self.answer(cx, caller, 504, &body.to_string());
-                }
+                None => self.answer(cx, caller, 504, &unknown(&row.command).to_string()),
             },
+            // What was refused is not written. The key itself may be, by an earlier use that stands.
             _ => {
                 cx.count(Counter::CommandStore);
-                self.forget_key(cx, no, caller);
                 self.answer(cx, caller, 503, &json!({ "error": "Store unavailable" }).to_string());
             }
         }
@@ -250,19 +261,16 @@ impl Runners {
     /// The runner was lost to another broker while a caller waited.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, number: CallerNo) {
         let Some(caller) = self.callers.get(&number) else { return };
-        let body = match caller.state {
-            Standing::Begun => json!({ "error": "Store unavailable" }),
-            Standing::Queued => state_of("queued", caller.order.call.id.as_deref()),
-            Standing::Sent => {
-                json!({ "error": "No ack in time", "commandId": caller.order.call.id, "state": "sent" })
-            }
-        };
-        let status = match caller.state {
-            Standing::Begun => 503,
-            Standing::Queued => 202,
-            Standing::Sent => 504,
+        let (status, body) = match caller.state {
+            Standing::Begun => (503, json!({ "error": "Store unavailable" })),
+            Standing::Queued | Standing::Sent => caller.reached(),
         };
         self.answer(cx, number, status, &body.to_string());
+    }
+
+    /// What is known of the command of a caller that waits no longer.
+    pub(super) fn known_of(&self, session: SessionId) -> Option<(u16, Value)> {
+        self.callers.values().find(|caller| caller.sessions.contains(&session)).map(Caller::reached)
     }
 
     /// Answers a caller for good: what a key is told again is kept first.
@@ -376,7 +384,7 @@ pub(super) enum Hindrance {
 }
 
 pub(super) const ABSENT: &str = "Runner not connected";
-const BUSY: &str = "runner_busy";
+pub(super) const BUSY: &str = "runner_busy";
 const CONFLICT: &str = "Idempotency-Key was used for another request";
 
 impl Hindrance {
@@ -397,6 +405,11 @@ impl Hindrance {
 
 pub(super) fn refuse(cx: &mut Cx<'_>, session: SessionId, status: u16, error: &str) {
     cx.answer(session, status, &json!({ "error": error }));
+}
+
+/// What a caller is told whose command may have been handed over, or may yet be.
+fn unknown(id: &str) -> Value {
+    json!({ "error": "Outcome unknown", "commandId": id, "state": "unknown" })
 }
 
 /// What a caller who asked for more is told of its command.

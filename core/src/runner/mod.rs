@@ -248,7 +248,7 @@ impl Runners {
             Then::Settled(op) => self.event_settled(cx, no, *op, ended),
             Then::Events => self.events_read(cx, no, ended),
             Then::Commands => self.commands_read(cx, no, ended),
-            Then::Begun(caller) => self.key_begun(cx, no, caller, ended),
+            Then::Begun(caller) => self.key_begun(cx, caller, ended),
             Then::Queued(caller) => self.command_queued(cx, no, caller, ended),
             Then::Kept(caller) => self.answer_kept(cx, no, caller),
             Then::Requeued(session) => self.event_requeued(cx, no, session, ended),

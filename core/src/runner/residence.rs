@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::command::{ABSENT, Order};
 use super::lane::Lane;
 use super::queue::Queue;
 use super::{After, CallerNo, Cx, Runner, Runners, Timer, found_of, reply_of};
+use crate::config::size;
 use crate::fault::Fault;
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
@@ -18,7 +19,7 @@ use crate::stats::Counter;
 use crate::store::{
     Ended, Op, Query, Reply, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
 };
-use crate::surface::SessionId;
+use crate::surface::{Down, SessionId};
 
 /// Who waits for a runner to be in memory.
 #[derive(Debug)]
@@ -49,11 +50,50 @@ impl Runners {
         if let Some(no) = self.by_id.get(&id).copied() {
             return self.receive(cx, no, visit);
         }
+        // What is known to be away is not waited for.
+        if cx.store.down == Some(Down::Away) {
+            return turn_away(cx, vec![visit], Fault::Overloaded);
+        }
+        if let Visit::Order(session, order) = &visit
+            && !self.has_room_for(cx, order)
+        {
+            cx.count(Counter::CommandBusy);
+            return super::command::refuse(cx, *session, 503, super::command::BUSY);
+        }
         if let Some(visits) = self.claiming.get_mut(&id) {
             return visits.push(visit);
         }
         self.claiming.insert(id.clone(), vec![visit]);
         cx.stage(Op::Runner(RunnerOp::Claim { runner: id.clone() }), None, After::Claimed(id));
+    }
+
+    /// True while one more command may wait for its runner to be in memory.
+    fn has_room_for(&self, cx: &Cx<'_>, order: &Order) -> bool {
+        let limits = &cx.config.limits;
+        let orders = self.claiming.values().flatten().filter_map(|visit| match visit {
+            Visit::Order(_, order) => Some(order.call.text.len()),
+            Visit::Link(_) | Visit::Requeue(..) | Visit::Backlog => None,
+        });
+        let (count, bytes) = orders.fold((0, 0), |(count, bytes), text| (count + 1, bytes + text));
+        let fits =
+            bytes + order.call.text.len() <= size(limits.runner_inflight_share_bytes(self.shards.count));
+        count < limits.runner_callers_max() && fits
+    }
+
+    /// A request has waited for too long. What waits for a runner to be in memory is not done any more; of
+    /// what has begun this tells how far it has come, as far as that is known.
+    pub(crate) fn overdue(&mut self, cx: &mut Cx<'_>, session: SessionId) -> Option<(u16, Value)> {
+        for visits in self.claiming.values_mut() {
+            visits.retain(|visit| match visit {
+                Visit::Order(waiting, _) | Visit::Requeue(waiting, _) => *waiting != session,
+                Visit::Link(_) | Visit::Backlog => true,
+            });
+        }
+        let known = self.known_of(session);
+        if known.as_ref().is_some_and(|(status, _)| *status == 504) {
+            cx.count(Counter::CommandUnanswered);
+        }
+        known
     }
 
     pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, id: RunnerId, ended: Ended) {

@@ -23,6 +23,9 @@ use crate::time::Mono;
 /// batches are spaced out so that they hold enough messages to share a commit's cost.
 const LOADED_OPS: usize = 8;
 
+/// So many operations share a commit well enough: a batch of them waits for no spacing.
+const ENOUGH_OPS: usize = 256;
+
 /// What became of something staged or asked.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -212,6 +215,12 @@ impl<A> Committer<A> {
         released.extend(self.overflow.drain(..).map(|after| (after, refused())));
     }
 
+    /// True when `flush` would start a batch at this moment.
+    pub(crate) fn is_ready(&self, now: Mono) -> bool {
+        let may_start = self.open_from <= now || self.staged.ops.len() >= ENOUGH_OPS;
+        self.flight.is_none() && !self.staged.ops.is_empty() && may_start
+    }
+
     /// Fences that did not hold, since the last call: their meshes are another's.
     pub(crate) fn take_lost(&mut self) -> Vec<Fence> {
         std::mem::take(&mut self.lost)
@@ -245,7 +254,7 @@ impl<A> Committer<A> {
 
     fn flush_batch(&mut self, now: Mono, todo: &mut Outputs) {
         let mut flight = match self.flight.take() {
-            None if !self.staged.ops.is_empty() && self.open_from <= now => {
+            None if self.is_ready(now) => {
                 self.started = now;
                 self.cut(now)
             }

@@ -47,8 +47,8 @@ pub enum LiveOp {
     /// ones is a write that is run again: it stands where it stands, is `Repeated` as it was then, or was
     /// removed meanwhile, which is told as offset 0. A publication is late when its version is no newer than
     /// what is known of its entity, those before it in the same write included; else it is what is known from
-    /// here on. Replies `Appended`, or `Repeated` when their key of idempotency was used before: then only
-    /// `fed` is kept.
+    /// here on. Replies `Appended`; `Repeated` when their key of idempotency was used before: then only `fed`
+    /// is kept; or `OutOfTurn`.
     Append {
         /// Whose.
         fence: LiveFence,
@@ -58,8 +58,8 @@ pub enum LiveOp {
         rows: Arc<[LiveRow]>,
         /// Their key of idempotency.
         key: Option<Box<LiveKey>>,
-        /// The row of the feed that they come from.
-        fed: Option<u64>,
+        /// Their turn among rows of the feed, if they come from one.
+        fed: Option<FedTurn>,
     },
     /// Removes publications up to an offset, that one included. The latest values of entities stay. Replies
     /// `Done`.
@@ -116,6 +116,11 @@ pub enum LiveReply {
     },
     /// The key was used before; nothing was written.
     Repeated(LiveKnown),
+    /// A row of the feed before it is missing, or it stands itself; nothing was written.
+    OutOfTurn {
+        /// The last row of the feed that the topic took.
+        fed: u64,
+    },
     /// The topic is not ours under that epoch; nothing was written.
     Lost,
     /// This many rows went.
@@ -254,6 +259,23 @@ pub struct LiveKnown {
     pub offset: u64,
     /// When.
     pub at: Wall,
+}
+
+/// A row's turn among those that other programs wrote for a topic: it is published behind the one before it
+/// and never without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FedTurn {
+    /// The row's place in the feed.
+    pub row: u64,
+    /// That of the row before it, which its topic took or was asked to take.
+    pub after: u64,
+}
+
+impl FedTurn {
+    /// True when it is this row's turn in a topic that has taken the feed up to there.
+    pub const fn has_come(self, taken: u64) -> bool {
+        self.after <= taken && taken < self.row
+    }
 }
 
 /// Something that another program wrote for a live topic.

@@ -32,8 +32,8 @@ pub use daemon::{
 };
 pub use likeness::{Likeness, Seen};
 pub use live::{
-    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
-    LiveRow, LiveTopic,
+    FedRow, FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery,
+    LiveReply, LiveRow, LiveTopic,
 };
 pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};

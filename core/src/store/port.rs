@@ -100,4 +100,7 @@ pub trait Driver: Send {
     /// # Errors
     /// [`StoreError`], never `Unknown`.
     fn read(&mut self, query: &Query) -> StoreResult;
+
+    /// Called when those who waited for a write have their answers: time for what nobody waits for.
+    fn rest(&mut self) {}
 }

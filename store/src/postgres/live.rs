@@ -5,7 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::store::{
-    FedRow, LiveFound, LiveKey, LiveKnown, LiveOp, LivePlace, LiveQuery, LiveRow, LiveTopic,
+    FedRow, FedTurn, LiveFound, LiveKey, LiveKnown, LiveOp, LivePlace, LiveQuery, LiveRow, LiveTopic,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -45,14 +45,17 @@ pub(super) fn json(op: &LiveOp) -> Value {
     value
 }
 
-fn append(place: u64, publications: &[LiveRow], key: Option<&LiveKey>, fed: Option<u64>) -> Value {
+fn append(place: u64, publications: &[LiveRow], key: Option<&LiveKey>, fed: Option<FedTurn>) -> Value {
     let row = |LiveRow { key, version, at, gone, text, .. }: &LiveRow| {
         let version = version.map(rows::count_column);
         json!({ "key": key, "version": version, "at": at.as_millis(), "gone": gone, "body": &**text })
     };
     let all: Vec<Value> = publications.iter().map(row).collect();
-    let fed = fed.map(rows::count_column);
-    let mut value = json!({ "what": "append", "place": rows::count_column(place), "rows": all, "fed": fed });
+    let mut value = json!({ "what": "append", "place": rows::count_column(place), "rows": all });
+    if let Some(FedTurn { row, after }) = fed {
+        value["fed"] = rows::count_column(row).into();
+        value["fed_after"] = rows::count_column(after).into();
+    }
     if let Some(LiveKey { key, fingerprint, since }) = key {
         value["idempotency_key"] = HEXLOWER.encode(key).into();
         value["fingerprint"] = HEXLOWER.encode(fingerprint).into();

@@ -216,6 +216,7 @@ pub(super) enum Said {
     LiveOwned { topic: i64, epoch: i64, stream: Box<str>, top: i64, fed: i64 },
     LiveAppended { offset: i64, late: Vec<i64> },
     LiveRepeated(SaidKnown),
+    LiveOutOfTurn { fed: i64 },
     LivePruned { rows: i64 },
 }
 
@@ -293,6 +294,7 @@ impl Said {
                 Reply::Live(LiveReply::Appended { offset: rows::count(offset)?, late })
             }
             Said::LiveRepeated(known) => Reply::Live(LiveReply::Repeated(known.row()?)),
+            Said::LiveOutOfTurn { fed } => Reply::Live(LiveReply::OutOfTurn { fed: rows::count(fed)? }),
             Said::LivePruned { rows } => Reply::Live(LiveReply::Pruned { rows: rows::small_count(rows)? }),
         })
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::store::{
-    LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply, LiveRow,
-    LiveTopic,
+    FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
+    LiveRow, LiveTopic,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -70,7 +70,7 @@ fn append(
     place: i64,
     publications: &[LiveRow],
     key: Option<&LiveKey>,
-    fed: Option<u64>,
+    fed: Option<FedTurn>,
 ) -> Result<LiveReply, Trouble> {
     let last: i64 = conn.prepare_cached(sql::TOPIC_PLACE)?.query_row([topic], |row| row.get(0))?;
     if place <= last {
@@ -83,8 +83,12 @@ fn append(
         let gone = LiveReply::Appended { offset: 0, late: Vec::new() };
         return Ok(used(conn, topic, key)?.map_or(gone, LiveReply::Repeated));
     }
-    if let Some(fed) = fed {
-        run(conn, sql::TOPIC_FED, (topic, rows::count_column(fed)))?;
+    if let Some(FedTurn { row, after }) = fed {
+        let turn = (topic, rows::count_column(row), rows::count_column(after));
+        if run(conn, sql::TOPIC_FED, turn)? == 0 {
+            let taken = conn.prepare_cached(sql::TOPIC_TAKEN)?.query_row([topic], |row| row.get(0))?;
+            return Ok(LiveReply::OutOfTurn { fed: rows::count(taken)? });
+        }
     }
     if let Some(known) = used(conn, topic, key)? {
         return Ok(LiveReply::Repeated(known));

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod check;
+mod checkpoint;
 mod daemon;
 mod fresh;
 mod hooks;

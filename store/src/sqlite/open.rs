@@ -132,9 +132,19 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`], after which nothing is left locked.
 pub fn open(dir: &Path, readers: usize) -> Result<Sqlite, OpenError> {
-    let (writer, readers, _) = open_parts(dir, readers)?;
+    let (mut writer, readers, _) = open_parts(dir, readers)?;
+    writer.checkpoint_beside(open_copier(dir)?);
     let readers = readers.into_iter().map(|reader| Box::new(reader) as Box<dyn Driver>).collect();
     Ok(Sqlite { writer: Box::new(writer), readers })
+}
+
+/// The connection that brings the log's pages to where they belong, and syncs them there.
+pub(super) fn open_copier(dir: &Path) -> Result<Connection, OpenError> {
+    let file = dir.join("peermesh.db");
+    let copier = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let set_up = copier.pragma_update(None, "synchronous", "FULL");
+    set_up.map_err(|error| refused(&file, &error.into()))?;
+    Ok(copier)
 }
 
 /// The same, as what they are.

@@ -345,7 +345,8 @@ statements! {
     TOPIC_STANDS = "SELECT epoch, top FROM live_topic WHERE n = ?1";
     TOPIC_PLACE = "SELECT place FROM live_topic WHERE n = ?1";
     TOPIC_NEXT = "UPDATE live_topic SET top = top + ?3, place = ?2 WHERE n = ?1 RETURNING top";
-    TOPIC_FED = "UPDATE live_topic SET fed = max(fed, ?2) WHERE n = ?1";
+    TOPIC_FED = "UPDATE live_topic SET fed = ?2 WHERE n = ?1 AND fed BETWEEN ?3 AND ?2 - 1";
+    TOPIC_TAKEN = "SELECT fed FROM live_topic WHERE n = ?1";
     PUBLICATIONS_OF_PLACE = "SELECT at_offset, late FROM live_publication \
         WHERE topic = ?1 AND place = ?2 ORDER BY at_offset";
     PUBLICATION_INSERT = "INSERT INTO live_publication \

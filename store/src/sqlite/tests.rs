@@ -1,7 +1,9 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
+mod checkpoint;
 mod fresh;
 pub(super) mod power;
+mod statements;
 
 use std::fs;
 use std::io;

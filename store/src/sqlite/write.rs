@@ -11,6 +11,7 @@ use peermesh_core::store::{Answer, Batch, Driver, History, Op, Query, Reply, Sto
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
+use super::checkpoint::Checkpoints;
 use super::fresh::Fresh;
 use super::hooks;
 use super::keys::Keys;
@@ -30,6 +31,8 @@ pub(super) const NO_DAEMON: &str = "a broker's store keeps nothing of a daemon";
 
 /// Writes, and answers questions when asked to.
 pub(super) struct Writer {
+    /// Where the log is kept short beside the commits. Declared first, for its thread ends first.
+    checkpoints: Option<Checkpoints>,
     // Declared before the lock, so that the file is closed while the lock is still held.
     conn: Connection,
     keys: Keys,
@@ -52,6 +55,12 @@ impl Driver for Writer {
     fn read(&mut self, query: &Query) -> StoreResult {
         read::answer(&self.conn, &self.distrust, query)
     }
+
+    fn rest(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.go_on(&self.conn, &self.distrust);
+        }
+    }
 }
 
 /// Why a transaction was not committed.
@@ -70,7 +79,13 @@ impl Writer {
         life: i64,
     ) -> Writer {
         let keys = Keys { hash: DedupeKeys::new(secret), fresh: Fresh::new() };
-        Writer { conn, keys, life, distrust, _lock: lock }
+        Writer { checkpoints: None, conn, keys, life, distrust, _lock: lock }
+    }
+
+    /// Has the log kept short beside the commits from here on, over a connection of its own. Where that
+    /// cannot be, commits go on doing so.
+    pub(super) fn checkpoint_beside(&mut self, copier: Connection) {
+        self.checkpoints = Checkpoints::start(&mut self.conn, copier, &self.distrust).ok();
     }
 
     /// The connection, for tests that play with the file.
@@ -82,6 +97,12 @@ impl Writer {
     /// The connection, for whoever has the store to himself.
     pub(super) fn conn_mut(&mut self) -> &mut Connection {
         &mut self.conn
+    }
+
+    /// The copying of the log, for tests that want it early.
+    #[cfg(test)]
+    pub(super) fn checkpoints(&mut self) -> &mut Checkpoints {
+        self.checkpoints.as_mut().unwrap()
     }
 
     /// What is known of client message ids, for tests that want collisions, or keys that go down early.

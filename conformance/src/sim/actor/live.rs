@@ -50,18 +50,24 @@ pub(in crate::sim) struct Watcher {
     is_stream: bool,
     /// It wants to know who comes and goes.
     is_curious: bool,
+    /// It was given a token of its user.
+    has_token: bool,
+    /// Whether it asks for another one before it comes back.
+    tokens: Dice,
     /// It asked to go on where it was.
     asked: bool,
     is_subscribed: bool,
 }
 
 impl Watcher {
-    pub(super) fn new(place: usize, topic: usize, mix: &Mix, mut dice: Dice) -> Watcher {
+    pub(super) fn new(place: usize, topic: usize, mix: &Mix, mut dice: Dice, tokens: Dice) -> Watcher {
         let (slow, flapping) = (dice.chance(50), dice.chance(40));
         let (is_stream, is_curious) = (dice.chance(30), dice.chance(50));
         Watcher {
             is_stream,
             is_curious,
+            has_token: false,
+            tokens,
             topic: TOPICS[topic % TOPICS.len()],
             is_slow: slow && mix.has(Class::Slow),
             is_flapping: flapping && mix.has(Class::Flapping),
@@ -92,12 +98,18 @@ impl Watcher {
         }
     }
 
-    /// Makes ready what the next connection says first.
-    fn dress(&mut self, world: &World) {
+    /// Makes ready what the next connection says first. Some come back with the token that they had, which
+    /// may open nothing any more.
+    fn dress(&mut self, world: &mut World) {
         if self.line.link.is_some() {
             return;
         }
-        self.line.token = world.token_of(&user_of(self.line.place));
+        let is_kept = self.has_token && !self.line.is_peaceful && self.tokens.chance(30);
+        if !is_kept {
+            self.has_token = true;
+            self.line.token = world.token_of(&user_of(self.line.place));
+            world.oracle.shows_token(self.line.place, world.wall_ms());
+        }
         if !self.is_stream {
             return;
         }
@@ -175,8 +187,10 @@ impl Watcher {
                 }
             }
             Sight::Close(code, _) => {
-                if code == 4008 {
-                    world.tally.mark(Mark::LiveSlow);
+                match code {
+                    4008 => world.tally.mark(Mark::LiveSlow),
+                    4403 => world.tally.mark(Mark::LiveBarred),
+                    _ => {}
                 }
                 self.is_subscribed = false;
                 match self.is_stream {
@@ -284,7 +298,8 @@ impl Publisher {
         let body = format!(r#"{{"user":"{user}"}}"#);
         let node = self.line.dice.place(world.nodes.len());
         let Some(link) = world.dial(self.line.place, node, Listener::Live) else { return };
-        world.oracle.opens(world.links[link.0].conn, node, Party::Revoker(user));
+        let asked_ms = world.wall_ms();
+        world.oracle.opens(world.links[link.0].conn, node, Party::Revoker { user, asked_ms });
         let request = format!(
             "POST /revoke HTTP/1.1\r\nHost: broker.test\r\nAuthorization: Bearer {LIVE_SECRET}\r\n\
              Content-Length: {}\r\n\r\n{body}",

@@ -2,14 +2,15 @@
 //! published or was told that it does not (I16).
 
 mod fleeting;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peermesh_core::ids::{ConnId, TopicNo};
+use peermesh_core::ids::TopicNo;
 use peermesh_core::store::{LiveFence, LiveKey, LiveOp, LiveReply, LiveRow};
 
 use super::rules::{Judged, Rule, broken};
-use super::{Conn, Oracle, Party, Said};
+use super::{Oracle, Party, Said};
 use crate::sim::actor::{VOLATILE, user_of};
 use crate::sim::clock::MS;
 use crate::sim::heard::{Heard, HeardKind, Item};
@@ -25,9 +26,7 @@ pub(super) struct Topics {
     watchers: BTreeMap<usize, Knowledge>,
     /// Topics that no store knows.
     fleeting: fleeting::Fleeting,
-    /// Connections of users whose rights were taken back; true once they were told the end of a frame whose
-    /// beginning had left before, which nobody can take back.
-    barred: BTreeMap<ConnId, bool>,
+    pub(super) rights: rights::Rights,
     /// Keys age by clocks that are not always right here.
     are_keys_unsure: bool,
 }
@@ -160,9 +159,7 @@ impl Oracle {
 
     /// Something about live topics leaves a broker: it is stored (I3), and a start shows what holds (I16).
     pub(super) fn live_said(&mut self, said: &Said<'_>, heard: &Heard, tally: &mut Tally) -> Judged {
-        if let Some(true) = self.topics.barred.get_mut(&said.conn).map(|told| std::mem::replace(told, true)) {
-            return broken(Rule::I16, format!("{} is told to one without rights", heard.shown()));
-        }
+        self.topics.rights.told(said.conn, heard)?;
         let topic = match &self.conns.get(&said.conn).map(|conn| &conn.party) {
             Some(Party::Watcher(watcher)) => self.topics.watchers.get(watcher).map(|known| &known.topic),
             Some(Party::Publisher) => self.topics.sent.get(&heard.id).map(|sent| &sent.topic),
@@ -182,24 +179,6 @@ impl Oracle {
                 broken(Rule::I16, format!("{}, and {} is the last", heard.shown(), log.top()))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Somebody is told that the rights of a user were taken back: nothing more is told to that user's
-    /// connections there.
-    pub(super) fn rights_taken_back(&mut self, said: &Said<'_>, status: u16, tally: &mut Tally) {
-        let Some(asker) = self.conns.get(&said.conn) else { return };
-        let (Party::Revoker(user), 200) = (&asker.party, status) else { return };
-        tally.mark(Mark::LiveRevoked);
-        // What was opened later shows a token that was made later.
-        let is_barred = |id: &ConnId, conn: &Conn| {
-            *id < said.conn
-                && conn.node == asker.node
-                && matches!(conn.party, Party::Watcher(watcher) if user_of(watcher) == *user)
-        };
-        let barred = self.conns.iter().filter(|(id, conn)| is_barred(id, conn)).map(|(id, _)| *id);
-        for conn in barred {
-            self.topics.barred.entry(conn).or_insert(false);
         }
     }
 

@@ -52,6 +52,18 @@ fn under_load_batches_start_apart_and_the_deadline_says_when() {
 }
 
 #[test]
+fn when_enough_has_gathered_the_next_batch_waits_for_no_spacing() {
+    let mut store = Desk::new();
+    store.stages(1);
+    store.flies();
+    store.stages(ENOUGH_OPS - 1);
+    store.stores(1);
+    assert!(store.flies().is_empty());
+    store.stages(1);
+    assert_eq!(store.flies(), [batch(2, ENOUGH_OPS)]);
+}
+
+#[test]
 fn a_batch_that_took_longer_than_the_spacing_is_followed_at_once() {
     let mut store = Desk::new();
     store.stages(1);

@@ -79,11 +79,11 @@ impl InRow {
 pub enum Reader {
     /// Everybody's: a program without a session.
     Host,
-    /// Those of these keys, in one mesh.
-    Keys {
+    /// Those of one mesh, but for what came for these keys.
+    AllBut {
         /// The mesh's slug.
         mesh: Box<str>,
-        /// The session's key and its member's.
+        /// Of other sessions that live.
         keys: Vec<PublicKey>,
     },
 }

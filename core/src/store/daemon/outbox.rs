@@ -199,6 +199,15 @@ pub enum OutboxOp {
         /// Why.
         error: Box<str>,
     },
+    /// Gives up what waits in a lane and was accepted before. Replies `Changed`.
+    BuryLane {
+        /// Which.
+        lane: LaneName,
+        /// Accepted before this.
+        before: Wall,
+        /// Why.
+        error: Box<str>,
+    },
     /// Puts a row in line again, in place of the old one, with its routing. Replies `Requeued`, also when
     /// that was done already, or `NotRequeued`.
     Requeue(Requeue),

@@ -79,6 +79,10 @@ impl Kept {
                 },
                 |row| (row.status, row.last_error) = (OutStatus::Dead, Some(error.clone())),
             ),
+            OutboxOp::BuryLane { lane, before, error } => self.change(
+                |row| row.status == OutStatus::Pending && row.lane == *lane && row.enqueued_at < *before,
+                |row| (row.status, row.last_error) = (OutStatus::Dead, Some(error.clone())),
+            ),
             OutboxOp::Requeue(requeue) => self.requeue(requeue),
             OutboxOp::KeepSession(row) => {
                 self.sessions.insert(row.token, row.clone());
@@ -236,7 +240,7 @@ fn passes(sifting: &Sifting, row: &InRow) -> bool {
     let Sifting { reader, mesh, topic, from, since, before, unread } = sifting;
     let may_see = match reader {
         Reader::Host => true,
-        Reader::Keys { mesh, keys } => row.mesh == *mesh && keys.contains(&row.recipient),
+        Reader::AllBut { mesh, keys } => row.mesh == *mesh && !keys.contains(&row.recipient),
     };
     let is_from =
         |from: &str| &*row.sender_pubkey == from || row.sender_member_pubkey.as_deref() == Some(from);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Model;
 use crate::ids::{Epoch, HistoryEpoch, TopicId, TopicNo};
 use crate::store::{
-    FedRow, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
-    LiveRow, LiveTopic,
+    FedRow, FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery,
+    LiveReply, LiveRow, LiveTopic,
 };
 use crate::time::Wall;
 
@@ -46,6 +46,15 @@ impl Model {
     /// Lets another program write something into the feed.
     pub fn feed(&mut self, row: FedRow) {
         self.lives.feed.push(row);
+    }
+
+    /// Takes the last publication of a topic out, as if it had never been; false when there is none.
+    pub fn lose_publication(&mut self, topic: &TopicId) -> bool {
+        let no = self.lives.ids.get(topic);
+        let Some(kept) = no.and_then(|no| self.lives.all.get_mut(no)) else { return false };
+        let lost = kept.history.remove(&kept.top).is_some();
+        kept.top -= u64::from(lost);
+        lost
     }
 
     pub(super) fn apply_live(&mut self, op: &LiveOp) -> LiveReply {
@@ -177,7 +186,13 @@ impl Model {
 }
 
 impl Kept {
-    fn append(&mut self, place: u64, rows: &[LiveRow], key: Option<&LiveKey>, fed: Option<u64>) -> LiveReply {
+    fn append(
+        &mut self,
+        place: u64,
+        rows: &[LiveRow],
+        key: Option<&LiveKey>,
+        fed: Option<FedTurn>,
+    ) -> LiveReply {
         if place <= self.place {
             let same = self.history.iter().filter(|(_, (written, _))| *written == place);
             let same: Vec<(u64, bool)> = same.map(|(offset, (_, row))| (*offset, row.late)).collect();
@@ -188,7 +203,12 @@ impl Kept {
             let known = self.used(key).map(LiveReply::Repeated);
             return known.unwrap_or(LiveReply::Appended { offset: 0, late: Vec::new() });
         }
-        self.fed = self.fed.max(fed.unwrap_or(0));
+        if let Some(turn) = fed {
+            if !turn.has_come(self.fed) {
+                return LiveReply::OutOfTurn { fed: self.fed };
+            }
+            self.fed = turn.row;
+        }
         if let Some(known) = self.used(key) {
             return LiveReply::Repeated(known);
         }

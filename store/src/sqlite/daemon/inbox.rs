@@ -117,9 +117,9 @@ impl Clause {
     fn of(sifting: &Sifting, ids: Option<&[Box<str>]>) -> Clause {
         let Sifting { reader, mesh, topic, from, since, before, unread } = sifting;
         let mut clause = Clause { conditions: vec!["1".to_owned()], values: Vec::new() };
-        if let Reader::Keys { mesh, keys } = reader {
+        if let Reader::AllBut { mesh, keys } = reader {
             clause.need("mesh = ?", [text(mesh)]);
-            clause.need_one_of("recipient_pubkey", keys.iter().map(|key| key.hex().into()));
+            clause.need_one_of("recipient_pubkey NOT", keys.iter().map(|key| key.hex().into()));
         }
         if let Some(mesh) = mesh {
             clause.need("mesh = ?", [text(mesh)]);

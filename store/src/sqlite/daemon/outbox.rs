@@ -41,6 +41,8 @@ const INFLIGHT: &str = "SELECT id FROM outbox WHERE status = 'inflight' ORDER BY
 const RECLAIM: &str = "UPDATE outbox SET status = 'pending', next_attempt_at = ?2 WHERE id = ?1";
 const BURY: &str = "UPDATE outbox SET status = 'dead', last_error = ?2 \
     WHERE status = 'pending' AND mesh = ?1 AND (?3 IS NULL OR enqueued_at < ?3)";
+const BURY_LANE: &str = "UPDATE outbox SET status = 'dead', last_error = ?3 \
+    WHERE status = 'pending' AND mesh = ?1 AND sender_session_pubkey IS ?2 AND enqueued_at < ?4";
 const ABORT: &str = "UPDATE outbox SET status = 'aborted', aborted_at = ?2, aborted_by = ?3, \
     superseded_by = ?4 WHERE id = ?1";
 const LANES: &str = "SELECT DISTINCT mesh, sender_session_pubkey FROM outbox \
@@ -84,6 +86,11 @@ pub(super) fn write(conn: &Connection, op: &OutboxOp) -> Result<DaemonReply, Tro
         OutboxOp::Bury { mesh, before, error } => {
             let before = before.map(Wall::as_millis);
             let rows = run(conn, BURY, params![mesh, error, before])?;
+            Ok(DaemonReply::Changed { rows: u64::try_from(rows).unwrap_or(u64::MAX) })
+        }
+        OutboxOp::BuryLane { lane, before, error } => {
+            let session = lane.session.map(|key| key.hex());
+            let rows = run(conn, BURY_LANE, params![lane.mesh, session, error, before.as_millis()])?;
             Ok(DaemonReply::Changed { rows: u64::try_from(rows).unwrap_or(u64::MAX) })
         }
         OutboxOp::Requeue(requeue) => put_in_line(conn, requeue),

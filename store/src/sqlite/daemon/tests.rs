@@ -190,6 +190,10 @@ impl Chance {
                 };
                 OutboxOp::Settle { id, attempts, outcome }
             }
+            8 => {
+                let lane = LaneName { mesh: self.name("m"), session: self.one_of(&[None, Some(key_of(1))]) };
+                OutboxOp::BuryLane { lane, before: self.wall(), error: self.name("e") }
+            }
             9 => OutboxOp::Reclaim { next_attempt_at: self.wall(), but: vec![id] },
             10 => {
                 let before = Some(self.wall());
@@ -234,7 +238,7 @@ impl Chance {
     }
 
     fn sifting(&mut self) -> Sifting {
-        let reader = Reader::Keys { mesh: self.name("m"), keys: vec![key_of(1)] };
+        let reader = Reader::AllBut { mesh: self.name("m"), keys: vec![key_of(1)] };
         let (mesh, from, at) = (self.name("m"), self.name("s"), self.wall());
         Sifting {
             reader: self.one_of(&[Reader::Host, reader]),

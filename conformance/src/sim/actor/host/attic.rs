@@ -186,6 +186,7 @@ pub(super) fn id_of(op: &OutboxOp) -> Option<&str> {
         OutboxOp::Requeue(requeue) => Some(&requeue.new_id),
         OutboxOp::Reclaim { .. }
         | OutboxOp::Bury { .. }
+        | OutboxOp::BuryLane { .. }
         | OutboxOp::KeepSession(_)
         | OutboxOp::DropSessions(_) => None,
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::Host;
 use super::attic::{Written, id_of};
-use super::program::Letter;
+use super::program::{Letter, Program};
 use crate::sim::cast::Identity;
 use crate::sim::marks::Mark;
 use crate::sim::oracle::ledger::{AttemptId, Meaning};
@@ -117,6 +117,11 @@ impl Host {
                 self.books.dead.insert(row.id.into());
             }
             (OutboxOp::Bury { .. }, DaemonReply::Changed { rows: 1.. }) => self.judge_burial(world),
+            // Nobody came back with the key of their session for a day.
+            (OutboxOp::BuryLane { .. }, DaemonReply::Changed { rows: 1.. }) => {
+                let dead = self.attic.dead();
+                self.books.dead.extend(dead.into_iter().map(|row| row.id.into()));
+            }
             (OutboxOp::Reclaim { .. }, DaemonReply::Changed { rows: 1.. }) => {
                 world.tally.mark(Mark::OutboxReclaimed);
             }
@@ -316,7 +321,14 @@ impl Host {
             return self.breaks(world, Rule::I3, &format!("{id} is shown, and never came"));
         };
         let Some(own) = self.own_keys(place) else { return };
-        if !own.contains(recipient) || *mesh != self.homes[self.home_of(place)].slug {
+        // Mail for a session that ended is its member's, and one that did not register since a restart may
+        // count as such.
+        let is_over = |program: &Program| {
+            let hex = program.session.as_ref().map(|session| &session.identity.hex);
+            hex == Some(recipient) && program.known_in != self.life
+        };
+        let is_left = self.programs.iter().any(is_over);
+        if !own.contains(recipient) && !is_left || *mesh != self.homes[self.home_of(place)].slug {
             let text = format!("{id} is for {recipient} and is shown to {}", own[0]);
             self.breaks(world, Rule::I11, &text);
         }

@@ -27,6 +27,10 @@ struct Life {
     rows: BTreeMap<u64, Item>,
     /// Where publications were said to stand, by what their publishers call them.
     answered: BTreeMap<String, u64>,
+    /// Up to which offset it was judged which of them are late.
+    judged: u64,
+    /// The version of each entity's value there. That of one that was removed is forgotten after a while.
+    versions: BTreeMap<String, Option<u64>>,
 }
 
 impl Fleeting {
@@ -62,7 +66,10 @@ impl Fleeting {
     }
 
     fn life(&mut self, of: (usize, u32), epoch: &str) -> Result<&mut Life, Violation> {
-        let fresh = || Life { of, rows: BTreeMap::new(), answered: BTreeMap::new() };
+        let fresh = || {
+            let (rows, answered, versions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+            Life { of, rows, answered, judged: 0, versions }
+        };
         let life = self.lives.entry(epoch.to_owned()).or_insert_with(fresh);
         if life.of != of {
             broken(Rule::I9, format!("{epoch} names positions of two lives"))?;
@@ -78,9 +85,30 @@ impl Life {
         let is_same = (&known.key, known.version, known.late) == (&item.key, item.version, item.late)
             && known.text() == item.text();
         match is_same {
-            true => Ok(()),
+            true => self.judge_late(),
             false => broken(Rule::I2, format!("{item:?} was {known:?} before")),
         }
+    }
+
+    /// A version that is no greater than what is known of its entity is late, and no other: of everything
+    /// that follows what was judged.
+    fn judge_late(&mut self) -> Judged {
+        while let Some(item) = self.rows.get(&(self.judged + 1)) {
+            self.judged += 1;
+            let Some(key) = &item.key else { continue };
+            let known = self.versions.get(key);
+            let is_late = item.version.zip(known.copied().flatten()).is_some_and(|(new, old)| new <= old);
+            if known.is_some() && item.late != is_late {
+                let text = format!("offset {} counts as late: {}", item.offset, item.late);
+                return broken(Rule::I16, text);
+            }
+            match (item.late, item.text()) {
+                (true, _) => {}
+                (false, "null") => _ = self.versions.remove(key),
+                (false, _) => _ = self.versions.insert(key.clone(), item.version),
+            }
+        }
+        Ok(())
     }
 
     /// A publisher is told one offset however often it asks, and what others see there is what it sent.
@@ -106,6 +134,12 @@ impl Life {
     fn shows(&mut self, heard: &Heard) -> Judged {
         for item in heard.snapshot.iter().chain(&heard.publications).flatten() {
             self.learn(item)?;
+        }
+        if let Some(snapshot) = heard.snapshot.as_ref().filter(|_| heard.offset > self.judged) {
+            // Nobody was told of some publications before, and here is what came of them.
+            self.judged = heard.offset;
+            let held = snapshot.iter().filter_map(|item| Some((item.key.clone()?, item.version)));
+            self.versions = held.collect();
         }
         let is_known = self.rows.range(..=heard.offset).count() as u64 == heard.offset;
         let Some(snapshot) = heard.snapshot.as_ref().filter(|_| is_known) else { return Ok(()) };

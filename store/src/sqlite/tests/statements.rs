@@ -1,0 +1,53 @@
+//! How many statements a message costs: a regression shows here before any clock could.
+
+use rusqlite::StatementStatus;
+
+use super::super::sql;
+use super::*;
+
+/// Of a commit, whatever it holds: its beginning, the row of keys, its end.
+const A_COMMIT: i32 = 3;
+/// Of a message: whether its key is known, its own row, its delivery, the delivery's end, and the row that says so.
+const A_MESSAGE: i32 = 5;
+
+#[test]
+fn a_message_costs_five_statements_and_a_commit_three() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let (mut position, mut last) = (0, Vec::new());
+    for messages in [1, 16, 256] {
+        // The first life of each size has fewer or more to settle than it accepts.
+        life(&mut writer, &mut position, &mut last, messages);
+        let before = ran(&writer);
+        life(&mut writer, &mut position, &mut last, messages);
+        let each = i32::try_from(messages).unwrap();
+        assert_eq!(ran(&writer) - before, A_COMMIT + A_MESSAGE * each, "{messages} a commit");
+    }
+}
+
+/// Accepts so many messages and settles those of the life before, in one commit.
+fn life(writer: &mut Writer, position: &mut u64, last: &mut Vec<u64>, messages: u64) {
+    let settle = |position: u64| {
+        Op::Settle(Settled {
+            position: Position(position),
+            mailbox: MailboxNo(2),
+            priority: Priority::Next,
+            at: Wall::from_millis(1),
+            outcome: Outcome::Delivered,
+        })
+    };
+    let mut ops: Vec<Op> = last.drain(..).map(settle).collect();
+    for _ in 0..messages {
+        *position += 1;
+        ops.push(accept(*position, &format!("key-{position}"), Some("text")));
+        last.push(*position);
+    }
+    write(writer, ops).unwrap();
+}
+
+/// Statements that ran so far: every one is prepared once and kept.
+fn ran(writer: &Writer) -> i32 {
+    let runs =
+        |(_, sql): &(&str, &str)| writer.conn().prepare_cached(sql).unwrap().get_status(StatementStatus::Run);
+    sql::ALL.iter().map(runs).sum()
+}
