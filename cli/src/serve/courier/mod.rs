@@ -271,10 +271,13 @@ impl Round<'_> {
     }
 
     fn addresses_known(&mut self, now: Instant, is_found: bool) {
+        let bell = || Waker::from(Arc::clone(&self.own.bell));
+        // What is not there is not looked for again before somebody asks.
+        let found = if is_found { self.addresses.look(now, bell()).ok().flatten() } else { None };
         for way in std::mem::take(&mut self.unaddressed) {
-            match self.addresses.look(now, Waker::from(Arc::clone(&self.own.bell))) {
-                Ok(Some(addresses)) if is_found => self.address(now, way, addresses),
-                _ => self.end(way, Err("host not found".to_owned())),
+            match &found {
+                Some(addresses) => self.address(now, way, addresses.clone()),
+                None => self.end(way, Err("host not found".to_owned())),
             }
         }
     }
