@@ -1,4 +1,5 @@
-//! The counter for couriers: where shards leave requests to the event target, and the threads that fetch them.
+//! The counter for couriers: where shards leave requests to the event target, and the threads that fetch
+//! them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

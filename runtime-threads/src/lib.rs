@@ -61,8 +61,8 @@ pub struct Plan {
     pub shards: Vec<Box<dyn Machine + Send>>,
     /// The store's lanes: one thread for each driver.
     pub lanes: Lanes,
-    /// Carry events to the event target: one thread for each, whatever it has under way. None are needed where
-    /// nothing is forwarded.
+    /// Carry events to the event target: one thread for each, whatever it has under way. None are needed
+    /// where nothing is forwarded.
     pub couriers: Vec<Box<dyn Courier>>,
     /// Takes log records. Must not block.
     pub note: Arc<dyn Fn(Note) + Send + Sync>,

@@ -61,7 +61,8 @@ impl Letterhead {
         Some(Letterhead { url, bearer, answer_bytes_max })
     }
 
-    /// Appends a request to `out`, in the place of its trace that `parent` names, where it has one of its own.
+    /// Appends a request to `out`, in the place of its trace that `parent` names, where it has one of its
+    /// own.
     ///
     /// # Errors
     /// When the library does not take the headers.

@@ -1,11 +1,11 @@
 //! Carries events to the event target over HTTP: one thread, a connection for each request that is under way.
 //!
 //! *Decides* when a connection is made, used again and given up. *Does not* know which event is whose: the
-//! core never has two of one runner under way.
-//! *Always holds:* a request takes no longer than `runner_forward_ms`, reads no more than
-//! `runner_answer_bytes_max` of an answer and follows no redirect; a connection carries one request at a time,
-//! and none after anything was odd about the one before. The target comes from the settings alone, so it is
-//! allowed wherever it is; a proxy named by the environment is not asked.
+//! core never has two of one runner under way. *Always holds:* a request takes no longer than
+//! `runner_forward_ms`, reads no more than `runner_answer_bytes_max` of an answer and follows no redirect; a
+//! connection carries one request at a time, and none after anything was odd about the one before. The target
+//! comes from the settings alone, so it is allowed wherever it is; a proxy named by the environment is not
+//! asked.
 
 mod address;
 mod exchange;
@@ -36,7 +36,8 @@ use address::AddressBook;
 use exchange::{Exchange, Heard, Letterhead};
 use line::{Line, Seal, Spoken, Trouble};
 
-/// Connections are not kept for so long that a server of the web app's kind ends them just when they are used.
+/// Connections are not kept for so long that a server of the web app's kind ends them just when they are
+/// used.
 const IDLE: Duration = Duration::from_secs(4);
 /// Bytes read at once.
 const SCRATCH_BYTES: usize = 16 * 1_024;
