@@ -23,17 +23,33 @@ const REASONS_MAX: usize = 16;
 pub(super) struct Health {
     standing: Standing,
     /// When the open ping was asked.
-    asked: Option<Mono>,
+    asked: Option<Now>,
     failures: u64,
     /// Why the store was down since it was up last, each reason once.
     told: Vec<Box<str>>,
     /// What the store said of itself last.
     alive: Option<Alive>,
-    /// Until when our meshes are surely ours; none means for ever.
-    sure_until: Option<Mono>,
+    /// How long our meshes are surely ours; none means for ever.
+    lease: Option<Lease>,
     /// Since when we may have slept without our clock knowing.
     slept: Option<Mono>,
     proof: Proof,
+}
+
+/// What a ping that was answered gave us.
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    asked: Now,
+    lasts_ms: u64,
+}
+
+impl Lease {
+    /// Over as soon as one of the clocks says so: the steady one stands still while its host is suspended, and
+    /// the other may be set (TIM-04).
+    fn lasts(&self, now: Now) -> bool {
+        now.mono < self.asked.mono.after_millis(self.lasts_ms)
+            && now.wall < self.asked.wall.after_millis(self.lasts_ms)
+    }
 }
 
 /// Whether meshes that were in doubt are ours. A lease that ran out may have been renewed after another
@@ -64,7 +80,7 @@ impl Health {
         self.standing == Standing::Up
     }
 
-    pub(super) fn view(&self, now: Mono) -> StoreView {
+    pub(super) fn view(&self, now: Now) -> StoreView {
         StoreView {
             down: match self.standing {
                 Standing::Down(why) => Some(why),
@@ -79,8 +95,8 @@ impl Health {
     }
 
     /// False while another broker may take what is ours.
-    fn has_lease(&self, now: Mono) -> bool {
-        self.slept.is_none() && self.sure_until.is_none_or(|until| now < until)
+    fn has_lease(&self, now: Now) -> bool {
+        self.slept.is_none() && self.lease.is_none_or(|lease| lease.lasts(now))
     }
 
     /// True when other brokers may use the store too.
@@ -105,7 +121,7 @@ impl Broker {
         // One shard has its pings kept back; those of the others may have to wait for them.
         let wait_ms = if self.health.is_up() { self.limits.health_ms() } else { 0 };
         let hold_ms = if self.is_first() { wait_ms } else { 0 };
-        self.health.asked = Some(now.mono);
+        self.health.asked = Some(now);
         self.commits.ask_at_once(Query::Ping { hold_ms }, After::Health);
         let patience_ms = wait_ms.saturating_add(self.limits.health_answer_ms());
         self.timers.arm(Timer::Health, now.mono.after_millis(patience_ms));
@@ -114,7 +130,7 @@ impl Broker {
     /// The ping was answered.
     pub(super) fn health_known(&mut self, now: Now, ended: Ended) {
         let Some(asked) = self.health.asked.take() else { return };
-        let next = asked.after_millis(self.limits.health_ms());
+        let next = asked.mono.after_millis(self.limits.health_ms());
         self.timers.arm(Timer::Health, next.max(now.mono));
         match ended {
             Ended::Found(found) => match *found {
@@ -151,10 +167,10 @@ impl Broker {
         }
     }
 
-    fn store_is_up(&mut self, now: Now, asked: Mono, alive: Alive) {
-        let had_lease = self.health.has_lease(now.mono);
-        self.health.sure_until = alive.lease_ms.map(|lease_ms| asked.after_millis(lease_ms));
-        self.health.slept = self.health.slept.filter(|since| asked < *since);
+    fn store_is_up(&mut self, now: Now, asked: Now, alive: Alive) {
+        let had_lease = self.health.has_lease(now);
+        self.health.lease = alive.lease_ms.map(|lasts_ms| Lease { asked, lasts_ms });
+        self.health.slept = self.health.slept.filter(|since| asked.mono < *since);
         let was_met = self.health.alive.replace(alive).is_some();
         let was_up = self.health.is_up();
         self.health.standing = Standing::Up;
@@ -166,7 +182,7 @@ impl Broker {
             self.with_meshes(now, super::super::mesh::Meshes::store_is_back);
             self.with_runners(now, super::super::runner::Runners::store_is_back);
         }
-        if self.health.has_lease(now.mono) {
+        if self.health.has_lease(now) {
             match &mut self.health.proof {
                 Proof::Open { again, .. } => *again |= !had_lease,
                 Proof::Wanted => self.prove(now),
@@ -213,7 +229,7 @@ impl Broker {
 
     fn prove_done(&mut self, now: Now) {
         self.health.proof = Proof::Held;
-        if self.health.view(now.mono).sure {
+        if self.health.view(now).sure {
             self.with_meshes(now, super::super::mesh::Meshes::sure_again);
             self.with_runners(now, super::super::runner::Runners::sure_again);
             self.with_lives(now, super::super::live::Lives::sure_again);

@@ -220,7 +220,7 @@ impl Broker {
     /// A hook that means nobody here waits in the store: for a hello, or for another broker that has whom it
     /// means.
     fn keep_hook(&mut self, now: Now, conn: ConnId, hook: Hook) -> Option<Response> {
-        if self.health.view(now.mono).down.is_some() {
+        if self.health.view(now).down.is_some() {
             return Some(refuse(503, "store_down"));
         }
         if self.hooks.kept.take(now.mono).is_err() {
@@ -237,7 +237,7 @@ impl Broker {
 
     /// Looks for hooks that came to other brokers and may mean somebody here.
     pub(super) fn ask_hooks(&mut self, now: Now) {
-        let alone = !self.health.is_shared() || self.health.view(now.mono).down.is_some();
+        let alone = !self.health.is_shared() || self.health.view(now).down.is_some();
         if alone || self.drain.is_on() || self.hooks.open > 0 {
             return;
         }

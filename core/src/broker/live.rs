@@ -49,7 +49,7 @@ impl Broker {
             notes: &mut self.notes,
             effects: &mut self.effects,
             work: &mut self.live_work,
-            store: self.health.view(now.mono),
+            store: self.health.view(now),
         };
         call(&mut self.lives, &mut cx)
     }

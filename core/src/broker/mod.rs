@@ -234,7 +234,7 @@ impl Broker {
             notes: &mut self.notes,
             effects: &mut self.effects,
             work: &mut self.work,
-            store: self.health.view(now.mono),
+            store: self.health.view(now),
         };
         call(&mut self.meshes, &mut cx)
     }

@@ -43,7 +43,7 @@ impl Broker {
             notes: &mut self.notes,
             effects: &mut self.effects,
             work: &mut self.runner_work,
-            store: self.health.view(now.mono),
+            store: self.health.view(now),
         };
         call(&mut self.runners, &mut cx)
     }
