@@ -92,6 +92,8 @@ pub(super) struct Written {
     pub number: u64,
     pub batch: Arc<Batch>,
     pub replies: Vec<Reply>,
+    /// It came when its broker had its answer, by another try, already.
+    pub is_late: bool,
 }
 
 /// An answer on its way to a shard.
@@ -281,7 +283,8 @@ impl Disk {
             tally.mark(Mark::UnknownLateAfterRetry);
         }
         let result = self.apply(at, number, &batch);
-        written_of(number, &batch, &result)
+        let written = written_of(number, &batch, &result)?;
+        Some(Written { is_late: repeated, ..written })
     }
 
     /// A batch takes effect as its broker's, while others own what is theirs.
@@ -373,7 +376,7 @@ fn unavailable() -> StoreError {
 fn written_of(number: u64, batch: &Arc<Batch>, result: &StoreResult) -> Option<Written> {
     match result {
         Ok(Answer::Replies(replies)) => {
-            Some(Written { number, batch: Arc::clone(batch), replies: replies.clone() })
+            Some(Written { number, batch: Arc::clone(batch), replies: replies.clone(), is_late: false })
         }
         Ok(Answer::Found(_)) | Err(_) => None,
     }

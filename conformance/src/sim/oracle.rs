@@ -326,6 +326,7 @@ impl Oracle {
         cast: &Cast,
         tally: &mut Tally,
     ) -> Judged {
+        self.ledger.is_late = written.is_late;
         for (op, reply) in written.batch.ops.iter().zip(&written.replies) {
             self.wrote(at, wall_ms, model, written.number, (op, reply), cast, tally)?;
         }

@@ -212,3 +212,21 @@ fn a_message_that_bursts_the_connection_is_given_up_and_what_follows_it_arrives(
     assert_eq!((town.status(ann, "long"), town.status(ann, "short")), ("dead".into(), "done".into()));
     assert_eq!(town.texts(bob, None), ["short"]);
 }
+
+#[test]
+fn a_socket_that_fell_silent_is_given_up_within_seventy_five_seconds_and_mail_goes_by_another() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    let broker = town.broker;
+    town.world.deafen(broker, true);
+    town.send(ann, "*", "soup?", "k1");
+    let is_open = |town: &mut Town| town.get(ann, "/v1/health").body["brokers"]["demo"] == "open";
+    assert!(is_open(&mut town), "nobody has noticed yet");
+    town.world.wait(75_000);
+    assert!(!is_open(&mut town), "a half-dead socket counts as one");
+    town.world.deafen(broker, false);
+    town.awaits_open(ann);
+    town.world.wait(60_000);
+    assert_eq!(town.status(ann, "k1"), "done");
+    assert_eq!(town.texts(bob, None), ["soup?"]);
+}

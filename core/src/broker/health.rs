@@ -44,8 +44,8 @@ struct Lease {
 }
 
 impl Lease {
-    /// Over as soon as one of the clocks says so: the steady one stands still while its host is suspended, and
-    /// the other may be set (TIM-04).
+    /// Over as soon as one of the clocks says so: the steady one stands still while its host is suspended,
+    /// and the other may be set (TIM-04).
     fn lasts(&self, now: Now) -> bool {
         now.mono < self.asked.mono.after_millis(self.lasts_ms)
             && now.wall < self.asked.wall.after_millis(self.lasts_ms)

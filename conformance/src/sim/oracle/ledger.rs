@@ -128,6 +128,10 @@ pub(super) struct Ledger {
     pub mail: BTreeMap<Position, Mail>,
     /// Copies that wait, for each mailbox.
     pub waiting: BTreeMap<MailboxNo, BTreeSet<Position>>,
+    /// The write that is judged landed when its broker had the answer of another try already.
+    pub is_late: bool,
+    /// How many copies came so. Their broker does not count them, and may let as many more in (I10).
+    pub unseen: BTreeMap<MailboxNo, u64>,
     pub accepted_copies: u64,
     pub ended_copies: u64,
     pub removed_copies: u64,

@@ -108,7 +108,9 @@ impl Oracle {
         for mailbox in copies.keys() {
             let waiting = self.ledger.waiting.entry(*mailbox).or_default();
             waiting.insert(message.position);
-            if waiting.len() as u64 > most {
+            let unseen = self.ledger.unseen.entry(*mailbox).or_default();
+            *unseen += u64::from(self.ledger.is_late);
+            if waiting.len() as u64 > most + *unseen {
                 return broken(Rule::I10, format!("{} copies wait in mailbox {mailbox}", waiting.len()));
             }
         }
