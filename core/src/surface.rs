@@ -48,6 +48,9 @@ pub(crate) struct StoreView {
     /// Our meshes are surely ours. While that is in doubt, nothing is told from memory that another broker
     /// may have changed.
     pub sure: bool,
+    /// How often that was in doubt until now. What was claimed before the last doubt and is not in memory yet
+    /// was not asked about.
+    pub doubts: u64,
     /// What an answer that says "stored" is worth.
     pub durability: Durability,
     /// Which history it tells; none before its first answer.

@@ -273,8 +273,9 @@ impl World {
                 }
             });
         }
+        let from_ms = self.wall_ms();
         self.passed_over_ms += days * DAY_MS;
-        self.oracle.days_pass();
+        self.oracle.days_pass(from_ms..self.wall_ms());
         self.tally.mark(Mark::Holiday);
         self.trace.add(self.now, || format!("{days} days pass"));
     }

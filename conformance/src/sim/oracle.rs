@@ -15,6 +15,7 @@ pub(super) mod rules;
 mod runners;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use peermesh_core::config::Limits;
@@ -137,6 +138,8 @@ pub(super) struct Oracle {
     began_ahead_ms: i64,
     /// The same for clocks that were behind it.
     began_behind_ms: i64,
+    /// The days that passed last, by true time: a store may have held throughout what came before them.
+    days_ms: Range<i64>,
     /// What must not be shown.
     secrets: Vec<String>,
 }
@@ -169,6 +172,7 @@ impl Oracle {
             recent_ids: Vec::new(),
             recent_keys: Vec::new(),
             began_ahead_ms: 0,
+            days_ms: 0..0,
             began_behind_ms: 0,
             secrets: [ADMIN_TOKEN, HOOK_TOKEN, LIVE_SECRET, RUNNER_SECRET, SEALED]
                 .map(str::to_owned)

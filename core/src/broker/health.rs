@@ -33,6 +33,8 @@ pub(super) struct Health {
     lease: Option<Lease>,
     /// Since when we may have slept without our clock knowing.
     slept: Option<Mono>,
+    /// Leases that ended before they were renewed.
+    doubts: u64,
     proof: Proof,
 }
 
@@ -89,6 +91,7 @@ impl Health {
             // Peers are told which history they meet, so nobody comes in before that is known.
             sure: self.alive.is_some()
                 && (self.has_lease(now) && self.proof == Proof::Held || planted("doubt_ignored")),
+            doubts: self.doubts,
             durability: self.alive.as_ref().map(|alive| alive.durability).unwrap_or_default(),
             history: self.alive.as_ref().map(|alive| alive.history),
         }
@@ -169,6 +172,7 @@ impl Broker {
 
     fn store_is_up(&mut self, now: Now, asked: Now, alive: Alive) {
         let had_lease = self.health.has_lease(now);
+        self.health.doubts += u64::from(!had_lease);
         self.health.lease = alive.lease_ms.map(|lasts_ms| Lease { asked, lasts_ms });
         self.health.slept = self.health.slept.filter(|since| asked.mono < *since);
         let was_met = self.health.alive.replace(alive).is_some();

@@ -65,10 +65,10 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
-    /// A topic was claimed.
-    Claimed(TopicId),
+    /// A topic was claimed, after so many doubts.
+    Claimed(TopicId, u64),
     /// What is kept of a claimed topic was read.
-    Loaded(TopicId, Box<residence::Load>),
+    Loaded(TopicId, Box<residence::Load>, u64),
     /// Whose rights were taken back.
     Revoked,
     /// A user's rights were taken back for an operator.
@@ -219,8 +219,8 @@ impl Lives {
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
-            After::Claimed(name) => self.claimed(cx, name, ended),
-            After::Loaded(name, load) => self.loaded(cx, name, &load, ended),
+            After::Claimed(name, doubts) => self.claimed(cx, name, doubts, ended),
+            After::Loaded(name, load, doubts) => self.loaded(cx, name, &load, doubts, ended),
             After::Revoked => self.revocations_known(cx, ended),
             After::TakenBack(session, user, at) => self.taken_back(cx, session, &user, at, &ended),
             After::Fed(of) => self.fed(cx, of, ended),

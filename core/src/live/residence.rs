@@ -28,12 +28,7 @@ impl Lives {
     /// Does what a visitor wants as soon as the topic is in memory.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
         if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
-            // What is in memory may be old: another broker may have taken the topic over.
-            let is_doubtful = no.0 > 0 && !cx.store.sure && !planted("topic_shown_in_doubt");
-            return match is_doubtful {
-                true => self.turn_away(cx, vec![visit], Refusal::Unavailable),
-                false => self.receive(cx, no, visit),
-            };
+            return self.admit(cx, no, visit);
         }
         let name = TopicId::new(visit.topic());
         let limits = &cx.config.limits;
@@ -62,11 +57,15 @@ impl Lives {
         if is_coming {
             return;
         }
-        let claim = LiveOp::Claim { topic: name.clone(), stream, at: self.clock.read(cx.now).kept };
-        cx.stage(Op::Live(claim), None, After::Claimed(name));
+        self.claim(cx, name, stream);
     }
 
-    pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, name: TopicId, ended: Ended) {
+    fn claim(&mut self, cx: &mut Cx<'_>, name: TopicId, stream: Box<str>) {
+        let claim = LiveOp::Claim { topic: name.clone(), stream, at: self.clock.read(cx.now).kept };
+        cx.stage(Op::Live(claim), None, After::Claimed(name, cx.store.doubts));
+    }
+
+    pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, name: TopicId, doubts: u64, ended: Ended) {
         let why = match reply_of(ended) {
             Some(LiveReply::Owned(load)) => {
                 let limits = &cx.config.limits;
@@ -76,7 +75,7 @@ impl Lives {
                     keys_since: self.clock.read(cx.now).kept.before_millis(limits.live_keys_ms()),
                     keys: u32::try_from(limits.live_keys_max()).unwrap_or(u32::MAX),
                 };
-                return cx.ask(Query::Live(query), After::Loaded(name, load));
+                return cx.ask(Query::Live(query), After::Loaded(name, load, doubts));
             }
             Some(LiveReply::OwnedElsewhere) => Refusal::NotOwner,
             _ => Refusal::Unavailable,
@@ -85,7 +84,18 @@ impl Lives {
         self.turn_away(cx, visits, why);
     }
 
-    pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, name: TopicId, load: &Load, ended: Ended) {
+    pub(super) fn loaded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        name: TopicId,
+        load: &Load,
+        doubts: u64,
+        ended: Ended,
+    ) {
+        // Another broker may have had it since we claimed it, and nobody asked.
+        if doubts != cx.store.doubts && !planted("old_claim_believed") {
+            return self.claim(cx, name, load.stream.clone());
+        }
         let visits = self.coming.take(&name);
         let fence = LiveFence { topic: load.no, epoch: load.epoch };
         let Some(LiveFound::Topic(kept)) = found_of(ended) else {
@@ -107,9 +117,19 @@ impl Lives {
         self.by_name.insert(topic.name.clone(), no);
         self.topics.insert(no, topic);
         for visit in visits {
-            self.receive(cx, no, visit);
+            self.admit(cx, no, visit);
         }
         self.may_forget(cx, no);
+    }
+
+    /// Does what a visitor wants of a topic in memory, unless that may be old: another broker may have taken
+    /// the topic over.
+    fn admit(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {
+        let is_doubtful = no.0 > 0 && !cx.store.sure && !planted("topic_shown_in_doubt");
+        match is_doubtful {
+            true => self.turn_away(cx, vec![visit], Refusal::Unavailable),
+            false => self.receive(cx, no, visit),
+        }
     }
 
     fn receive(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {

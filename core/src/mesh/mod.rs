@@ -89,8 +89,8 @@ pub(crate) enum After {
     Positions,
     /// The key that receipts are signed with.
     Signer,
-    /// Somebody's mesh was claimed.
-    Claimed(Box<residence::Visit>),
+    /// Somebody's mesh was claimed, after so many doubts.
+    Claimed(Box<residence::Visit>, u64),
     /// A mesh was looked up for everybody who waits for it.
     Loaded(MeshId, Epoch),
     /// A page of overdue deliveries was read.

@@ -12,6 +12,7 @@ use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retenti
 use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::store::{Claimant, Ended, Fence, Found, Op, OverdueRow, Query, Reply, StoreError};
 use crate::surface::SessionId;
 use crate::wire::admin::AdminCall;
@@ -49,6 +50,8 @@ pub(crate) enum Waiting {
 #[derive(Debug)]
 pub(super) struct Loading {
     epoch: Epoch,
+    /// How often ownership had been in doubt when it was claimed.
+    doubts: u64,
     /// Earlier owners gave out only positions below this.
     floor: Position,
     pub line: Vec<Waiting>,
@@ -121,8 +124,9 @@ impl Meshes {
         if self.positions.serve(mesh.floor) {
             return self.visit_resident(cx, no, waiting);
         }
-        let (epoch, floor) = (mesh.epoch, mesh.floor);
-        self.loading.entry(id).or_insert(Loading { epoch, floor, line: Vec::new() }).line.push(waiting);
+        let (epoch, floor, doubts) = (mesh.epoch, mesh.floor, cx.store.doubts);
+        let loading = Loading { epoch, doubts, floor, line: Vec::new() };
+        self.loading.entry(id).or_insert(loading).line.push(waiting);
         self.positions.refill(cx);
     }
 
@@ -153,10 +157,10 @@ impl Meshes {
         }
         self.claims += 1;
         let op = Op::Claim { mesh: id.clone(), by, at: cx.now.wall };
-        cx.stage(op, None, After::Claimed(Box::new(Visit { id, waiting })));
+        cx.stage(op, None, After::Claimed(Box::new(Visit { id, waiting }), cx.store.doubts));
     }
 
-    fn claimed(&mut self, cx: &mut Cx<'_>, visit: Visit, ended: Ended) {
+    fn claimed(&mut self, cx: &mut Cx<'_>, visit: Visit, doubts: u64, ended: Ended) {
         self.claims -= 1;
         let Visit { id, waiting } = visit;
         let waits = match &waiting {
@@ -165,7 +169,10 @@ impl Meshes {
         };
         let waiting = waits.then_some(waiting);
         let why = match ended {
-            Ended::Done(Reply::Owned { epoch, free }) => return self.owned(cx, id, epoch, free, waiting),
+            Ended::Done(Reply::Owned { epoch, free }) => {
+                let loading = Loading { epoch, doubts, floor: free, line: waiting.into_iter().collect() };
+                return self.owned(cx, id, loading);
+            }
             Ended::Done(Reply::OwnedElsewhere) => Shut::Elsewhere,
             Ended::Done(Reply::Stranger) => Shut::Stranger,
             Ended::Done(_) | Ended::Found(_) => Shut::NoMesh,
@@ -178,29 +185,25 @@ impl Meshes {
 
     /// A mesh is ours: it is read, unless it was already. That somebody claimed it who has gone since changes
     /// nothing, so that it is given up in its time like any other.
-    fn owned(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: MeshId,
-        epoch: Epoch,
-        floor: Position,
-        waiting: Option<Waiting>,
-    ) {
+    fn owned(&mut self, cx: &mut Cx<'_>, id: MeshId, claimed: Loading) {
+        let epoch = claimed.epoch;
         if let Some(no) = self.by_id.find(&id).copied() {
             let known = self.resident.get(&no).map(|mesh| mesh.epoch);
             if known == Some(epoch) {
-                waiting.into_iter().for_each(|waiting| self.enter(cx, no, id.clone(), waiting));
+                claimed.line.into_iter().for_each(|one| self.enter(cx, no, id.clone(), one));
                 return;
             }
             // It was another's in between.
             known.into_iter().for_each(|epoch| self.lose(cx, Fence { mesh: no, epoch }));
         }
-        let read = self.loading.get(&id).is_none_or(|loading| loading.epoch != epoch);
-        let loading = self.loading.entry(id.clone()).or_insert(Loading { epoch, floor, line: Vec::new() });
-        loading.line.extend(waiting);
-        if read {
-            (loading.epoch, loading.floor) = (epoch, floor);
-            cx.ask(Query::Mesh(id.clone()), After::Loaded(id, epoch));
+        match self.loading.get_mut(&id) {
+            Some(loading) if loading.epoch == epoch => loading.line.extend(claimed.line),
+            known => {
+                let mut line = known.map(|loading| std::mem::take(&mut loading.line)).unwrap_or_default();
+                line.extend(claimed.line);
+                self.loading.insert(id.clone(), Loading { line, ..claimed });
+                cx.ask(Query::Mesh(id.clone()), After::Loaded(id, epoch));
+            }
         }
     }
 
@@ -215,6 +218,12 @@ impl Meshes {
             Ended::Refused(error) => Err(Shut::Store(error)),
         };
         match load {
+            // Another broker may have had it since we claimed it, and nobody asked.
+            Ok(load) if loading.doubts != cx.store.doubts && !planted("old_claim_believed") => {
+                cx.stage(Op::Release(vec![Fence { mesh: load.mesh.no, epoch }]), None, After::Nothing);
+                let line = self.loading.remove(id).map(|loading| loading.line).unwrap_or_default();
+                line.into_iter().for_each(|one| self.visit(cx, id.clone(), one));
+            }
             Ok(load) => {
                 let mut mesh = Mesh::new(cx.rng, load, self.began.unwrap_or(cx.now), epoch, loading.floor);
                 mesh.signer = self.signer.clone();
@@ -365,7 +374,7 @@ impl Meshes {
             After::Nothing => {}
             After::Positions => self.positions_leased(cx, ended),
             After::Signer => self.signer_kept(cx, ended),
-            After::Claimed(visit) => self.claimed(cx, *visit, ended),
+            After::Claimed(visit, doubts) => self.claimed(cx, *visit, doubts, ended),
             After::Loaded(id, epoch) => self.loaded(cx, &id, epoch, ended),
             After::Overdue => self.overdue_read(cx, ended),
             After::Pruned => self.pruned(cx, &ended),

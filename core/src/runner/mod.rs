@@ -50,8 +50,8 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
-    /// A runner was claimed.
-    Claimed(RunnerId),
+    /// A runner was claimed, after so many doubts.
+    Claimed(RunnerId, u64),
     /// Runners were looked for that nobody owns and for which something waits.
     Waiting,
     /// How much there is in the whole store.
@@ -223,7 +223,7 @@ impl Runners {
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
-            After::Claimed(id) => self.claimed(cx, id, ended),
+            After::Claimed(id, doubts) => self.claimed(cx, id, doubts, ended),
             After::Waiting => self.backlogs_known(cx, ended),
             After::Depth => depth_known(cx, ended),
             After::Listed(session) => admin::listed(cx, session, ended),

@@ -15,6 +15,7 @@ use crate::config::size;
 use crate::fault::Fault;
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
+use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{
     Ended, Op, Query, Reply, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
@@ -64,7 +65,7 @@ impl Runners {
             return visits.push(visit);
         }
         self.claiming.insert(id.clone(), vec![visit]);
-        cx.stage(Op::Runner(RunnerOp::Claim { runner: id.clone() }), None, After::Claimed(id));
+        claim(cx, id);
     }
 
     /// True while one more command may wait for its runner to be in memory.
@@ -96,7 +97,11 @@ impl Runners {
         known
     }
 
-    pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, id: RunnerId, ended: Ended) {
+    pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, id: RunnerId, doubts: u64, ended: Ended) {
+        // It may have been taken from us since, and nobody asked.
+        if doubts != cx.store.doubts && !planted("old_claim_believed") {
+            return claim(cx, id);
+        }
         let visits = self.claiming.remove(&id).unwrap_or_default();
         let load = match reply_of(ended) {
             Some(RunnerReply::Owned(load)) => *load,
@@ -224,6 +229,11 @@ impl Runners {
             }
         }
     }
+}
+
+fn claim(cx: &mut Cx<'_>, id: RunnerId) {
+    let doubts = cx.store.doubts;
+    cx.stage(Op::Runner(RunnerOp::Claim { runner: id.clone() }), None, After::Claimed(id, doubts));
 }
 
 /// Tells everybody who waited that the runner cannot be served here and now.

@@ -114,9 +114,12 @@ impl Oracle {
                 return broken(Rule::I10, format!("{} copies wait in mailbox {mailbox}", waiting.len()));
             }
         }
-        // It ages from when it was judged, which a slow store or a host that slept can make a while ago; and
-        // a broker that began with a clock that was behind can know no better.
-        let oldest_ms = wall_ms - SLOWEST_MS - self.began_behind_ms;
+        // It ages from when it was judged, which a slow store or a host that slept can make a while ago, and
+        // before the days that passed since; and a broker that began with a clock that was behind can know no
+        // better.
+        let is_fresh = wall_ms - SLOWEST_MS > self.days_ms.end;
+        let judged_ms = if is_fresh { wall_ms } else { self.days_ms.start };
+        let oldest_ms = judged_ms - SLOWEST_MS - self.began_behind_ms;
         let at_ms = message.at.as_millis().clamp(oldest_ms.min(wall_ms), wall_ms);
         let mail = Mail { message: Arc::clone(message), at_ms, copies };
         self.ledger.mail.insert(message.position, mail);

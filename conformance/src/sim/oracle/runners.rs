@@ -1,6 +1,7 @@
 //! Runners: events reach the target in order and are not lost, commands are handed over once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use peermesh_core::forward::Forward;
 use peermesh_core::ids::{RunnerId, RunnerNo, RunnerSeq};
@@ -44,7 +45,8 @@ impl Oracle {
     }
 
     /// Days pass, after which keys of commands and of publications may be forgotten.
-    pub(in crate::sim) fn days_pass(&mut self) {
+    pub(in crate::sim) fn days_pass(&mut self, days_ms: Range<i64>) {
+        self.days_ms = days_ms;
         self.runners.commands.clear();
         self.topics.days_pass();
     }
