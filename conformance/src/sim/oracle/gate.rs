@@ -120,9 +120,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// True unless a copy surely waits: a push of one that looks like another may have counted for that.
+    /// True unless a copy surely waits: a push of one that looks like another may have counted for that, and
+    /// its broker may not know of it.
     fn is_out(&self, position: Position, mailbox: MailboxNo) -> bool {
         let copy = self.ledger.mail.get(&position).and_then(|mail| mail.copies.get(&mailbox));
-        copy.is_none_or(|copy| copy.lent.is_some() || copy.is_blurred)
+        copy.is_none_or(|copy| copy.lent.is_some() || copy.is_blurred || copy.is_unseen)
     }
 }
