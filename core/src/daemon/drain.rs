@@ -44,6 +44,8 @@ pub(super) enum After {
     Taken(LaneKey, Box<str>, u64),
     /// A session is kept, or is not; its program waits for this answer.
     Registered(ConnId, Value),
+    /// A session is forgotten, or is not; its program waits for this answer.
+    Unregistered(ConnId, Value),
     /// An attempt is recorded.
     Settled,
     /// Rows were given up: of this lane, or of all lanes of its mesh, for this reason.
@@ -126,6 +128,7 @@ impl Daemon {
             After::Taken(key, id, mark) => self.taken(now, key, (&id, mark), &ended, todo),
             After::Settled => self.recorded(now, &ended),
             After::Registered(conn, body) => self.registered(now, conn, body, &ended, todo),
+            After::Unregistered(conn, body) => self.unregistered(now, conn, body, &ended, todo),
             After::Buried(lane, error) => self.buried(lane, &error, &ended),
             After::Weighed(key) => self.estate_weighed(now, key, ended, todo),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
