@@ -83,7 +83,10 @@ pub(crate) fn run(
     };
     let route = match send.needs_broker() {
         Some(what) if send.via == Via::Daemon => return Err(PeerError::NeedsBroker { what }.into()),
-        Some(_) => None,
+        Some(what) => {
+            via::pass_by(profile, send.via, what, terminal)?;
+            None
+        }
         None => via::find(home, profile, send.via, send.broker, terminal)?,
     };
     let mut is_in_doubt = false;
