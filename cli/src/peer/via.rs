@@ -28,6 +28,8 @@ use crate::terminal::Terminal;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// From the first question to the answer: a daemon that is slower does not serve.
 const PROBE: Duration = Duration::from_millis(2_500);
+// One that is busy for a moment is not away, and what is asked beside it misses its outbox and inbox.
+const _: () = assert!(PROBE.as_millis() >= 2_500);
 /// Names of variables with the file that holds a session's token; the second is that of claudemesh clients.
 const SESSION_FILES: [&str; 2] = ["PEERMESH_SESSION_TOKEN_FILE", "CLAUDEMESH_IPC_TOKEN_FILE"];
 
