@@ -98,12 +98,16 @@ fn two_hosts(town: &Town) -> (Process, Host<'_>, Host<'_>) {
 fn with_a_daemon_messages_go_and_come_by_it_and_json_says_so() {
     let town = Town::new();
     let (_broker, ann, bob) = two_hosts(&town);
-    let direct = ann.json(&["send", "bob", "before"]);
+    let direct = ann.run(&["send", "bob", "before", "--json"]);
+    assert!(direct.err.contains("nobody it is for is connected"), "{direct:?}");
+    let direct = direct.json();
     assert_eq!((&direct["via"], &direct["status"]), (&json!("broker"), &json!("accepted")));
+    assert_eq!((&direct["recipients"], &direct["online"]), (&json!(1), &json!(0)));
     let (_one, _two) = (ann.up(), bob.up());
 
     let sent = ann.json(&["send", "bob", "by the daemon"]);
     assert_eq!((&sent["via"], &sent["status"]), (&json!("daemon"), &json!("accepted")), "{sent}");
+    assert_eq!((&sent["recipients"], &sent["online"]), (&json!(1), &json!(1)), "{sent}");
     assert!(sent["message_id"].as_str().unwrap().len() >= 8, "{sent}");
     let delivered = ann.json(&["send", "bob", "seen through", "--wait", "delivered", "--id", "k1"]);
     assert_eq!(delivered["status"], "delivered", "{delivered}");

@@ -54,6 +54,25 @@ fn a_recipient_that_nobody_knows_uses_no_key() {
 }
 
 #[test]
+fn a_row_tells_whether_anybody_was_there_when_its_broker_took_it() {
+    let mut town = Town::new();
+    let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+    let reached = |town: &mut Town, key: &str| {
+        town.send(ann, &keys::public("bob"), "hello", key);
+        town.world.wait(1_000);
+        let row = town.row(ann, key);
+        (row["status"].clone(), row["recipients"].clone(), row["online"].clone())
+    };
+    assert_eq!(reached(&mut town, "k1"), (json!("done"), json!(1), json!(1)));
+    town.world.kill(bob);
+    town.world.wait(300_000);
+    assert_eq!(reached(&mut town, "k2"), (json!("done"), json!(1), json!(0)));
+    town.world.kill(ann);
+    town.world.start(ann);
+    assert_eq!(town.row(ann, "k2")["online"], 0, "it is kept");
+}
+
+#[test]
 fn f_dmn_06_a_broker_that_is_away_costs_no_message_and_no_order() {
     let mut town = Town::new();
     let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));

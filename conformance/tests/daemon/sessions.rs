@@ -411,4 +411,9 @@ fn a_session_that_is_said_to_be_over_does_not_come_back_with_the_next_run() {
     town.registers(ann, "one", "ann-one");
     let refused = town.asks(ann, "DELETE", &target("one"), &[], None);
     assert_eq!(refused.status, 507, "nobody can say that it is over for good");
+    town.world.ail(ann, None);
+    assert_eq!(town.asks(ann, "DELETE", &target("one"), &[], None).status, 404, "asked again it is sure");
+    town.world.kill(ann);
+    town.world.start(ann);
+    assert!(!is_known(&mut town, "one"));
 }

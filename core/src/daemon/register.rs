@@ -96,14 +96,13 @@ impl Daemon {
         todo: &mut Outputs,
     ) -> Result<(), Answer> {
         let token = Token::read(shown).ok_or_else(|| Answer::error(400, "invalid token"))?;
-        let mut body = json!({ "ok": true, "token_prefix": shown[..8].to_ascii_lowercase() });
-        if self.sessions.find(token).is_none() {
-            body["ok"] = false.into();
-            return Err(Answer::new(404, body));
-        }
+        let was_there = self.sessions.find(token).is_some();
+        let body = json!({ "ok": was_there, "token_prefix": shown[..8].to_ascii_lowercase() });
+        let answer = Answer::new(if was_there { 200 } else { 404 }, body);
         self.drop_session(now, token, todo);
-        // The last word on it: what stands in the batch before it is as durable.
-        self.stage_out(OutboxOp::DropSessions(vec![token.hash()]), After::Unregistered(conn, body));
+        // The last word on it: what stands in the batch before it is as durable. One that is not known may
+        // still stand on disk, where an earlier word could not be written.
+        self.stage_out(OutboxOp::DropSessions(vec![token.hash()]), After::Unregistered(conn, answer));
         Ok(())
     }
 
@@ -111,13 +110,13 @@ impl Daemon {
         &mut self,
         now: Now,
         conn: ConnId,
-        body: Value,
+        answer: Answer,
         ended: &Ended,
         todo: &mut Outputs,
     ) {
         let answer = match ended {
             Ended::Refused(error) => refused(error),
-            Ended::Done(_) | Ended::Found(_) => Answer::new(200, body),
+            Ended::Done(_) | Ended::Found(_) => answer,
         };
         self.answer(now, conn, &answer, todo);
     }

@@ -226,10 +226,10 @@ impl Daemon {
         self.gatherings.insert(gathering, begun);
         for mesh in meshes {
             let member = LaneKey { mesh: *mesh, session: None };
-            let call = Call::Relay(Relay { gathering, mesh: *mesh });
-            let asked = question.clone();
+            let relay = Relay { gathering, mesh: *mesh };
+            let (asked, call) = (question.clone(), Call::Relay(relay));
             let unasked = self.with_uplink(now, member, todo, |uplink, cx| uplink.call(asked, call, cx));
-            if let Some(Some(Call::Relay(relay))) = unasked {
+            if unasked.is_none_or(|unheard| unheard.is_some()) {
                 self.relayed(now, relay, None, todo);
             }
         }
@@ -243,7 +243,8 @@ impl Daemon {
         let slug = self.config.meshes[relay.mesh].slug.clone();
         let failure = match &answer {
             None => Some(self.away(relay.mesh, "it did not answer")),
-            Some(answer) => self.refusal(relay.mesh, answer),
+            // One that says that it has none has answered.
+            Some(answer) => self.refusal(relay.mesh, answer).filter(|had| had.body["error"] != "not_found"),
         };
         let Some(gathering) = self.gatherings.get_mut(&relay.gathering) else { return };
         gathering.open = gathering.open.saturating_sub(1);

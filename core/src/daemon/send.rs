@@ -224,6 +224,7 @@ impl Daemon {
             aborted_at: None,
             aborted_by: None,
             superseded_by: None,
+            reach: None,
         };
         // A broker may take no message that is longer than what it takes of one, with all that is around it.
         let length = outbox::send_frame(&row).to_string().len();
