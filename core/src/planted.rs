@@ -42,7 +42,6 @@ pub const DEFECTS: &[(&str, &str)] = &[
     ("lost_socket_ends_a_row", "a message whose socket was lost is given up"),
     ("lost_topic_kept", "watchers of a topic that was lost hear nothing and are not told"),
     ("low_waits_for_ever", "the least urgent class has no turn while others wait"),
-    ("old_claim_believed", "what was claimed before ownership was in doubt is served after it"),
     ("old_close_removes_the_new", "the end of a replaced connection removes the newer one"),
     ("page_counts_the_uncommitted", "a page of events counts what is not known to be stored"),
     ("page_forgets_the_rest", "what did not fit into memory is not looked for again"),

@@ -12,7 +12,6 @@ use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retenti
 use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
-use crate::planted::planted;
 use crate::store::{Claimant, Ended, Fence, Found, Op, OverdueRow, Query, Reply, StoreError};
 use crate::surface::SessionId;
 use crate::wire::admin::AdminCall;
@@ -219,7 +218,7 @@ impl Meshes {
         };
         match load {
             // Another broker may have had it since we claimed it, and nobody asked.
-            Ok(load) if loading.doubts != cx.store.doubts && !planted("old_claim_believed") => {
+            Ok(load) if loading.doubts != cx.store.doubts => {
                 cx.stage(Op::Release(vec![Fence { mesh: load.mesh.no, epoch }]), None, After::Nothing);
                 let line = self.loading.remove(id).map(|loading| loading.line).unwrap_or_default();
                 line.into_iter().for_each(|one| self.visit(cx, id.clone(), one));

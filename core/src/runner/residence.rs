@@ -15,7 +15,6 @@ use crate::config::size;
 use crate::fault::Fault;
 use crate::ids::{RunnerId, RunnerNo, RunnerSeq};
 use crate::note::{Level, Note};
-use crate::planted::planted;
 use crate::stats::Counter;
 use crate::store::{
     Ended, Op, Query, Reply, RunnerFence, RunnerFound, RunnerLoad, RunnerOp, RunnerQuery, RunnerReply,
@@ -99,7 +98,7 @@ impl Runners {
 
     pub(super) fn claimed(&mut self, cx: &mut Cx<'_>, id: RunnerId, doubts: u64, ended: Ended) {
         // It may have been taken from us since, and nobody asked.
-        if doubts != cx.store.doubts && !planted("old_claim_believed") {
+        if doubts != cx.store.doubts {
             return claim(cx, id);
         }
         let visits = self.claiming.remove(&id).unwrap_or_default();
