@@ -20,7 +20,8 @@ fn knows(message: &Value) -> Option<Value> {
         "get_state" => json!({ "type": "state_value", "state": found(message["key"] == "k", state) }),
         "list_state" => json!({ "type": "state_list", "entries": [state] }),
         "recall" => {
-            json!({ "type": "memory_recall_result", "matches": [{ "id": "m1", "content": message["query"] }] })
+            let found = json!({ "id": "m1", "content": message["query"] });
+            json!({ "type": "memory_recall_result", "matches": [found] })
         }
         "remember" => json!({ "type": "memory_stored", "memoryId": "m2" }),
         "list_skills" => json!({ "type": "skill_list", "skills": [{ "name": "bake" }] }),

@@ -45,8 +45,8 @@ pub(super) struct Accepting {
     bytes: u64,
 }
 
-/// Fields of a request that are texts. One of another kind is refused: a key that is a number, taken for none,
-/// would make a second message of every repetition.
+/// Fields of a request that are texts. One of another kind is refused: a key that is a number, taken for
+/// none, would make a second message of every repetition.
 const TEXTS: [&str; 6] = ["to", "message", "priority", "reply_to_id", "client_message_id", "mesh"];
 /// Longest key of idempotency, in bytes: what brokers take.
 const KEY_BYTES_MAX: usize = 256;

@@ -100,7 +100,7 @@ fn domain() -> String {
 }
 
 /// The unit that keeps the daemon of this data directory running, where there is one, and the command that
-/// starts it. A daemon that is started beside it holds the lock, and the unit fails until nobody tries it more.
+/// starts it. A daemon that is started beside it holds the lock, so that the unit fails again and again.
 pub(super) fn keeper(home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Option<(PathBuf, String)> {
     let manager = Manager::of(std::env::consts::OS).ok()?;
     let path = manager.path(env).ok()?;
