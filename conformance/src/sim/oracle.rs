@@ -413,7 +413,9 @@ impl Oracle {
         }
         let place = (conn.node, key.clone());
         if self.several.contains(key) {
-            self.by_presence.insert(frame.presence_id.clone(), said.conn);
+            // A daemon's life that comes back is the presence it was.
+            let older = self.by_presence.insert(frame.presence_id.clone(), said.conn);
+            older.filter(|older| *older != said.conn).into_iter().for_each(|older| self.conn_ended(older));
             return;
         }
         if let Some(older) = self.there.get(&place).copied().filter(|older| *older != said.conn) {

@@ -106,7 +106,9 @@ impl Oracle {
         };
         if let Some((who, key)) = key {
             let sent: Option<&Sent> = self.ledger.sent.get(&(who, key.to_owned()));
-            match sent.and_then(|sent| sent.position) {
+            let forgotten = sent.and_then(|sent| sent.forgotten);
+            match sent.and_then(|sent| sent.position).or(forgotten) {
+                Some(first) if first == position && forgotten == Some(position) => return Ok(None),
                 Some(first) if first == position => {}
                 Some(first) => {
                     return violation(

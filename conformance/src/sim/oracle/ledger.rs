@@ -80,6 +80,8 @@ pub(super) struct Sent {
     /// Sends whose answer has not left.
     pub open: u32,
     pub position: Option<Position>,
+    /// Where it stood before the store forgot it, perhaps in the very commit that its broker asked in.
+    pub forgotten: Option<Position>,
     /// A send of it was answered without saying what became of it.
     pub is_murky: bool,
     /// Somebody was told that it is new.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peermesh_core::ids::TopicNo;
 use peermesh_core::store::{LiveFence, LiveKey, LiveOp, LiveReply, LiveRow};
 
+use super::mail::SLOWEST_MS;
 use super::rules::{Judged, Rule, broken};
 use super::{Oracle, Party, Said};
 use crate::sim::actor::{VOLATILE, user_of};
@@ -119,7 +120,7 @@ impl Oracle {
     /// A write on live topics took effect.
     pub(super) fn live_wrote(
         &mut self,
-        at: u64,
+        (at, wall_ms): (u64, i64),
         op: &LiveOp,
         reply: &LiveReply,
         tally: &mut Tally,
@@ -149,7 +150,12 @@ impl Oracle {
                     let late = late.contains(&offset);
                     (offset, LiveRow { late, ..row.clone() })
                 });
-                self.topics.appended(at, fence, rows.collect(), key.as_deref(), keys_ms)
+                let rows: Vec<(u64, LiveRow)> = rows.collect();
+                // A key ages from when it was judged, which a slow store makes a while ago.
+                let judged_ms = rows.first().map_or(wall_ms, |(_, row)| row.at.as_millis());
+                let late_ms = (wall_ms - judged_ms).clamp(0, SLOWEST_MS).unsigned_abs();
+                let judged = at.saturating_sub(late_ms * MS);
+                self.topics.appended(judged, fence, rows, key.as_deref(), keys_ms)
             }
             (LiveOp::Trim { fence, through }, LiveReply::Done) => {
                 let name = self.topics.names.get(&fence.topic);

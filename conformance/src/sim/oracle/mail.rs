@@ -17,7 +17,7 @@ use crate::sim::swarm::PeerKind;
 use crate::sim::tap::Frame;
 
 /// From when a send is judged until it is written, at most, in milliseconds.
-const SLOWEST_MS: i64 = 600_000;
+pub(super) const SLOWEST_MS: i64 = 600_000;
 
 impl Oracle {
     /// One operation took effect.
@@ -57,7 +57,7 @@ impl Oracle {
                 Ok(())
             }
             (Op::Runner(op), Reply::Runner(reply)) => self.runner_wrote(at, op, reply, tally),
-            (Op::Live(op), Reply::Live(reply)) => self.live_wrote(at, op, reply, tally),
+            (Op::Live(op), Reply::Live(reply)) => self.live_wrote((at, wall_ms), op, reply, tally),
             _ => Ok(()),
         }
     }
@@ -252,7 +252,7 @@ impl Oracle {
                 continue;
             };
             if !model.is_known(position) {
-                (sent.position, sent.is_confirmed) = (None, false);
+                (sent.forgotten, sent.position, sent.is_confirmed) = (Some(position), None, false);
             }
         }
         Ok(())
