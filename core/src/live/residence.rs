@@ -84,14 +84,7 @@ impl Lives {
         self.turn_away(cx, visits, why);
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        name: TopicId,
-        load: &Load,
-        doubts: u64,
-        ended: Ended,
-    ) {
+    pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, name: TopicId, load: &Load, doubts: u64, ended: Ended) {
         // Another broker may have had it since we claimed it, and nobody asked.
         if doubts != cx.store.doubts {
             return self.claim(cx, name, load.stream.clone());

@@ -71,7 +71,13 @@ mod tests {
 
     fn store(floor: u64) -> StoreView {
         let history = History { epoch: HistoryEpoch([1; 16]), since: AT, floor: Position(floor) };
-        StoreView { down: None, sure: true, doubts: 0, durability: Durability::Synced, history: Some(history) }
+        StoreView {
+            down: None,
+            sure: true,
+            doubts: 0,
+            durability: Durability::Synced,
+            history: Some(history),
+        }
     }
 
     #[test]
