@@ -1,5 +1,5 @@
 story: after a rotation the former key opens nothing, and whoever came in by it or by its word is sent away
-covers: mesh protocol 1.8; mesh protocol 2.3 row 6b; f_aut_07
+covers: mesh protocol 1.8; mesh protocol 2.3 row 6c; f_aut_07
 
 mesh garden with ann, bob
 ann connects

@@ -1,10 +1,12 @@
 //! Requests that members sign (mesh protocol 1.7).
 
+use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
 use crate::keys;
 use crate::play::Player;
 use crate::play::hello::{apply, known, mesh_of, text};
+use crate::play::line::Line;
 use crate::play::web::request;
 use crate::story::Told;
 use crate::story::act::{Asking, Changes, Peer, Rotating};
@@ -27,7 +29,16 @@ impl Player {
             self.asked = self.rotation(peer, rotating, self.stage.wall())?;
         }
         let bytes = self.asked.clone();
-        self.must_answer(&rotating.wanted, &bytes)
+        match &rotating.wanted {
+            Some(wanted) => self.must_answer(wanted, &bytes),
+            None => {
+                self.make_way(peer)?;
+                let line = self.stage.dial(Listener::Mesh, None)?;
+                self.stage.write(line, &bytes);
+                self.lines.insert(peer.clone(), Line::new(line));
+                Ok(())
+            }
+        }
     }
 
     fn rotation(&self, peer: &Peer, rotating: &Rotating, now: i64) -> Told<Vec<u8>> {

@@ -239,7 +239,7 @@ pub enum Deed {
     Gets(u16, Option<Pattern>),
     /// `asks TARGET|again …`: a request signed by the member
     Asks(Box<Asking>),
-    /// `rotates to NAME|again …`: asks for that name's key in the place of its own
+    /// `rotates to NAME|again …`, `begins to rotate to …`: asks for that name's key in the place of its own
     Rotates(Box<Rotating>),
 }
 
@@ -263,8 +263,8 @@ pub struct Rotating {
     pub with: Changes,
     /// Fields changed after signing.
     pub then: Changes,
-    /// What must come back.
-    pub wanted: Exchange,
+    /// What must come back; none where the answer is looked at later.
+    pub wanted: Option<Exchange>,
 }
 
 /// A request to the runners' port.

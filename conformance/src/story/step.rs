@@ -121,7 +121,10 @@ impl Deed {
             "posts" => Deed::Posts(posting(scan, false)?),
             "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
             "asks" => Deed::Asks(Box::new(asking(scan)?)),
-            "rotates" if scan.takes("to") => Deed::Rotates(Box::new(rotating(scan)?)),
+            "rotates" if scan.takes("to") => Deed::Rotates(Box::new(rotating(scan, true)?)),
+            "begins" if scan.takes("to") && scan.takes("rotate") && scan.takes("to") => {
+                Deed::Rotates(Box::new(rotating(scan, false)?))
+            }
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => {
                 let listener = if scan.takes("live") { Listener::Live } else { Listener::Mesh };
@@ -260,11 +263,12 @@ fn asking(scan: &mut Scan<'_>) -> Told<Asking> {
     Ok(Asking { exchange, with, then })
 }
 
-fn rotating(scan: &mut Scan<'_>) -> Told<Rotating> {
+fn rotating(scan: &mut Scan<'_>, waits: bool) -> Told<Rotating> {
     let to = scan.word().to_owned();
     let with = if scan.takes("with") { changes(scan)? } else { Changes::default() };
     let then = if scan.takes("then") { changes(scan)? } else { Changes::default() };
-    Ok(Rotating { to, with, then, wanted: answered(scan, Exchange::default())? })
+    let wanted = if waits { Some(answered(scan, Exchange::default())?) } else { None };
+    Ok(Rotating { to, with, then, wanted })
 }
 
 /// Reads what must come back.

@@ -122,6 +122,11 @@ impl Roster {
         self.keys.find(key).copied()
     }
 
+    /// The mailbox that this key addresses or addressed.
+    pub(crate) fn mailbox_ever(&self, key: &PublicKey) -> Option<MailboxNo> {
+        self.mailbox(key).or_else(|| self.former_keys.find(key).copied())
+    }
+
     /// The mailbox that mail to this key goes to: for a while also that of the member who had it.
     pub(crate) fn mailbox_at(&self, key: &PublicKey, now: Wall) -> Option<MailboxNo> {
         self.mailbox(key).or_else(|| {

@@ -133,6 +133,7 @@ impl Mesh {
 
     fn take_key(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, one: &Rotating, former: FormerKey) {
         if self.roster.rekey(former, one.call.key) {
+            self.let_nothing_pass(former.member);
             self.send_away(cx, ids, former.member);
             events::key_rotated(self, cx, &former);
             cx.count(Counter::KeysRotated);

@@ -99,6 +99,13 @@ mod tests {
         let (old, new) = (call.old.hex(), call.key.hex());
         let signed = format!("peermesh-rotate-key|mesh-1|mem-1|{old}|{new}|1700000000000");
         assert_eq!(call.signed, signed);
+        let vector = [
+            "17e1085457345d8b9431d9aa35462ac1899886c9f41be86bc548577aa181ce3b\
+             6a89743336c06baa7b5b0a7a66eb24d635afb878a4d29caf8d6a349b22b3f004",
+            "126c7b6756a5530aa138551a14ce9717d07e49a3a354b29f013eb0356eda05ca\
+             76634663f428710fdda8f8978ec2cab45aa3add975924e2d68447ba6763d9c05",
+        ];
+        assert_eq!(call.signatures.map(|signature| HEXLOWER.encode(&signature)), vector, "the contract's");
         for (key, signature) in [call.old, call.key].iter().zip(call.signatures) {
             let key = ed25519_dalek::VerifyingKey::from_bytes(&key.0).unwrap();
             let signature = ed25519_dalek::Signature::from_bytes(&signature);
