@@ -190,7 +190,7 @@ DECLARE
     new_key bytea := decode(op ->> 'key', 'hex');
     has_key bytea;
     former mesh.former_key;
-    open record;
+    held record;
 BEGIN
     SELECT b.key INTO has_key FROM mesh.mailbox b WHERE b.n = of_member;
     IF has_key = new_key THEN
@@ -199,10 +199,10 @@ BEGIN
     END IF;
     IF has_key IS DISTINCT FROM old_key THEN RETURN '{"is": "rotation_stale"}'; END IF;
     IF mesh.is_key_taken(of_mesh, new_key) THEN RETURN '{"is": "rotation_key_taken"}'; END IF;
-    SELECT count(*) AS keys, min(f.until) AS free_at INTO open FROM mesh.former_key f
+    SELECT count(*) AS keys, min(f.until) AS free_at INTO held FROM mesh.former_key f
     WHERE f.member = of_member AND f.until > (op ->> 'at')::bigint;
-    IF open.keys >= (op ->> 'former_keys_max')::bigint THEN
-        RETURN jsonb_build_object('is', 'rotation_full', 'free_at', open.free_at);
+    IF held.keys >= (op ->> 'former_keys_max')::bigint THEN
+        RETURN jsonb_build_object('is', 'rotation_full', 'free_at', held.free_at);
     END IF;
     INSERT INTO mesh.former_key (mesh, key, member, at, until, below)
     VALUES (of_mesh, old_key, of_member, (op ->> 'at')::bigint, (op ->> 'until')::bigint,

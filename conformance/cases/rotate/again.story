@@ -1,5 +1,5 @@
 story: a rotation whose answer was lost is asked for again and told as before; a copy of it changes nothing
-covers: mesh protocol 1.8; f_aut_03; f_sto_06
+covers: mesh protocol 1.8; f_aut_03; f_acc_07
 
 mesh garden with ann, bob
 bob connects

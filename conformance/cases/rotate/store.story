@@ -1,5 +1,5 @@
 story: a rotation that the store refused did not happen, and one whose outcome nobody knew happened once or not at all
-covers: mesh protocol 1.8; f_sto_06; f_sto_02
+covers: mesh protocol 1.8; f_acc_07
 memory-only: the store fails on purpose
 
 mesh garden with ann, bob

@@ -25,7 +25,7 @@ impl Desk {
 }
 
 #[test]
-fn f_sto_06_a_key_is_replaced_once_however_often_that_is_written() {
+fn f_acc_07_a_key_is_replaced_once_however_often_that_is_written() {
     each(|desk| {
         let (key, at) = (PublicKey([1; 32]), desk.now());
         let first = FormerKey { key, member: ANN, at, until: at.after_millis(500), below: Position(10) };

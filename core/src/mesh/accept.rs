@@ -181,7 +181,7 @@ impl Mesh {
             let text = "retry: key_rotating the key that sealed this is being replaced";
             return Err(denied(paid)(No::new(Counter::SendBusy, text)));
         }
-        let resolved = self.resolve(sender, &wish.target, cx.now.wall);
+        let resolved = self.resolve(sender, &wish.target, age_by(self.began, cx.now));
         let count = resolved.as_ref().map_or(1, |(_, mailboxes)| mailboxes.len());
         let spent = match paid {
             0 => self.spend(cx, member, key, count).map_err(denied(0))?,

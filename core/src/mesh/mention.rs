@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::acks::No;
+use super::retention::age_by;
 use super::roster::display_name;
 use super::{Cx, Mesh, hex};
 use crate::config::size;
@@ -44,7 +45,7 @@ impl Mesh {
         let (mut members, mut unknown) = (Vec::new(), Vec::new());
         for text in mentions {
             let before = members.len();
-            match self.mentioned_by_identity(text, cx.now.wall) {
+            match self.mentioned_by_identity(text, age_by(self.began, cx.now)) {
                 Some(member) => members.push(member.no),
                 None => {
                     let name = text.strip_prefix('@').unwrap_or(text).to_lowercase();

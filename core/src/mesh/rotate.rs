@@ -11,6 +11,7 @@ use super::enquiry::{REVOKED, Refused};
 use super::hello::verifies;
 use super::presence::Presence;
 use super::residence::{Shut, Waiting};
+use super::retention::stamp;
 use super::{Cx, Mesh, Meshes, Positions, Then, events};
 use crate::fault::Fault;
 use crate::ids::{MailboxNo, MeshId};
@@ -79,13 +80,14 @@ impl Mesh {
         let Some(below) = position else {
             return turn_away(cx, one.session, &Shut::Store(StoreError::Busy(String::new())));
         };
+        let at = stamp(self.began, cx.now);
         let rotation = Rotation {
             mesh: self.no,
             member,
             old: one.call.old,
             key: one.call.key,
-            at: cx.now.wall,
-            until: cx.now.wall.after_millis(grace_ms),
+            at,
+            until: at.after_millis(grace_ms),
             below,
             former_keys_max,
         };
