@@ -229,6 +229,9 @@ impl World {
         let how = dice.below(8);
         let for_ms = dice.around(20_000);
         let at = self.now;
+        if self.nodes[node].suspended_at.is_some() {
+            return;
+        }
         let (wall, mark) = (self.nodes[node].clock.wall(), how);
         match how {
             0 => wall.jump(at, HOUR_MS),
@@ -251,7 +254,12 @@ impl World {
         self.heap.put(at + for_ms * MS, Event::Relief(Relief::Clock(node)));
     }
 
+    /// A host that is suspended first sees how late it is: were its wall clock set back meanwhile by just as
+    /// much as it slept, none of its clocks would tell.
     pub(super) fn set_clock_right(&mut self, node: usize) {
+        if let (Some(until), Some(_)) = (self.nodes[node].frozen_until, self.nodes[node].suspended_at) {
+            return self.heap.put(until, Event::Relief(Relief::Clock(node)));
+        }
         let (at, wall) = (self.now, self.nodes[node].clock.wall());
         wall.run(at, Speed::True);
         let ahead = wall.ahead_ms(at);

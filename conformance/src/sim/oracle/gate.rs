@@ -97,19 +97,22 @@ impl Oracle {
         let mut passed = self.starved.get(&mailbox).copied().unwrap_or_default();
         for class in [Priority::Next, Priority::Low] {
             let rank = usize::from(class.rank());
-            let waits =
-                || model.waiting(mailbox, class).any(|at| at != position && !self.is_out(at, mailbox));
-            if class == priority || !is_idle || !waits() {
+            let waits = |at: &Position| *at != position && !self.is_out(*at, mailbox);
+            let is_passed = class != priority && is_idle;
+            let first = is_passed.then(|| model.waiting(mailbox, class).find(waits)).flatten();
+            let Some(first) = first else {
                 passed[rank] = 0;
                 continue;
-            }
+            };
             passed[rank] += 1;
             if priority == Priority::Now {
                 tally.mark(Mark::NowFlood);
             }
             if passed[rank] > PASSED_MAX {
-                let text =
-                    format!("{} waits in mailbox {mailbox} while {PASSED_MAX} others pass", class.word());
+                let class = class.word();
+                let id = self.ids.encode(first);
+                let id: &str = &id;
+                let text = format!("{id} ({first}, {class}) waits in mailbox {mailbox} while others pass");
                 return broken(Rule::I7, text);
             }
         }
@@ -117,8 +120,10 @@ impl Oracle {
         Ok(())
     }
 
+    /// True unless a copy surely waits: a push of one that looks like another may have counted for that, and
+    /// its broker may not know of it.
     fn is_out(&self, position: Position, mailbox: MailboxNo) -> bool {
         let copy = self.ledger.mail.get(&position).and_then(|mail| mail.copies.get(&mailbox));
-        copy.is_none_or(|copy| copy.lent.is_some())
+        copy.is_none_or(|copy| copy.lent.is_some() || copy.is_blurred || copy.is_unseen)
     }
 }

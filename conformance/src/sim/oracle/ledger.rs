@@ -109,6 +109,8 @@ pub(super) struct Copy {
     pub is_acked: bool,
     /// It was pushed where another copy of the same message may have been meant.
     pub is_blurred: bool,
+    /// Its broker may not know of it: it was written when that had the answer of another try already.
+    pub is_unseen: bool,
 }
 
 /// A push that stands until it is acknowledged, its connection ends, or its time does.

@@ -37,6 +37,8 @@ struct Log {
     epoch: String,
     /// The first stands at offset 1.
     rows: Vec<LiveRow>,
+    /// The store has forgotten the rows up to here.
+    trimmed: u64,
     /// Offsets of keys of idempotency, and when they were stored.
     keys: BTreeMap<[u8; 32], (u64, u64)>,
     /// The same of what publishers call their publications.
@@ -148,6 +150,13 @@ impl Oracle {
                     (offset, LiveRow { late, ..row.clone() })
                 });
                 self.topics.appended(at, fence, rows.collect(), key.as_deref(), keys_ms)
+            }
+            (LiveOp::Trim { fence, through }, LiveReply::Done) => {
+                let name = self.topics.names.get(&fence.topic);
+                if let Some(log) = name.and_then(|name| self.topics.logs.get_mut(name)) {
+                    log.trimmed = log.trimmed.max(*through);
+                }
+                Ok(())
             }
             (LiveOp::Append { .. }, LiveReply::Repeated(_)) => {
                 tally.mark(Mark::LiveRepeated);
@@ -262,8 +271,11 @@ impl Topics {
         let log = self.logs.entry(name.clone()).or_default();
         let [(first, _), ..] = rows[..] else { return Ok(()) };
         if first <= log.top() {
-            // A write that is made again stands where it stands.
-            return match rows.iter().all(|(offset, row)| log.row(*offset) == Some(row)) {
+            // A write that is made again stands where it stands. Of what was forgotten since nobody asks
+            // whether it was late.
+            let stands =
+                |(offset, row): &(u64, LiveRow)| *offset <= log.trimmed || log.row(*offset) == Some(row);
+            return match rows.iter().all(stands) {
                 true => Ok(()),
                 false => broken(Rule::I9, format!("offset {first} of {name} is given out twice")),
             };

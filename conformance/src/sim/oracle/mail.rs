@@ -101,8 +101,9 @@ impl Oracle {
         if accept.mailboxes.len() > 1 {
             tally.mark(Mark::Multicast);
         }
+        let copy = || Copy { is_unseen: self.ledger.is_late, ..Copy::default() };
         let copies: BTreeMap<MailboxNo, Copy> =
-            accept.mailboxes.iter().map(|mailbox| (*mailbox, Copy::default())).collect();
+            accept.mailboxes.iter().map(|mailbox| (*mailbox, copy())).collect();
         self.ledger.accepted_copies += copies.len() as u64;
         let most = self.limits.queued_per_mailbox_max();
         for mailbox in copies.keys() {
@@ -387,7 +388,8 @@ impl Oracle {
             let is_passed = is_young
                 && mail.message.session == message.session
                 && copy(&position).is_some_and(|copy| {
-                    copy.pushes == 0 && copy.ended.is_none() && !copy.is_acked && !copy.is_blurred
+                    let is_known = !copy.is_blurred && !copy.is_unseen;
+                    copy.pushes == 0 && copy.ended.is_none() && !copy.is_acked && is_known
                 });
             if is_passed && !self.may_be_hidden(said) {
                 return broken(Rule::I4, format!("{shown} ({}) passes {position}", message.position));
