@@ -138,7 +138,7 @@ fn f_dmn_11_a_key_is_replaced_under_a_running_daemon_and_what_was_sealed_to_the_
     let former = ann.key();
     let stolen = town.dir().join("stolen").to_str().unwrap().to_owned();
     let profile = fs::read(ann.file("profiles/ann.json")).unwrap();
-    // Nobody is there to open the first message before the key goes, and none of the others is sent to the new key.
+    // Nobody is there to open it before the key goes.
     bob.json(&["send", "ann", "while nobody was there"]);
     let first = ann.json(&["rotate-key"]);
     assert_eq!(
@@ -150,14 +150,10 @@ fn f_dmn_11_a_key_is_replaced_under_a_running_daemon_and_what_was_sealed_to_the_
     let (_one, _two) = (ann.up(), bob.up());
     await_that("both", || ask(&ann.socket(), "GET", "/v1/inbox", None, None).1["items"][1].is_object());
 
-    // The daemon is there, and something it was given waits: it leaves under the key that came meanwhile.
+    // Under a running daemon. However long it takes to notice, the broker has closed its connection by then.
     let second = ann.json(&["rotate-key"]);
-    assert_eq!(
-        (&second["former_pubkey"], &second["daemon"]),
-        (&first["pubkey"], &json!("taken up")),
-        "{second}"
-    );
-    assert_eq!(ann.json(&["daemon", "version"])["meshes"][0]["pubkey"], second["pubkey"]);
+    assert_eq!(second["former_pubkey"], first["pubkey"], "{second}");
+    await_that("the key", || ann.json(&["daemon", "version"])["meshes"][0]["pubkey"] == second["pubkey"]);
     await_that("a broker", || ann.json(&["daemon", "status"])["brokers"]["demo"] == "open");
     for to in ["ann", former.as_str(), first["pubkey"].as_str().unwrap()] {
         let sent = bob.json(&["send", to, to, "--wait", "delivered"]);
