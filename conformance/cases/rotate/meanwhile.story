@@ -8,6 +8,7 @@ ann.s1 connects
 bob connects
 store delays 200ms
 ann#9 begins to rotate to ann2
+wait 20ms
 ann tells bob "sealed by which key" as c1 with !client_message_id
 ann sees ack {id: c1, error: ~"retry: key_rotating"}
 ann.s1 tells bob "sealed by the session" as c2
