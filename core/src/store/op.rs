@@ -46,8 +46,7 @@ pub enum Op {
         /// Since when.
         at: Option<Wall>,
     },
-    /// Puts another key in the place of a member's own. What the former one opened stays: the member's mailbox
-    /// and all that waits there. The same rotation again is the same write. Replies `Rotated` or
+    /// Puts another key in the place of a member's own; its mailbox stays, and all that waits there. The same rotation again is the same write. Replies `Rotated` or
     /// `RotationRefused`.
     Rotate(Box<Rotation>),
     /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
