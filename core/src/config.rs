@@ -159,6 +159,13 @@ limits! {
     mentioned_members_max = 32, 1, 4_096;
     /// Rows of one page of mentions, and recipients listed in one answer about a message.
     page_rows_max = 200, 1, 200;
+    /// Answers to answers, one behind the other, before the chain is cut; 0 lets them go on for ever.
+    reply_hops_max = 100, 0, 65_536;
+    /// How long an answer counts for the chain of what answers it, and how long a cut chain stays cut, in
+    /// milliseconds.
+    reply_hop_ms = 10 * MINUTE, 10, DAY;
+    /// Answers of one mesh whose place in their chain is remembered.
+    reply_links_per_mesh_max = 4_096, 1, 1_048_576;
     /// Groups of one peer.
     groups_per_peer_max = 64, 1, 4_096;
     /// Length of a display name, a group name, a session id, a host name and the like, in bytes.

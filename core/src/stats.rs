@@ -85,7 +85,7 @@ series! {
             SendBad = "parse_or_handler", SendQueueFull = "queue_full", SendStore = "store",
             SendDraining = "draining",
             SendBusy = "busy", SendOwner = "not_owner", SendConflict = "conflict",
-            SendKeyExpired = "key_expired";
+            SendKeyExpired = "key_expired", SendReplyChain = "reply_chain";
         "broker_messages_dropped_by_grant_total", "cap"; "Sends that a recipient's grants refuse":
             DroppedDm = "dm", DroppedBroadcast = "broadcast";
         "broker_ttl_sweeps_total", "flipped"; "Looks for overdue working statuses, by whether any was flipped":

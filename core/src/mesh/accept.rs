@@ -190,8 +190,12 @@ impl Mesh {
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
         let mentioned = self.mentioned(member, &wish.mentions, cx).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
+        let link = self.link(cx, positions, wish).map_err(denied(spent))?;
         match positions.next(cx) {
             Some(position) => {
+                if let Some(link) = link {
+                    self.chains.add(limits, position, link);
+                }
                 let old = self.place_before(cx, positions, wish);
                 let drafts = |ids| self.drafts(cx, ids, (wish, member), (position, old));
                 let receipt = positions.ids.as_ref().and_then(drafts);

@@ -24,6 +24,7 @@ mod accept;
 mod acks;
 mod admin;
 mod answers;
+mod chain;
 mod check;
 mod deliver;
 mod enquiry;
@@ -188,6 +189,7 @@ struct Mesh {
     roster: roster::Roster,
     mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
     names: names::Names,
+    chains: chain::Chains,
     signer: receipts::Signer,
     signed: Option<receipts::Signed>,
     /// Connections whose hello is being recorded.
@@ -445,6 +447,7 @@ impl Mesh {
             roster,
             mailboxes: BTreeMap::new(),
             names: names::Names::new(&load.renamed),
+            chains: chain::Chains::default(),
             signer: receipts::Signer::default(),
             signed: None,
             joining: BTreeSet::new(),
