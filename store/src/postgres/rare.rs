@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_claim_says_whose_wish_it_is() {
         let by = |by| json(&Op::Claim { mesh: MeshId::new("m"), by, at: Wall::from_millis(5) }).unwrap();
-        let key = peermesh_core::ids::PublicKey([7; 32]);
+        let key = PublicKey([7; 32]);
         assert_eq!(by(Claimant::Broker), json!({ "do": "claim", "mesh": "m", "at": 5 }));
         assert_eq!(by(Claimant::Owner(key))["owner"], key.hex());
         assert_eq!(by(Claimant::Member(key))["member"], key.hex());
