@@ -135,7 +135,7 @@ impl Meshes {
 
     fn visit_resident(&mut self, cx: &mut Cx<'_>, no: MeshNo, waiting: Waiting) {
         let (Some(mesh), Some(ids)) = (self.resident.get_mut(&no), self.positions.ids.as_ref()) else {
-            return;
+            return self.turn_away(cx, waiting, &Shut::down());
         };
         self.touched.push(no);
         mesh.brief &= matches!(waiting, Waiting::Expiry(_));

@@ -46,8 +46,8 @@ pub enum Op {
         /// Since when.
         at: Option<Wall>,
     },
-    /// Puts another key in the place of a member's own; its mailbox stays, and all that waits there. The same rotation again is the same write. Replies `Rotated` or
-    /// `RotationRefused`.
+    /// Puts another key in the place of a member's own; its mailbox stays, and all that waits there. The same
+    /// rotation again is the same write. Replies `Rotated` or `RotationRefused`.
     Rotate(Box<Rotation>),
     /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
     /// is applied to it. Replies `Welcome`, `Replayed` or `KeyTaken`.
