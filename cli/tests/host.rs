@@ -249,8 +249,16 @@ fn a_service_is_installed_by_a_unit_and_not_on_a_machine_of_a_build() {
         let mut command = town.command(&["daemon", "install-service", "--allow-ci"]);
         let ran = Ran::from(command.env("CI", "true").output().unwrap());
         assert!(ran.code == 0 && ran.out.contains("systemctl --user enable --now"), "{ran:?}");
+        assert!(ran.err.contains("peermesh join"), "{ran:?}");
         let text = fs::read_to_string(&unit).unwrap();
         assert!(text.contains(town.data().to_str().unwrap()) && text.contains("Type=notify"), "{text}");
+        let _broker = town.serve();
+        town.json(&["mesh", "create", "demo"]);
+        let invite = town.json(&["invite", "demo"]);
+        town.json(&["join", invite["url"].as_str().unwrap(), "--as", "ann"]);
+        let beside = town.run(&["daemon", "up"]);
+        assert!(beside.code == 1 && beside.err.contains("systemctl --user enable --now"), "{beside:?}");
+        assert!(!town.data().join("daemon/daemon.log").exists(), "nothing was started");
         assert_eq!(town.json(&["daemon", "uninstall-service"])["removed"], true);
         assert!(!unit.exists());
         assert_eq!(town.json(&["daemon", "uninstall-service"])["removed"], false);

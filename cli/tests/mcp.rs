@@ -45,6 +45,8 @@ impl Agent {
         let told = agent.asks("initialize", &hello);
         assert_eq!(told["result"]["serverInfo"]["name"], "peermesh", "{told}");
         assert_eq!(told["result"]["protocolVersion"], REVISION, "{told}");
+        // Agents ask; nothing is told them by notifications, whose fields clients read as texts alone.
+        assert_eq!(told["result"]["capabilities"], json!({ "tools": {} }), "{told}");
         assert!(told["result"]["instructions"].as_str().unwrap().contains("receive_messages"), "{told}");
         agent.says(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         agent

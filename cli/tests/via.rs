@@ -99,12 +99,16 @@ fn two_hosts(town: &Town) -> (Process, Host<'_>, Host<'_>) {
 fn with_a_daemon_messages_go_and_come_by_it_and_json_says_so() {
     let town = Town::new();
     let (_broker, ann, bob) = two_hosts(&town);
-    let direct = ann.json(&["send", "bob", "before"]);
+    let direct = ann.run(&["send", "bob", "before", "--json"]);
+    assert!(direct.err.contains("nobody it is for is connected"), "{direct:?}");
+    let direct = direct.json();
     assert_eq!((&direct["via"], &direct["status"]), (&json!("broker"), &json!("accepted")));
+    assert_eq!((&direct["recipients"], &direct["online"]), (&json!(1), &json!(0)));
     let (_one, _two) = (ann.up(), bob.up());
 
     let sent = ann.json(&["send", "bob", "by the daemon"]);
     assert_eq!((&sent["via"], &sent["status"]), (&json!("daemon"), &json!("accepted")), "{sent}");
+    assert_eq!((&sent["recipients"], &sent["online"]), (&json!(1), &json!(1)), "{sent}");
     assert!(sent["message_id"].as_str().unwrap().len() >= 8, "{sent}");
     let delivered = ann.json(&["send", "bob", "seen through", "--wait", "delivered", "--id", "k1"]);
     assert_eq!(delivered["status"], "delivered", "{delivered}");
@@ -357,6 +361,47 @@ fn mail_of_a_session_is_left_to_it_until_it_has_ended() {
     let over = as_session(&["inbox"]);
     assert!(over.code == 3 && over.err.contains("has ended"), "{over:?}");
     assert_eq!(bob.texts(&[]), ["too late"], "what nobody else can read is the member's");
+}
+
+#[test]
+fn a_program_of_a_session_never_speaks_as_its_member_unless_it_is_told_to() {
+    let town = Town::new();
+    let (_broker, ann, bob) = two_hosts(&town);
+    let daemon = ann.up();
+    let (token, secret) = ("6".repeat(64), ed25519_key(8));
+    let body = json!({
+        "token": token, "session_id": "s1", "mesh": "demo", "display_name": "ann's helper",
+        "pid": std::process::id(),
+        "presence": { "session_pubkey": &secret[64..], "session_secret_key": secret },
+    });
+    assert_eq!(ask(&ann.socket(), "POST", "/v1/sessions/register", None, Some(&body)).0, 200);
+    let file = town.dir().join("token");
+    fs::write(&file, &token).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = town.command(&[arguments, &["--data", &ann.data]].concat());
+        Ran::from(command.env("CLAUDEMESH_IPC_TOKEN_FILE", &file).output().unwrap())
+    };
+    for flag in [&["--mention", "bob"][..], &["--broker", "http://127.0.0.1:1"]] {
+        let refused = run(&[&["send", "bob", "x"], flag].concat());
+        let says = |word: &str| refused.err.contains(word);
+        assert!(refused.code == 2 && says(flag[0]) && says("CLAUDEMESH_IPC_TOKEN_FILE"), "{refused:?}");
+    }
+    let told = run(&["send", "bob", "as ann", "--via", "broker"]);
+    assert!(told.code == 0 && told.err.contains("as the member ann"), "{told:?}");
+
+    daemon.kill();
+    for command in [&["send", "bob", "as nobody"][..], &["inbox"], &["peers"]] {
+        let refused = run(command);
+        let says = |word: &str| refused.err.contains(word);
+        assert!(refused.code == 4 && says("peermesh daemon up") && says("--via broker"), "{refused:?}");
+    }
+    assert!(!ann.socket().with_file_name("daemon.log").exists(), "no command starts a daemon by itself");
+    fs::remove_file(&file).unwrap();
+    let over = run(&["send", "bob", "as nobody"]);
+    assert!(over.code == 3 && over.err.contains("has ended"), "{over:?}");
+    let mail = bob.json(&["inbox"]);
+    let texts: Vec<&Value> = mail.as_array().unwrap().iter().map(|letter| &letter["text"]).collect();
+    assert_eq!((texts, &mail[0]["from"]), (vec![&json!("as ann")], &json!("ann")));
 }
 
 /// Secret and public key of a seed, as 128 digits.

@@ -12,7 +12,8 @@ use peermesh_core::ids::PublicKey;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
     Attempt, Batch, DaemonOp, DaemonQuery, Driver, InRow, InboxOp, InboxQuery, KeptSession, LaneName, Op,
-    OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Query, Reader, RecipientKind, Requeue, Sifting,
+    OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Query, Reach, Reader, RecipientKind, Requeue,
+    Sifting,
 };
 use peermesh_core::time::Wall;
 use peermesh_store::sqlite::{DaemonStore, open_daemon};
@@ -212,11 +213,19 @@ fn out(op: &Out) -> OutboxOp {
             aborted_at: None,
             aborted_by: None,
             superseded_by: None,
+            reach: None,
         })),
         Out::Take { id, attempts } => OutboxOp::Take { id: row(*id), attempts: u32::from(attempts % 3) },
         Out::Settle { id, attempts, how, at } => {
             let outcome = match how % 3 {
-                0 => Attempt::Done { at: wall(*at), broker_message_id: name("b", *how) },
+                0 => {
+                    let reach = Reach { recipients: 1, online: u32::from(*how % 2) };
+                    Attempt::Done {
+                        at: wall(*at),
+                        broker_message_id: name("b", *how),
+                        reach: (how % 4 > 0).then_some(reach),
+                    }
+                }
                 1 => Attempt::Again {
                     next_attempt_at: wall(*at),
                     error: name("e", *how),

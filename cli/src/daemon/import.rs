@@ -3,6 +3,7 @@
 //! *Always holds:* its files are only read. A profile that is there already is never replaced. What comes out
 //! is told for every mesh.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -103,7 +104,12 @@ fn own(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, HomeError> {
 }
 
 fn read(path: &Path) -> Result<Config, DaemonError> {
-    let bytes = home::read(path)?;
+    let bytes = home::read(path).map_err(|error| match error {
+        HomeError::Io { error, .. } if error.kind() == ErrorKind::NotFound => {
+            DaemonError::BadImport { path: path.to_owned(), what: "it is not there".to_owned() }
+        }
+        error => error.into(),
+    })?;
     serde_json::from_slice(&bytes)
         .map_err(|error| DaemonError::BadImport { path: path.to_owned(), what: error.to_string() })
 }
@@ -238,7 +244,14 @@ mod tests {
         let (dir, home) = home();
         let path = dir.path().join("config.json");
         let mut terminal = Terminal::new(true);
-        assert!(run(&home, Some(&path), &|_| None, &mut terminal).is_err());
+        let absent = run(&home, Some(&path), &|_| None, &mut terminal).unwrap_err().to_string();
+        assert!(absent.contains("config.json") && absent.contains("--from"), "{absent}");
+        // A session's own configuration is not the client's.
+        let env = |name: &str| {
+            let set = [("HOME", "/home/ann"), ("CLAUDEMESH_CONFIG_DIR", "/tmp/session")];
+            set.iter().find(|(had, _)| *had == name).map(|(_, value)| (*value).to_owned())
+        };
+        assert_eq!(own(&env).unwrap(), Path::new("/home/ann/.claudemesh/config.json"));
         std::fs::write(&path, "{\"meshes\":1}").unwrap();
         let error = run(&home, Some(&path), &|_| None, &mut terminal).unwrap_err().to_string();
         assert!(error.contains("config.json"), "{error}");

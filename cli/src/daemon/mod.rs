@@ -48,7 +48,8 @@ pub(crate) enum Daemon {
         daemon/local-token.\n\n\
         Exit codes: 1 it runs already, or cannot listen or open its files; 2 no mesh was joined;\n\
         4 the directory was made on another host (see: peermesh daemon accept-host, and --host-policy for\n\
-        machines that change on purpose)\n\n\
+        machines that change on purpose). Where a service keeps the daemon of this directory, only that\n\
+        one starts it, and --foreground does.\n\n\
         Examples:\n  peermesh daemon up\n  peermesh daemon up --foreground --tcp 47823"
     )]
     Up(Up),
@@ -281,6 +282,12 @@ pub(crate) enum DaemonError {
     NoRuntime { word: String },
     #[error("a daemon runs already{}; stop it with: peermesh daemon down", shown(*pid))]
     Running { pid: Option<u32> },
+    #[error(
+        "{} keeps this daemon running; start it with: {start}; or remove it with: \
+         peermesh daemon uninstall-service",
+        unit.display()
+    )]
+    Kept { unit: PathBuf, start: String },
     #[error("no daemon is running; start one with: peermesh daemon up")]
     NotRunning,
     #[error(
@@ -341,6 +348,7 @@ impl DaemonError {
             | DaemonError::TokenNotTaken { .. }
             | DaemonError::Store(_)
             | DaemonError::Running { .. }
+            | DaemonError::Kept { .. }
             | DaemonError::NotRunning
             | DaemonError::Listen { .. }
             | DaemonError::Start { .. }

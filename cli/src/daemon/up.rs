@@ -21,7 +21,7 @@ use super::host::{self, Verdict};
 use super::lock::{Holder, Lock};
 use super::place::Place;
 use super::watch::Watched;
-use super::{DaemonError, HostPolicy, Up, client, joined, socket, this_host, token, watch};
+use super::{DaemonError, HostPolicy, Up, client, joined, service, socket, this_host, token, watch};
 use crate::config::Runtime;
 use crate::failure::{Exit, Failure};
 use crate::home::{self, Home};
@@ -55,6 +55,9 @@ pub(super) fn run(
     }
     if let Holder::Daemon(pid) = super::lock::holder(&place)? {
         return Err(DaemonError::Running { pid }.into());
+    }
+    if let Some((unit, start)) = service::keeper(home, env) {
+        return Err(DaemonError::Kept { unit, start }.into());
     }
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(place.log_path());
     let log = log.map_err(start("the log file"))?;

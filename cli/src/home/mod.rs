@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_for_a_session_of_another_client_moves_no_directory() {
+        let env = |name: &str| match name {
+            "HOME" => Some("/home/ann".to_owned()),
+            name => name.starts_with("CLAUDEMESH_").then(|| "/tmp/session".to_owned()),
+        };
+        assert_eq!(Home::locate(None, &env).unwrap().dir(), Path::new("/home/ann/.local/share/peermesh"));
+    }
+
+    #[test]
     fn token_and_key_are_made_once_and_only_we_can_read_them() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(&dir.path().join("mesh")), &nowhere).unwrap();

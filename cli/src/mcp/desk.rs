@@ -175,6 +175,7 @@ impl Desk {
         if let Some(waits) = handed.waits {
             value["waits"] = waits.into();
         }
+        handover::tell_reach(handed.reach, &mut value);
         Ok(value)
     }
 

@@ -72,7 +72,8 @@ pub(super) fn all() -> Vec<Told> {
             title: "Send a message",
             description: "Sends a message to a peer (by name or key), to a group (@name) or to everyone (*). \
                 A name is the member: all of its agents see the message; a key may be one agent's own. \
-                Status `accepted`: the broker has it, and keeps it until the recipient has it. Status \
+                Status `accepted`: the broker has it, and keeps it until the recipient has it; with \
+                `online` 0 nobody it is for is connected, so expect no answer soon. Status \
                 `queued`: it is safe on this host and is sent when the broker can be reached, also after you \
                 have ended; do not send it again. When a call fails or you do not know how it ended, repeat \
                 it with the same `key`: then it is sent once.",

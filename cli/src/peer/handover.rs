@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use peermesh_core::store::Priority;
+use peermesh_core::store::{Priority, Reach};
 use serde_json::{Value, json};
 
 use super::PeerError;
@@ -55,6 +55,8 @@ pub(crate) struct Handed {
     pub(crate) to: String,
     /// Why the broker does not have it.
     pub(crate) waits: Option<String>,
+    /// Whom it reached when the broker took it.
+    pub(crate) reach: Option<Reach>,
 }
 
 /// What came of handing over.
@@ -88,9 +90,10 @@ pub(crate) fn send(
         (200, Ok(known)) => {
             let message_id = text(&known, "broker_message_id");
             let row = row(route, outgoing.id).ok().flatten();
+            let reach = row.as_ref().and_then(reach_of);
             let to = row.map_or_else(|| outgoing.to.to_owned(), |row| text(&row, "to"));
             let message_id = Some(message_id).filter(|id| !id.is_empty());
-            Ok(Outcome::Handed(Handed { message_id, duplicate: true, to, waits: None }))
+            Ok(Outcome::Handed(Handed { message_id, duplicate: true, to, waits: None, reach }))
         }
         (_, Ok(_)) => follow(route, outgoing, goal, until).map(Outcome::Handed),
         (409, Err(_)) => Err(conflict(&answer.json(), outgoing.id)),
@@ -127,7 +130,8 @@ fn body(route: &Route, outgoing: &Outgoing<'_>) -> Value {
 /// Looks at the row of the message until it came as far as is wanted. The daemon has the message on disk: one
 /// that ends meanwhile sends it when it runs again.
 fn follow(route: &Route, outgoing: &Outgoing<'_>, goal: Goal, until: Instant) -> Result<Handed, PeerError> {
-    let mut handed = Handed { message_id: None, duplicate: false, to: outgoing.to.to_owned(), waits: None };
+    let to = outgoing.to.to_owned();
+    let mut handed = Handed { message_id: None, duplicate: false, to, waits: None, reach: None };
     let latest = until;
     let until = if goal == Goal::Glance { until.min(Instant::now() + GLANCE) } else { until };
     let (mut pause, mut looks) = (LOOK.0, 0_u32);
@@ -145,7 +149,7 @@ fn follow(route: &Route, outgoing: &Outgoing<'_>, goal: Goal, until: Instant) ->
         match found["status"].as_str().unwrap_or_default() {
             "done" => {
                 handed.message_id = Some(text(&found, "broker_message_id"));
-                handed.waits = None;
+                (handed.waits, handed.reach) = (None, reach_of(&found));
                 return Ok(handed);
             }
             "dead" => return Err(PeerError::SendRefused { text: error }),
@@ -195,6 +199,19 @@ fn conflict(said: &Value, id: &str) -> PeerError {
             }
         }
         _ => PeerError::KeyUsed { id: id.to_owned() },
+    }
+}
+
+/// Whom a message reached, as a broker's acknowledgement or a row of the outbox says.
+pub(crate) fn reach_of(told: &Value) -> Option<Reach> {
+    let count = |name: &str| u32::try_from(told.get(name)?.as_u64()?).ok();
+    Some(Reach { recipients: count("recipients")?, online: count("online")? })
+}
+
+/// Adds it to what a command or an agent is told.
+pub(crate) fn tell_reach(reach: Option<Reach>, value: &mut Value) {
+    if let Some(Reach { recipients, online }) = reach {
+        (value["recipients"], value["online"]) = (recipients.into(), online.into());
     }
 }
 

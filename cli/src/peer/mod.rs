@@ -130,8 +130,26 @@ pub(crate) enum PeerError {
     NotAccepted { id: String },
     #[error("the key {id} was used for another message; send this one under another --id, or none")]
     KeyUsed { id: String },
-    #[error("the session of this program has ended; start another, or unset PEERMESH_SESSION_TOKEN_FILE")]
+    #[error(
+        "the session of this program has ended; start another, or unset PEERMESH_SESSION_TOKEN_FILE and \
+         CLAUDEMESH_IPC_TOKEN_FILE"
+    )]
     SessionOver,
+    #[error(
+        "the session of this program belongs to {mesh}, and not to {name}; choose the profile of {mesh} with \
+         --as, or pass --via broker to go as the member"
+    )]
+    SessionElsewhere { mesh: String, name: String },
+    #[error(
+        "{error}; this program belongs to a session ({variable}), which only the daemon speaks for: to go as \
+         the member, pass --via broker"
+    )]
+    SessionNeedsDaemon { variable: &'static str, error: DaemonError },
+    #[error(
+        "{what} is for the broker, which does not know the session of this program ({variable}); to go as \
+         the member, pass --via broker"
+    )]
+    NotAsSession { what: &'static str, variable: &'static str },
     #[error("{} holds no token of a session (64 hex digits)", path.display())]
     BadSessionFile { path: PathBuf },
     #[error(
@@ -170,6 +188,7 @@ impl PeerError {
             | PeerError::BadProfileName { .. }
             | PeerError::BadMessageId { .. }
             | PeerError::NeedsBroker { .. }
+            | PeerError::NotAsSession { .. }
             | PeerError::BadSessionFile { .. }
             | PeerError::BadQuestion { .. } => Exit::Usage,
             PeerError::NoProfile { .. }
@@ -195,6 +214,7 @@ impl PeerError {
             | PeerError::SessionOver
             | PeerError::KeyReplaced { .. }
             | PeerError::TooManyKeys { .. }
+            | PeerError::SessionElsewhere { .. }
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. }
             | PeerError::SendRetry { .. }
@@ -203,7 +223,7 @@ impl PeerError {
             | PeerError::NoAnswer { .. } => Exit::Unreachable,
             PeerError::NotDelivered { .. } | PeerError::NotAccepted { .. } => Exit::Timeout,
             PeerError::NoDaemon { error: DaemonError::Nonsense { .. } } => Exit::Failed,
-            PeerError::NoDaemon { .. } => Exit::Unreachable,
+            PeerError::NoDaemon { .. } | PeerError::SessionNeedsDaemon { .. } => Exit::Unreachable,
             PeerError::DaemonRefused { status, .. } => match status {
                 429 | 502 | 503 | 507 => Exit::Unreachable,
                 504 => Exit::Timeout,

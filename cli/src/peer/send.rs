@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use peermesh_core::fingerprint::{DestinationKind, ENVELOPE_VERSION, Layout, Request};
 use peermesh_core::ids::{PublicKey, mint_text};
 use peermesh_core::rng::Rng;
-use peermesh_core::store::Priority;
+use peermesh_core::store::{Priority, Reach};
 use serde_json::{Value, json};
 
 use super::PeerError;
@@ -83,7 +83,10 @@ pub(crate) fn run(
     };
     let route = match send.needs_broker() {
         Some(what) if send.via == Via::Daemon => return Err(PeerError::NeedsBroker { what }.into()),
-        Some(_) => None,
+        Some(what) => {
+            via::pass_by(profile, send.via, what, terminal)?;
+            None
+        }
         None => via::find(home, profile, send.via, send.broker, terminal)?,
     };
     let mut is_in_doubt = false;
@@ -127,7 +130,7 @@ fn hand_over(
     until: Instant,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let Handed { message_id, duplicate, to, waits } = handed;
+    let Handed { message_id, duplicate, to, waits, reach } = handed;
     if to.starts_with(['*', '@']) {
         remark_open(to, terminal);
     }
@@ -139,6 +142,7 @@ fn hand_over(
     if let Some(waits) = waits {
         value["waits"] = waits.as_str().into();
     }
+    handover::tell_reach(*reach, &mut value);
     let Some(message_id) = message_id else {
         if let Some(waits) = waits {
             terminal.remark(&format!("note: {waits}; the daemon keeps the message and goes on trying"));
@@ -151,6 +155,7 @@ fn hand_over(
     if send.wait == Some(Until::Delivered) {
         return see_delivered(profile, send, None, (message_id, value), until, terminal);
     }
+    remark_absence(*reach, terminal);
     let again = if *duplicate { " (sent before, and not again)" } else { "" };
     Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
 }
@@ -175,7 +180,7 @@ fn send_directly(
         message["mentions"] = mentioned(&mut session, send.mentions)?.into();
     }
     let (accepted, session) = accept(profile, send, Some(session), &message, id, until)?;
-    let Accepted { message_id, duplicate, unknown_mentions, receipt: given } = accepted;
+    let Accepted { message_id, duplicate, unknown_mentions, receipt: given, reach } = accepted;
     if !unknown_mentions.is_empty() {
         terminal.remark(&format!("note: nobody is meant by {}", unknown_mentions.join(", ")));
     }
@@ -183,6 +188,7 @@ fn send_directly(
         "message_id": message_id, "client_message_id": id, "to": spec, "status": "accepted",
         "duplicate": duplicate, "via": "broker",
     });
+    handover::tell_reach(reach, &mut value);
     if let Some(shelf) = shelf {
         value["receipt"] = keep(shelf, given, (id, &message_id), session.broker_key)?;
     }
@@ -190,6 +196,7 @@ fn send_directly(
         return see_delivered(profile, send, Some(session), (&message_id, value), until, terminal);
     }
     session.close();
+    remark_absence(reach, terminal);
     let again = if duplicate { " (sent before, and not again)" } else { "" };
     Ok(terminal.result(&value, [format!("accepted {message_id}{again}").as_str()])?)
 }
@@ -214,6 +221,17 @@ fn see_delivered(
     }
     terminal.result(&value, [format!("accepted {message_id}").as_str()])?;
     Err(PeerError::NotDelivered { message_id: message_id.to_owned() }.into())
+}
+
+/// Accepted is not delivered: whoever waits for an answer should know that nobody is there to give one.
+fn remark_absence(reach: Option<Reach>, terminal: &Terminal) {
+    match reach {
+        Some(Reach { recipients: 0, .. }) => terminal.remark("note: it went to nobody"),
+        Some(Reach { online: 0, .. }) => {
+            terminal.remark("note: nobody it is for is connected now; the broker keeps it until they are");
+        }
+        Some(_) | None => {}
+    }
 }
 
 fn remark_open(spec: &str, terminal: &Terminal) {
@@ -351,6 +369,8 @@ struct Accepted {
     unknown_mentions: Vec<String>,
     /// Its receipt, or why there is none.
     receipt: Result<Value, String>,
+    /// Whom it reached, where the broker says so.
+    reach: Option<Reach>,
 }
 
 /// What one ack says.
@@ -394,7 +414,8 @@ fn read_ack(ack: &Value) -> Verdict {
             };
             let receipt = ack.get("receipt").filter(|receipt| receipt.is_object()).cloned();
             let (message_id, receipt) = (text("messageId"), receipt.ok_or_else(why));
-            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
+            let reach = handover::reach_of(ack);
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt, reach })
         }
         error => {
             let told_ms = ack.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0);
@@ -449,7 +470,8 @@ mod tests {
         let accepted = |duplicate, unknown: &[&str]| {
             let unknown_mentions = unknown.iter().map(ToString::to_string).collect();
             let (message_id, receipt) = ("m1".into(), Err("this broker gives none".into()));
-            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt })
+            let reach = None;
+            Verdict::Accepted(Accepted { message_id, duplicate, unknown_mentions, receipt, reach })
         };
         let mut ack = json!({ "type": "ack", "id": "k", "messageId": "m1", "queued": true });
         assert_eq!(read_ack(&ack), accepted(false, &[]));
@@ -514,7 +536,7 @@ mod tests {
             via: Via::Daemon,
         };
         let (message_id, to) = (Some("m-1".to_owned()), "@all".to_owned());
-        let handed = Handed { message_id, duplicate: false, to, waits: None };
+        let handed = Handed { message_id, duplicate: false, to, waits: None, reach: None };
         let until = Instant::now() + LOOK;
         let failure = hand_over(&profile, &send, &handed, "k", until, &mut Terminal::new(true)).unwrap_err();
         assert!(

@@ -3,8 +3,11 @@
 //!
 //! *Decides* whether the daemon speaks for the very member that is meant: by its key, and not by a name, for
 //! names of meshes change when profiles come and go.
+//! *Always holds:* a program that belongs to a session speaks as that session, or as the member where its
+//! caller says so: never as the member because something else did not succeed.
 
 use std::env;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ use crate::daemon::DaemonError;
 use crate::daemon::client::{self, Question};
 use crate::daemon::place::Place;
 use crate::daemon::stream::Stream;
-use crate::home::{self, Home};
+use crate::home::{self, Home, HomeError};
 use crate::http::{Answer, segment};
 use crate::terminal::Terminal;
 
@@ -25,6 +28,8 @@ use crate::terminal::Terminal;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// From the first question to the answer: a daemon that is slower does not serve.
 const PROBE: Duration = Duration::from_millis(2_500);
+// One that is busy for a moment is not away, and what is asked beside it misses its outbox and inbox.
+const _: () = assert!(PROBE.as_millis() >= 2_500);
 /// Names of variables with the file that holds a session's token; the second is that of claudemesh clients.
 const SESSION_FILES: [&str; 2] = ["PEERMESH_SESSION_TOKEN_FILE", "CLAUDEMESH_IPC_TOKEN_FILE"];
 
@@ -66,31 +71,67 @@ pub(crate) fn find(
 ) -> Result<Option<Route>, PeerError> {
     match (via, broker) {
         (Via::Daemon, Some(_)) => return Err(PeerError::NeedsBroker { what: "--broker" }),
-        (Via::Broker, _) | (Via::Auto, Some(_)) => return Ok(None),
+        (Via::Broker, _) => return pass_by(profile, via, "--via broker", terminal).map(|()| None),
+        (Via::Auto, Some(_)) => return pass_by(profile, via, "--broker", terminal).map(|()| None),
         (Via::Daemon | Via::Auto, None) => {}
     }
-    let found = Route::to(home, profile, session_token()?, via == Via::Daemon);
-    match found {
-        Ok(route) => Ok(Some(route)),
-        Err(error @ PeerError::SessionOver) => Err(error),
-        Err(error) if via == Via::Daemon => Err(error),
+    let session = session_token()?;
+    let variable = session.as_ref().map(|(variable, _)| *variable);
+    let is_only = via == Via::Daemon || variable.is_some();
+    match (Route::to(home, profile, session.map(|(_, token)| token), is_only), variable) {
+        (Ok(route), _) => Ok(Some(route)),
+        (Err(PeerError::NoDaemon { error }), Some(variable)) if via == Via::Auto => {
+            Err(PeerError::SessionNeedsDaemon { variable, error })
+        }
+        (Err(error), _) if is_only => Err(error),
         // Without a daemon the broker is the usual way, and nothing to speak of.
-        Err(PeerError::NoDaemon { error: DaemonError::Away { .. } }) => Ok(None),
-        Err(error) => {
+        (Err(PeerError::NoDaemon { error: DaemonError::Away { .. } }), _) => Ok(None),
+        (Err(error), _) => {
             terminal.remark(&format!("note: {error}; asking the broker instead"));
             Ok(None)
         }
     }
 }
 
-/// The token of the session that this program belongs to, if its starter gave it one.
-fn session_token() -> Result<Option<String>, PeerError> {
-    let file = SESSION_FILES.iter().find_map(|name| env::var_os(name).filter(|file| !file.is_empty()));
-    let Some(file) = file.map(PathBuf::from) else { return Ok(None) };
-    let text = home::read(&file)?;
+/// Makes sure that the daemon may be passed by, which `what` asks for: the broker knows the member alone.
+///
+/// # Errors
+/// Where this program belongs to a session, and nobody said that it is to speak as the member.
+pub(crate) fn pass_by(
+    profile: &Profile,
+    via: Via,
+    what: &'static str,
+    terminal: &Terminal,
+) -> Result<(), PeerError> {
+    let Some((variable, _)) = session_file() else { return Ok(()) };
+    if via != Via::Broker {
+        return Err(PeerError::NotAsSession { what, variable });
+    }
+    let name = &profile.name;
+    terminal.remark(&format!("note: this goes as the member {name}, and not as the session of {variable}"));
+    Ok(())
+}
+
+/// The variable that tells of the session this program belongs to, and the file that holds its token.
+fn session_file() -> Option<(&'static str, PathBuf)> {
+    let set = |name: &&'static str| Some((*name, env::var_os(name).filter(|file| !file.is_empty())?.into()));
+    SESSION_FILES.iter().find_map(set)
+}
+
+/// The token of that session, if the program's starter gave it one.
+fn session_token() -> Result<Option<(&'static str, String)>, PeerError> {
+    let Some((variable, file)) = session_file() else { return Ok(None) };
+    let text = match home::read(&file) {
+        Ok(text) => text,
+        // Who ends a session removes its file.
+        Err(HomeError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {
+            return Err(PeerError::SessionOver);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let token = String::from_utf8_lossy(&text).trim().to_owned();
     let is_token = token.len() == 64 && token.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if is_token { Ok(Some(token)) } else { Err(PeerError::BadSessionFile { path: file }) }
+    if is_token { Ok(Some((variable, token))) } else { Err(PeerError::BadSessionFile { path: file }) }
 }
 
 impl Route {
@@ -127,7 +168,10 @@ impl Route {
         let session = answer.json()["session"].clone();
         match answer.status {
             200 if session["mesh"] == self.mesh => Ok(()),
-            200 => Err(PeerError::NotServed { name: format!("of a session in {}", session["mesh"]) }),
+            200 => {
+                let mesh = session["mesh"].as_str().unwrap_or_default().to_owned();
+                Err(PeerError::SessionElsewhere { mesh, name: self.mesh.clone() })
+            }
             _ => Err(PeerError::SessionOver),
         }
     }

@@ -1,5 +1,6 @@
 //! Who is let in, and what is answered to whoever is not.
 
+use peermesh_core::config::DaemonLimits;
 use peermesh_core::machine::Listener;
 use serde_json::json;
 
@@ -60,6 +61,9 @@ fn what_is_none_is_refused_with_its_reason() {
         (json!({}), "to is missing"),
         (json!({ "to": "bob" }), "message is missing"),
         (json!({ "to": "bob", "message": "x", "priority": "soon" }), "priority is none of now, next, low"),
+        (json!({ "to": "bob", "message": "x", "client_message_id": 7 }), "client_message_id is no text"),
+        (json!({ "to": ["bob"], "message": "x" }), "to is no text"),
+        (json!({ "to": "bob", "message": "x", "mesh": true }), "mesh is no text"),
     ] {
         let got = town.post(ann, "/v1/send", &body);
         assert_eq!((got.status, &got.body["error"]), (400, &json!(word)));
@@ -82,6 +86,52 @@ fn a_body_that_is_too_long_is_refused_by_its_head_and_one_that_is_no_json_by_its
     town.world.write(end, format!("{head}{text}").as_bytes());
     let got = town.ends(end);
     assert_eq!((got.status, &got.body["error"]), (400, &json!("Error: invalid_json")));
+}
+
+#[test]
+fn only_so_many_requests_are_worked_on_at_once_however_their_bodies_come() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    town.world.slow_down(ann, 1_000);
+    let text = json!({ "to": "*", "message": "x" }).to_string();
+    let head = format!("POST /v1/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", text.len());
+    let ends: Vec<usize> = (0..70).map(|_| town.world.connect(ann, Listener::Local)).collect();
+    for end in &ends {
+        town.world.write(*end, head.as_bytes());
+    }
+    town.world.wait(100);
+    for end in &ends {
+        town.world.write(*end, text.as_bytes());
+    }
+    town.world.wait(100);
+    let late = town.get(ann, "/v1/health");
+    assert_eq!((late.status, &late.body["error"]), (429, &json!("daemon_busy")));
+    let answers: Vec<u16> = ends.into_iter().map(|end| town.ends(end).status).collect();
+    let count = |status: u16| answers.iter().filter(|had| **had == status).count();
+    assert_eq!((count(202), count(429)), (64, 6), "{answers:?}");
+    assert_eq!(town.get(ann, "/v1/health").status, 200);
+}
+
+#[test]
+fn a_session_that_asks_too_much_is_slowed_down_alone_and_sessions_have_a_bound() {
+    let mut town = Town::new();
+    let mut bounds = DaemonLimits::default();
+    for (name, value) in [("local_requests_burst", 5), ("local_requests_per_minute", 60), ("sessions_max", 2)]
+    {
+        bounds.set(name, value).unwrap();
+    }
+    let ann = town.hosts_with("ann", &bounds, &[]);
+    town.world.wait(60_000);
+    town.registers(ann, "one", "ann-one");
+    town.registers(ann, "two", "ann-two");
+    let third = town.registers(ann, "three", "ann-three");
+    assert_eq!((third.status, &third.body["error"]), (429, &json!("too_many_sessions")));
+    let me = |town: &mut Town, name: &str| town.asks_as(ann, name, "GET", "/v1/sessions/me", None).status;
+    let asked: Vec<u16> = (0..6).map(|_| me(&mut town, "one")).collect();
+    assert_eq!(asked, [200, 200, 200, 200, 200, 429]);
+    assert_eq!((me(&mut town, "two"), town.get(ann, "/v1/health").status), (200, 200));
+    town.world.wait(1_000);
+    assert_eq!((me(&mut town, "one"), me(&mut town, "one")), (200, 429));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Daemons beside a broker, in memory: what they promise to the programs of their hosts.
 
 mod doors;
+mod elder;
 mod host;
 mod mail;
 mod meshes;
+mod old;
 mod promises;
 mod room;
 mod sessions;

@@ -1,12 +1,14 @@
 //! Meshes that are joined and left while the daemon runs.
 
+use std::collections::BTreeSet;
+
 use peermesh_conformance::keys;
 use peermesh_core::config::{DaemonLimits, Secret};
 use peermesh_core::daemon::{Joined, Membership};
 use peermesh_core::machine::Envelope;
 use serde_json::{Value, json};
 
-use crate::host::Town;
+use crate::host::{Town, token_of};
 use crate::world::Place;
 
 /// A host of ann in `demo`, and bob in both meshes.
@@ -36,6 +38,34 @@ fn send_in(town: &mut Town, daemon: Place, mesh: &str, to: &str, key: &str) -> u
 
 fn count(town: &Town, msg: &str) -> usize {
     town.world.notes.iter().filter(|note| note.msg == msg).count()
+}
+
+#[test]
+fn peers_and_mail_are_those_of_the_mesh_that_is_asked_for() {
+    let (mut town, ann, bob, _) = two_meshes();
+    let own = json!({
+        "token": token_of("one"), "session_id": "one", "mesh": "demo", "display_name": "one", "pid": 70,
+    });
+    assert_eq!(town.post(bob, "/v1/sessions/register", &own).status, 200);
+    for (mesh, key) in [("demo", "k1"), ("other", "k2")] {
+        let from = if mesh == "demo" { ann } else { bob };
+        send_in(&mut town, from, mesh, "bob", key);
+        town.world.wait(1_000);
+    }
+    let mut meshes = |target: &str, list: &str, session: Option<&str>| {
+        let got = match session {
+            None => town.get(bob, target),
+            Some(session) => town.asks_as(bob, session, "GET", target, None),
+        };
+        let rows = got.body[list].as_array().unwrap().clone();
+        let named = rows.iter().map(|row| row["mesh"].as_str().unwrap().to_owned());
+        named.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(meshes("/v1/peers?all=true", "peers", None), "demo other");
+    assert_eq!(meshes("/v1/peers?all=true&mesh=other", "peers", None), "other");
+    assert_eq!(meshes("/v1/peers?all=true", "peers", Some("one")), "demo");
+    assert_eq!(meshes("/v1/inbox?mark_seen=false", "items", Some("one")), "demo");
+    assert_eq!(meshes("/v1/inbox?mark_seen=false&mesh=demo", "items", None), "demo");
 }
 
 #[test]

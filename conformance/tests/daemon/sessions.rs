@@ -376,10 +376,44 @@ fn a_request_that_comes_before_sessions_are_known_waits_until_they_are() {
         town.begins(ann, Listener::Local, "GET", target, &[("Authorization", &shown)], None)
     };
     let (one, nobody) = (asks(&mut town, "one"), asks(&mut town, "nobody"));
+    let listed = town.begins(ann, Listener::Local, "GET", "/v1/sessions", &[], None);
+    let target = format!("/v1/sessions/{}", token_of("two"));
+    let ended = town.begins(ann, Listener::Local, "DELETE", &target, &[], None);
     town.world.wait(5_000);
-    assert!(town.world.read(one).0.is_empty() && town.world.read(nobody).0.is_empty());
+    for waits in [one, nobody, listed, ended] {
+        assert!(town.world.read(waits).0.is_empty());
+    }
     town.world.ail(ann, None);
+    let (listed, ended) = (town.ends(listed), town.ends(ended));
+    assert_eq!((listed.body["sessions"].as_array().unwrap().len(), ended.status), (2, 200));
     let (one, nobody) = (town.ends(one), town.ends(nobody));
     assert_eq!(one.body["items"][0]["body"], "for one", "{one:?}");
     assert_eq!((one.body["items"].as_array().unwrap().len(), nobody.status), (1, 401));
+}
+
+#[test]
+fn a_session_that_is_said_to_be_over_does_not_come_back_with_the_next_run() {
+    let (mut town, ann, _) = two_sessions();
+    let is_known =
+        |town: &mut Town, name: &str| town.asks_as(ann, name, "GET", "/v1/sessions/me", None).status == 200;
+    town.world.slow_down(ann, 1_000);
+    let target = |name: &str| format!("/v1/sessions/{}", token_of(name));
+    let unanswered = town.begins(ann, Listener::Local, "DELETE", &target("one"), &[], None);
+    town.world.wait(500);
+    assert!(town.world.read(unanswered).0.is_empty(), "it is not on disk");
+    assert_eq!(town.asks(ann, "DELETE", &target("two"), &[], None).status, 200);
+    town.world.kill(ann);
+    town.world.slow_down(ann, 0);
+    town.world.start(ann);
+    assert!(!is_known(&mut town, "two"));
+    assert_eq!(town.asks(ann, "DELETE", &target("two"), &[], None).status, 404);
+    town.world.ail(ann, Some(peermesh_core::store::StoreError::Full));
+    town.registers(ann, "one", "ann-one");
+    let refused = town.asks(ann, "DELETE", &target("one"), &[], None);
+    assert_eq!(refused.status, 507, "nobody can say that it is over for good");
+    town.world.ail(ann, None);
+    assert_eq!(town.asks(ann, "DELETE", &target("one"), &[], None).status, 404, "asked again it is sure");
+    town.world.kill(ann);
+    town.world.start(ann);
+    assert!(!is_known(&mut town, "one"));
 }

@@ -87,3 +87,32 @@ fn f_dmn_03_a_broker_that_dies_at_any_step_between_them_loses_and_doubles_nothin
     let steps = dies_at_every_step(Mortal::Broker);
     assert!(steps >= 9, "{steps}");
 }
+
+#[test]
+fn f_dmn_04_what_was_said_to_be_seen_stays_so_whatever_step_it_dies_before() {
+    for step in 0..STEPS_MAX {
+        let mut town = Town::new();
+        let (ann, bob) = (town.hosts("ann"), town.hosts("bob"));
+        town.send(ann, "bob", "a", "k0");
+        town.world.wait(1_000);
+        let ids = json!({ "ids": [town.inbox(bob, None)[0]["id"]] });
+        town.world.dies_after(bob, Some(step));
+        let asked = town.begins(bob, Listener::Local, "POST", "/v1/inbox/seen", &[], Some(&ids));
+        town.world.wait(1_000);
+        let was_told = town.world.read(asked).0.starts_with(b"HTTP/1.1 200 ");
+        let died = town.world.is_over(bob);
+        town.world.dies_after(bob, None);
+        if died {
+            town.world.start(bob);
+            town.world.wait(180_000);
+        }
+        let rows = town.inbox(bob, None);
+        assert_eq!((rows.len(), &rows[0]["body"]), (1, &json!("a")), "step {step}");
+        assert!(!was_told || rows[0]["seen_at"].is_string(), "step {step}");
+        if !died {
+            assert!(was_told && step >= 2, "{step}");
+            return;
+        }
+    }
+    panic!("it does not come to its end");
+}

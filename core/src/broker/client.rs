@@ -17,7 +17,7 @@ use crate::stats::Counter;
 use crate::surface::{Peer, SessionId};
 use crate::time::{Mono, Now};
 use crate::wire::json;
-use crate::wire::mesh::{Encode, ErrorFrame, Named};
+use crate::wire::mesh::{Encode, ErrorFrame, Named, read_common};
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -176,12 +176,16 @@ impl Broker {
         if let Bound::Watcher = client.bound {
             return self.with_lives(now, |lives, cx| lives.hear(cx, SessionId(id), text));
         }
-        if let Err(fault) = json::check(text, &self.limits) {
+        // Most of what peers say is judged and read in one pass.
+        let common = matches!(client.bound, Bound::Peer(_)).then(|| read_common(text)).flatten();
+        if common.is_none()
+            && let Err(fault) = json::check(text, &self.limits)
+        {
             return self.bad_request(now, id, client, text, &fault.to_string(), todo);
         }
         match client.bound {
             Bound::Peer(peer) => {
-                self.with_meshes(now, |meshes, cx| meshes.hear(cx, peer, SessionId(id), text));
+                self.with_meshes(now, |meshes, cx| meshes.hear(cx, peer, SessionId(id), text, common));
             }
             Bound::Lobby => self.first_message(now, id, client, text, todo),
             Bound::Answering

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::events::Kind;
-use super::outbox::{self, Verdict};
+use super::outbox::{self, Answer, Verdict};
 use super::routes::Requeued;
 use super::send::{Accepting, Wish};
 use super::{Daemon, LaneKey, Timer};
@@ -44,6 +44,8 @@ pub(super) enum After {
     Taken(LaneKey, Box<str>, u64),
     /// A session is kept, or is not; its program waits for this answer.
     Registered(ConnId, Value),
+    /// A session is forgotten, or is not; its program waits for this answer.
+    Unregistered(ConnId, Answer),
     /// An attempt is recorded.
     Settled,
     /// Rows were given up: of this lane, or of all lanes of its mesh, for this reason.
@@ -126,6 +128,7 @@ impl Daemon {
             After::Taken(key, id, mark) => self.taken(now, key, (&id, mark), &ended, todo),
             After::Settled => self.recorded(now, &ended),
             After::Registered(conn, body) => self.registered(now, conn, body, &ended, todo),
+            After::Unregistered(conn, answer) => self.unregistered(now, conn, answer, &ended, todo),
             After::Buried(lane, error) => self.buried(lane, &error, &ended),
             After::Weighed(key) => self.estate_weighed(now, key, ended, todo),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
@@ -386,10 +389,12 @@ impl Daemon {
         let Some(row) = lane.page.front() else { return };
         let refusals = match verdict {
             Verdict::Unclear { .. } | Verdict::TooLarge => row.refusals.saturating_add(1),
-            Verdict::Taken(_) | Verdict::Later { .. } | Verdict::Final { .. } => row.refusals,
+            Verdict::Taken { .. } | Verdict::Later { .. } | Verdict::Final { .. } => row.refusals,
         };
         let (outcome, wait_ms) = match verdict {
-            Verdict::Taken(id) => (Attempt::Done { at: now.wall, broker_message_id: id.into() }, None),
+            Verdict::Taken { id, reach } => {
+                (Attempt::Done { at: now.wall, broker_message_id: id.into(), reach }, None)
+            }
             Verdict::Final { error } => (outbox::dead(&error), None),
             Verdict::Unclear { error } if u64::from(refusals) >= most => {
                 (outbox::dead(&format!("max_attempts: {error}")), None)

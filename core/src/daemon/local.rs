@@ -298,6 +298,8 @@ impl Daemon {
         // One with a body was judged by its head, and may have lost its session meanwhile.
         let judged = match request.body.is_empty() {
             true => self.admit(now, *conn, *listener, 0, request),
+            // While its body came others may have been let in, who are worked on by now.
+            false if self.is_busy(*conn) => Err(busy()),
             false => self.caller(*conn, *listener, request),
         };
         let done = match judged {
@@ -346,12 +348,18 @@ impl Daemon {
         if budget.take(now.mono).is_err() {
             return Err(Answer::error(429, "rate_limited"));
         }
-        let stages = self.locals.values().flatten().map(|local| local.stage);
-        let working = stages.filter(|stage| *stage == Stage::Answering).count();
-        if working > size(self.bounds.local_requests_max()) {
-            return Err(Answer::error(429, "daemon_busy"));
+        if self.is_busy(conn) {
+            return Err(busy());
         }
         self.caller(conn, listener, request)
+    }
+
+    /// True when as many requests as may be are worked on besides that of this connection.
+    fn is_busy(&self, conn: ConnId) -> bool {
+        let others = self.locals.iter().filter(|(other, _)| **other != conn);
+        let working = others.filter_map(|(_, local)| local.as_ref());
+        let working = working.filter(|local| local.stage == Stage::Answering).count();
+        working >= size(self.bounds.local_requests_max())
     }
 
     fn check_bearer(&mut self, now: Now, request: &Request) -> Result<(), Answer> {
@@ -370,6 +378,9 @@ impl Daemon {
     /// The answer to a request that is one session's matter and shows none that is alive. What an ended
     /// session may see is not what the whole host may.
     fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Result<Option<Caller>, Answer> {
+        if !self.sessions.is_known && super::routes::is_of_all_sessions(request) {
+            return Ok(None);
+        }
         let token = match self.shown(request) {
             Shown::Nothing => None,
             Shown::Live(token) => Some(token),
@@ -404,6 +415,10 @@ impl Local {
             self.connection.ended(now.mono, conn, todo);
         }
     }
+}
+
+fn busy() -> Answer {
+    Answer::error(429, "daemon_busy")
 }
 
 fn text_of(body: &Value) -> Vec<u8> {

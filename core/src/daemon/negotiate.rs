@@ -60,6 +60,11 @@ impl Daemon {
         match lack(&features, &self.config.require_features) {
             Some(lack) => self.refuse_broker(now, key, &lack, todo),
             None => {
+                if let Some(detail) = oddity(&features) {
+                    let slug = self.config.meshes[key.mesh].slug.as_str();
+                    let note = Note::new(Level::Warn, "feature_optional_param_invalid").with("mesh", slug);
+                    self.notes.push(note.with("feature", DEDUPE).with("detail", detail));
+                }
                 let days = dedupe_days(&features);
                 let broker = &mut self.brokers[key.mesh];
                 broker.age_ms = days.map(age_ms);
@@ -93,6 +98,9 @@ fn lack(features: &Value, required: &[String]) -> Option<Lack> {
         if features.get(feature).is_none() {
             return lack(Fault::FeatureUnavailable, feature, "the broker does not tell of it".to_owned());
         }
+        if let Some(detail) = oddity(features).filter(|_| feature == DEDUPE) {
+            return lack(Fault::FeatureInvalid, feature, detail);
+        }
     }
     let params = features.get(DEDUPE)?.get("params")?;
     let days = params.get("dedupe_retention_days");
@@ -108,9 +116,24 @@ fn lack(features: &Value, required: &[String]) -> Option<Lack> {
     }
 }
 
-/// For how many days a broker knows keys, where it says so.
+/// What is odd about what a broker tells of keys, where it tells of them: then nothing but its days, which
+/// bound a message's age all the same, is relied on.
+fn oddity(features: &Value) -> Option<String> {
+    let params = features.get(DEDUPE)?.get("params").unwrap_or(&Value::Null);
+    let (version, mode, compares) = (&params["version"], &params["mode"], &params["request_fingerprint"]);
+    if !version.is_null() && !matches!(version.as_u64(), Some(1 | 2)) {
+        return Some(format!("version is {version}; known are 1 and 2"));
+    }
+    if !matches!(mode.as_str(), Some("retention_scoped" | "permanent")) {
+        return Some(format!("mode is {mode}; known are \"retention_scoped\" and \"permanent\""));
+    }
+    (*compares != Value::Bool(true)).then(|| format!("request_fingerprint is {compares} and not true"))
+}
+
+/// For how many days a broker knows keys, where it says so and they are not for ever.
 fn dedupe_days(features: &Value) -> Option<u64> {
-    features.get(DEDUPE)?.get("params")?.get("dedupe_retention_days")?.as_u64()
+    let params = features.get(DEDUPE)?.get("params")?;
+    params.get("dedupe_retention_days")?.as_u64().filter(|_| params["mode"] != "permanent")
 }
 
 /// How long a message may be as it is sent, where a broker says so: no broker takes less than what it takes
@@ -133,7 +156,27 @@ mod tests {
     use super::*;
 
     fn features(days: &Value) -> Value {
-        json!({ DEDUPE: { "params": { "mode": "retention_scoped", "dedupe_retention_days": days } } })
+        let mode = "retention_scoped";
+        let params = json!({ "mode": mode, "dedupe_retention_days": days, "request_fingerprint": true });
+        json!({ DEDUPE: { "params": params } })
+    }
+
+    #[test]
+    fn what_a_broker_tells_in_unknown_words_is_as_if_it_had_not_been_told_where_it_is_demanded() {
+        let (demanded, sound) = ([DEDUPE.to_owned()], features(&json!(7)));
+        assert_eq!((lack(&sound, &demanded), oddity(&sound)), (None, None));
+        for (param, value) in
+            [("mode", json!("some")), ("version", json!(3)), ("request_fingerprint", json!(false))]
+        {
+            let mut odd = sound.clone();
+            odd[DEDUPE]["params"][param] = value;
+            assert!(oddity(&odd).unwrap().starts_with(param), "{odd}");
+            assert_eq!(lack(&odd, &demanded).unwrap().fault, Fault::FeatureInvalid, "{odd}");
+            assert_eq!((lack(&odd, &[]), dedupe_days(&odd)), (None, Some(7)), "its days still bound the age");
+        }
+        let mut forever = sound;
+        forever[DEDUPE]["params"]["mode"] = "permanent".into();
+        assert_eq!((lack(&forever, &demanded), dedupe_days(&forever)), (None, None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::ids::PublicKey;
 use crate::planted::planted;
-use crate::store::{Attempt, OutRow, OutStatus};
+use crate::store::{Attempt, OutRow, OutStatus, Reach};
 use crate::time::Wall;
 
 /// An answer to a program of the host.
@@ -108,8 +108,8 @@ pub(super) fn send_frame(row: &OutRow) -> Value {
 /// How a broker's answer ends an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It has the message, under this id of its own.
-    Taken(String),
+    /// It has the message, under this id of its own, for so many.
+    Taken { id: String, reach: Option<Reach> },
     /// It passes, after this time at least, in milliseconds.
     Later { error: String, after_ms: u64 },
     /// It says nothing about whether it passes.
@@ -129,7 +129,10 @@ pub(super) fn read_ack(ack: &Value) -> Verdict {
     let error = text("error").to_owned();
     if error.is_empty() {
         let id = [text("messageId"), text("id")].into_iter().find(|id| !id.is_empty());
-        return Verdict::Taken(id.unwrap_or_default().to_owned());
+        let count = |name: &str| u32::try_from(ack.get(name)?.as_u64()?).ok();
+        let reach = |(recipients, online)| Reach { recipients, online };
+        let reach = count("recipients").zip(count("online")).map(reach);
+        return Verdict::Taken { id: id.unwrap_or_default().to_owned(), reach };
     }
     let after_ms = ack.get("retry_after_ms").and_then(Value::as_u64);
     if error.starts_with("retry:") || after_ms.is_some() {
@@ -161,6 +164,8 @@ pub(super) fn item(row: &OutRow) -> Value {
         "aborted_at": iso(row.aborted_at),
         "aborted_by": row.aborted_by,
         "superseded_by": row.superseded_by,
+        "recipients": row.reach.map(|reach| reach.recipients),
+        "online": row.reach.map(|reach| reach.online),
         "payload_bytes": row.payload_bytes,
         "mesh": row.lane.mesh,
         "to": row.target,
@@ -197,6 +202,7 @@ mod tests {
             aborted_at: None,
             aborted_by: None,
             superseded_by: None,
+            reach: None,
         }
     }
 
@@ -232,8 +238,11 @@ mod tests {
     #[test]
     fn only_an_answer_that_says_nothing_counts_as_unclear() {
         let read = |ack: Value| read_ack(&ack);
-        assert_eq!(read(json!({ "id": "k", "messageId": "m" })), Verdict::Taken("m".into()));
-        assert_eq!(read(json!({ "id": "k", "messageId": "", "error": "" })), Verdict::Taken("k".into()));
+        let taken = |id: &str, reach| Verdict::Taken { id: id.into(), reach };
+        assert_eq!(read(json!({ "id": "k", "messageId": "m" })), taken("m", None));
+        assert_eq!(read(json!({ "id": "k", "messageId": "", "error": "" })), taken("k", None));
+        let told = json!({ "id": "k", "messageId": "m", "recipients": 2, "online": 1 });
+        assert_eq!(read(told), taken("m", Some(Reach { recipients: 2, online: 1 })));
         let later = read(json!({ "error": "retry: rate_limit", "retry_after_ms": 70 }));
         assert_eq!(later, Verdict::Later { error: "retry: rate_limit".into(), after_ms: 70 });
         assert!(matches!(read(json!({ "error": "rate_limit: max 60 msg/min" })), Verdict::Unclear { .. }));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::drain::After;
 use super::outbox::Answer;
+use super::send::refused;
 use super::sessions::{self, Registration, Session, Token};
 use super::{Daemon, LaneKey, Timer};
 use crate::config::size;
@@ -86,24 +87,48 @@ impl Daemon {
         self.answer(now, conn, &Answer::new(200, body), todo);
     }
 
-    pub(super) fn unregister(&mut self, now: Now, shown: &str, todo: &mut Outputs) -> Result<Answer, Answer> {
+    /// Ends a session because its program says so, and answers once the next run does not know it either.
+    pub(super) fn unregister(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        shown: &str,
+        todo: &mut Outputs,
+    ) -> Result<(), Answer> {
         let token = Token::read(shown).ok_or_else(|| Answer::error(400, "invalid token"))?;
-        let prefix = shown[..8].to_ascii_lowercase();
-        let (status, ok) = if self.drop_session(now, token, todo) { (200, true) } else { (404, false) };
-        Ok(Answer::new(status, json!({ "ok": ok, "token_prefix": prefix })))
+        let was_there = self.sessions.find(token).is_some();
+        let body = json!({ "ok": was_there, "token_prefix": shown[..8].to_ascii_lowercase() });
+        let answer = Answer::new(if was_there { 200 } else { 404 }, body);
+        self.drop_session(now, token, todo);
+        // The last word on it: what stands in the batch before it is as durable. One that is not known may
+        // still stand on disk, where an earlier word could not be written.
+        self.stage_out(OutboxOp::DropSessions(vec![token.hash()]), After::Unregistered(conn, answer));
+        Ok(())
     }
 
-    /// Ends a session with everything that is its own; false where there is none.
-    pub(super) fn drop_session(&mut self, now: Now, token: Token, todo: &mut Outputs) -> bool {
-        let gone = self.sessions.remove(token);
-        let was_there = gone.is_some();
-        if let Some(gone) = gone {
+    pub(super) fn unregistered(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        answer: Answer,
+        ended: &Ended,
+        todo: &mut Outputs,
+    ) {
+        let answer = match ended {
+            Ended::Refused(error) => refused(error),
+            Ended::Done(_) | Ended::Found(_) => answer,
+        };
+        self.answer(now, conn, &answer, todo);
+    }
+
+    /// Ends a session with everything that is its own, where there is one.
+    pub(super) fn drop_session(&mut self, now: Now, token: Token, todo: &mut Outputs) {
+        if let Some(gone) = self.sessions.remove(token) {
             self.forget_sessions(vec![token.hash()]);
             self.end_streams_of(now, token, todo);
             self.bequeath(now, gone, todo);
         }
         self.arm_sessions();
-        was_there
     }
 
     /// The member of a mesh has another key: what is kept of its sessions is sealed with that one.

@@ -2,7 +2,8 @@
 //!
 //! *Decides* which question goes to which mesh, and puts the answers of several meshes together.
 //! *Does not* decide what becomes of something that a broker is told; `tell.rs` does.
-//! *Always holds:* a question has an answer within its time.
+//! *Always holds:* a question has an answer within its time. What a broker could not be asked is not said to
+//! be missing.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use super::local::Caller;
 use super::outbox::Answer;
 use super::routes::{Query, nothing};
 use super::target;
-use super::tell::Word;
+use super::tell::{UNREACHABLE, Word};
 use super::{Call, Daemon, LaneKey};
 use crate::ids::ConnId;
 use crate::machine::Outputs;
@@ -34,6 +35,8 @@ pub(super) struct Gathering {
     /// Meshes that have not answered.
     open: usize,
     items: Vec<Value>,
+    /// Why meshes did not answer, in the order in which that was known.
+    silent: Vec<(String, Answer)>,
 }
 
 /// What is asked, and how its answers are put together.
@@ -219,14 +222,14 @@ impl Daemon {
     ) {
         self.gathered += 1;
         let gathering = self.gathered;
-        let begun = Gathering { conn, kind, open: meshes.len(), items: Vec::new() };
+        let begun = Gathering { conn, kind, open: meshes.len(), items: Vec::new(), silent: Vec::new() };
         self.gatherings.insert(gathering, begun);
         for mesh in meshes {
             let member = LaneKey { mesh: *mesh, session: None };
-            let call = Call::Relay(Relay { gathering, mesh: *mesh });
-            let asked = question.clone();
+            let relay = Relay { gathering, mesh: *mesh };
+            let (asked, call) = (question.clone(), Call::Relay(relay));
             let unasked = self.with_uplink(now, member, todo, |uplink, cx| uplink.call(asked, call, cx));
-            if let Some(Some(Call::Relay(relay))) = unasked {
+            if unasked.is_none_or(|unheard| unheard.is_some()) {
                 self.relayed(now, relay, None, todo);
             }
         }
@@ -238,9 +241,17 @@ impl Daemon {
     /// A broker answered, or did not.
     pub(super) fn relayed(&mut self, now: Now, relay: Relay, answer: Option<Value>, todo: &mut Outputs) {
         let slug = self.config.meshes[relay.mesh].slug.clone();
+        let failure = match &answer {
+            None => Some(self.away(relay.mesh, "it did not answer")),
+            // One that says that it has none has answered.
+            Some(answer) => self.refusal(relay.mesh, answer).filter(|had| had.body["error"] != "not_found"),
+        };
         let Some(gathering) = self.gatherings.get_mut(&relay.gathering) else { return };
         gathering.open = gathering.open.saturating_sub(1);
-        gathering.take(&slug, answer);
+        match failure {
+            Some(failure) => gathering.silent.push((slug, failure)),
+            None => gathering.take(&slug, answer),
+        }
         if gathering.open == 0 {
             self.finish_gathering(now, relay.gathering, todo);
         }
@@ -279,26 +290,38 @@ impl Gathering {
     }
 
     fn answer(self) -> Answer {
-        let Gathering { kind, items, .. } = self;
-        let mut body = Map::new();
-        match kind {
-            Kind::List { ours, .. } => body.insert(ours.to_owned(), items.into()),
-            Kind::Peers { .. } => body.insert("peers".to_owned(), items.into()),
-            Kind::First { ours, missing: (error, name, value), .. } => match items.into_iter().next() {
-                Some(item) => body.insert(ours.to_owned(), item),
-                None => {
-                    let mut refusal = json!({ "error": error });
-                    refusal[name] = value.into();
-                    return Answer::new(404, refusal);
+        let Gathering { kind, items, silent, .. } = self;
+        let named = |ours: &str, value: Value| Map::from_iter([(ours.to_owned(), value)]);
+        let mut body = match kind {
+            Kind::List { ours, .. } => named(ours, items.into()),
+            Kind::Peers { .. } => named("peers", items.into()),
+            Kind::First { ours, missing, .. } => {
+                match (items.into_iter().next(), silent.into_iter().next()) {
+                    (Some(item), _) => return Answer::new(200, named(ours, item).into()),
+                    // Whoever did not answer may have it.
+                    (None, Some((_, failure))) => return failure,
+                    (None, None) => return not_there(missing),
                 }
-            },
-            Kind::Remembered => match items.into_iter().next() {
-                Some(item) => return Answer::new(200, item),
-                None => return Answer::error(502, "remember_timeout"),
+            }
+            Kind::Remembered => match (items.into_iter().next(), silent.into_iter().next()) {
+                (Some(item), _) => return Answer::new(200, item),
+                (None, Some((_, refusal))) if refusal.body["error"] != UNREACHABLE => return refusal,
+                (None, _) => return Answer::error(502, "remember_timeout"),
             },
         };
-        Answer::new(200, Value::Object(body))
+        let silent = silent.into_iter().map(|(slug, mut failure)| (slug, failure.body["error"].take()));
+        let silent: Map<String, Value> = silent.collect();
+        if !silent.is_empty() {
+            body.insert("unanswered".to_owned(), silent.into());
+        }
+        Answer::new(200, body.into())
     }
+}
+
+fn not_there((error, name, value): Missing) -> Answer {
+    let mut refusal = json!({ "error": error });
+    refusal[name] = value.into();
+    Answer::new(404, refusal)
 }
 
 fn list(answer: &mut Value, name: &str) -> Vec<Value> {

@@ -67,12 +67,24 @@ pub(super) fn body_bytes_max(path: &str) -> usize {
     }
 }
 
+/// Whether the answer depends on which sessions there are, so that those of an earlier run must be known.
+pub(super) fn is_of_all_sessions(request: &Request) -> bool {
+    matches!(
+        (&*request.method, parts(request).as_slice()),
+        ("GET", ["sessions"]) | ("DELETE", ["sessions", _])
+    )
+}
+
+/// The parts of its path behind the version.
+fn parts(request: &Request) -> Vec<&str> {
+    let path = request.target.split_once('?').map_or(&*request.target, |(path, _)| path);
+    path.split('/').skip(2).collect()
+}
+
 /// Whether it matters which session asks.
 pub(super) fn is_of_a_session(request: &Request) -> bool {
-    let path = request.target.split_once('?').map_or(&*request.target, |(path, _)| path);
-    let parts: Vec<&str> = path.split('/').skip(2).collect();
     !matches!(
-        (&*request.method, parts.as_slice()),
+        (&*request.method, parts(request).as_slice()),
         ("GET", ["version" | "health" | "sessions"])
             | ("POST", ["token"] | ["sessions", "register"])
             | ("DELETE", ["sessions", _])
@@ -128,7 +140,7 @@ impl Daemon {
                 let body = body()?;
                 self.register(now, conn, &body, todo).map(|()| None)
             }
-            ("DELETE", ["sessions", token]) => self.unregister(now, token, todo).map(Some),
+            ("DELETE", ["sessions", token]) => self.unregister(now, conn, token, todo).map(|()| None),
             (method, parts) => self.relay(now, caller, (method, parts), &query, request, todo),
         }
     }

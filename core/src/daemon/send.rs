@@ -45,6 +45,9 @@ pub(super) struct Accepting {
     bytes: u64,
 }
 
+/// Fields of a request that are texts. One of another kind is refused: a key that is a number, taken for
+/// none, would make a second message of every repetition.
+const TEXTS: [&str; 6] = ["to", "message", "priority", "reply_to_id", "client_message_id", "mesh"];
 /// Longest key of idempotency, in bytes: what brokers take.
 const KEY_BYTES_MAX: usize = 256;
 
@@ -57,6 +60,11 @@ impl Daemon {
         header: Option<&str>,
         body: &Value,
     ) -> Result<(), Answer> {
+        let is_no_text =
+            |name: &&&str| body.get(**name).is_some_and(|had| !had.is_string() && !had.is_null());
+        if let Some(name) = TEXTS.iter().find(is_no_text) {
+            return Err(Answer::error(400, &format!("{name} is no text")));
+        }
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let to = text("to").map(str::trim).filter(|to| !to.is_empty());
         let to = to.ok_or_else(|| Answer::error(400, "to is missing"))?;
@@ -216,6 +224,7 @@ impl Daemon {
             aborted_at: None,
             aborted_by: None,
             superseded_by: None,
+            reach: None,
         };
         // A broker may take no message that is longer than what it takes of one, with all that is around it.
         let length = outbox::send_frame(&row).to_string().len();

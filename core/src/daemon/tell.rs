@@ -13,6 +13,9 @@ use crate::ids::ConnId;
 use crate::machine::Outputs;
 use crate::time::Now;
 
+/// The word for a broker that said nothing.
+pub(super) const UNREACHABLE: &str = "broker_unreachable";
+
 /// Something for the broker of a mesh.
 #[derive(Debug)]
 pub(super) struct Word {
@@ -138,7 +141,8 @@ impl Daemon {
         self.answer(now, conn, &answer, todo);
     }
 
-    fn refusal(&self, mesh: usize, answer: &Value) -> Option<Answer> {
+    /// What a program is answered where a broker refused.
+    pub(super) fn refusal(&self, mesh: usize, answer: &Value) -> Option<Answer> {
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         text("type").filter(|kind| *kind == "error")?;
         let code = text("code").unwrap_or("refused");
@@ -148,9 +152,10 @@ impl Daemon {
         Some(Answer::new(status, json!({ "error": code, "detail": text("message"), "mesh": slug })))
     }
 
-    fn away(&self, mesh: usize, what: &str) -> Answer {
+    /// What a program is answered where a broker said nothing.
+    pub(super) fn away(&self, mesh: usize, what: &str) -> Answer {
         let slug = self.config.meshes[mesh].slug.as_str();
         let detail = format!("the broker of {slug} is away; {what}");
-        Answer::new(502, json!({ "error": "broker_unreachable", "detail": detail, "mesh": slug }))
+        Answer::new(502, json!({ "error": UNREACHABLE, "detail": detail, "mesh": slug }))
     }
 }

@@ -109,7 +109,8 @@ mod tests {
 
     fn limits() -> Limits {
         let mut limits = Limits::default();
-        for (name, value) in [("reply_hops_max", 2), ("reply_hop_ms", 1_000), ("reply_links_per_mesh_max", 2)] {
+        for (name, value) in [("reply_hops_max", 2), ("reply_hop_ms", 1_000), ("reply_links_per_mesh_max", 2)]
+        {
             limits.set(name, value).expect("a bound within its range");
         }
         limits

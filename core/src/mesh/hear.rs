@@ -4,7 +4,7 @@ use super::{Cx, Mesh, Positions, profile};
 use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::surface::{PresenceNo, SessionId};
-use crate::wire::mesh::{ErrorFrame, Inbound, Named, decode, kind_of};
+use crate::wire::mesh::{ErrorFrame, Inbound, Malformed, Named, kind_of};
 
 impl Mesh {
     pub(super) fn hear(
@@ -13,8 +13,9 @@ impl Mesh {
         positions: &mut Positions,
         (no, session): (PresenceNo, SessionId),
         text: &str,
+        message: Result<Inbound<'_>, Malformed>,
     ) {
-        let message = match decode(text) {
+        let message = match message {
             Ok(message) => message,
             Err(malformed) => return self.misunderstood(cx, (no, session), text, &malformed.text),
         };

@@ -73,6 +73,7 @@ use crate::rng::Rng;
 use crate::store::{CheckPlace, Fence, MeshLoad, MeshRow, Op, Priority, Settled};
 use crate::surface::{self, Peer, PresenceNo, SessionId, Shards};
 use crate::time::Now;
+use crate::wire::mesh::{Inbound, decode};
 
 pub(crate) use enrol::JoinCall;
 pub(crate) use hello::Greeting;
@@ -276,11 +277,19 @@ impl Meshes {
         self.positions.refill(cx);
     }
 
-    /// A peer that said hello says something.
-    pub(crate) fn hear(&mut self, cx: &mut Cx<'_>, peer: Peer, session: SessionId, text: &str) {
+    /// A peer that said hello says something, which may have been read already.
+    pub(crate) fn hear(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: Peer,
+        session: SessionId,
+        text: &str,
+        common: Option<Inbound<'_>>,
+    ) {
         if let Some(mesh) = self.resident.get_mut(&peer.mesh) {
             self.touched.push(peer.mesh);
-            mesh.hear(cx, &mut self.positions, (peer.presence, session), text);
+            let message = common.map_or_else(|| decode(text), Ok);
+            mesh.hear(cx, &mut self.positions, (peer.presence, session), text, message);
         }
     }
 

@@ -8,7 +8,7 @@ mod outbox;
 
 pub use inbox::{InRow, InboxOp, InboxQuery, Reader, RecipientKind, Sifting};
 pub use outbox::{
-    Attempt, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Requeue,
+    Attempt, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach, Requeue,
     RequeueRefusal,
 };
 

@@ -27,7 +27,7 @@ pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use daemon::{
     Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, KeptSession,
-    LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, RecipientKind, Requeue,
+    LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach, Reader, RecipientKind, Requeue,
     RequeueRefusal, Sifting,
 };
 pub use likeness::{Likeness, Seen};

@@ -22,7 +22,10 @@ CREATE TABLE outbox (
     broker_message_id TEXT,
     aborted_at INTEGER,
     aborted_by TEXT,
-    superseded_by TEXT
+    superseded_by TEXT,
+    -- How many mailboxes a broker put it into, and how many of them had a connection then.
+    recipients INTEGER,
+    online INTEGER
 ) STRICT;
 
 -- What waits, lane by lane.

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::DaemonError;
 use super::lock::{self, Holder};
 use super::place::Place;
+use super::{DaemonError, joined};
 use crate::failure::Failure;
 use crate::home::{Home, HomeError};
 use crate::terminal::Terminal;
@@ -75,6 +75,14 @@ impl Manager {
         };
     }
 
+    /// Whether a unit starts the daemon of that data directory.
+    fn is_of(self, text: &str, data: &Path) -> bool {
+        match self {
+            Manager::Systemd => unit::is_systemd_of(text, data),
+            Manager::Launchd => unit::is_launchd_of(text, data),
+        }
+    }
+
     /// What the user types to start it.
     fn start_command(self, path: &Path) -> String {
         match self {
@@ -89,6 +97,16 @@ impl Manager {
 /// The part of launchd that serves this user.
 fn domain() -> String {
     format!("gui/{}", rustix::process::getuid().as_raw())
+}
+
+/// The unit that keeps the daemon of this data directory running, where there is one, and the command that
+/// starts it. A daemon that is started beside it holds the lock, so that the unit fails again and again.
+pub(super) fn keeper(home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Option<(PathBuf, String)> {
+    let manager = Manager::of(std::env::consts::OS).ok()?;
+    let path = manager.path(env).ok()?;
+    let text = fs::read_to_string(&path).ok()?;
+    let data = absolute(home.dir()).ok()?;
+    manager.is_of(&text, &data).then(|| (path.clone(), manager.start_command(&path)))
 }
 
 /// Writes the unit, after whatever ran by an older one was stopped.
@@ -108,6 +126,10 @@ pub(super) fn install(
     let start = manager.start_command(&path);
     let value = json!({ "unit": path.display().to_string(), "start": start });
     let said = [format!("wrote {}", path.display()), format!("start it with: {start}")];
+    if !joined::is_any(home)? {
+        terminal
+            .remark("note: no mesh was joined, and it ends at once without one; first: peermesh join INVITE");
+    }
     Ok(terminal.result(&value, said.iter().map(String::as_str))?)
 }
 
@@ -269,6 +291,8 @@ mod tests {
             ground.write(manager);
             assert!(ground.ran.borrow()[0].starts_with(stop), "{:?}", ground.ran);
             let text = fs::read_to_string(&path).unwrap();
+            assert!(manager.is_of(&text, ground.home.dir()), "{text}");
+            assert!(!manager.is_of(&text, ground.dir.path()), "it is for another directory");
             assert!(text.contains("/opt/peermesh") && text.contains("--foreground"), "{text}");
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
             assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");

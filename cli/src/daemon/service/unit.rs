@@ -128,6 +128,16 @@ pub(super) fn launchd(unit: Unit<'_>, label: &str) -> String {
     )
 }
 
+/// True for a unit of systemd that starts the daemon of that data directory.
+pub(super) fn is_systemd_of(text: &str, data: &Path) -> bool {
+    text.contains(&format!(" --data {}", quoted_word(&shown(data), true)))
+}
+
+/// True for a property list of launchd that starts the daemon of that data directory.
+pub(super) fn is_launchd_of(text: &str, data: &Path) -> bool {
+    text.contains(&format!("<string>--data</string>\n    <string>{}</string>", xml(&shown(data))))
+}
+
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -91,12 +91,23 @@ pub struct OutRow {
     pub delivered_at: Option<Wall>,
     /// The broker's id of it.
     pub broker_message_id: Option<Box<str>>,
+    /// Whom it reached there, where the broker said so.
+    pub reach: Option<Reach>,
     /// When it was put aside.
     pub aborted_at: Option<Wall>,
     /// By whom.
     pub aborted_by: Option<Box<str>>,
     /// The row in its place.
     pub superseded_by: Option<Box<str>>,
+}
+
+/// Whom a message reached at the moment in which its broker took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reach {
+    /// Mailboxes it was put into.
+    pub recipients: u32,
+    /// How many of them had a connection that takes their mail.
+    pub online: u32,
 }
 
 /// What became of an attempt.
@@ -108,6 +119,8 @@ pub enum Attempt {
         at: Wall,
         /// Its id of the message.
         broker_message_id: Box<str>,
+        /// Whom it reached, where it said so.
+        reach: Option<Reach>,
     },
     /// It is tried again.
     Again {

@@ -218,9 +218,9 @@ impl Kept {
 
 fn settle(row: &mut OutRow, outcome: &Attempt) {
     match outcome {
-        Attempt::Done { at, broker_message_id } => {
+        Attempt::Done { at, broker_message_id, reach } => {
             (row.status, row.last_error, row.delivered_at) = (OutStatus::Done, None, Some(*at));
-            row.broker_message_id = Some(broker_message_id.clone());
+            (row.broker_message_id, row.reach) = (Some(broker_message_id.clone()), *reach);
         }
         Attempt::Again { next_attempt_at, error, refusals } => {
             (row.status, row.last_error) = (OutStatus::Pending, Some(error.clone()));

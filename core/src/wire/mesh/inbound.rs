@@ -20,6 +20,12 @@ impl std::ops::Deref for Str<'_> {
     }
 }
 
+impl<'a> From<&'a str> for Str<'a> {
+    fn from(text: &'a str) -> Str<'a> {
+        Str(Cow::Borrowed(text))
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Str<'a>, D::Error> {
         struct Text;
@@ -54,7 +60,7 @@ pub(crate) struct Named<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Send<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
+    pub(super) kind: Str<'a>,
     #[serde(borrow)]
     pub id: Option<Str<'a>>,
     #[serde(borrow)]

@@ -3,7 +3,7 @@
 use peermesh_core::ids::PublicKey;
 use peermesh_core::store::{
     Attempt, DaemonFound, DaemonReply, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp,
-    OutboxQuery, Requeue, RequeueRefusal,
+    OutboxQuery, Reach, Requeue, RequeueRefusal,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params, Row, params};
@@ -19,7 +19,7 @@ macro_rules! select {
             "SELECT seq, id, client_message_id, request_fingerprint, mesh, sender_session_pubkey, \
              target_spec, priority, nonce, ciphertext, reply_to_id, payload_bytes, enqueued_at, \
              next_attempt_at, attempts, refusals, status, last_error, delivered_at, broker_message_id, \
-             aborted_at, aborted_by, superseded_by FROM outbox ",
+             aborted_at, aborted_by, superseded_by, recipients, online FROM outbox ",
             $rest
         )
     };
@@ -32,7 +32,8 @@ const INSERT: &str = "INSERT INTO outbox (id, client_message_id, request_fingerp
 const TAKE: &str = "UPDATE outbox SET status = 'inflight', attempts = ?2 \
     WHERE id = ?1 AND (status = 'pending' OR status = 'inflight' AND attempts = ?2)";
 const DONE: &str = "UPDATE outbox SET status = 'done', delivered_at = ?3, broker_message_id = ?4, \
-    last_error = NULL WHERE id = ?1 AND status = 'inflight' AND attempts = ?2";
+    recipients = ?5, online = ?6, last_error = NULL \
+    WHERE id = ?1 AND status = 'inflight' AND attempts = ?2";
 const AGAIN: &str = "UPDATE outbox SET status = 'pending', next_attempt_at = ?3, last_error = ?4, \
     refusals = ?5 WHERE id = ?1 AND status = 'inflight' AND attempts = ?2";
 const DEAD: &str = "UPDATE outbox SET status = 'dead', last_error = ?3 \
@@ -65,8 +66,11 @@ pub(super) fn write(conn: &Connection, op: &OutboxOp) -> Result<DaemonReply, Tro
         },
         OutboxOp::Settle { id, attempts, outcome } => {
             match outcome {
-                Attempt::Done { at, broker_message_id } => {
-                    run(conn, DONE, params![id, attempts, at.as_millis(), broker_message_id])?
+                Attempt::Done { at, broker_message_id, reach } => {
+                    let (recipients, online) =
+                        (reach.map(|reach| reach.recipients), reach.map(|reach| reach.online));
+                    let at = at.as_millis();
+                    run(conn, DONE, params![id, attempts, at, broker_message_id, recipients, online])?
                 }
                 Attempt::Again { next_attempt_at, error, refusals } => {
                     run(conn, AGAIN, params![id, attempts, next_attempt_at.as_millis(), error, refusals])?
@@ -234,6 +238,12 @@ fn all(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<OutRow>,
 fn row(row: &Row<'_>) -> Result<OutRow, Trouble> {
     let wall = |at: Option<i64>| at.map(Wall::from_millis);
     let status: String = row.get(16)?;
+    let reach = match (row.get(23)?, row.get(24)?) {
+        (Some(recipients), Some(online)) => {
+            Some(Reach { recipients: rows::small_count(recipients)?, online: rows::small_count(online)? })
+        }
+        _ => None,
+    };
     Ok(OutRow {
         seq: rows::count(row.get(0)?)?,
         id: row.get(1)?,
@@ -257,6 +267,7 @@ fn row(row: &Row<'_>) -> Result<OutRow, Trouble> {
         aborted_at: wall(row.get(20)?),
         aborted_by: row.get(21)?,
         superseded_by: row.get(22)?,
+        reach,
     })
 }
 

@@ -8,7 +8,7 @@ use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
     Attempt, InRow, InboxOp, InboxQuery, KeptSession, LaneName, OutRow, OutStatus, OutboxOp, OutboxQuery,
-    Priority, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
+    Priority, Reach, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
 };
 use peermesh_core::time::Wall;
 use tempfile::TempDir;
@@ -181,7 +181,11 @@ impl Chance {
             4..6 => OutboxOp::Take { id, attempts },
             6..8 => {
                 let outcome = match self.0.below(3) {
-                    0 => Attempt::Done { at: self.wall(), broker_message_id: self.name("b") },
+                    0 => {
+                        let reach = self.0.below(2) == 0;
+                        let reach = reach.then_some(Reach { recipients: attempts, online: 0 });
+                        Attempt::Done { at: self.wall(), broker_message_id: self.name("b"), reach }
+                    }
                     1 => {
                         let next_attempt_at = self.wall();
                         Attempt::Again { next_attempt_at, error: self.name("e"), refusals: attempts }
@@ -298,6 +302,7 @@ pub(super) fn out_row(at: u64) -> OutRow {
         aborted_at: None,
         aborted_by: None,
         superseded_by: None,
+        reach: None,
     }
 }
 
