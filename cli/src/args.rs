@@ -111,6 +111,15 @@ pub(crate) enum Command {
         /// The link that `peermesh invite` printed; `-` reads it from standard input
         invite: String,
     },
+    /// Give this member another key, and make the one it has worthless
+    #[command(
+        after_help = "The member stays who it is: its name, its groups and the mail that waits for it. \
+        Whoever has the former\nkey can do nothing with it any more; what others still send to it \
+        reaches this host for a while and is\nopened. A daemon that runs takes the new key up. A command \
+        that was cut off, or heard no answer, is run\nagain: it ends what was begun.\n\n\
+        Examples:\n  peermesh rotate-key\n  peermesh rotate-key --as ann --json"
+    )]
+    RotateKey,
     /// List who belongs to the mesh and who is there
     #[command(
         after_help = "The list comes from the broker, by the daemon where one runs for this profile.\n\n\

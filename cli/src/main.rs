@@ -152,6 +152,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             let join = Join { invite: &argument(invite)?, name: common.profile.as_deref(), broker };
             peer::join::run(&home()?, &join, &variable, terminal)
         }
+        Command::RotateKey => peer::rotate::run(&home()?, &acting()?, broker, terminal),
         Command::Peers { via } => peer::peers::run(&home()?, &acting()?, (via, broker), terminal),
         Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions, via } => {
             let text = argument(text)?;

@@ -4,6 +4,7 @@ mod town;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -132,6 +133,56 @@ fn with_a_daemon_messages_go_and_come_by_it_and_json_says_so() {
     assert_eq!(peers["via"], "daemon");
     assert!(peers["peers"].as_array().unwrap().iter().any(|peer| peer["displayName"] == "bob"), "{peers}");
     assert_eq!(ann.json(&["peers", "--via", "broker"])["via"], "broker");
+}
+
+#[test]
+fn f_dmn_11_a_key_is_replaced_under_a_running_daemon_and_what_was_sealed_to_the_former_one_is_opened() {
+    let town = Town::new();
+    let (_broker, ann, bob) = two_hosts(&town);
+    let former = ann.key();
+    let stolen = town.dir().join("stolen").to_str().unwrap().to_owned();
+    let profile = fs::read(ann.file("profiles/ann.json")).unwrap();
+    // Nobody is there to open it before the key goes.
+    bob.json(&["send", "ann", "while nobody was there"]);
+    let first = ann.json(&["rotate-key"]);
+    assert_eq!(
+        (&first["former_pubkey"], &first["daemon"]),
+        (&json!(former), &json!("not running")),
+        "{first}"
+    );
+    bob.json(&["send", &former, "to a key of yesterday"]);
+    let (_one, _two) = (ann.up(), bob.up());
+    let mut early = Vec::new();
+    await_that("both", || {
+        early.extend(ann.texts(&[]));
+        early.len() == 2
+    });
+    assert_eq!(early, ["while nobody was there", "to a key of yesterday"]);
+
+    // Under a running daemon. However long it takes to notice, the broker has closed its connection by then.
+    let second = ann.json(&["rotate-key"]);
+    assert_eq!(second["former_pubkey"], first["pubkey"], "{second}");
+    await_that("the key", || ann.json(&["daemon", "version"])["meshes"][0]["pubkey"] == second["pubkey"]);
+    await_that("a broker", || ann.json(&["daemon", "status"])["brokers"]["demo"] == "open");
+    for to in ["ann", former.as_str(), first["pubkey"].as_str().unwrap()] {
+        let sent = bob.json(&["send", to, to, "--wait", "delivered"]);
+        assert_eq!(sent["status"], "delivered", "{sent}");
+    }
+    assert_eq!(ann.texts(&[]), ["ann", &former, first["pubkey"].as_str().unwrap()]);
+    ann.json(&["send", "bob", "from the key of today", "--wait", "delivered"]);
+    assert_eq!(bob.texts(&[]), ["from the key of today"]);
+    assert_eq!(json!(ann.key()), second["pubkey"], "others see the key of today");
+
+    // A copy of yesterday's profile opens nothing, and cannot take the member over.
+    fs::create_dir_all(format!("{stolen}/profiles")).unwrap();
+    fs::set_permissions(&stolen, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(format!("{stolen}/profiles"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(format!("{stolen}/profiles/ann.json"), profile).unwrap();
+    for command in [["peers", "--via", "broker"].as_slice(), &["rotate-key"]] {
+        let ran = town.run(&[command, &["--data", &stolen]].concat());
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.err.contains("another key") || ran.err.contains("rotate-key"), "{ran:?}");
+    }
 }
 
 #[test]

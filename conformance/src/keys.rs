@@ -54,6 +54,11 @@ pub fn sign_request(
     sign(member, &format!("peermesh-http|{method}|{target}|{mesh}|{member_id}|{key}|{timestamp}"))
 }
 
+/// Either signature of a request for another key: mesh, member, the key it has, the one it wants, the time.
+pub fn sign_rotation(pair: &SigningKey, parts: [&str; 5]) -> String {
+    sign(pair, &format!("peermesh-rotate-key|{}", parts.join("|")))
+}
+
 fn hex(pair: &SigningKey) -> String {
     HEXLOWER.encode(pair.verifying_key().as_bytes())
 }

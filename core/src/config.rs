@@ -217,6 +217,10 @@ limits! {
     legacy_ping_ms = 5 * SECOND, 10, 5 * MINUTE;
     /// How far a hello's timestamp may lie from the broker's clock, in milliseconds.
     hello_skew_ms = MINUTE, SECOND, DAY;
+    /// How long mail that is addressed to a member's former key still reaches it, in milliseconds.
+    former_key_grace_ms = 7 * DAY, 20, 30 * DAY;
+    /// Former keys of one member that reach it; while there are so many its key is not replaced.
+    former_keys_max = 8, 1, 64;
     /// How long an attestation may be valid, in milliseconds.
     attestation_ms = DAY, SECOND, 30 * DAY;
     /// Sends per member and minute; 0 turns the limit off.

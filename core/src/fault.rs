@@ -87,6 +87,7 @@ faults! {
     Unauthorized = 1008, "unauthorized", Never, "the key is no member of the mesh";
     ParentMemberMismatch = 1008, "parent_member_id_mismatch", Never, "the parent id is not the parent key's";
     Replayed = 1008, "replayed", Later, "the hello's signature was used before";
+    KeyRotated = 1008, "member_key_rotated", Never, "the member has another key: greet with that one";
     HelloTimeout = 1008, "hello_timeout", Later, "no hello came in time";
     BadMessages = 1008, "bad_messages", Never, "too many messages that were no message";
     ControlFlood = 1008, "control_flood", Later, "too many control frames";

@@ -76,7 +76,8 @@ series! {
             RejectedSessionMalformed = "session_malformed",
             RejectedParentMember = "parent_member_id_mismatch", RejectedReplayed = "replayed",
             RejectedConflict = "session_conflict", RejectedHelloTimeout = "hello_timeout",
-            RejectedStore = "store_down", RejectedOwner = "not_owner";
+            RejectedStore = "store_down", RejectedOwner = "not_owner",
+            RejectedFormerKey = "member_key_rotated";
         "broker_messages_routed_total", "priority"; "Pushes written by priority":
             RoutedNow = "now", RoutedNext = "next", RoutedLow = "low", RoutedStream = "stream";
         "broker_messages_rejected_total", "reason"; "Refused sends by reason":
@@ -108,6 +109,7 @@ series! {
         "peermesh_member_requests_total", "outcome"; "What members asked over HTTP, by how it was answered":
             EnquiryAnswered = "answered", EnquiryNotFound = "not_found", EnquiryBad = "bad_request",
             EnquiryUnauthorized = "unauthorized", EnquiryUnavailable = "unavailable";
+        "peermesh_member_keys_rotated_total", ""; "Keys of members that another one replaced": KeysRotated;
         "peermesh_rows_removed_total", "kind"; "Rows that were kept long enough and are removed, by kind":
             RemovedMessages = "message", RemovedTombstones = "tombstone", RemovedPresences = "presence",
             RemovedProofs = "hello";

@@ -126,6 +126,19 @@ CREATE TABLE mesh.member (
 
 CREATE INDEX member_of_mesh ON mesh.member (mesh_id);
 
+-- Keys that members had before, kept for good: nobody else of the mesh may have one of them.
+CREATE TABLE mesh.former_key (
+    mesh   bigint NOT NULL REFERENCES mesh.mesh (n) ON DELETE CASCADE,
+    key    bytea NOT NULL,
+    member bigint NOT NULL,
+    at     bigint NOT NULL, -- Unix milliseconds: when it was replaced
+    until  bigint NOT NULL, -- and until when it addresses the member's mailbox
+    below  bigint NOT NULL, -- the member sealed nothing with it at this position or above
+    PRIMARY KEY (mesh, key)
+);
+
+CREATE INDEX former_key_of_member ON mesh.former_key (member, below);
+
 -- What is kept of a member between its presences.
 CREATE TABLE mesh.peer_state (
     id                text PRIMARY KEY DEFAULT replace(gen_random_uuid()::text, '-', ''),

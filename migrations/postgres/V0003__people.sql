@@ -26,6 +26,7 @@ BEGIN
         WHEN 'create_invite' THEN RETURN mesh.create_invite(op);
         WHEN 'enrol' THEN RETURN mesh.enrol(op);
         WHEN 'set_revoked' THEN RETURN mesh.set_revoked(op);
+        WHEN 'rotate' THEN RETURN mesh.rotate(op);
         WHEN 'prove' THEN RETURN mesh.prove(op);
         WHEN 'hello' THEN RETURN mesh.hello(op);
         WHEN 'end_presences' THEN RETURN mesh.end_presences(op);
@@ -52,6 +53,7 @@ BEGIN
     IF op ? 'owner' AND target.owner_pubkey <> op ->> 'owner' OR op ? 'member' AND NOT EXISTS (
         SELECT FROM mesh.mailbox b
         WHERE b.mesh = target.n AND b.key = decode(op ->> 'member', 'hex') AND b.member = b.n)
+        AND NOT mesh.is_former_key(target.n, decode(op ->> 'member', 'hex'))
     THEN
         RETURN '{"is": "stranger"}';
     END IF;
@@ -134,6 +136,15 @@ BEGIN
     RETURN mesh.inserted_or_existing(EXISTS (SELECT FROM mesh.invite WHERE id = op ->> 'id'));
 END $$;
 
+-- True for a key that a member of the mesh had before.
+CREATE FUNCTION mesh.is_former_key(of_mesh bigint, of_key bytea) RETURNS boolean LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM mesh.former_key f WHERE f.mesh = of_mesh AND f.key = of_key);
+
+-- True for a key that somebody of the mesh has, or that a member had.
+CREATE FUNCTION mesh.is_key_taken(of_mesh bigint, of_key bytea) RETURNS boolean LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM mesh.mailbox b WHERE b.mesh = of_mesh AND b.key = of_key)
+    OR mesh.is_former_key(of_mesh, of_key);
+
 CREATE FUNCTION mesh.enrol(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     mailbox bigint;
@@ -142,9 +153,7 @@ DECLARE
 BEGIN
     SELECT m.n INTO mailbox FROM mesh.member m WHERE m.id = op ->> 'id';
     IF FOUND THEN RETURN jsonb_build_object('is', 'enrolled', 'mailbox', mailbox); END IF;
-    IF EXISTS (SELECT FROM mesh.mailbox b WHERE b.mesh = of_mesh AND b.key = of_key) THEN
-        RETURN '{"is": "enrol_key_taken"}';
-    END IF;
+    IF mesh.is_key_taken(of_mesh, of_key) THEN RETURN '{"is": "enrol_key_taken"}'; END IF;
     UPDATE mesh.invite SET used_count = used_count + 1 WHERE id = op ->> 'invite' AND used_count < max_uses;
     IF NOT FOUND THEN RETURN '{"is": "exhausted"}'; END IF;
     mailbox := mesh.open_mailbox(of_mesh, of_key, NULL, NULL);
@@ -171,6 +180,42 @@ BEGIN
     UPDATE mesh.member SET revoked_at = mesh.stamp((op ->> 'at')::bigint) WHERE n = (op ->> 'member')::bigint;
     RETURN '{"is": "done"}';
 END $$;
+
+-- Puts another key in the place of a member's. What was done before is told again: `old` and `key` name it.
+CREATE FUNCTION mesh.rotate(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    of_mesh bigint := op ->> 'mesh';
+    of_member bigint := op ->> 'member';
+    old_key bytea := decode(op ->> 'old', 'hex');
+    new_key bytea := decode(op ->> 'key', 'hex');
+    has_key bytea;
+    former mesh.former_key;
+    held record;
+BEGIN
+    SELECT b.key INTO has_key FROM mesh.mailbox b WHERE b.n = of_member;
+    IF has_key = new_key THEN
+        SELECT * INTO former FROM mesh.former_key f WHERE f.member = of_member ORDER BY f.below DESC LIMIT 1;
+        IF former.key = old_key THEN RETURN mesh.rotated(former); END IF;
+    END IF;
+    IF has_key IS DISTINCT FROM old_key THEN RETURN '{"is": "rotation_stale"}'; END IF;
+    IF mesh.is_key_taken(of_mesh, new_key) THEN RETURN '{"is": "rotation_key_taken"}'; END IF;
+    SELECT count(*) AS keys, min(f.until) AS free_at INTO held FROM mesh.former_key f
+    WHERE f.member = of_member AND f.until > (op ->> 'at')::bigint;
+    IF held.keys >= (op ->> 'former_keys_max')::bigint THEN
+        RETURN jsonb_build_object('is', 'rotation_full', 'free_at', held.free_at);
+    END IF;
+    INSERT INTO mesh.former_key (mesh, key, member, at, until, below)
+    VALUES (of_mesh, old_key, of_member, (op ->> 'at')::bigint, (op ->> 'until')::bigint,
+        (op ->> 'below')::bigint)
+    RETURNING * INTO former;
+    UPDATE mesh.mailbox SET key = new_key WHERE n = of_member;
+    UPDATE mesh.member SET peer_pubkey = op ->> 'key' WHERE n = of_member;
+    RETURN mesh.rotated(former);
+END $$;
+
+CREATE FUNCTION mesh.rotated(former mesh.former_key) RETURNS jsonb LANGUAGE sql IMMUTABLE
+RETURN jsonb_build_object('is', 'rotated', 'key', encode((former).key, 'hex'), 'member', (former).member,
+    'at', (former).at, 'until', (former).until, 'below', (former).below);
 
 -- Uses up a proof. Of two brokers that are shown the same, the second waits for the first.
 CREATE FUNCTION mesh.prove(op jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -220,6 +265,7 @@ DECLARE
     known record;
 BEGIN
     SELECT b.n, b.member INTO known FROM mesh.mailbox b WHERE b.mesh = of_mesh AND b.key = of_key;
+    IF NOT FOUND AND mesh.is_former_key(of_mesh, of_key) THEN RETURN NULL; END IF;
     IF NOT FOUND THEN RETURN mesh.open_mailbox(of_mesh, of_key, of_member, op ->> 'session_name'); END IF;
     IF known.member <> of_member OR known.n = known.member THEN RETURN NULL; END IF;
     IF op ->> 'session_name' IS NOT NULL THEN

@@ -66,6 +66,19 @@ CREATE TABLE member (
 
 CREATE INDEX member_of_mesh ON member (mesh);
 
+-- Keys that members had before, kept for good: nobody else of the mesh may have one of them.
+CREATE TABLE former_key (
+    mesh   INTEGER NOT NULL,
+    key    BLOB NOT NULL,
+    member INTEGER NOT NULL,
+    at     INTEGER NOT NULL, -- when it was replaced
+    until  INTEGER NOT NULL, -- and until when it addresses the member's mailbox
+    below  INTEGER NOT NULL, -- the member sealed nothing with it at this position or above
+    PRIMARY KEY (mesh, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX former_key_of_member ON former_key (member, below);
+
 -- What is kept of a member between its presences.
 CREATE TABLE peer_state (
     member           INTEGER PRIMARY KEY,

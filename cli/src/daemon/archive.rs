@@ -26,6 +26,9 @@ const KEYS: (usize, usize) = (8, 64);
 /// How long a replaced key is kept, in milliseconds.
 const GRACE_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
+/// The longest it can be kept.
+const GRACE_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1_000;
+
 /// The former keys of one profile.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -148,6 +151,21 @@ impl Archive {
         let forced = self.keys.split_off(self.keys_max.min(self.keys.len()));
         self.write()?;
         Ok(forced.into_iter().map(|former| Remark::ForceExpired { id: former.id }).collect())
+    }
+
+    /// Keeps a former key for as long as mail may be sealed to it: until then, and no longer than 30 days.
+    ///
+    /// # Errors
+    /// When it could not be written: then it is kept as long as before.
+    pub(crate) fn prolong(&mut self, public: PublicKey, until: Wall) -> Result<(), HomeError> {
+        let Some(former) = self.keys.iter_mut().find(|former| former.public == public) else { return Ok(()) };
+        let most = former.rotated_out_at.saturating_add(GRACE_MS_MAX);
+        let expires_at = until.as_millis().min(most);
+        if expires_at <= former.expires_at {
+            return Ok(());
+        }
+        former.expires_at = expires_at;
+        self.write()
     }
 
     /// Takes keys whose time is over out of the file too, where there are any.
@@ -305,6 +323,19 @@ mod tests {
         assert_eq!(stored(&place)["keys"].as_array().unwrap().len(), 1, "one whose time is over goes");
         open(&place, 10).0.drop_expired().unwrap();
         assert!(!place.archive_path("ann").exists(), "a file without keys goes");
+    }
+
+    #[test]
+    fn a_key_is_kept_while_its_broker_takes_mail_for_it_and_no_longer_than_thirty_days() {
+        let (_dir, place) = place();
+        open(&place, 0).0.keep(&key(1), Wall::from_millis(0)).unwrap();
+        for (until, kept) in [(3, 7), (14, 14), (10, 14), (90, 30)] {
+            open(&place, 0).0.prolong(public(1), Wall::from_millis(until * DAY)).unwrap();
+            let days = [kept - 1, kept].map(|day| held(&open(&place, day).0).len());
+            assert_eq!(days, [1, 0], "until day {until}");
+        }
+        open(&place, 0).0.prolong(public(2), Wall::from_millis(90 * DAY)).unwrap();
+        assert_eq!(held(&open(&place, 0).0), [public(1)], "one that is not there does not come");
     }
 
     #[test]

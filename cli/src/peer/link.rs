@@ -110,6 +110,7 @@ fn way_out(word: &str, advice: Advice) -> &'static str {
     match (word, advice) {
         ("timestamp_skew", _) => "; set this machine's clock, then try again",
         ("unauthorized" | "revoked" | "banned", _) => "; ask the mesh's owner for an invite and join again",
+        ("member_key_rotated", _) => "; if you replaced it on this host, end that with: peermesh rotate-key",
         (_, Advice::Never) => "",
         (_, Advice::Resume | Advice::Later) => "; try again later",
     }

@@ -12,6 +12,7 @@ pub(crate) mod mentions;
 pub(crate) mod peers;
 pub(crate) mod profile;
 mod receipt;
+pub(crate) mod rotate;
 mod seal;
 pub(crate) mod send;
 mod session;
@@ -151,6 +152,27 @@ pub(crate) enum PeerError {
     NotAsSession { what: &'static str, variable: &'static str },
     #[error("{} holds no token of a session (64 hex digits)", path.display())]
     BadSessionFile { path: PathBuf },
+    #[error(
+        "key_rotation_aborted_archive_write_failed: the key of {name} cannot be kept for what was sealed to \
+         it: {source}; nothing was changed"
+    )]
+    NoArchive { name: String, source: HomeError },
+    #[error("another command replaces the key of {name}; wait until it has ended")]
+    Rotating { name: String },
+    #[error(
+        "{name} has another key by now, and this host does not know it; if you did not replace it elsewhere, \
+         somebody has your key: have the mesh's owner remove the member, and join again under another name"
+    )]
+    KeyReplaced { name: String },
+    #[error("the key that was made is another member's; run the same command again: it makes another one")]
+    KeyTaken,
+    #[error("too many former keys of {name} still reach it; one more can be replaced after {after}")]
+    TooManyKeys { name: String, after: String },
+    #[error(
+        "whether the broker has the new key is not known ({why}); run peermesh rotate-key --as {name} again: \
+         it goes on where this one ended"
+    )]
+    RotationUnknown { name: String, why: String },
     #[error("another inbox of {name} took over; only one can follow at a time")]
     Replaced { name: String },
 }
@@ -190,11 +212,14 @@ impl PeerError {
             | PeerError::TooLong { .. }
             | PeerError::Unroutable { .. }
             | PeerError::SessionOver
+            | PeerError::KeyReplaced { .. }
+            | PeerError::TooManyKeys { .. }
             | PeerError::SessionElsewhere { .. }
             | PeerError::Replaced { .. } => Exit::Refused,
             PeerError::JoinFailed { .. }
             | PeerError::SendRetry { .. }
             | PeerError::AskedBefore
+            | PeerError::RotationUnknown { .. }
             | PeerError::NoAnswer { .. } => Exit::Unreachable,
             PeerError::NotDelivered { .. } | PeerError::NotAccepted { .. } => Exit::Timeout,
             PeerError::NoDaemon { error: DaemonError::Nonsense { .. } } => Exit::Failed,
@@ -207,6 +232,9 @@ impl PeerError {
             PeerError::DamagedProfile { .. }
             | PeerError::Fingerprint(_)
             | PeerError::ReceiptLost { .. }
+            | PeerError::NoArchive { .. }
+            | PeerError::Rotating { .. }
+            | PeerError::KeyTaken
             | PeerError::NoShelf { .. }
             | PeerError::WrongClock
             | PeerError::NoAnswers { .. } => Exit::Failed,

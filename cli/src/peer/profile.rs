@@ -32,6 +32,8 @@ pub(crate) struct Profile {
     /// What opens mail to keys it had before, the latest first; none until they are asked for.
     pub(crate) former: Vec<Secret>,
     seed: Secret,
+    /// What the key is made of that is to replace it; the broker may know it already.
+    next: Option<Secret>,
 }
 
 /// A profile as its file has it.
@@ -45,6 +47,9 @@ struct Stored {
     member_id: Option<String>,
     pubkey: String,
     secret_seed: String,
+    /// While the key is being replaced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    next_secret_seed: Option<String>,
 }
 
 impl Profile {
@@ -75,6 +80,7 @@ impl Profile {
             member_id: member_id.map(str::to_owned),
             former: Vec::new(),
             seed,
+            next: None,
         }
     }
 
@@ -88,10 +94,24 @@ impl Profile {
 
     /// The key that signs hellos and opens mail.
     pub(crate) fn signing_key(&self) -> SigningKey {
-        let mut seed = [0; 32];
-        // The seed has this length since it was made or read.
-        seed.copy_from_slice(self.seed.expose());
-        SigningKey::from_bytes(&seed)
+        key_of(&self.seed)
+    }
+
+    /// The key that is to replace it, if one is.
+    pub(crate) fn next_key(&self) -> Option<SigningKey> {
+        self.next.as_ref().map(key_of)
+    }
+
+    /// Says which key is to replace it; none when that came to nothing.
+    pub(crate) fn intend(&mut self, next: Option<Secret>) {
+        self.next = next;
+    }
+
+    /// From here on it has the key that was to replace the one it had.
+    pub(crate) fn take_next(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.seed = next;
+        }
     }
 
     /// The key others know this member by.
@@ -133,6 +153,7 @@ impl Profile {
             member_id: self.member_id.clone(),
             pubkey: self.public_key().hex(),
             secret_seed: HEXLOWER.encode(self.seed.expose()),
+            next_secret_seed: self.next.as_ref().map(|seed| HEXLOWER.encode(seed.expose())),
         };
         let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default();
         bytes.push(b'\n');
@@ -194,6 +215,13 @@ pub(crate) fn flaw(name: &str, bytes: &[u8]) -> Option<String> {
     }
 }
 
+fn key_of(seed: &Secret) -> SigningKey {
+    let mut bytes = [0; 32];
+    // It has this length since it was made or read.
+    bytes.copy_from_slice(seed.expose());
+    SigningKey::from_bytes(&bytes)
+}
+
 fn path(home: &Home, name: &str) -> PathBuf {
     home.profiles().join(format!("{name}.json"))
 }
@@ -201,7 +229,10 @@ fn path(home: &Home, name: &str) -> PathBuf {
 fn parse(name: &str, bytes: &[u8], path: &Path) -> Result<Profile, PeerError> {
     let damaged = |what: String| PeerError::DamagedProfile { path: path.to_owned(), what };
     let stored: Stored = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-    let seed = HEXLOWER.decode(stored.secret_seed.as_bytes()).ok().filter(|seed| seed.len() == 32);
+    let seed = |text: &str| {
+        let seed = HEXLOWER.decode(text.as_bytes()).ok().filter(|seed| seed.len() == 32);
+        seed.map(Secret::new).ok_or_else(|| damaged("its secret is not 64 hex digits".into()))
+    };
     let profile = Profile {
         name: name.to_owned(),
         mesh_id: stored.mesh_id,
@@ -209,7 +240,8 @@ fn parse(name: &str, bytes: &[u8], path: &Path) -> Result<Profile, PeerError> {
         broker_url: stored.broker_url,
         member_id: stored.member_id,
         former: Vec::new(),
-        seed: Secret::new(seed.ok_or_else(|| damaged("its secret is not 64 hex digits".into()))?),
+        seed: seed(&stored.secret_seed)?,
+        next: stored.next_secret_seed.as_deref().map(seed).transpose()?,
     };
     if profile.public_key().hex() != stored.pubkey {
         return Err(damaged("its keys do not belong together".into()));

@@ -7,7 +7,7 @@ ann sees hello_ack {features: {client_message_id_dedupe: {params: {version: 1, m
   dedupe_retention_days: $days, request_fingerprint: true, !fingerprint_layouts}},
   concurrent_connection_policy: {params: {version: 1, default_policy: allow_concurrent}},
   max_payload: {params: {version: 1, inline_bytes: 65536, blob_bytes: 65536}},
-  !member_keypair_rotated_event, !key_epoch}}
+  member_keypair_rotated_event: {params: {version: 1}}, !key_epoch}}
 ann.s1 greets
 ann.s1 sees hello_ack {features: {client_message_id_dedupe: {params: {version: 1, dedupe_retention_days: $days}},
   concurrent_connection_policy: _, max_payload: _}}

@@ -1,13 +1,15 @@
 //! Requests that members sign (mesh protocol 1.7).
 
+use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
 use crate::keys;
 use crate::play::Player;
 use crate::play::hello::{apply, known, mesh_of, text};
+use crate::play::line::Line;
 use crate::play::web::request;
 use crate::story::Told;
-use crate::story::act::{Asking, Changes, Peer};
+use crate::story::act::{Asking, Changes, Peer, Rotating};
 use crate::story::names::Place;
 
 impl Player {
@@ -20,6 +22,45 @@ impl Player {
         }
         let bytes = self.asked.clone();
         self.must_answer(&asking.exchange, &bytes)
+    }
+
+    pub(crate) fn rotate(&mut self, peer: &Peer, rotating: &Rotating) -> Told<()> {
+        if rotating.to != "again" {
+            self.asked = self.rotation(peer, rotating, self.stage.wall())?;
+        }
+        let bytes = self.asked.clone();
+        match &rotating.wanted {
+            Some(wanted) => self.must_answer(wanted, &bytes),
+            None => {
+                self.make_way(peer)?;
+                let line = self.stage.dial(Listener::Mesh, None)?;
+                self.stage.write(line, &bytes);
+                self.lines.insert(peer.clone(), Line::new(line));
+                Ok(())
+            }
+        }
+    }
+
+    fn rotation(&self, peer: &Peer, rotating: &Rotating, now: i64) -> Told<Vec<u8>> {
+        let name = &peer.name;
+        let mut fields = json!({
+            "meshId": mesh_of(peer, &self.names),
+            "memberId": known(&self.names, &format!("{name}.member")),
+            "pubkey": keys::public(name),
+            "newPubkey": keys::public(&rotating.to),
+            "timestamp": now,
+            "signer": name,
+            "newSigner": rotating.to,
+        });
+        apply(&rotating.with, &mut fields, &self.names, now)?;
+        let parts =
+            ["meshId", "memberId", "pubkey", "newPubkey", "timestamp"].map(|part| text(&fields[part]));
+        for (signer, field) in [("signer", "signature"), ("newSigner", "newSignature")] {
+            let pair = keys::pair(&text(&fields[signer]));
+            fields[field] = keys::sign_rotation(&pair, parts.each_ref().map(String::as_str)).into();
+        }
+        apply(&rotating.then, &mut fields, &self.names, now)?;
+        Ok(request("POST", "/v1/member/key", &[], Some(fields.to_string().as_bytes())))
     }
 
     fn signed(&self, peer: &Peer, asking: &Asking, now: i64) -> Told<Vec<u8>> {

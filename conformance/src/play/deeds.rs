@@ -29,6 +29,7 @@ impl Player {
             Deed::Streams(target, headers) => self.stream(peer, target, headers),
             Deed::Posts(posting) => self.post(peer, posting),
             Deed::Asks(asking) => self.enquire(peer, asking),
+            Deed::Rotates(rotating) => self.rotate(peer, rotating),
             Deed::Gets(status, pattern) => self.get(peer, *status, pattern.as_ref()),
             Deed::Opens(headers, status) => self.open(peer, headers, *status),
             Deed::Greets(greeting) => self.greet(peer, greeting),

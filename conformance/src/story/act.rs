@@ -239,6 +239,8 @@ pub enum Deed {
     Gets(u16, Option<Pattern>),
     /// `asks TARGET|again …`: a request signed by the member
     Asks(Box<Asking>),
+    /// `rotates to NAME|again …`, `begins to rotate to …`: asks for that name's key in the place of its own
+    Rotates(Box<Rotating>),
 }
 
 /// A request to be signed and made.
@@ -250,6 +252,19 @@ pub struct Asking {
     pub with: Changes,
     /// Fields changed after signing.
     pub then: Changes,
+}
+
+/// A request for another key.
+#[derive(Debug)]
+pub struct Rotating {
+    /// Whose key is wanted; `again` for the very bytes of the last such request.
+    pub to: String,
+    /// Fields changed before signing.
+    pub with: Changes,
+    /// Fields changed after signing.
+    pub then: Changes,
+    /// What must come back; none where the answer is looked at later.
+    pub wanted: Option<Exchange>,
 }
 
 /// A request to the runners' port.

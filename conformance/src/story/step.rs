@@ -6,7 +6,7 @@ use peermesh_core::store::Status;
 use crate::story::Told;
 use crate::story::act::{
     Act, Asking, Body, Changes, Deed, Exchange, Expected, Fate, FrameSpec, Greeting, Ill, Manner, Mood, Peer,
-    Posting, Reason, Sending, Sharing, Sight, TargetAct, Telling,
+    Posting, Reason, Rotating, Sending, Sharing, Sight, TargetAct, Telling,
 };
 use crate::story::given::Data;
 use crate::story::pattern::Pattern;
@@ -121,6 +121,10 @@ impl Deed {
             "posts" => Deed::Posts(posting(scan, false)?),
             "keeps" if scan.takes("posting") => Deed::Posts(posting(scan, true)?),
             "asks" => Deed::Asks(Box::new(asking(scan)?)),
+            "rotates" if scan.takes("to") => Deed::Rotates(Box::new(rotating(scan, true)?)),
+            "begins" if scan.takes("to") && scan.takes("rotate") && scan.takes("to") => {
+                Deed::Rotates(Box::new(rotating(scan, false)?))
+            }
             "gets" => Deed::Gets(scan.number()?, pattern(scan)?),
             "dials" => {
                 let listener = if scan.takes("live") { Listener::Live } else { Listener::Mesh };
@@ -257,6 +261,14 @@ fn asking(scan: &mut Scan<'_>) -> Told<Asking> {
     let then = if scan.takes("then") { changes(scan)? } else { Changes::default() };
     let exchange = answered(scan, Exchange { method, target, ..Exchange::default() })?;
     Ok(Asking { exchange, with, then })
+}
+
+fn rotating(scan: &mut Scan<'_>, waits: bool) -> Told<Rotating> {
+    let to = scan.word().to_owned();
+    let with = if scan.takes("with") { changes(scan)? } else { Changes::default() };
+    let then = if scan.takes("then") { changes(scan)? } else { Changes::default() };
+    let wanted = if waits { Some(answered(scan, Exchange::default())?) } else { None };
+    Ok(Rotating { to, with, then, wanted })
 }
 
 /// Reads what must come back.

@@ -4,20 +4,23 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use peermesh_conformance::server::{Database, Server};
-use peermesh_core::ids::{HistoryEpoch, HookId, InviteId, MeshId, Position, PresenceId, PublicKey, TopicId};
+use peermesh_core::ids::{
+    HistoryEpoch, HookId, InviteId, MeshId, MeshNo, Position, PresenceId, PublicKey, TopicId,
+};
 use peermesh_core::store::{
     Accept, CheckPart, CheckPlace, Claimant, Cursor, Draft, Drafts, FedTurn, HookRow, LiveFence, LiveKey,
-    LiveOp, LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, SavedStats,
-    Status,
+    LiveOp, LiveQuery, LiveReply, LiveRow, Op, PeerState, Priority, Profile, Query, Reply, Rotation,
+    SavedStats, Status,
 };
 use peermesh_core::time::Wall;
 
 use crate::desk::{ANN, BOB, Broker, accept, enrol, find, hello, invite, mesh, prune, settle};
 
 /// Tables that grow with use.
-const GROWING: [&str; 23] = [
+const GROWING: [&str; 24] = [
     "chain",
     "dedupe",
+    "former_key",
     "invite",
     "live_entity",
     "live_feed",
@@ -132,6 +135,8 @@ fn populate(database: &Database) {
             FROM generate_series(3, 20000) n;
         INSERT INTO mesh.member (id, n, mesh_id, peer_pubkey, display_name, joined_at)
             SELECT 'p' || n, n, 'm' || (2 + n % 1999), encode(sha256(int8send(n)), 'hex'), 'x', now()
+            FROM generate_series(3, 20000) n;
+        INSERT INTO mesh.former_key SELECT 1 + n % 2000, sha256(int8send(-n)), n, 1, 1, 1
             FROM generate_series(3, 20000) n;
         INSERT INTO mesh.peer_state (mesh_id, member_id, groups, last_groups, profile, cumulative_stats)
             SELECT mesh_id, id, '[]', '[]', '{}', '{}' FROM mesh.member WHERE n > 2;
@@ -310,6 +315,16 @@ fn people() -> Vec<Op> {
         invite(),
         enrol(3, "carl"),
         Op::SetRevoked { member: ANN, at: None },
+        Op::Rotate(Box::new(Rotation {
+            mesh: MeshNo(1),
+            member: ANN,
+            old: PublicKey([1; 32]),
+            key: PublicKey([91; 32]),
+            at,
+            until: at.after_millis(5),
+            below: Position(1),
+            former_keys_max: 8,
+        })),
         Op::KeepHook { hook: Box::new(hook("one")), stale_before: at },
         Op::KeepHook { hook: Box::new(hook("two")), stale_before: at },
         hello(1, 1),

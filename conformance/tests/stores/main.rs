@@ -9,6 +9,7 @@ mod live;
 mod meaning;
 mod mentions;
 mod receipts;
+mod rotate;
 mod runner;
 mod traffic;
 
@@ -17,7 +18,9 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
 use peermesh_core::store::model::Model;
-use peermesh_core::store::{Answer, Batch, Driver, EnrolRefusal, Found, Op, Query, Reply, StoreResult};
+use peermesh_core::store::{
+    Answer, Batch, Driver, EnrolRefusal, Found, Op, Query, Reply, RotationRefusal, StoreResult,
+};
 use peermesh_store::sqlite::{self, OpenError};
 use tempfile::TempDir;
 
@@ -30,12 +33,16 @@ const POSTGRES_SEEDS: u64 = 40;
 const ROUNDS: usize = 24;
 
 /// Every kind of reply that the work must reach.
-const REPLIES: [&str; 21] = [
+const REPLIES: [&str; 25] = [
     "accepted",
     "accepted with a receipt",
     "done",
     "enrolled",
     "exhausted",
+    "former key",
+    "former key stale",
+    "former key taken",
+    "former keys full",
     "free key",
     "key taken",
     "known message",
@@ -202,6 +209,10 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::EnrolRefused(EnrolRefusal::KeyTaken) => "key taken",
         Reply::Welcome { hooked: None, .. } => "welcome",
         Reply::Welcome { hooked: Some(_), .. } => "welcome and hooked",
+        Reply::Rotated(_) => "former key",
+        Reply::RotationRefused(RotationRefusal::Stale) => "former key stale",
+        Reply::RotationRefused(RotationRefusal::KeyTaken) => "former key taken",
+        Reply::RotationRefused(RotationRefusal::Full { .. }) => "former keys full",
         Reply::Replayed => "replayed",
         Reply::KeyTaken => "session key taken",
         Reply::Pruned(pruned) if pruned.most() == 0 => "nothing to prune",

@@ -15,7 +15,7 @@ use peermesh_core::rng::Rng;
 use peermesh_core::store::{
     Accept, Batch, Claimant, Cursor, Drafts, Enrol, Fence, Group, Hello, HookRow, InviteRow, Message,
     NewMesh, Op, Outcome, PeerState, PresenceKind, PresenceRow, Priority, Profile, Query, Reply, Role,
-    SavedStats, Settled, Status, Target,
+    Rotation, SavedStats, Settled, Status, Target,
 };
 use peermesh_core::time::Wall;
 
@@ -33,6 +33,9 @@ pub(crate) struct Traffic {
     mailboxes: Vec<(MeshNo, MailboxNo)>,
     invites: Vec<InviteRow>,
     keys: Vec<PublicKey>,
+    /// The keys of members, as far as this broker was told.
+    member_keys: Vec<(MeshNo, MailboxNo, PublicKey)>,
+    rotations: u64,
     proofs: Vec<[u8; 32]>,
     presences: Vec<PresenceId>,
     hooks: Vec<HookId>,
@@ -56,6 +59,8 @@ impl Traffic {
             mailboxes: Vec::new(),
             invites: Vec::new(),
             keys: Vec::new(),
+            member_keys: Vec::new(),
+            rotations: 0,
             proofs: Vec::new(),
             presences: Vec::new(),
             hooks: Vec::new(),
@@ -83,7 +88,8 @@ impl Traffic {
 
     /// Whether running batches again must leave everything as it is. A lease and a prune each do another
     /// portion; who claims and gives up in one go, or applies a hook and forgets it, does so twice; who looks
-    /// for a key before it is used finds it the second time; a claimant who joins afterwards is known then,
+    /// for a key before it is used finds it the second time; who had a key before another one is refused it
+    /// the second time; a claimant who joins afterwards is known then,
     /// and whoever says hello before the mesh changes hands stays the second time; a presence that is given a
     /// hook after its hello has it the second time; and a hello that does not stand leaves its proof to a
     /// request, which keeps it.
@@ -95,6 +101,7 @@ impl Traffic {
         let finds = has(|op| matches!(op, Op::Find { .. }));
         let hello = has(|op| matches!(op, Op::Hello(_)));
         !(anew
+            || has(|op| matches!(op, Op::Rotate(_)))
             || (keeps || hello) && has(|op| matches!(op, Op::ApplyHook { .. }))
             || hello && has(|op| matches!(op, Op::Prove { .. }))
             || claims && has(|op| matches!(op, Op::Enrol(_) | Op::Hello(_)))
@@ -116,11 +123,16 @@ impl Traffic {
                 (Op::Enrol(enrol), Reply::Enrolled { mailbox }) => {
                     self.members.push((enrol.mesh, *mailbox));
                     self.mailboxes.push((enrol.mesh, *mailbox));
+                    self.member_keys.push((enrol.mesh, *mailbox, enrol.key));
                 }
                 (Op::Hello(hello), Reply::Welcome { mailbox, .. }) => {
                     self.mailboxes.push((hello.mesh, *mailbox));
                     self.proofs.push(hello.proof);
                     self.presences.extend(hello.presence.iter().map(|presence| presence.id.clone()));
+                }
+                (Op::Rotate(rotation), Reply::Rotated(_)) => {
+                    let known = self.member_keys.iter_mut().find(|known| known.1 == rotation.member);
+                    known.into_iter().for_each(|known| known.2 = rotation.key);
                 }
                 (Op::Prove { proof, .. }, Reply::Done) => self.proofs.push(*proof),
                 (Op::Claim { mesh, .. }, Reply::Owned { epoch, .. }) => {
@@ -152,6 +164,7 @@ impl Traffic {
             62..64 => self.find(shard),
             64..66 => self.claim(),
             66..89 => self.settle(),
+            89 if self.below(2) == 0 => self.rotate(),
             89 => self.prove(),
             90..95 => self.tried(),
             95..98 => self.prune(),
@@ -220,6 +233,23 @@ impl Traffic {
             proof_until: self.now().after_millis(self.rng.below(400)),
             at: self.now(),
             hooks_since: self.now().before_millis(self.rng.below(400)),
+        }))
+    }
+
+    fn rotate(&mut self) -> Op {
+        let Some((mesh, member, key)) = self.pick(|traffic| &traffic.member_keys) else {
+            return self.enrol();
+        };
+        self.rotations += 1;
+        Op::Rotate(Box::new(Rotation {
+            mesh,
+            member,
+            old: if self.below(8) == 0 { self.key() } else { key },
+            key: self.key(),
+            at: self.now(),
+            until: self.now().after_millis(self.rng.below(4_000)),
+            below: Position(self.rotations),
+            former_keys_max: 1 + self.rng.below(2),
         }))
     }
 

@@ -16,6 +16,7 @@ use crate::time::{Now, Wall};
 use crate::wire::admin::AdminCall;
 use crate::wire::enquiry::Enquiry;
 use crate::wire::live::LiveCall;
+use crate::wire::rotate::RotateCall;
 use crate::wire::runner::RunnerCall;
 
 /// A connection on its way to the shard that does its errand.
@@ -51,6 +52,7 @@ pub(super) enum Errand {
     Join(Box<JoinCall>),
     Admin(MeshId, AdminCall),
     Enquiry(Box<Enquiry>),
+    Rotate(Box<RotateCall>),
     Runner(RunnerId, RunnerErrand),
     Live(LiveErrand),
 }
@@ -86,6 +88,7 @@ impl Errand {
             Errand::Join(call) => call.payload.mesh_id.as_str(),
             Errand::Admin(mesh, _) => mesh.as_str(),
             Errand::Enquiry(enquiry) => enquiry.credential.mesh_id.as_str(),
+            Errand::Rotate(call) => call.mesh_id.as_str(),
             Errand::Runner(runner, _) => runner.as_str(),
             Errand::Live(_) => LIVE,
         }
@@ -116,6 +119,10 @@ impl Broker {
             Errand::Enquiry(enquiry) => {
                 client.bound = Bound::Answering;
                 self.with_meshes(now, |meshes, cx| meshes.enquire(cx, session, enquiry));
+            }
+            Errand::Rotate(call) => {
+                client.bound = Bound::Answering;
+                self.with_meshes(now, |meshes, cx| meshes.rotate(cx, session, call));
             }
             Errand::Runner(runner, errand) => self.run_for_runner(now, id, client, runner, errand),
             Errand::Live(errand) => self.run_for_live(now, id, client, errand),

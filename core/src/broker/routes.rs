@@ -26,7 +26,7 @@ use crate::surface::SessionId;
 use crate::time::{Mono, Now};
 use crate::wire::http::{Request, Response};
 use crate::wire::runner::RunnerCall;
-use crate::wire::{admin, enquiry};
+use crate::wire::{admin, enquiry, rotate};
 
 const PUBLIC: [&str; 5] = ["/health", "/health/ready", "/metrics", "/hook/set-status", "/join"];
 
@@ -65,6 +65,7 @@ impl Broker {
             ("GET", "/metrics") => return self.scrape(id, client, request, todo),
             ("POST", "/hook/set-status") => return self.hook(now, id, client, request, todo),
             ("POST", "/join") => return self.join(now, id, client, request, todo),
+            ("POST", rotate::PATH) => return self.rotate(now, id, client, request, todo),
             ("GET", _) if enquiry::is_route(plain_path) => {
                 return self.enquire(now, id, client, request, todo);
             }
@@ -198,6 +199,17 @@ impl Broker {
                 let counter = if is_asker { Counter::EnquiryUnauthorized } else { Counter::EnquiryBad };
                 self.stats.count(counter);
                 let response = json(no.status, &json!({ "error": no.code, "message": no.message }));
+                self.respond(now, id, client, response, todo);
+            }
+        }
+    }
+
+    fn rotate(&mut self, now: Now, id: ConnId, client: &mut Client, request: &Request, todo: &mut Outputs) {
+        match rotate::parse(&request.body) {
+            Ok(call) => self.run_errand(now, id, client, Errand::Rotate(Box::new(call))),
+            Err(message) => {
+                self.stats.count(Counter::EnquiryBad);
+                let response = json(400, &json!({ "error": "bad_request", "message": message }));
                 self.respond(now, id, client, response, todo);
             }
         }

@@ -14,12 +14,12 @@ use crate::ids::{
 use crate::machine::{Ending, Listener, Memory, Order};
 use crate::store::{
     Accepted, Alive, Answer, CheckPage, CheckPart, CheckPlace, CommandRow, Cursor, DaemonFound, DaemonReply,
-    DeadReason, DeadRow, Durability, EnrolRefusal, EventRow, EventTries, FedRow, Found, Group, History,
-    HookRow, InviteRow, KeptAnswer, KeyRow, LaneCount, Likeness, LiveFound, LiveKnown, LiveLoad, LivePlace,
-    LiveReply, LiveRow, LiveTopic, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView, Outcome,
-    OverdueRow, PeerState, PendingRow, Priority, Profile, Pruned, ReceiptRow, Renamed, Reply, Role,
-    RunnerDepth, RunnerFound, RunnerLoad, RunnerReply, RunnerRow, SavedStats, Seen, SessionRow, SignerRow,
-    Status, StoreError, Stray, StrayKind, Target,
+    DeadReason, DeadRow, Durability, EnrolRefusal, EventRow, EventTries, FedRow, FormerKey, Found, Group,
+    History, HookRow, InviteRow, KeptAnswer, KeyRow, LaneCount, Likeness, LiveFound, LiveKnown, LiveLoad,
+    LivePlace, LiveReply, LiveRow, LiveTopic, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView,
+    Outcome, OverdueRow, PeerState, PendingRow, Priority, Profile, Pruned, ReceiptRow, Renamed, Reply, Role,
+    RotationRefusal, RunnerDepth, RunnerFound, RunnerLoad, RunnerReply, RunnerRow, SavedStats, Seen,
+    SessionRow, SignerRow, Status, StoreError, Stray, StrayKind, Target,
 };
 use crate::time::{Mono, Wall};
 
@@ -80,8 +80,11 @@ coded_enums! {
         18 = Pruned(pruned),
         19 = Signer(signer),
         20 = Daemon(reply),
+        21 = Rotated(former),
+        22 = RotationRefused(why),
     }
     EnrolRefusal { 0 = Exhausted, 1 = KeyTaken }
+    RotationRefusal { 0 = Stale, 1 = KeyTaken, 2 = Full { free_at } }
     Found {
         0 = Runner(found),
         1 = Live(found),
@@ -153,7 +156,8 @@ coded_structs! {
     Likeness { target, priority, fingerprint, body }
     Alive { lease_ms, durability, history, migrations }
     History { epoch, since, floor }
-    MeshLoad { mesh, members, sessions, queued, renamed }
+    MeshLoad { mesh, members, former, sessions, queued, renamed }
+    FormerKey { key, member, at, until, below }
     MeshRow {
         no, id, slug, name, owner_key, owner_secret_sealed, root_key_sealed, created_at, members
     }

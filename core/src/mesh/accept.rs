@@ -177,14 +177,18 @@ impl Mesh {
         wish.check_age(known_since).map_err(denied(paid))?;
         let Some(sender) = self.roster.presence(no) else { return Err(denied(paid)(No::busy())) };
         let (member, session) = (sender.member, sender.mailbox);
-        let resolved = self.resolve(sender, &wish.target);
+        if session == member && self.rotating.contains(&member) {
+            let text = "retry: key_rotating the key that sealed this is being replaced";
+            return Err(denied(paid)(No::new(Counter::SendBusy, text)));
+        }
+        let resolved = self.resolve(sender, &wish.target, age_by(self.began, cx.now));
         let count = resolved.as_ref().map_or(1, |(_, mailboxes)| mailboxes.len());
         let spent = match paid {
             0 => self.spend(cx, member, key, count).map_err(denied(0))?,
             paid => paid,
         };
         let (target, mailboxes) = resolved.map_err(denied(spent))?;
-        let mentioned = self.mentioned(member, &wish.mentions, limits).map_err(denied(spent))?;
+        let mentioned = self.mentioned(member, &wish.mentions, cx).map_err(denied(spent))?;
         self.hold(cx, &mailboxes, wish.bytes()).map_err(denied(spent))?;
         let link = self.link(cx, positions, wish).map_err(denied(spent))?;
         match positions.next(cx) {

@@ -161,7 +161,10 @@ impl Mesh {
         let push = Push {
             message_id,
             mesh_id: self.row.id.as_str(),
-            sender_pubkey: hex_into(self.roster.key_of(message.session), &mut sender_key),
+            sender_pubkey: hex_into(
+                self.roster.sealing_key(message.session, message.position),
+                &mut sender_key,
+            ),
             sender_member_pubkey: (!same_member)
                 .then(|| hex_into(sender.map(|row| row.key), &mut member_key)),
             sender_member_id: sender.map_or("", |row| row.id.as_str()),

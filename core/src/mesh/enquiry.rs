@@ -46,11 +46,17 @@ impl EnquiryStep {
 }
 
 /// A refused enquiry.
-struct Refused {
-    status: u16,
-    code: &'static str,
-    message: &'static str,
+pub(super) struct Refused {
+    pub status: u16,
+    pub code: &'static str,
+    pub message: &'static str,
 }
+
+pub(super) const REVOKED: Refused = Refused {
+    status: 401,
+    code: "revoked",
+    message: "you were removed from this mesh: ask its owner for another invite",
+};
 
 const UNAUTHORIZED: Refused = Refused {
     status: 401,
@@ -116,14 +122,16 @@ impl Mesh {
 
     /// The member whose key signed, unless it was removed. A name that is not its own is nobody's.
     fn asker(&self, credential: &Credential) -> Result<MailboxNo, Refused> {
-        let member = self.roster.member_by_key(&credential.key);
+        let had = self.roster.member_by_former_key(&credential.key);
+        let member = self.roster.member_by_key(&credential.key).or(had);
         let member = member.filter(|row| row.id.as_str() == credential.member_id).ok_or(UNAUTHORIZED)?;
-        match member.revoked_at {
-            None => Ok(member.no),
-            Some(_) => Err(Refused {
+        match (member.revoked_at, had) {
+            (None, None) => Ok(member.no),
+            (Some(_), _) => Err(REVOKED),
+            (None, Some(_)) => Err(Refused {
                 status: 401,
-                code: "revoked",
-                message: "you were removed from this mesh: ask its owner for another invite",
+                code: "member_key_rotated",
+                message: "this key was replaced: sign with the member's present key",
             }),
         }
     }

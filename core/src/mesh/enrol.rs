@@ -191,6 +191,9 @@ impl Mesh {
         if let Some(member) = self.active(&call.key) {
             return already_member(cx, asker, member);
         }
+        if self.roster.member_by_former_key(&call.key).is_some() {
+            return refuse(cx, asker, "member_key_rotated");
+        }
         let id = MemberId::mint(cx.rng);
         // The invite's row decides what its users become; the payload only repeats it.
         let enrol = Enrol {

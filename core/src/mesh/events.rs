@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::presence::Presence;
+use super::roster::display_name;
 use super::{Cx, Mesh};
 use crate::ids::mint_text;
-use crate::store::{PeerState, PresenceKind};
+use crate::store::{FormerKey, PeerState, PresenceKind};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::SystemPush;
 
@@ -37,6 +38,22 @@ pub(super) fn arrived(
 pub(super) fn left(mesh: &Mesh, cx: &mut Cx<'_>, gone: &Presence) {
     let others = mesh.roster.sessions_where(|other| other.member != gone.member);
     tell(mesh, cx, others, "peer_left", &about(gone));
+}
+
+/// A member has another key than before.
+pub(super) fn key_rotated(mesh: &Mesh, cx: &mut Cx<'_>, former: &FormerKey) {
+    let Some(row) = mesh.roster.members.get(&former.member) else { return };
+    let name = display_name(row);
+    let about = json!({
+        "name": name,
+        "displayName": name,
+        "memberId": row.id.as_str(),
+        "pubkey": row.key.hex(),
+        "formerPubkey": former.key.hex(),
+        "formerUntil": former.until.iso(),
+    });
+    let others = mesh.roster.sessions_where(|other| other.member != former.member);
+    tell(mesh, cx, others, "member_keypair_rotated", &about);
 }
 
 /// A peer shows or hides itself.

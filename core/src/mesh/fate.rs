@@ -122,7 +122,7 @@ impl Mesh {
             },
             sender_name: self.roster.name_of(message.session),
             sender_member_id: self.roster.members.get(&message.sender).map_or("", |row| row.id.as_str()),
-            sender_pubkey: hex(self.roster.key_of(message.session)),
+            sender_pubkey: hex(self.roster.sealing_key(message.session, message.position)),
             priority: message.priority.word(),
             accepted_at: message.at.iso(),
             expires_at: waits(part).then(|| expires_at.iso()),

@@ -111,6 +111,17 @@ impl Mesh {
         self.rest(cx);
     }
 
+    /// What this member sealed itself is not accepted any more by the looks that are on their way: it has
+    /// another key.
+    pub(super) fn let_nothing_pass(&mut self, member: MailboxNo) {
+        let roster = &self.roster;
+        let is_own =
+            |look: &&mut Look| roster.presence(look.presence).is_some_and(|sender| sender.mailbox == member);
+        for look in self.looks.iter_mut().filter(is_own) {
+            self.looks_bytes -= look.wish.take().as_ref().map_or(0, Wish::bytes);
+        }
+    }
+
     fn look_ended(&mut self, cx: &mut Cx<'_>, positions: &mut Positions, look: Look, ended: Ended) {
         let Look { key, presence, denied, likeness, wish, waiters, .. } = look;
         match ended {
@@ -172,7 +183,7 @@ impl Mesh {
 
     /// What a send is told from others by, even if its target is not there any more.
     fn likeness(&self, wish: &Wish<'_>) -> Likeness {
-        let mailbox = PublicKey::from_hex(&wish.target).and_then(|key| self.roster.mailbox(&key));
+        let mailbox = PublicKey::from_hex(&wish.target).and_then(|key| self.roster.mailbox_ever(&key));
         Likeness {
             target: mailbox.map_or_else(|| Target::Spec((&*wish.target).into()), Target::Mailbox),
             priority: wish.priority,

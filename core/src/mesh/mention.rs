@@ -10,13 +10,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::acks::No;
+use super::retention::age_by;
 use super::roster::display_name;
 use super::{Cx, Mesh, hex};
-use crate::config::{Limits, size};
+use crate::config::size;
 use crate::ids::{MailboxNo, PublicKey};
 use crate::message_id::MessageIds;
 use crate::stats::Counter;
 use crate::store::{MemberRow, MentionRow, Target};
+use crate::time::Wall;
 
 /// The mentions of a send, looked up.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +35,7 @@ impl Mesh {
         &self,
         sender: MailboxNo,
         mentions: &[Cow<'_, str>],
-        limits: &Limits,
+        cx: &Cx<'_>,
     ) -> Result<Option<Box<Mentioned>>, No> {
         if mentions.is_empty() {
             return Ok(None);
@@ -43,7 +45,7 @@ impl Mesh {
         let (mut members, mut unknown) = (Vec::new(), Vec::new());
         for text in mentions {
             let before = members.len();
-            match self.mentioned_by_identity(text) {
+            match self.mentioned_by_identity(text, age_by(self.began, cx.now)) {
                 Some(member) => members.push(member.no),
                 None => {
                     let name = text.strip_prefix('@').unwrap_or(text).to_lowercase();
@@ -58,7 +60,7 @@ impl Mesh {
         members.sort_unstable();
         members.dedup();
         members.retain(|no| *no != sender);
-        let (count, max) = (members.len() as u64, limits.mentioned_members_max());
+        let (count, max) = (members.len() as u64, cx.config.limits.mentioned_members_max());
         if count > max {
             let text = format!("invalid: schema mentions name {count} members, at most {max} are taken");
             return Err(No::new(Counter::SendBad, text));
@@ -101,7 +103,7 @@ impl Mesh {
             "priority": row.priority.word(),
             "senderName": self.roster.name_of(row.session),
             "senderMemberId": sender.map_or("", |row| row.id.as_str()),
-            "senderPubkey": hex(self.roster.key_of(row.session)),
+            "senderPubkey": hex(self.roster.sealing_key(row.session, row.position)),
         });
         let is_secret = match &row.target {
             Target::Mailbox(no) => self.roster.owner(*no).is_none_or(|owner| owner.no != member),
@@ -114,8 +116,8 @@ impl Mesh {
     }
 
     /// The active member with that id or key; a session's key means its member.
-    fn mentioned_by_identity(&self, text: &str) -> Option<&MemberRow> {
-        let by_key = || self.roster.owner(self.roster.mailbox(&PublicKey::from_hex(text)?)?);
+    fn mentioned_by_identity(&self, text: &str, now: Wall) -> Option<&MemberRow> {
+        let by_key = || self.roster.owner(self.roster.mailbox_at(&PublicKey::from_hex(text)?, now)?);
         let by_id = || self.roster.members.values().find(|row| row.id.as_str() == text);
         by_key().or_else(by_id).filter(|row| row.revoked_at.is_none())
     }

@@ -15,6 +15,7 @@
 //! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
 //! | what became of a message, and why it waits | `fate.rs` |
+//! | how a member gets another key | `rotate.rs` |
 //! | enrolment and administration | `enrol.rs`, `admin.rs`, `vault.rs` |
 //!
 //! [`Meshes`] is the entry: it knows which meshes are in memory and passes every fact to the right one.
@@ -48,6 +49,7 @@ mod refusal;
 mod residence;
 mod retention;
 mod roster;
+mod rotate;
 mod seat;
 mod settle;
 mod status;
@@ -136,6 +138,8 @@ pub(crate) enum Then {
     Admin(Box<admin::AdminStep>),
     /// A member asks over HTTP.
     Enquiry(Box<enquiry::EnquiryStep>),
+    /// A member gets another key.
+    Rotated(MailboxNo, Box<rotate::Rotating>),
 }
 
 /// All meshes of this shard.
@@ -206,6 +210,8 @@ struct Mesh {
     spent: Recent<SendKey>,
     /// When this process began, by both clocks.
     began: Now,
+    /// Members whose key is being replaced: what they seal themselves is not taken until that is done.
+    rotating: BTreeSet<MailboxNo>,
     /// Members whose state is being saved; true when it has changed since.
     saving: BTreeMap<MailboxNo, bool>,
     /// Members whose state the store refused; it must still be saved.
@@ -463,6 +469,7 @@ impl Mesh {
             buckets: Index::new(rng),
             spent: Recent::new(rng),
             began,
+            rotating: BTreeSet::new(),
             saving: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             timers: Timers::new(rng),

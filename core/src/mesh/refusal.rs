@@ -80,6 +80,16 @@ impl Refusal {
         )
     }
 
+    /// By a key that its member had before, or with that key's word for a session.
+    pub(super) fn former_key() -> Refusal {
+        Refusal::new(
+            "member_key_rotated",
+            "this key was replaced: greet with the member's present key",
+            Fault::KeyRotated,
+            Counter::RejectedFormerKey,
+        )
+    }
+
     pub(super) fn replayed() -> Refusal {
         Refusal::new(
             "replayed",

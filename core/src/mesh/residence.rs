@@ -8,6 +8,7 @@
 use super::enquiry::Enquiring;
 use super::hello::{Greeting, Proof};
 use super::refusal::{Refusal, refuse};
+use super::rotate::{self, Rotating};
 use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retention};
 use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
@@ -41,6 +42,8 @@ pub(crate) enum Waiting {
     },
     /// A member asks over HTTP.
     Enquiry(Enquiring),
+    /// A member wants another key.
+    Rotation(Rotating),
     /// Mail of it is overdue.
     Expiry(Vec<OverdueRow>),
 }
@@ -95,6 +98,7 @@ impl Waiting {
                 PublicKey::from_hex(&call.payload.owner_pubkey).map(Claimant::Owner)
             }
             Waiting::Enquiry(one) => Some(Claimant::Member(one.enquiry.credential.key)),
+            Waiting::Rotation(one) => Some(Claimant::Member(one.call.old)),
             Waiting::Admin { .. } | Waiting::Expiry(_) => Some(Claimant::Broker),
         }
     }
@@ -130,20 +134,21 @@ impl Meshes {
     }
 
     fn visit_resident(&mut self, cx: &mut Cx<'_>, no: MeshNo, waiting: Waiting) {
-        let expires = matches!(waiting, Waiting::Expiry(_));
-        let expired = self.with(no, |mesh, ids| {
-            mesh.brief &= expires;
-            match waiting {
-                Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
-                Waiting::Join { session, call } => mesh.join(cx, session, call),
-                Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
-                Waiting::Enquiry(one) => mesh.enquire(cx, ids, one),
-                Waiting::Expiry(rows) => return mesh.expire(cx, &rows),
+        let (Some(mesh), Some(ids)) = (self.resident.get_mut(&no), self.positions.ids.as_ref()) else {
+            return self.turn_away(cx, waiting, &Shut::down());
+        };
+        self.touched.push(no);
+        mesh.brief &= matches!(waiting, Waiting::Expiry(_));
+        match waiting {
+            Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
+            Waiting::Join { session, call } => mesh.join(cx, session, call),
+            Waiting::Admin { session, call } => mesh.admin(cx, ids, session, call),
+            Waiting::Enquiry(one) => mesh.enquire(cx, ids, one),
+            Waiting::Rotation(one) => mesh.rotate(cx, &mut self.positions, one),
+            Waiting::Expiry(rows) => {
+                let expired = mesh.expire(cx, &rows);
+                self.expiry_ended(cx, expired);
             }
-            0
-        });
-        if expires {
-            self.expiry_ended(cx, expired.unwrap_or(0));
         }
     }
 
@@ -164,7 +169,11 @@ impl Meshes {
         let Visit { id, waiting } = visit;
         let waits = match &waiting {
             Waiting::Hello { session, .. } => self.claiming.remove(session),
-            Waiting::Join { .. } | Waiting::Admin { .. } | Waiting::Enquiry(_) | Waiting::Expiry(_) => true,
+            Waiting::Join { .. }
+            | Waiting::Admin { .. }
+            | Waiting::Enquiry(_)
+            | Waiting::Rotation(_)
+            | Waiting::Expiry(_) => true,
         };
         let waiting = waits.then_some(waiting);
         let why = match ended {
@@ -362,6 +371,7 @@ impl Meshes {
             Waiting::Join { session, call } => enrol::turn_away(cx, call.asker(session), why),
             Waiting::Admin { session, .. } => admin::turn_away(cx, session, why),
             Waiting::Enquiry(one) => enquiry::turn_away(cx, one.session, why),
+            Waiting::Rotation(one) => rotate::turn_away(cx, one.session, why),
             // Its owner sees to it, or a later round does.
             Waiting::Expiry(_) => self.expiry_ended(cx, 0),
         }
@@ -408,6 +418,7 @@ fn orphaned(cx: &mut Cx<'_>, then: Then) {
         Then::Enrol(enrolling) => enrol::turn_away(cx, enrolling.asker(), &Shut::Elsewhere),
         Then::Admin(step) => admin::turn_away(cx, step.session(), &Shut::Elsewhere),
         Then::Enquiry(step) => enquiry::turn_away(cx, step.session(), &Shut::Elsewhere),
+        Then::Rotated(_, one) => rotate::turn_away(cx, one.session, &Shut::Elsewhere),
         // Their connections ended with the mesh.
         Then::Nothing
         | Then::Accepted(_)
@@ -444,6 +455,7 @@ impl Mesh {
             Then::Enrol(enrolling) => self.enrol_stored(cx, *enrolling, ended),
             Then::Admin(step) => self.admin_written(cx, *step, &ended),
             Then::Enquiry(step) => self.enquiry_stored(cx, ids, *step, ended),
+            Then::Rotated(member, one) => self.rotated(cx, ids, (member, &one), ended),
         }
         self.rest(cx);
     }

@@ -5,18 +5,23 @@
 use std::collections::BTreeMap;
 
 use super::presence::{Link, Presence};
-use crate::ids::{MailboxNo, PublicKey};
+use crate::ids::{MailboxNo, Position, PublicKey};
 use crate::kit::index::Index;
 use crate::planted::planted;
 use crate::rng::Rng;
-use crate::store::{Group, MemberRow, MeshLoad, SessionRow};
+use crate::store::{FormerKey, Group, MemberRow, MeshLoad, SessionRow};
 use crate::surface::{PresenceNo, SessionId};
+use crate::time::Wall;
 
 #[derive(Debug)]
 pub(crate) struct Roster {
     pub members: BTreeMap<MailboxNo, MemberRow>,
     sessions: BTreeMap<MailboxNo, SessionRow>,
     keys: Index<PublicKey, MailboxNo>,
+    /// Keys that members had before, with whose they were.
+    former_keys: Index<PublicKey, MailboxNo>,
+    /// The same, by member, in the order they were replaced.
+    former: BTreeMap<MailboxNo, Vec<FormerKey>>,
     /// In the order they said hello.
     presences: BTreeMap<PresenceNo, Presence>,
     /// Each member's presences, oldest first.
@@ -37,11 +42,14 @@ impl Roster {
             members: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keys: Index::new(rng),
+            former_keys: Index::new(rng),
+            former: BTreeMap::new(),
             presences: BTreeMap::new(),
             by_member: BTreeMap::new(),
             last_presence: PresenceNo(0),
         };
         load.members.drain(..).for_each(|member| roster.add_member(member));
+        load.former.drain(..).for_each(|former| roster.add_former(former));
         load.sessions.drain(..).for_each(|session| roster.add_session(session));
         roster
     }
@@ -56,6 +64,27 @@ impl Roster {
         self.sessions.insert(session.no, session);
     }
 
+    fn add_former(&mut self, former: FormerKey) {
+        self.former_keys.insert(former.key, former.member);
+        self.former.entry(former.member).or_default().push(former);
+    }
+
+    /// A member has another key. False when it had it already.
+    pub(crate) fn rekey(&mut self, former: FormerKey, key: PublicKey) -> bool {
+        let Some(row) = self.members.get_mut(&former.member).filter(|row| row.key != key) else {
+            return false;
+        };
+        row.key = key;
+        self.keys.remove(&former.key);
+        self.keys.insert(key, former.member);
+        let mine = |presence: &&mut Presence| presence.member == former.member;
+        for presence in self.presences.values_mut().filter(mine) {
+            presence.shown_key = presence.session_key.unwrap_or(key);
+        }
+        self.add_former(former);
+        true
+    }
+
     /// The number for the next presence.
     pub(crate) fn next_presence(&mut self) -> PresenceNo {
         self.last_presence.0 += 1;
@@ -64,6 +93,11 @@ impl Roster {
 
     pub(crate) fn member_by_key(&self, key: &PublicKey) -> Option<&MemberRow> {
         self.members.get(self.keys.find(key)?)
+    }
+
+    /// The member that had this key before.
+    pub(crate) fn member_by_former_key(&self, key: &PublicKey) -> Option<&MemberRow> {
+        self.members.get(self.former_keys.find(key)?)
     }
 
     /// The member with this id, key or (when only one has it) name.
@@ -86,6 +120,27 @@ impl Roster {
     /// The mailbox this key addresses.
     pub(crate) fn mailbox(&self, key: &PublicKey) -> Option<MailboxNo> {
         self.keys.find(key).copied()
+    }
+
+    /// The mailbox that this key addresses or addressed.
+    pub(crate) fn mailbox_ever(&self, key: &PublicKey) -> Option<MailboxNo> {
+        self.mailbox(key).or_else(|| self.former_keys.find(key).copied())
+    }
+
+    /// The mailbox that mail to this key goes to: for a while also that of the member who had it.
+    pub(crate) fn mailbox_at(&self, key: &PublicKey, now: Wall) -> Option<MailboxNo> {
+        self.mailbox(key).or_else(|| {
+            let member = self.former_keys.find(key)?;
+            let former = self.former.get(member)?.iter().find(|former| former.key == *key)?;
+            (former.until > now).then_some(*member)
+        })
+    }
+
+    /// The key that a message at this position was sealed with when this mailbox sent it.
+    pub(crate) fn sealing_key(&self, mailbox: MailboxNo, position: Position) -> Option<PublicKey> {
+        let former = self.former.get(&mailbox).map_or(&[][..], Vec::as_slice);
+        let at_that_time = former.iter().find(|former| position < former.below);
+        at_that_time.map(|former| former.key).or_else(|| self.key_of(mailbox))
     }
 
     /// Whose a mailbox is.

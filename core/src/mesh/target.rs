@@ -9,10 +9,16 @@ use super::roster::Roster;
 use crate::ids::{MailboxNo, PublicKey};
 use crate::stats::Counter;
 use crate::store::Target;
+use crate::time::Wall;
 
 impl Mesh {
     /// The mailboxes a message of `sender` goes to, fixed from here on.
-    pub(super) fn resolve(&self, sender: &Presence, target: &str) -> Result<(Target, Arc<[MailboxNo]>), No> {
+    pub(super) fn resolve(
+        &self,
+        sender: &Presence,
+        target: &str,
+        now: Wall,
+    ) -> Result<(Target, Arc<[MailboxNo]>), No> {
         if target == "*" || target == "@all" {
             return Ok((Target::Spec(target.into()), self.everybody(sender.member, None)));
         }
@@ -22,7 +28,7 @@ impl Mesh {
         if target.starts_with('#') {
             return Err(No::new(Counter::SendNoRecipient, "invalid: not_supported topic"));
         }
-        let mailbox = PublicKey::from_hex(target).and_then(|key| self.roster.mailbox(&key));
+        let mailbox = PublicKey::from_hex(target).and_then(|key| self.roster.mailbox_at(&key, now));
         let alive = |no: &MailboxNo| self.roster.owner(*no).is_some_and(|owner| owner.revoked_at.is_none());
         let Some(mailbox) = mailbox.filter(alive) else {
             return Err(No::new(

@@ -184,10 +184,14 @@ impl Mesh {
     /// Rows 6 to 8: membership, and whose the keys are.
     fn admit(&self, cx: &Cx<'_>, greeting: &Greeting) -> Result<MailboxNo, Refusal> {
         let key = PublicKey::from_hex(greeting.member_key());
-        let member =
-            key.and_then(|key| self.roster.member_by_key(&key)).ok_or_else(|| greeting.no_member())?;
+        let had = key.and_then(|key| self.roster.member_by_former_key(&key));
+        let member = key.and_then(|key| self.roster.member_by_key(&key)).or(had);
+        let member = member.ok_or_else(|| greeting.no_member())?;
         if member.revoked_at.is_some() {
             return Err(Refusal::revoked(&self.row.name));
+        }
+        if had.is_some() {
+            return Err(Refusal::former_key());
         }
         if let Greeting::Session(hello) = greeting
             && hello.parent_member_id.as_deref().is_some_and(|id| !id.is_empty() && id != member.id.as_str())
@@ -198,6 +202,9 @@ impl Mesh {
                 Fault::ParentMemberMismatch,
                 Counter::RejectedParentMember,
             ));
+        }
+        if greeting.session_key().is_some_and(|key| self.roster.member_by_former_key(&key).is_some()) {
+            return Err(Refusal::foreign_session_key());
         }
         if let Some(mailbox) = greeting.session_key().and_then(|key| self.roster.mailbox(&key)) {
             let own_session = self.roster.session_row(mailbox).is_some_and(|row| row.member == member.no);

@@ -35,15 +35,18 @@ pub use live::{
     FedRow, FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery,
     LiveReply, LiveRow, LiveTopic,
 };
-pub use op::{Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Settled};
+pub use op::{
+    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Rotation,
+    RotationRefusal, Settled,
+};
 pub use port::{Answer, Batch, Driver, Fence, Request, StoreError, StoreResult, Work};
 pub use query::{
     Adopted, Alive, Cursor, Found, History, LaneCount, MentionRow, MeshLoad, MessageView, OverdueRow,
     PendingRow, Query, Renamed,
 };
 pub use row::{
-    Durability, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState, PresenceKind,
-    PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
+    Durability, FormerKey, Group, HookRow, InviteRow, MemberRow, MeshRow, Message, Outcome, PeerState,
+    PresenceKind, PresenceRow, Priority, Profile, Role, SavedStats, SessionRow, Status, Target,
 };
 pub use runner::{
     CommandRow, DeadReason, DeadRow, EventRow, EventTries, KeptAnswer, KeyRow, RunnerDepth, RunnerFence,

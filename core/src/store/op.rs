@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DaemonOp, DaemonReply, Drafts, Fence, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome, PeerState,
-    PresenceRow, Priority, ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
+    DaemonOp, DaemonReply, Drafts, Fence, FormerKey, HookRow, InviteRow, LiveOp, LiveReply, Message, Outcome,
+    PeerState, PresenceRow, Priority, ReceiptRow, Role, RunnerOp, RunnerReply, Seen, SignerRow, Status,
 };
 use crate::ids::{
     Epoch, HookId, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -46,6 +46,9 @@ pub enum Op {
         /// Since when.
         at: Option<Wall>,
     },
+    /// Puts another key in the place of a member's own; its mailbox stays, and all that waits there. The same
+    /// rotation again is the same write. Replies `Rotated` or `RotationRefused`.
+    Rotate(Box<Rotation>),
     /// Records a hello: its proof, its session's mailbox, its presence. A hook that waits for that presence
     /// is applied to it. Replies `Welcome`, `Replayed` or `KeyTaken`.
     Hello(Box<Hello>),
@@ -196,6 +199,10 @@ pub enum Reply {
     },
     /// Nothing was written.
     EnrolRefused(EnrolRefusal),
+    /// The member has the key that it wanted; this is the one it had before.
+    Rotated(FormerKey),
+    /// Nothing was written.
+    RotationRefused(RotationRefusal),
     /// The hello stands.
     Welcome {
         /// The session's mailbox, or the member's when it has no session key.
@@ -242,6 +249,41 @@ pub enum EnrolRefusal {
     KeyTaken,
 }
 
+/// Another key for a member, proved with both keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rotation {
+    /// Where.
+    pub mesh: MeshNo,
+    /// Whose.
+    pub member: MailboxNo,
+    /// The key that the member has; with `key` this is the key of idempotency.
+    pub old: PublicKey,
+    /// The key that it wants: one that nobody of the mesh has or had.
+    pub key: PublicKey,
+    /// When.
+    pub at: Wall,
+    /// Until when the old key still addresses the mailbox.
+    pub until: Wall,
+    /// The member sealed nothing with its old key at this position or above.
+    pub below: Position,
+    /// So many former keys of one member may address its mailbox.
+    pub former_keys_max: u64,
+}
+
+/// Why a key was not replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RotationRefusal {
+    /// The member has neither of the two keys: another rotation was first.
+    Stale,
+    /// Somebody of the mesh has the wanted key, or had it.
+    KeyTaken,
+    /// Too many former keys still address the mailbox.
+    Full {
+        /// When the first of them does no more.
+        free_at: Wall,
+    },
+}
+
 /// A hello that was verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
@@ -268,7 +310,7 @@ pub struct Hello {
 /// Whose wish it is that a mesh be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Claimant {
-    /// The holder of a key, who must be a member of the mesh, removed or not.
+    /// The holder of a key that a member of the mesh has or had, removed or not.
     Member(PublicKey),
     /// Somebody with the word of this key, which must be the mesh's owner key.
     Owner(PublicKey),

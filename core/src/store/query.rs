@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CheckPage, CheckPlace, DaemonFound, DaemonQuery, Durability, HookRow, InviteRow, LiveFound, LiveQuery,
-    MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
+    CheckPage, CheckPlace, DaemonFound, DaemonQuery, Durability, FormerKey, HookRow, InviteRow, LiveFound,
+    LiveQuery, MemberRow, MeshRow, Message, Outcome, Priority, RunnerFound, RunnerQuery, SessionRow, Target,
 };
 use crate::ids::{HistoryEpoch, MailboxNo, MeshId, MeshNo, Position};
 use crate::time::Wall;
@@ -251,6 +251,8 @@ pub struct MeshLoad {
     pub mesh: MeshRow,
     /// All its members, removed ones included.
     pub members: Vec<MemberRow>,
+    /// Keys that its members had before: each member's in the order they were replaced.
+    pub former: Vec<FormerKey>,
     /// All its sessions.
     pub sessions: Vec<SessionRow>,
     /// What waits.

@@ -227,6 +227,21 @@ pub struct MemberRow {
     pub state: Option<PeerState>,
 }
 
+/// A key that a member had before. It stays the member's: nobody else of the mesh can have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FormerKey {
+    /// The key.
+    pub key: PublicKey,
+    /// Whose it was.
+    pub member: MailboxNo,
+    /// When it was replaced.
+    pub at: Wall,
+    /// Until when it addresses the member's mailbox.
+    pub until: Wall,
+    /// What the member itself sent at a lower position was sealed with this key or an earlier one.
+    pub below: Position,
+}
+
 /// What is kept of a member between its presences.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct PeerState {

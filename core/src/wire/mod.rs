@@ -12,6 +12,7 @@ pub mod json;
 pub(crate) mod live;
 pub(crate) mod mesh;
 pub(crate) mod plain;
+pub(crate) mod rotate;
 pub(crate) mod runner;
 pub(crate) mod trace;
 pub(crate) mod upgrade;

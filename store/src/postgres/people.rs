@@ -1,7 +1,7 @@
 //! Meshes, members and their mailboxes, read back.
 
 use peermesh_core::ids::{MailboxNo, MemberId, MeshId, MeshNo, PublicKey};
-use peermesh_core::store::{MemberRow, MeshRow, PeerState, SessionRow};
+use peermesh_core::store::{FormerKey, MemberRow, MeshRow, PeerState, SessionRow};
 use peermesh_core::time::Wall;
 use postgres::Row;
 use postgres::types::Json;
@@ -51,6 +51,17 @@ pub(super) fn mailbox(row: &Row) -> Result<SessionRow, Trouble> {
         key: PublicKey(rows::bytes_32(column(row, 1)?)?),
         member: MailboxNo(column(row, 2)?),
         name: column(row, 3)?,
+    })
+}
+
+/// A key that a member had, from the columns of `FORMER`.
+pub(super) fn former(row: &Row) -> Result<FormerKey, Trouble> {
+    Ok(FormerKey {
+        key: PublicKey(rows::bytes_32(column(row, 0)?)?),
+        member: MailboxNo(column(row, 1)?),
+        at: Wall::from_millis(column(row, 2)?),
+        until: Wall::from_millis(column(row, 3)?),
+        below: rows::position(column(row, 4)?)?,
     })
 }
 

@@ -1,10 +1,11 @@
 //! Operations that are not mail, as the JSON objects that the write function performs, and its replies.
 
 use data_encoding::HEXLOWER;
-use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, RunnerNo, TopicNo};
+use peermesh_core::ids::{Epoch, MailboxNo, PresenceId, PublicKey, RunnerNo, TopicNo};
 use peermesh_core::store::{
-    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, Hello, HookRow, InviteRow, LiveLoad, LiveOp,
-    LiveReply, NewMesh, Op, PeerState, PresenceRow, Pruned, Reply, RunnerLoad, RunnerOp, RunnerReply,
+    Accept, Accepted, Claimant, Enrol, EnrolRefusal, Fence, FormerKey, Hello, HookRow, InviteRow, LiveLoad,
+    LiveOp, LiveReply, NewMesh, Op, PeerState, PresenceRow, Pruned, Reply, Rotation, RotationRefusal,
+    RunnerLoad, RunnerOp, RunnerReply,
 };
 use peermesh_core::time::Wall;
 use serde::Deserialize;
@@ -48,6 +49,7 @@ pub(super) fn json(op: &Op) -> Option<Value> {
         Op::SetRevoked { member, at } => {
             json!({ "do": "set_revoked", "member": member.0, "at": at.map(millis) })
         }
+        Op::Rotate(rotation) => rotate(rotation),
         Op::Hello(row) => hello(row),
         Op::Prove { proof, by, until } => json!({
             "do": "prove", "proof": HEXLOWER.encode(proof), "by": by.cast_signed(), "until": millis(*until),
@@ -112,6 +114,15 @@ fn enrol(row: &Enrol) -> Value {
     json!({
         "do": "enrol", "invite": row.invite.as_str(), "mesh": row.mesh.0, "id": row.id.as_str(),
         "key": row.key.hex(), "name": row.name, "role": row.role.word(), "at": millis(row.at),
+    })
+}
+
+fn rotate(rotation: &Rotation) -> Value {
+    let &Rotation { mesh, member, old, key, at, until, below, former_keys_max } = rotation;
+    json!({
+        "do": "rotate", "mesh": mesh.0, "member": member.0, "old": old.hex(), "key": key.hex(),
+        "at": millis(at), "until": millis(until), "below": rows::position_column(below),
+        "former_keys_max": rows::count_column(former_keys_max),
     })
 }
 
@@ -196,6 +207,10 @@ pub(super) enum Said {
     Receipts { of: Vec<SaidAsked> },
     Exhausted,
     EnrolKeyTaken,
+    Rotated { key: String, member: i64, at: i64, until: i64, below: i64 },
+    RotationStale,
+    RotationKeyTaken,
+    RotationFull { free_at: i64 },
     Welcome { mailbox: i64, hooked: Option<String> },
     Replayed,
     KeyTaken,
@@ -244,6 +259,18 @@ impl Said {
             Said::Enrolled { mailbox } => Reply::Enrolled { mailbox: MailboxNo(mailbox) },
             Said::Exhausted => Reply::EnrolRefused(EnrolRefusal::Exhausted),
             Said::EnrolKeyTaken => Reply::EnrolRefused(EnrolRefusal::KeyTaken),
+            Said::Rotated { key, member, at, until, below } => Reply::Rotated(FormerKey {
+                key: PublicKey(rows::bytes_32(&unhex(&key)?)?),
+                member: MailboxNo(member),
+                at: Wall::from_millis(at),
+                until: Wall::from_millis(until),
+                below: rows::position(below)?,
+            }),
+            Said::RotationStale => Reply::RotationRefused(RotationRefusal::Stale),
+            Said::RotationKeyTaken => Reply::RotationRefused(RotationRefusal::KeyTaken),
+            Said::RotationFull { free_at } => {
+                Reply::RotationRefused(RotationRefusal::Full { free_at: Wall::from_millis(free_at) })
+            }
             Said::Welcome { mailbox, hooked } => Reply::Welcome {
                 mailbox: MailboxNo(mailbox),
                 hooked: hooked.as_deref().map(rows::status).transpose()?,
@@ -324,7 +351,7 @@ mod tests {
     #[test]
     fn a_claim_says_whose_wish_it_is() {
         let by = |by| json(&Op::Claim { mesh: MeshId::new("m"), by, at: Wall::from_millis(5) }).unwrap();
-        let key = peermesh_core::ids::PublicKey([7; 32]);
+        let key = PublicKey([7; 32]);
         assert_eq!(by(Claimant::Broker), json!({ "do": "claim", "mesh": "m", "at": 5 }));
         assert_eq!(by(Claimant::Owner(key))["owner"], key.hex());
         assert_eq!(by(Claimant::Member(key))["member"], key.hex());

@@ -125,6 +125,8 @@ impl Desk<'_> {
         let mesh = people::mesh(&row)?;
         let members = self.ask(sql::MEMBERS, &[&mesh.id.as_str()])?;
         let members = members.iter().map(people::member).collect::<Result<_, _>>()?;
+        let former = self.ask(sql::FORMER, &[&mesh.no.0])?;
+        let former = former.iter().map(people::former).collect::<Result<_, _>>()?;
         let mailboxes = self.ask(sql::MAILBOXES, &[&mesh.no.0])?;
         let mailboxes: Vec<_> = mailboxes.iter().map(people::mailbox).collect::<Result<_, _>>()?;
         let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
@@ -132,7 +134,7 @@ impl Desk<'_> {
         let queued = queued.iter().map(lane_count).collect::<Result<_, _>>()?;
         let renamed = self.ask(sql::RENAMED, &[&mesh.no.0])?;
         let renamed = renamed.iter().map(renamed_row).collect::<Result<_, _>>()?;
-        Ok(Some(MeshLoad { mesh, members, sessions, queued, renamed }))
+        Ok(Some(MeshLoad { mesh, members, former, sessions, queued, renamed }))
     }
 
     fn find_mesh(&mut self, name: &str) -> Result<Option<MeshId>, Trouble> {

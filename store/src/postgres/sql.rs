@@ -135,6 +135,8 @@ statements! {
         FROM mesh.member m LEFT JOIN mesh.peer_state s ON s.mesh_id = m.mesh_id AND s.member_id = m.id \
         WHERE m.mesh_id = $1 ORDER BY m.n";
     MAILBOXES = "SELECT b.n, b.key, b.member, b.name FROM mesh.mailbox b WHERE b.mesh = $1 ORDER BY b.n";
+    FORMER = "SELECT f.key, f.member, f.at, f.until, f.below FROM mesh.former_key f WHERE f.mesh = $1 \
+        ORDER BY f.member, f.below";
     LANES = "SELECT p.recip, p.prio, count(*), sum(p.bytes)::bigint FROM mesh.mailbox b \
         JOIN mesh.pending p ON p.recip = b.n WHERE b.mesh = $1 GROUP BY p.recip, p.prio \
         ORDER BY p.recip, p.prio";

@@ -20,6 +20,7 @@ mod prune;
 mod read;
 mod receipts;
 mod roster;
+mod rotate;
 mod runner;
 mod schema;
 mod scope;

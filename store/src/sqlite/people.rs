@@ -55,7 +55,7 @@ pub(super) fn enrol(conn: &Connection, enrol: &Enrol) -> Result<Reply, Trouble> 
     if let Some(n) = known.query_row([enrol.id.as_str()], |row| row.get(0)).optional()? {
         return Ok(Reply::Enrolled { mailbox: MailboxNo(n) });
     }
-    if mailbox_of(conn, enrol.mesh, enrol.key)?.is_some() {
+    if is_taken(conn, enrol.mesh, enrol.key)? {
         return Ok(Reply::EnrolRefused(EnrolRefusal::KeyTaken));
     }
     if run(conn, sql::INVITE_SPEND, [enrol.invite.as_str()])? == 0 {
@@ -133,6 +133,7 @@ fn session_mailbox(
     name: Option<&str>,
 ) -> Result<Option<MailboxNo>, Trouble> {
     match mailbox_of(conn, hello.mesh, key)? {
+        None if is_former(conn, hello.mesh, key)? => Ok(None),
         None => Ok(Some(open_mailbox(conn, hello.mesh, key, Some(hello.member), name)?)),
         Some((mailbox, member)) if member != hello.member || mailbox == member => Ok(None),
         Some((mailbox, _)) => {
@@ -177,6 +178,15 @@ fn mailbox_of(
     let found =
         read.query_row(params![mesh.0, key.0], |row| Ok((MailboxNo(row.get(0)?), MailboxNo(row.get(1)?))));
     Ok(found.optional()?)
+}
+
+/// True for a key that somebody of the mesh has, or that a member had.
+pub(super) fn is_taken(conn: &Connection, mesh: MeshNo, key: PublicKey) -> Result<bool, Trouble> {
+    Ok(mailbox_of(conn, mesh, key)?.is_some() || is_former(conn, mesh, key)?)
+}
+
+fn is_former(conn: &Connection, mesh: MeshNo, key: PublicKey) -> Result<bool, Trouble> {
+    Ok(conn.prepare_cached(sql::FORMER_HAS_KEY)?.exists(params![mesh.0, key.0])?)
 }
 
 /// Makes a mailbox; it is its own member's when `member` is none.

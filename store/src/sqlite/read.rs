@@ -95,6 +95,7 @@ fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
     let Some(row) = found.next()? else { return Ok(None) };
     let mesh = mesh(row)?;
     let members = roster::members(conn, mesh.no)?;
+    let former = roster::former(conn, mesh.no)?;
     let mailboxes = roster::mailboxes(conn, mesh.no)?;
     let mut queued = Vec::new();
     for mailbox in &mailboxes {
@@ -102,7 +103,7 @@ fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
     }
     let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
     let renamed = renamed(conn, mesh.no)?;
-    Ok(Some(MeshLoad { mesh, members, sessions, queued, renamed }))
+    Ok(Some(MeshLoad { mesh, members, former, sessions, queued, renamed }))
 }
 
 fn renamed(conn: &Connection, mesh: MeshNo) -> Result<Vec<Renamed>, Trouble> {

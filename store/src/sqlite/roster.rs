@@ -1,7 +1,7 @@
 //! Members and sessions of a mesh, read back.
 
 use peermesh_core::ids::{MailboxNo, MemberId, MeshNo, PublicKey};
-use peermesh_core::store::{MemberRow, PeerState, SessionRow};
+use peermesh_core::store::{FormerKey, MemberRow, PeerState, SessionRow};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Row};
 
@@ -34,6 +34,28 @@ pub(super) fn mailboxes(conn: &Connection, mesh: MeshNo) -> Result<Vec<SessionRo
         });
     }
     Ok(mailboxes)
+}
+
+/// The keys that members of a mesh had, each member's in the order they were replaced.
+pub(super) fn former(conn: &Connection, mesh: MeshNo) -> Result<Vec<FormerKey>, Trouble> {
+    let mut read = conn.prepare_cached(sql::FORMER_OF_MESH)?;
+    let mut rows = read.query([mesh.0])?;
+    let mut former = Vec::new();
+    while let Some(row) = rows.next()? {
+        former.push(former_key(row)?);
+    }
+    Ok(former)
+}
+
+/// One of them, from the columns of `FORMER_OF_MESH`.
+pub(super) fn former_key(row: &Row<'_>) -> Result<FormerKey, Trouble> {
+    Ok(FormerKey {
+        key: key(row, 0)?,
+        member: MailboxNo(row.get(1)?),
+        at: Wall::from_millis(row.get(2)?),
+        until: Wall::from_millis(row.get(3)?),
+        below: rows::position(row.get(4)?)?,
+    })
 }
 
 /// A public key in a column.

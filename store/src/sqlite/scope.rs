@@ -30,7 +30,10 @@ pub(super) fn claim(
     let known = match by {
         Claimant::Broker => true,
         Claimant::Owner(key) => owner_key == key.0,
-        Claimant::Member(key) => conn.prepare_cached(sql::MEMBER_HAS_KEY)?.exists(params![mesh, key.0])?,
+        Claimant::Member(key) => {
+            conn.prepare_cached(sql::MEMBER_HAS_KEY)?.exists(params![mesh, key.0])?
+                || conn.prepare_cached(sql::FORMER_HAS_KEY)?.exists(params![mesh, key.0])?
+        }
     };
     if !known {
         return Ok(Reply::Stranger);

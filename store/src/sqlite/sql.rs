@@ -98,6 +98,8 @@ statements! {
     MAILBOX_NEXT = concat!("SELECT ", next_number!("mailbox"));
     MAILBOX_INSERT = "INSERT INTO mailbox (n, mesh, key, member, name) VALUES (?1, ?2, ?3, ?4, ?5)";
     MAILBOX_OF_KEY = "SELECT n, member FROM mailbox WHERE mesh = ?1 AND key = ?2";
+    MAILBOX_KEY = "SELECT key FROM mailbox WHERE n = ?1";
+    MAILBOX_REKEY = "UPDATE mailbox SET key = ?2 WHERE n = ?1";
     MAILBOX_RENAME = "UPDATE mailbox SET name = ?2 WHERE n = ?1";
     MAILBOXES = "SELECT n, key, member, name FROM mailbox WHERE mesh = ?1 ORDER BY n";
 
@@ -111,6 +113,15 @@ statements! {
         s.display_name, s.stats_json, s.last_seen \
         FROM member m CROSS JOIN mailbox b LEFT JOIN peer_state s ON s.member = m.n \
         WHERE m.mesh = ?1 AND b.n = m.n ORDER BY m.n";
+
+    FORMER_HAS_KEY = "SELECT 1 FROM former_key WHERE mesh = ?1 AND key = ?2";
+    FORMER_INSERT = "INSERT INTO former_key (mesh, key, member, at, until, below) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    FORMER_LAST = "SELECT key, member, at, until, below FROM former_key WHERE member = ?1 \
+        ORDER BY below DESC LIMIT 1";
+    FORMER_OPEN = "SELECT count(*), min(until) FROM former_key WHERE member = ?1 AND until > ?2";
+    FORMER_OF_MESH = "SELECT key, member, at, until, below FROM former_key WHERE mesh = ?1 \
+        ORDER BY member, below";
 
     PEER_SAVE = "INSERT INTO peer_state (member, groups_json, last_groups_json, profile_json, visible, \
         summary, display_name, stats_json, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \

@@ -20,6 +20,7 @@ use super::people;
 use super::prune::{self, Old};
 use super::read;
 use super::receipts;
+use super::rotate;
 use super::scope;
 use super::sql;
 use super::trouble::{Distrust, Trouble};
@@ -201,6 +202,7 @@ impl Writer {
                 Op::CreateInvite(invite) => replies[at] = people::create_invite(conn, invite)?,
                 Op::Enrol(enrol) => replies[at] = people::enrol(conn, enrol)?,
                 Op::SetRevoked { member, at: when } => people::set_revoked(conn, *member, *when)?,
+                Op::Rotate(rotation) => replies[at] = rotate::rotate(conn, rotation)?,
                 Op::Hello(hello) => replies[at] = people::hello(conn, hello)?,
                 Op::Prove { proof, by, until } => {
                     replies[at] = people::prove(conn, proof, *by, *until)?;

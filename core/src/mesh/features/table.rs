@@ -15,7 +15,7 @@ use crate::mesh::hear::brief;
 use crate::wire::mesh::{Offer, Wanted};
 
 /// Everything the broker does that can be negotiated.
-pub(super) fn table(limits: &Limits, dialect: Dialect) -> [Feature; 3] {
+pub(super) fn table(limits: &Limits, dialect: Dialect) -> [Feature; 4] {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
     const DAYS_MIN: u64 = 3;
     const BYTES_MIN: u64 = 1_024;
@@ -43,6 +43,7 @@ pub(super) fn table(limits: &Limits, dialect: Dialect) -> [Feature; 3] {
             newest: 1,
             params: vec![param("default_policy", 1, Does::Choice("allow_concurrent", POLICIES))],
         },
+        Feature { name: "member_keypair_rotated_event", version: 1, newest: 1, params: Vec::new() },
         Feature {
             name: "max_payload",
             version: 1,

@@ -22,8 +22,8 @@ use std::sync::Arc;
 pub use look::Fate;
 
 use super::{
-    Alive, Answer, Batch, Cursor, Driver, Durability, Group, History, HookRow, InviteRow, Message, NewMesh,
-    Outcome, PeerState, Query, Reply, Role, Seen, StoreError, StoreResult,
+    Alive, Answer, Batch, Cursor, Driver, Durability, FormerKey, Group, History, HookRow, InviteRow, Message,
+    NewMesh, Outcome, PeerState, Query, Reply, Role, Seen, StoreError, StoreResult,
 };
 use crate::ids::{
     HistoryEpoch, InviteId, MailboxNo, MemberId, MeshId, MeshNo, Position, PresenceId, PublicKey,
@@ -45,6 +45,7 @@ pub struct Model {
     keys: BTreeMap<(MeshNo, PublicKey), MailboxNo>,
     members: BTreeMap<MailboxNo, Member>,
     member_ids: BTreeMap<MemberId, MailboxNo>,
+    former: BTreeMap<(MeshNo, PublicKey), FormerKey>,
     states: BTreeMap<MailboxNo, PeerState>,
     invites: BTreeMap<InviteId, InviteRow>,
     tokens: BTreeMap<[u8; 32], InviteId>,
@@ -146,6 +147,7 @@ impl Model {
             keys: BTreeMap::new(),
             members: BTreeMap::new(),
             member_ids: BTreeMap::new(),
+            former: BTreeMap::new(),
             states: BTreeMap::new(),
             invites: BTreeMap::new(),
             tokens: BTreeMap::new(),

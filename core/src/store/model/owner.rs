@@ -114,6 +114,7 @@ impl Model {
             Claimant::Owner(key) => self.meshes.get(&mesh).is_some_and(|row| row.owner_key == key),
             Claimant::Member(key) => {
                 self.keys.get(&(mesh, key)).is_some_and(|mailbox| self.members.contains_key(mailbox))
+                    || self.former.contains_key(&(mesh, key))
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use super::{Hook, Mailbox, Member, Model, Presence, Proof};
 use crate::ids::{HookId, MailboxNo, MeshNo, PresenceId, PublicKey};
-use crate::store::{Enrol, EnrolRefusal, Hello, HookRow, InviteRow, NewMesh, PresenceRow, Reply, Status};
+use crate::store::{
+    Enrol, EnrolRefusal, FormerKey, Hello, HookRow, InviteRow, NewMesh, PresenceRow, Reply, Rotation,
+    RotationRefusal, Status,
+};
 use crate::time::Wall;
 
 impl Model {
@@ -36,7 +39,7 @@ impl Model {
         if let Some(mailbox) = self.member_ids.get(&enrol.id) {
             return Reply::Enrolled { mailbox: *mailbox };
         }
-        if self.keys.contains_key(&(enrol.mesh, enrol.key)) {
+        if self.is_taken(enrol.mesh, enrol.key) {
             return Reply::EnrolRefused(EnrolRefusal::KeyTaken);
         }
         match self.invites.get_mut(&enrol.invite) {
@@ -81,12 +84,47 @@ impl Model {
         Reply::Done
     }
 
+    /// True for a key that somebody of the mesh has, or that a member had.
+    fn is_taken(&self, mesh: MeshNo, key: PublicKey) -> bool {
+        self.keys.contains_key(&(mesh, key)) || self.former.contains_key(&(mesh, key))
+    }
+
+    pub(super) fn rotate(&mut self, rotation: &Rotation) -> Reply {
+        let &Rotation { mesh, member, old, key, at, until, below, former_keys_max } = rotation;
+        let current = self.mailboxes.get(&member).map(|mailbox| mailbox.key);
+        let own = self.former.values().filter(|former| former.member == member);
+        let last = own.clone().max_by_key(|former| former.below);
+        if let Some(last) = last.filter(|last| current == Some(key) && last.key == old) {
+            return Reply::Rotated(*last);
+        }
+        if current != Some(old) {
+            return Reply::RotationRefused(RotationRefusal::Stale);
+        }
+        if self.is_taken(mesh, key) {
+            return Reply::RotationRefused(RotationRefusal::KeyTaken);
+        }
+        let mut ends: Vec<Wall> = own.map(|former| former.until).filter(|until| *until > at).collect();
+        ends.sort();
+        if let Some(&free_at) = ends.first().filter(|_| ends.len() as u64 >= former_keys_max) {
+            return Reply::RotationRefused(RotationRefusal::Full { free_at });
+        }
+        let former = FormerKey { key: old, member, at, until, below };
+        self.former.insert((mesh, old), former);
+        self.keys.remove(&(mesh, old));
+        self.keys.insert((mesh, key), member);
+        if let Some(mailbox) = self.mailboxes.get_mut(&member) {
+            mailbox.key = key;
+        }
+        Reply::Rotated(former)
+    }
+
     pub(super) fn hello(&mut self, hello: &Hello) -> Reply {
         if self.proofs.get(&hello.proof).is_some_and(|known| known.by != hello.proof_by) {
             return Reply::Replayed;
         }
         let mailbox = match &hello.session {
             None => hello.member,
+            Some((key, _)) if self.former.contains_key(&(hello.mesh, *key)) => return Reply::KeyTaken,
             Some((key, name)) => match self.keys.get(&(hello.mesh, *key)) {
                 None => self.open_mailbox(hello.mesh, *key, Some(hello.member), name.clone()),
                 Some(&known) => {

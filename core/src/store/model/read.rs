@@ -60,6 +60,7 @@ impl Model {
         let mut load = MeshLoad {
             mesh: self.mesh_row(no, &self.meshes[&no]),
             members: Vec::new(),
+            former: Vec::new(),
             sessions: Vec::new(),
             queued: Vec::new(),
             renamed: Vec::new(),
@@ -76,6 +77,9 @@ impl Model {
             }
             load.queued.extend(Priority::ALL.into_iter().filter_map(|priority| self.count(at, priority)));
         }
+        let former = self.former.iter().filter(|((mesh, _), _)| *mesh == no);
+        load.former = former.map(|(_, former)| *former).collect();
+        load.former.sort_by_key(|former| (former.member, former.below));
         let renamed = self.renamed.iter().filter(|(_, renamed)| renamed.mesh == no);
         load.renamed = renamed.map(|(&position, renamed)| Renamed { position, old: renamed.old }).collect();
         load

@@ -19,6 +19,7 @@ impl Model {
             Op::CreateInvite(invite) => self.create_invite(invite),
             Op::Enrol(enrol) => self.enrol(enrol),
             Op::SetRevoked { member, at } => self.set_revoked(*member, *at),
+            Op::Rotate(rotation) => self.rotate(rotation),
             Op::Hello(hello) => self.hello(hello),
             Op::Prove { proof, by, until } => self.prove(*proof, *by, *until),
             Op::EndPresences { ids, at } => self.end_presences(ids, *at),
