@@ -1,5 +1,5 @@
 story: a chain of answers that was cut may go on after a while, and slow talk is no chain
-covers: mesh protocol 3.2; del_09
+covers: mesh protocol 3.2; f_del_09
 limits reply_hops_max=1 reply_hop_ms=60000
 memory-only: minutes pass
 

@@ -1,5 +1,5 @@
 story: agents that answer each other without end are stopped, both are told, and what answers nothing still goes through
-covers: mesh protocol 3.2; del_09
+covers: mesh protocol 3.2; f_del_09
 limits reply_hops_max=2
 
 mesh garden with ann, bob

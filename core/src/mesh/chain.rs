@@ -1,9 +1,10 @@
 //! How deep answers to answers go: agents that answer each other without end are stopped.
 //!
-//! *Decides* whether an answer may be sent. A chain of answers, each within `reply_hop_ms` of what it answers,
-//! is cut when it gets longer than `reply_hops_max`; from then on, and for as long, nothing that hangs on its
-//! first message is taken, whatever it answers there (DEL-09). *Does not* know of chains from before the mesh
-//! came into memory: a loop runs once more then. *Always holds:* whoever is refused is told so.
+//! *Decides* whether an answer may be sent. A chain of answers, each within `reply_hop_ms` of what it
+//! answers, is cut when it gets longer than `reply_hops_max`; from then on, and for as long, nothing that
+//! hangs on its first message is taken, whatever it answers there (DEL-09). *Does not* know of chains from
+//! before the mesh came into memory: a loop runs once more then. *Always holds:* whoever is refused is told
+//! so.
 
 use std::collections::BTreeMap;
 
@@ -89,13 +90,14 @@ impl Mesh {
             let hops = limits.reply_hops_max();
             if cut.is_new {
                 cx.note(Level::Warn, || {
-                    let note = Note::new(Level::Warn, "reply chain cut").with("mesh_id", self.row.id.as_str());
+                    let note = Note::new(Level::Warn, "reply chain cut");
+                    let note = note.with("mesh_id", self.row.id.as_str());
                     note.with("message_id", &*first).with("hops", hops)
                 });
             }
             let text = format!(
-                "invalid: reply_chain more than {hops} answers to answers hang on message {}; answer nothing in \
-                 that chain for {} ms, or send a message that answers none",
+                "invalid: reply_chain more than {hops} answers to answers hang on message {}; answer nothing \
+                 in that chain for {} ms, or send a message that answers none",
                 &*first, cut.wait_ms
             );
             No::new(Counter::SendReplyChain, text)
@@ -109,8 +111,8 @@ mod tests {
 
     fn limits() -> Limits {
         let mut limits = Limits::default();
-        for (name, value) in [("reply_hops_max", 2), ("reply_hop_ms", 1_000), ("reply_links_per_mesh_max", 2)]
-        {
+        let bounds = [("reply_hops_max", 2), ("reply_hop_ms", 1_000), ("reply_links_per_mesh_max", 2)];
+        for (name, value) in bounds {
             limits.set(name, value).expect("a bound within its range");
         }
         limits
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn del_09_a_chain_of_answers_is_cut_and_so_is_every_branch_of_it() {
+    fn f_del_09_a_chain_of_answers_is_cut_and_so_is_every_branch_of_it() {
         let (mut chains, at) = (Chains::default(), Mono::START.after_millis(5));
         assert_eq!(add(&mut chains, at, 1, 2), Ok(1));
         assert_eq!(add(&mut chains, at, 2, 3), Ok(2));
