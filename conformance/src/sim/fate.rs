@@ -4,7 +4,7 @@ use peermesh_core::machine::Output;
 use peermesh_core::store::{Op, Work};
 
 use super::chaos::Phase;
-use super::clock::MS;
+use super::clock::{MS, Speed};
 use super::heap::{Event, Fact, Relief};
 use super::link::LinkNo;
 use super::marks::Mark;
@@ -99,7 +99,8 @@ impl World {
         }
     }
 
-    /// A process stands still. Where its host does, its steady clock does too.
+    /// A process stands still. Where its host does, its steady clock does too, and its wall clock is left to
+    /// hardware, which runs.
     pub(super) fn freeze(&mut self, node: usize, millis: u64, suspends: bool) {
         let place = &mut self.nodes[node];
         if !place.is_up() || place.frozen_until.is_some() || place.drain_at.is_some() {
@@ -108,6 +109,10 @@ impl World {
         let until = self.now + millis * MS;
         place.frozen_until = Some(until);
         place.suspended_at = suspends.then_some(self.now);
+        if suspends {
+            place.clock.wall().run(self.now, Speed::True);
+            place.wall = *place.clock.wall();
+        }
         self.tally.mark(if suspends { Mark::Suspended } else { Mark::Frozen });
         self.trace.add(self.now, || format!("broker {node} stands still for {millis} ms"));
         self.heap.put(until, Event::Relief(Relief::Thaw(node)));

@@ -19,7 +19,7 @@ pub(crate) struct Roster {
     sessions: BTreeMap<MailboxNo, SessionRow>,
     keys: Index<PublicKey, MailboxNo>,
     /// Keys that members had before, with whose they were.
-    former_keys: Index<PublicKey, MailboxNo>,
+    former_keys: BTreeMap<PublicKey, MailboxNo>,
     /// The same, by member, in the order they were replaced.
     former: BTreeMap<MailboxNo, Vec<FormerKey>>,
     /// In the order they said hello.
@@ -42,7 +42,7 @@ impl Roster {
             members: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keys: Index::new(rng),
-            former_keys: Index::new(rng),
+            former_keys: BTreeMap::new(),
             former: BTreeMap::new(),
             presences: BTreeMap::new(),
             by_member: BTreeMap::new(),
@@ -97,7 +97,7 @@ impl Roster {
 
     /// The member that had this key before.
     pub(crate) fn member_by_former_key(&self, key: &PublicKey) -> Option<&MemberRow> {
-        self.members.get(self.former_keys.find(key)?)
+        self.members.get(self.former_keys.get(key)?)
     }
 
     /// The member with this id, key or (when only one has it) name.
@@ -124,13 +124,13 @@ impl Roster {
 
     /// The mailbox that this key addresses or addressed.
     pub(crate) fn mailbox_ever(&self, key: &PublicKey) -> Option<MailboxNo> {
-        self.mailbox(key).or_else(|| self.former_keys.find(key).copied())
+        self.mailbox(key).or_else(|| self.former_keys.get(key).copied())
     }
 
     /// The mailbox that mail to this key goes to: for a while also that of the member who had it.
     pub(crate) fn mailbox_at(&self, key: &PublicKey, now: Wall) -> Option<MailboxNo> {
         self.mailbox(key).or_else(|| {
-            let member = self.former_keys.find(key)?;
+            let member = self.former_keys.get(key)?;
             let former = self.former.get(member)?.iter().find(|former| former.key == *key)?;
             (former.until > now).then_some(*member)
         })
