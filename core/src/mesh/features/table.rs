@@ -267,7 +267,7 @@ mod tests {
     fn what_is_offered_meets_itself_in_every_dialect() {
         for dialect in [PLAIN, FLUENT] {
             let offered = offered(&Limits::default(), dialect);
-            assert_eq!(offered.len(), 3);
+            assert_eq!(offered.len(), 4);
             for (name, offer) in offered {
                 assert_eq!(judged(dialect, name, &json!(offer.params)), Ok(0), "{name}");
             }
