@@ -2,11 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use peermesh_conformance::driver::runtime::Runtime;
 use peermesh_conformance::play::play;
 
-use crate::ground::{RUNTIMES, UPGRADE, allow_files, alone, connect, stage, story};
+use crate::ground::{PATIENCE, RUNTIMES, UPGRADE, allow_files, alone, connect, stage, story};
 
 /// Sockets of the crowd.
 const CROWD: usize = 5_000;
@@ -50,7 +52,7 @@ fn hold_out(runtime: Runtime) {
     while crowd.len() < CROWD {
         crowd.push(stranger(broker, crowd.len()));
         if crowd.len() % PACE == 0 {
-            assert!(is_healthy(broker), "after {} sockets", crowd.len());
+            is_let_in(broker).unwrap_or_else(|why| panic!("after {} sockets: {why}", crowd.len()));
         }
     }
 
@@ -70,12 +72,28 @@ fn stranger(broker: SocketAddr, nth: usize) -> TcpStream {
     stream
 }
 
-/// True when the broker answers a plain request.
-fn is_healthy(broker: SocketAddr) -> bool {
+/// Whoever asks is let in, and told that all is well in the end.
+fn is_let_in(broker: SocketAddr) -> Result<(), String> {
+    let began = Instant::now();
+    loop {
+        let answer = health(broker)?;
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(());
+        }
+        // Somebody was let in and told that the store stalls, on a busy disk say: no doing of the crowd.
+        if !answer.starts_with("HTTP/1.1 503") || began.elapsed() > PATIENCE {
+            return Err(format!("not told that all is well: {answer:?}"));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn health(broker: SocketAddr) -> Result<String, String> {
     let mut stream = connect(broker);
     let mut answer = String::new();
     let asked = stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
-    asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200")
+    asked.and_then(|()| stream.read_to_string(&mut answer)).map_err(|error| format!("no answer: {error}"))?;
+    Ok(answer)
 }
 
 /// True when the broker ends the stream while somebody still waits for it.
