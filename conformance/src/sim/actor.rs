@@ -1,11 +1,12 @@
 //! Whoever takes part from outside: peers, runners, those who command them, hooks, operators, watchers, those
-//! who publish to them, hosts with daemons.
+//! who publish to them, hosts with daemons, whoever replaces keys.
 
 mod host;
 mod letters;
 mod live;
 mod page;
 mod peer;
+mod rotator;
 mod runner;
 mod speech;
 
@@ -19,6 +20,7 @@ use host::Host;
 use live::{Publisher, Watcher};
 use page::{Caller, Hooker, Operator};
 use peer::Peer;
+use rotator::Rotator;
 use runner::Runner;
 
 pub(super) use host::Job;
@@ -36,6 +38,7 @@ pub(super) enum Actor {
     Watcher(Box<Watcher>),
     Publisher(Box<Publisher>),
     Host(Box<Host>),
+    Rotator(Rotator),
 }
 
 impl Actor {
@@ -56,6 +59,7 @@ impl Actor {
                 Actor::Watcher(Box::new(Watcher::new(place, *topic, mix, dice, tokens)))
             }
             Role::Publisher(topic) => Actor::Publisher(Box::new(Publisher::new(place, *topic, mix, dice))),
+            Role::Rotator => Actor::Rotator(Rotator::new(place, mix, dice)),
             Role::Host(role) => {
                 let attic = Dice::of(seed, "attic", u64::from(no));
                 Actor::Host(Box::new(Host::new(place, role, mix, cast, dice, attic)))
@@ -74,6 +78,7 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.act(world, token),
             Actor::Publisher(publisher) => publisher.act(world, token),
             Actor::Host(host) => host.act(world, token),
+            Actor::Rotator(rotator) => rotator.act(world),
         }
     }
 
@@ -86,6 +91,7 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.sees(world, link, sight),
             Actor::Publisher(publisher) => publisher.sees(world, link, sight),
             Actor::Host(host) => host.sees(link, &sight),
+            Actor::Rotator(rotator) => rotator.sees(link, &sight),
             Actor::Hooker(_) | Actor::Operator(_) => {}
         }
     }
@@ -106,6 +112,7 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.loses(world, link),
             Actor::Publisher(publisher) => publisher.loses(world, link),
             Actor::Host(host) => host.loses(world, link),
+            Actor::Rotator(rotator) => rotator.hears(world, link, body),
             Actor::Hooker(_) | Actor::Operator(_) => {}
         }
     }
@@ -121,6 +128,7 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.make_peace(world),
             Actor::Publisher(publisher) => publisher.make_peace(world),
             Actor::Host(host) => host.make_peace(world),
+            Actor::Rotator(rotator) => rotator.make_peace(),
         }
     }
 
@@ -139,6 +147,7 @@ impl Actor {
             Actor::Watcher(watcher) => watcher.waits_for(world),
             Actor::Publisher(publisher) => publisher.waits_for(),
             Actor::Host(host) => host.waits_for(world),
+            Actor::Rotator(rotator) => rotator.waits_for(),
             Actor::Caller(_) | Actor::Hooker(_) | Actor::Operator(_) => None,
         }
     }

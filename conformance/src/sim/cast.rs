@@ -17,12 +17,14 @@ use super::swarm::PeerKind;
 use crate::keys;
 
 /// Everybody.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cast {
     pub meshes: Vec<Mesh>,
     /// Where hooks come from: the key of a peer, its process, its directory.
     pub places: Vec<(String, i64, String)>,
     by_key: BTreeMap<String, Who>,
+    /// The first keys of members, by those that they got later.
+    first: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,9 @@ pub(super) struct Mesh {
 #[derive(Debug)]
 pub(super) struct Member {
     pub id: MemberId,
+    /// The key that it has, as far as it knows.
     pub key: PublicKey,
+    pub signer: SigningKey,
     pub mailbox: MailboxNo,
     name: String,
 }
@@ -52,18 +56,17 @@ pub(super) struct Who {
 pub(super) struct Identity {
     pub who: Who,
     pub kind: PeerKind,
-    /// The key that others see, as they see it.
+    /// The key that others see, as they see it; of a member's own the first one.
     pub hex: String,
     member_hex: String,
     signer: SigningKey,
-    parent: SigningKey,
     name: String,
 }
 
 impl Cast {
     /// Makes everybody known to the store.
     pub(super) fn new(members: &[usize], model: &mut Model) -> Cast {
-        let mut cast = Cast { meshes: Vec::new(), places: Vec::new(), by_key: BTreeMap::new() };
+        let mut cast = Cast::default();
         for (place, count) in members.iter().enumerate() {
             let mesh = cast.enrol(place, *count, model);
             cast.meshes.push(mesh);
@@ -91,7 +94,8 @@ impl Cast {
         let mut members = Vec::new();
         for member in 0..count {
             let name = format!("{}.{place}", NAMES[member % NAMES.len()]);
-            let key = PublicKey(keys::pair(&name).verifying_key().to_bytes());
+            let signer = keys::pair(&name);
+            let key = PublicKey(signer.verifying_key().to_bytes());
             let invite = InviteId::new(format!("invite-{place}-{member}"));
             let mut token_hash = [0; 32];
             token_hash[..2].copy_from_slice(&[place, member].map(|n| u8::try_from(n).unwrap_or(u8::MAX)));
@@ -114,7 +118,7 @@ impl Cast {
                 panic!("an empty store enrols everybody")
             };
             self.by_key.insert(key.hex(), Who { mesh: place, member });
-            members.push(Member { id, key, mailbox, name });
+            members.push(Member { id, key, signer, mailbox, name });
         }
         Mesh { id, no, members }
     }
@@ -138,11 +142,34 @@ impl Cast {
             PeerKind::Member | PeerKind::SendOnly => member.name.clone(),
             PeerKind::Session(no) | PeerKind::Legacy(no) => format!("{}.s{no}", member.name),
         };
-        let (signer, parent) = (keys::pair(&name), keys::pair(&member.name));
+        let signer = keys::pair(&name);
         let key = PublicKey(signer.verifying_key().to_bytes());
         let member_hex = member.key.hex();
         self.by_key.insert(key.hex(), who);
-        Identity { who, kind, hex: key.hex(), member_hex, signer, parent, name }
+        Identity { who, kind, hex: key.hex(), member_hex, signer, name }
+    }
+
+    /// A key that a member may get.
+    pub(super) fn spare_key(&mut self, who: Who, no: u32) -> SigningKey {
+        let member = &self.meshes[who.mesh].members[who.member];
+        let signer = keys::pair(&format!("{}.k{no}", member.name));
+        let hex = PublicKey(signer.verifying_key().to_bytes()).hex();
+        let first = PublicKey(keys::pair(&member.name).verifying_key().to_bytes()).hex();
+        self.by_key.insert(hex.clone(), who);
+        self.first.insert(hex, first);
+        signer
+    }
+
+    /// A member learns that it has another key.
+    pub(super) fn rekey(&mut self, who: Who, signer: SigningKey) {
+        let member = &mut self.meshes[who.mesh].members[who.member];
+        member.key = PublicKey(signer.verifying_key().to_bytes());
+        member.signer = signer;
+    }
+
+    /// What a key is called here: a member's by the first one that it had.
+    pub(super) fn called<'a>(&'a self, hex: &'a str) -> &'a str {
+        self.first.get(hex).map_or(hex, String::as_str)
     }
 
     /// Whose a key is.
@@ -197,14 +224,15 @@ impl Identity {
     /// A hello with this time, signed; its attestation is good for so many milliseconds.
     pub(super) fn hello(&self, cast: &Cast, stamp: i64, attested_ms: i64, groups: &str) -> String {
         let mesh = cast.meshes[self.who.mesh].id.as_str();
-        let member = cast.member(self.who).id.as_str();
-        let (name, member_hex, key) = (&self.name, &self.member_hex, &self.hex);
+        let Member { id, key: member_key, signer: parent, .. } = cast.member(self.who);
+        let (member, member_hex) = (id.as_str(), member_key.hex());
+        let (name, key, member_hex) = (&self.name, &self.hex, &member_hex);
         let (pid, cwd) = self.place();
         let common = format!(
             r#""meshId":"{mesh}","displayName":"{name}","sessionId":"of-{name}","pid":{pid},"cwd":"{cwd}","hostname":"host","groups":[{groups}],"timestamp":{stamp}"#
         );
         let by_member = |extra: &str| {
-            let signature = keys::sign_hello(&self.parent, mesh, member, member_hex, &stamp.to_string());
+            let signature = keys::sign_hello(parent, mesh, member, member_hex, &stamp.to_string());
             format!(
                 r#"{{"type":"hello",{common},"memberId":"{member}","pubkey":"{member_hex}"{extra},"signature":"{signature}"}}"#
             )
@@ -215,7 +243,7 @@ impl Identity {
             PeerKind::Legacy(_) => by_member(&format!(r#","channel":"claude-code","sessionPubkey":"{key}""#)),
             PeerKind::Session(_) => {
                 let until = stamp + attested_ms;
-                let attested = keys::sign_attestation(&self.parent, member_hex, key, &until.to_string());
+                let attested = keys::sign_attestation(parent, member_hex, key, &until.to_string());
                 let signature =
                     keys::sign_session_hello(&self.signer, mesh, member_hex, key, &stamp.to_string());
                 format!(

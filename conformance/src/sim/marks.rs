@@ -119,6 +119,13 @@ marks! {
     CommandKeyed = "command repeated under its key", "CMD-02";
     CommandUnanswered = "command without an ack in time", "CMD-01";
     Removed = "member removed", "AUT-07";
+    Rotated = "member's key replaced", "AUT-07";
+    RotatedAgain = "rotation asked for again, and known", "ACC-07";
+    RotationLost = "one of two keys that were asked for at once refused", "AUT-07";
+    RotationFull = "rotation refused for want of room", "DOS-04";
+    FormerReached = "message to a former key", "AUT-07";
+    SealedBefore = "message pushed under the former key that sealed it", "AUT-07";
+    KeyRotating = "send put off while its key was replaced", "AUT-07";
     HostDied = "daemon died", "DMN-02";
     HostDiedInflight = "daemon died with a row in flight", "DMN-02";
     HostDiedUnsettled = "daemon died between the broker's ack and its own record", "DMN-03";

@@ -11,6 +11,7 @@ mod gate;
 pub(super) mod ledger;
 pub(super) mod live;
 mod mail;
+mod rotations;
 pub(super) mod rules;
 mod runners;
 
@@ -56,6 +57,11 @@ pub(super) enum Party {
     Caller(String),
     /// Somebody who makes another request.
     Plain,
+    /// Somebody who wants that key in the place of a member's.
+    Rotator {
+        who: Who,
+        key: String,
+    },
     /// Somebody who watches a live topic, by its place among the actors.
     Watcher(usize),
     /// Somebody who publishes to one.
@@ -92,6 +98,8 @@ pub(super) struct Said<'a> {
 struct Conn {
     node: usize,
     party: Party,
+    /// The member's key that vouched for it, as it was when it said hello.
+    greeted: Option<String>,
     /// Told by its `hello_ack`.
     presence: Option<String>,
     is_over: bool,
@@ -127,6 +135,7 @@ pub(super) struct Oracle {
     starved: BTreeMap<MailboxNo, [u32; 3]>,
     runners: runners::Books,
     topics: live::Topics,
+    rotations: rotations::Rotations,
     /// What hosts with daemons have sent under which key, by whom and in clear.
     pub(super) texts: BTreeMap<String, (String, String)>,
     /// Keys that can be written to, for each mesh.
@@ -167,6 +176,7 @@ impl Oracle {
             starved: BTreeMap::new(),
             runners: runners::Books::default(),
             topics: live::Topics::new(mix.has(Class::Jumps)),
+            rotations: rotations::Rotations::new(cast),
             texts: BTreeMap::new(),
             keys: keys.collect(),
             recent_ids: Vec::new(),
@@ -207,8 +217,10 @@ impl Oracle {
             self.topics.rights.comes(conn, node, *watcher);
         }
         let gate = Gate::default();
-        self.conns
-            .insert(conn, Conn { node, party, presence: None, is_over: false, gate, unponged: Vec::new() });
+        self.conns.insert(
+            conn,
+            Conn { node, party, greeted: None, presence: None, is_over: false, gate, unponged: Vec::new() },
+        );
     }
 
     /// As far as its broker knows, a connection has ended or is ending.
@@ -354,6 +366,7 @@ impl Oracle {
             }
             Sight::Head(status) => {
                 self.rights_taken_back(said, *status, tally);
+                self.rotation_told(said.conn, *status, cast)?;
                 self.caller_told(said, *status)
             }
             Sight::Live(heard) => self.live_said(said, heard, tally),
@@ -379,9 +392,11 @@ impl Oracle {
             | Party::Plain
             | Party::Watcher(_)
             | Party::Publisher
+            | Party::Rotator { .. }
             | Party::Revoker { .. } => Ok(()),
             Party::Peer { who, .. } => {
                 let who = *who;
+                self.judge_key(said, frame)?;
                 match frame.kind {
                     Kind::HelloAck => {
                         self.welcomed(said, frame);
@@ -395,7 +410,7 @@ impl Oracle {
                     Kind::Push if frame.subtype.is_empty() => {
                         self.pushed(said, model, cast, who, frame, tally)
                     }
-                    Kind::Push => self.event_told(said, frame),
+                    Kind::Push => self.event_told(said, cast, frame),
                     Kind::MessageStatusResult => self.status_shown(cast, who, frame),
                     Kind::Error | Kind::PeersList | Kind::EventAck | Kind::Other => Ok(()),
                 }
@@ -426,12 +441,12 @@ impl Oracle {
     }
 
     /// Nobody is said to have left who is there (I13).
-    fn event_told(&mut self, said: &Said<'_>, frame: &Frame) -> Judged {
+    fn event_told(&mut self, said: &Said<'_>, cast: &Cast, frame: &Frame) -> Judged {
         if frame.event != "peer_left" || !said.is_prompt {
             return Ok(());
         }
         let Some(node) = self.nodes.get(&said.number) else { return Ok(()) };
-        let key = frame.event_data["pubkey"].as_str().unwrap_or_default();
+        let key = cast.called(frame.event_data["pubkey"].as_str().unwrap_or_default());
         match self.there.get(&(*node, key.to_owned())) {
             Some(conn) => broken(Rule::I13, format!("{key} is said to have left, and is there on {conn}")),
             None => Ok(()),
@@ -512,7 +527,7 @@ impl Oracle {
         let pushed = self.conns.get_mut(&conn).map(|conn| std::mem::take(&mut conn.unponged));
         for (position, mailbox) in pushed.unwrap_or_default() {
             if let Some(copy) = self.ledger.copy(position, mailbox) {
-                copy.is_acked = true;
+                (copy.is_acked, copy.is_ponged) = (true, true);
             }
         }
     }

@@ -68,6 +68,7 @@ classes! {
     HostDeaths = "host_deaths", "a daemon's process dies at any moment, and comes back";
     HostDisk = "host_disk", "a daemon's disk is slow, refuses, is full, or leaves outcomes unknown";
     Live = "live", "live topics: watchers, and programs that publish";
+    Rotations = "rotations", "members that get other keys, some of them two at once";
 }
 
 impl Class {

@@ -52,6 +52,8 @@ pub(super) enum Role {
     Publisher(usize),
     /// Runs a daemon.
     Host(HostRole),
+    /// Gives members other keys.
+    Rotator,
 }
 
 /// What a host is.
@@ -150,6 +152,9 @@ impl Mix {
             let mut dice = Dice::of(plan.seed, "hosts", 0);
             roles.extend((0..*dice.pick(&[1, 2, 2])).map(|_| Role::Host(self.host(&mut dice))));
         }
+        if self.has(Class::Rotations) {
+            roles.push(Role::Rotator);
+        }
         let numbered = roles.into_iter().enumerate();
         let numbered = numbered.map(|(no, role)| (u16::try_from(no).unwrap_or(u16::MAX), role));
         self.actors = numbered.filter(|(no, _)| !plan.without.actors.contains(no)).collect();
@@ -210,7 +215,7 @@ fn share_of(class: Class) -> u64 {
         Class::StoreCorrupt => 10,
         Class::Daemons => 25,
         Class::HostDeaths | Class::HostDisk => 60,
-        Class::Shards | Class::Freezes | Class::OneWays | Class::HalfCloses => 40,
+        Class::Shards | Class::Freezes | Class::OneWays | Class::HalfCloses | Class::Rotations => 40,
         Class::Tiny | Class::Hooks | Class::Runners | Class::Phases | Class::Live => 50,
         Class::Admin | Class::Legacy | Class::Twins | Class::Long => 35,
         Class::Cuts | Class::Splits | Class::Delays => 60,
@@ -322,6 +327,8 @@ const TINY: &[(&str, u64)] = &[
     ("live_drain_ms", 1_000),
     ("live_history_max", 12),
     ("live_queue_frames_max", 4),
+    ("former_key_grace_ms", 40_000),
+    ("former_keys_max", 3),
     ("runner_unstored_max", 4),
     ("runner_store_retry_ms", 200),
     ("runner_events_max", 20),

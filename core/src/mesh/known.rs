@@ -111,17 +111,6 @@ impl Mesh {
         self.rest(cx);
     }
 
-    /// What this member sealed itself is not accepted any more by the looks that are on their way: it has
-    /// another key.
-    pub(super) fn let_nothing_pass(&mut self, member: MailboxNo) {
-        let roster = &self.roster;
-        let is_own =
-            |look: &&mut Look| roster.presence(look.presence).is_some_and(|sender| sender.mailbox == member);
-        for look in self.looks.iter_mut().filter(is_own) {
-            self.looks_bytes -= look.wish.take().as_ref().map_or(0, Wish::bytes);
-        }
-    }
-
     fn look_ended(&mut self, cx: &mut Cx<'_>, positions: &mut Positions, look: Look, ended: Ended) {
         let Look { key, presence, denied, likeness, wish, waiters, .. } = look;
         match ended {

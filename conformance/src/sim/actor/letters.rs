@@ -163,7 +163,8 @@ impl Peer {
         // What a session writes to its own member waits for another connection of that, and there may be
         // none.
         let own = [self.who.hex.as_str(), self.who.member_hex()];
-        let others: Vec<&String> = known.iter().filter(|key| !own.contains(&key.as_str())).collect();
+        let others: Vec<&String> =
+            known.iter().filter(|key| !own.contains(&world.cast.called(key))).collect();
         (!others.is_empty()).then(|| (*self.dice.pick(&others)).clone())
     }
 
@@ -200,6 +201,9 @@ impl Peer {
         let text = text_of(id, key.as_deref(), &meaning);
         let model = &world.disk.model;
         world.oracle.sends(world.now, model, &world.cast, self.who.who, id, key.as_deref(), meaning);
+        if let Some(key) = &key {
+            world.oracle.seals(world.links[link.0].conn, self.who.who, key);
+        }
         world.write_text(link, &text);
         let patience = world.config.limits.ack_deadline_ms() + 20_100;
         world.wake_actor(self.place, patience, RESEND);

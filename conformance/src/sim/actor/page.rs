@@ -15,15 +15,15 @@ use crate::sim::world::{ADMIN_TOKEN, HOOK_TOKEN, RUNNER_SECRET, World};
 
 /// What all of them are.
 #[derive(Debug)]
-struct Asker {
+pub(super) struct Asker {
     place: usize,
-    dice: Dice,
+    pub(super) dice: Dice,
     pace_ms: u64,
     is_stopped: bool,
 }
 
 impl Asker {
-    fn new(place: usize, mix: &Mix, dice: Dice) -> Asker {
+    pub(super) fn new(place: usize, mix: &Mix, dice: Dice) -> Asker {
         Asker { place, dice, pace_ms: mix.pace_ms * 2, is_stopped: false }
     }
 
@@ -32,12 +32,17 @@ impl Asker {
         if self.is_stopped {
             return false;
         }
-        let wait = self.dice.around(self.pace_ms);
-        world.wake_actor(self.place, wait, 1);
+        self.goes_on_in(world, None);
         true
     }
 
-    fn ask(
+    /// Arms the next deed, in so many milliseconds where that is said.
+    pub(super) fn goes_on_in(&mut self, world: &mut World, wait_ms: Option<u64>) {
+        let wait = wait_ms.unwrap_or_else(|| self.dice.around(self.pace_ms));
+        world.wake_actor(self.place, wait, 1);
+    }
+
+    pub(super) fn ask(
         &mut self,
         world: &mut World,
         listener: Listener,

@@ -195,6 +195,8 @@ impl Peer {
         };
         let longest = i64::try_from(world.config.limits.attestation_ms()).unwrap_or(i64::MAX);
         let hello = self.who.hello(&world.cast, stamp, longest.min(7_200_000) / 2, groups);
+        let member_key = world.cast.member(self.who.who).key.hex();
+        world.oracle.greets(world.links[link.0].conn, &member_key);
         world.write_text(link, &hello);
         self.line = Some(Line { link, stage: Stage::Greeted });
     }
@@ -235,11 +237,12 @@ impl Peer {
             // Its clock is wrong, or the broker's is, and nobody says how much: it asks somebody else.
             Kind::Error if matches!(frame.code.as_str(), "expired" | "ttl_too_long") => self.offset_ms = 0,
             Kind::PeersList => {
-                let mut peers: Vec<String> = frame.peers.iter().map(|peer| peer.pubkey.clone()).collect();
+                let called = |hex: &str| world.cast.called(hex).to_owned();
+                let mut peers: Vec<String> = frame.peers.iter().map(|peer| called(&peer.pubkey)).collect();
                 peers.sort_unstable();
                 self.list = Some((world.now, peers));
                 // A hook that was still on its way when peace came may have had the last word.
-                let own = frame.peers.iter().find(|peer| peer.pubkey == self.who.hex);
+                let own = frame.peers.iter().find(|peer| called(&peer.pubkey) == self.who.hex);
                 if self.is_peaceful && own.is_some_and(|own| own.status != "idle") {
                     self.be_idle(world);
                 }

@@ -153,6 +153,9 @@ impl Oracle {
     ) -> Judged {
         let of_budget = error.starts_with("retry: rate_limit");
         let of_room = error.starts_with("retry: queue_full");
+        if error.starts_with("retry: key_rotating") {
+            tally.mark(Mark::KeyRotating);
+        }
         // The key may have been removed since, because it was old.
         if was_known && stored.is_some() && (of_budget || of_room) {
             return broken(Rule::I14, format!("{key} of {who:?} was accepted before, and is told {error:?}"));

@@ -75,6 +75,8 @@ pub(super) struct Attempt {
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub meanings: Vec<Rc<Meaning>>,
+    /// The keys that sealed them, of members that sealed them themselves.
+    pub sealers: BTreeSet<String>,
     /// When it was used first.
     pub first_at: u64,
     /// Sends whose answer has not left.
@@ -98,6 +100,8 @@ pub(super) struct Mail {
     pub message: std::sync::Arc<Message>,
     /// When it was accepted, in Unix milliseconds.
     pub at_ms: i64,
+    /// The key that sealed it, where its member did.
+    pub sealed_by: Option<String>,
     pub copies: BTreeMap<MailboxNo, Copy>,
 }
 
@@ -109,6 +113,8 @@ pub(super) struct Copy {
     pub lent: Option<Lent>,
     /// Its recipient has said that it has it.
     pub is_acked: bool,
+    /// By a pong, since it never acknowledges.
+    pub is_ponged: bool,
     /// It was pushed where another copy of the same message may have been meant.
     pub is_blurred: bool,
     /// Its broker may not know of it: it was written when that had the answer of another try already.

@@ -1,14 +1,15 @@
 //! Mail: what is written of it, what senders are told, what recipients are pushed.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use peermesh_core::ids::{MailboxNo, MeshNo, Position};
+use peermesh_core::ids::{MailboxNo, MeshNo, Position, PublicKey};
 use peermesh_core::store::model::{Fate, Model};
 use peermesh_core::store::{Accept, Message, Op, Outcome, Reply, Settled, Target};
 use peermesh_core::time::Mono;
 
-use super::ledger::{Copy, Lent, Mail};
+use super::ledger::{Copy, Lent, Mail, Meaning};
 use super::rules::{Judged, Rule, broken};
 use super::{Oracle, Party, Said, remember};
 use crate::sim::cast::{Cast, Who};
@@ -52,6 +53,7 @@ impl Oracle {
                 }
                 Ok(())
             }
+            (Op::Rotate(rotation), Reply::Rotated(former)) => self.rotated(rotation, former, cast, tally),
             (Op::SetRevoked { at: Some(_), .. }, _) => {
                 tally.mark(Mark::Removed);
                 Ok(())
@@ -81,6 +83,12 @@ impl Oracle {
         let Some(who) = who_of(cast, message.mesh, message.sender) else {
             return broken(Rule::I2, format!("nobody is the sender of {}", message.position));
         };
+        let key = message.client_message_id.as_deref().map(|key| (who, key.to_owned()));
+        let sent = key.and_then(|key| self.ledger.sent.get(&key));
+        let sealed_by = self.sealed_by(message, sent.map(|sent| &sent.sealers))?;
+        if let Some(sent) = sent {
+            self.judge_target(message, &sent.meanings, (cast, model), tally)?;
+        }
         if let Some(key) = message.client_message_id.as_deref() {
             let Some(sent) = self.ledger.sent.get_mut(&(who, key.to_owned())) else {
                 return broken(Rule::I2, format!("{key} was accepted of {who:?}, who never sent it"));
@@ -122,8 +130,37 @@ impl Oracle {
         let judged_ms = if is_fresh { wall_ms } else { self.days_ms.start };
         let oldest_ms = judged_ms - SLOWEST_MS - self.began_behind_ms;
         let at_ms = message.at.as_millis().clamp(oldest_ms.min(wall_ms), wall_ms);
-        let mail = Mail { message: Arc::clone(message), at_ms, copies };
+        let mail = Mail { message: Arc::clone(message), at_ms, sealed_by, copies };
         self.ledger.mail.insert(message.position, mail);
+        Ok(())
+    }
+
+    /// What was sent to somebody's key, present or former, goes to whom that was.
+    fn judge_target(
+        &self,
+        message: &Message,
+        meanings: &[Rc<Meaning>],
+        (cast, model): (&Cast, &Model),
+        tally: &mut Tally,
+    ) -> Judged {
+        let Target::Mailbox(mailbox) = &message.target else { return Ok(()) };
+        let (mut is_meant, mut is_former) = (false, false);
+        for meaning in meanings.iter().filter(|meaning| meaning.became(message)) {
+            let own =
+                PublicKey::from_hex(&meaning.target).and_then(|key| model.mailbox_of(message.mesh, &key));
+            let had = cast.owner_of(&meaning.target).map(|who| cast.member(who).mailbox);
+            is_meant |= own.or(had) == Some(*mailbox);
+            is_former |= own.is_none();
+        }
+        if !is_meant {
+            return broken(
+                Rule::I11,
+                format!("{} goes to {mailbox}, and was not sent there", message.position),
+            );
+        }
+        if is_former {
+            tally.mark(Mark::FormerReached);
+        }
         Ok(())
     }
 
@@ -179,6 +216,7 @@ impl Oracle {
         }
         copy.ended = Some(outcome);
         let (is_acked, is_blurred, pushes, lent) = (copy.is_acked, copy.is_blurred, copy.pushes, copy.lent);
+        let is_ponged = copy.is_ponged;
         self.ledger.ended_copies += 1;
         if let Some(waiting) = self.ledger.waiting.get_mut(&mailbox) {
             waiting.remove(&position);
@@ -190,6 +228,9 @@ impl Oracle {
                     return broken(Rule::I6, text);
                 }
                 tally.mark(Mark::Delivered);
+                if is_ponged {
+                    tally.mark(Mark::LegacyAck);
+                }
                 if others {
                     tally.mark(Mark::OneOfMany);
                 }
@@ -288,6 +329,15 @@ impl Oracle {
             && push.client_message_id.as_deref() == message.client_message_id.as_deref();
         if !is_itself || who_of(cast, message.mesh, message.sender) != cast.owner_of(&push.sender_pubkey) {
             return broken(Rule::I2, format!("{shown} is not what was sent"));
+        }
+        if let Some(sealer) = &mail.sealed_by {
+            if *sealer != push.sender_pubkey {
+                let by = &push.sender_pubkey;
+                return broken(Rule::I22, format!("{shown} was sealed by {sealer} and is shown under {by}"));
+            }
+            if *sealer != self.key_of(message.sender) {
+                tally.mark(Mark::SealedBefore);
+            }
         }
         let mailboxes = Oracle::mailboxes(model, cast, who, &key);
         let copies = &mail.copies;
