@@ -1,0 +1,83 @@
+//! The filter before the table of keys: it spares a look, and never hides a key.
+
+use std::collections::BTreeMap;
+
+use peermesh_core::rng::Rng;
+
+use super::super::filter::FilterLimits;
+use super::fresh::{holders, life};
+use super::*;
+
+/// Two blocks first, 16 at most, and a slice that needs many turns.
+const SMALL: FilterLimits = FilterLimits { blocks_min: 2, blocks_max: 16, slice: 30 };
+/// Commits of one life.
+const COMMITS: u64 = 150;
+
+#[test]
+fn f_acc_02_a_key_is_found_however_far_a_filter_is_made() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    writer.keys().filter.set_limits(SMALL);
+    writer.keys().fresh.set_gathered_max(100);
+    let mut rng = Rng::from_seed([8; 32]);
+    let (mut position, mut known, mut sizes) = (0, BTreeMap::new(), Vec::new());
+    for commit in 0..COMMITS {
+        let ops = life(&mut rng, &mut position, &mut known);
+        write(&mut writer, ops).unwrap();
+        if commit % 7 == 3 {
+            fail(&mut writer);
+        }
+        let ids: Vec<String> = (1..=position).map(|nth| format!("id{nth}")).collect();
+        let wanted: Vec<Option<u64>> = ids.iter().map(|id| known.get(id).copied()).collect();
+        assert_eq!(holders(&mut writer, &ids), wanted, "after commit {commit}");
+        // A store that has keys already when it is opened.
+        for _ in 0..rng.below(3) * u64::from(commit >= 4) {
+            writer.rest();
+            sizes.push(writer.keys().filter.size());
+        }
+    }
+    // It was made while commits went on, and outgrown; the largest was made again, for keys had gone.
+    assert!(sizes.iter().take_while(|size| size.is_none()).count() > 3, "{sizes:?}");
+    let sizes: Vec<(usize, usize)> = sizes.into_iter().flatten().collect();
+    let largest = SMALL.blocks_max * 64;
+    assert!(sizes[0].0 < largest, "{sizes:?}");
+    assert!(sizes.windows(2).any(|two| two[0].0 == largest && two[1].1 < two[0].1), "{sizes:?}");
+}
+
+#[test]
+fn unknown_keys_are_told_from_known_ones_without_a_look() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    let known: Vec<Op> = (1..=10_000).map(|nth| accept_at(nth, &format!("id{nth}"), "text", 1)).collect();
+    write(&mut writer, known).unwrap();
+    while writer.keys().filter.size().is_none() {
+        writer.rest();
+    }
+    let passed = |writer: &mut Writer, ids: std::ops::RangeInclusive<u64>| {
+        let keys = writer.keys();
+        let key = |nth: u64| keys.hash.key(MeshNo(1), MailboxNo(1), &format!("id{nth}"));
+        ids.filter(|nth| keys.filter.may_have(key(*nth))).count()
+    };
+    assert_eq!(passed(&mut writer, 1..=10_000), 10_000);
+    // Full to a sixth of what it is for: hardly one of a thousand is looked for in vain.
+    assert!(passed(&mut writer, 10_001..=20_000) < 10);
+    // Full: three of a hundred.
+    let more: Vec<Op> = (20_001..=75_000).map(|nth| accept_at(nth, &format!("id{nth}"), "text", 1)).collect();
+    write(&mut writer, more).unwrap();
+    let in_vain = passed(&mut writer, 100_001..=200_000);
+    assert!((1_000..5_000).contains(&in_vain), "{in_vain} of 100,000");
+}
+
+/// A commit that cannot be: nobody knows any more what is on its way into the table, until it is read again.
+fn fail(writer: &mut Writer) {
+    let limit = |writer: &mut Writer, pages: &str| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        writer.conn().query_row(&sql, (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    limit(writer, "1");
+    let large = "x".repeat(4 << 20);
+    let full = write(writer, vec![accept_at(1_000_000, "too large", &large, 2)]).unwrap_err();
+    assert_eq!(full, StoreError::Full);
+    writer.rest();
+    limit(writer, "1000000");
+}
