@@ -11,7 +11,7 @@ use super::*;
 /// Four blocks first, 64 at most, and slices that need some turns.
 const SMALL: FilterLimits = FilterLimits { blocks_min: 4, blocks_max: 64, slice: 400 };
 /// Commits of one life.
-const COMMITS: u64 = 200;
+const COMMITS: u64 = 300;
 
 #[test]
 fn f_acc_02_a_key_is_found_however_far_a_filter_is_made() {
@@ -24,8 +24,17 @@ fn f_acc_02_a_key_is_found_however_far_a_filter_is_made() {
     for commit in 0..COMMITS {
         let ops = life(&mut rng, &mut position, &mut known);
         write(&mut writer, ops).unwrap();
-        if commit % 5 == 3 {
+        let is_to_fail = rng.below(3) == 0;
+        if is_to_fail {
             fail(&mut writer, commit);
+        }
+        // As good as a process that begins at this moment.
+        if commit < COMMITS / 2 && rng.below(3) == 0 {
+            writer.keys().filter = Filter::new();
+            writer.keys().filter.set_limits(SMALL);
+        }
+        if is_to_fail {
+            writer.rest();
         }
         let ids: Vec<String> = (1..=position).map(|nth| format!("id{nth}")).collect();
         let wanted: Vec<Option<u64>> = ids.iter().map(|id| known.get(id).copied()).collect();
@@ -68,7 +77,7 @@ fn unknown_keys_are_told_from_known_ones_without_a_look() {
 }
 
 /// A commit that fails at its very end: nobody knows any more what is on its way into the table, until it is
-/// read again. A filter that is to be made at that moment has to wait.
+/// read again, and a filter that is to be made has to wait for that.
 fn fail(writer: &mut Writer, commit: u64) {
     writer.conn_mut().commit_hook(Some(|| true)).unwrap();
     let ops = (0..60).map(|nth| {
@@ -77,9 +86,4 @@ fn fail(writer: &mut Writer, commit: u64) {
     });
     write(writer, ops.collect()).unwrap_err();
     writer.conn_mut().commit_hook(None::<fn() -> bool>).unwrap();
-    if commit % 2 == 0 {
-        writer.keys().filter = Filter::new();
-        writer.keys().filter.set_limits(SMALL);
-    }
-    writer.rest();
 }
