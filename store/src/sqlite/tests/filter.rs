@@ -53,6 +53,22 @@ fn f_acc_02_a_key_is_found_however_far_a_filter_is_made() {
 }
 
 #[test]
+fn keys_that_a_failed_commit_took_down_are_waited_for() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    writer.keys().fresh.set_gathered_max(100);
+    let known = (1..=60).map(|nth| accept_at(nth, &format!("id{nth}"), "text", 1));
+    write(&mut writer, known.collect()).unwrap();
+    // With these there are a hundred: all go down, and the commit that would make that true fails.
+    fail(&mut writer, 0);
+    writer.rest();
+    let ids: Vec<String> = (1..=60).map(|nth| format!("id{nth}")).collect();
+    assert_eq!(holders(&mut writer, &ids), (1..=60).map(Some).collect::<Vec<_>>());
+    writer.rest();
+    assert_eq!(writer.keys().filter.size().map(|(_, keys)| keys), Some(60));
+}
+
+#[test]
 fn unknown_keys_are_told_from_known_ones_without_a_look() {
     let dir = memory_dir();
     let (mut writer, _) = parts(dir.path());
