@@ -170,13 +170,12 @@ impl Bits {
 
     /// Keys are hashes: their upper half chooses the block, and their lower 48 bits choose eight of its own.
     fn block_of(&self, key: i64) -> usize {
-        let upper = u128::from(key.cast_unsigned() >> 32);
-        let blocks = self.blocks.len();
-        usize::try_from(upper * (blocks as u128) >> 32).unwrap_or_default().min(blocks - 1)
+        let (upper, blocks) = (key.cast_unsigned() >> 32, self.blocks.len() as u64);
+        usize::try_from((upper * blocks) >> 32).unwrap_or_default()
     }
 }
 
 /// The bit of a key in each word of its block.
 fn bits(key: i64) -> impl Iterator<Item = u64> {
-    (0..8).map(move |word| 1 << (key.cast_unsigned() >> (6 * word) & 63))
+    (0..8).map(move |word| 1 << ((key.cast_unsigned() >> (6 * word)) & 63))
 }
