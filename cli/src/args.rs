@@ -116,7 +116,8 @@ pub(crate) enum Command {
         after_help = "The member stays who it is: its name, its groups and the mail that waits for it. \
         Whoever has the former\nkey can do nothing with it any more; what others still send to it \
         reaches this host for a while and is\nopened. A daemon that runs takes the new key up. A command \
-        that was cut off, or heard no answer, is run\nagain: it ends what was begun.\n\n\
+        that was cut off, or heard no answer, is run\nagain: it ends what was begun. A backup of before \
+        has the former key alone: make another one.\n\n\
         Examples:\n  peermesh rotate-key\n  peermesh rotate-key --as ann --json"
     )]
     RotateKey,

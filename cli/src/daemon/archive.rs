@@ -128,11 +128,36 @@ impl Archive {
         self.keys.iter().any(|former| former.public == key)
     }
 
-    /// Keeps a key that is about to be replaced; the oldest make room.
+    /// Keeps a key that gives way; the oldest make room.
     ///
     /// # Errors
     /// When it could not be written: then it must not be replaced.
     pub(crate) fn keep(&mut self, key: &SigningKey, now: Wall) -> Result<Vec<Remark>, HomeError> {
+        self.put(key, now);
+        self.make_room()
+    }
+
+    /// Keeps a key that is about to be replaced. Nothing makes room for it: whether it will be is not known,
+    /// and if not, the oldest key still opens what comes for it.
+    ///
+    /// # Errors
+    /// When it could not be written: then it must not be replaced.
+    pub(crate) fn keep_beside(&mut self, key: &SigningKey, now: Wall) -> Result<(), HomeError> {
+        self.put(key, now);
+        self.write()
+    }
+
+    /// The oldest keys over the most that are kept go.
+    ///
+    /// # Errors
+    /// When it could not be written: then they are there until the next time.
+    pub(crate) fn make_room(&mut self) -> Result<Vec<Remark>, HomeError> {
+        let forced = self.keys.split_off(self.keys_max.min(self.keys.len()));
+        self.write()?;
+        Ok(forced.into_iter().map(|former| Remark::ForceExpired { id: former.id }).collect())
+    }
+
+    fn put(&mut self, key: &SigningKey, now: Wall) {
         let public = PublicKey(key.verifying_key().to_bytes());
         self.keys.retain(|former| former.public != public);
         let at = now.as_millis();
@@ -148,9 +173,6 @@ impl Archive {
             },
         );
         self.keys.sort_by_key(|former| std::cmp::Reverse(former.rotated_out_at));
-        let forced = self.keys.split_off(self.keys_max.min(self.keys.len()));
-        self.write()?;
-        Ok(forced.into_iter().map(|former| Remark::ForceExpired { id: former.id }).collect())
     }
 
     /// Keeps a former key for as long as mail may be sealed to it: until then, and no longer than 30 days.

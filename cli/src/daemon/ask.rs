@@ -12,6 +12,7 @@ use super::{DaemonError, Outbox, Which, client};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::http;
+use crate::peer::link;
 use crate::terminal::{Terminal, table};
 
 /// From the signal until the daemon has ended, and between two looks.
@@ -54,7 +55,8 @@ pub(super) fn status(home: &Home, terminal: &mut Terminal) -> Result<(), Failure
         .iter()
         .map(|(slug, state)| {
             let why = health["reasons"][slug].as_str().unwrap_or_default();
-            vec![slug.clone(), text(state), why.to_owned()]
+            let way_back = if state == "closed" { link::way_back(why) } else { "" };
+            vec![slug.clone(), text(state), format!("{why}{way_back}")]
         })
         .collect();
     lines.extend(table(&["MESH", "BROKER", "WHY"], &rows));

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::{DaemonError, host, this_host};
 use crate::failure::Failure;
 use crate::home::{self, Home, HomeError};
 use crate::logs::wall_now;
-use crate::peer::profile::Profile;
+use crate::peer::profile::{self, Profile};
 use crate::terminal::Terminal;
 
 /// Writes the bundle to a file that does not exist yet.
@@ -96,14 +97,32 @@ fn put_back(home: &Home, place: &Place, parts: &[(Part, &str)]) -> Result<Vec<St
         write(&part.path(home, place), text)?;
     }
     for (part, text) in parts.iter().filter(|(part, _)| !is_archive(part)) {
+        let mut _turn = None;
         match part {
             Part::Host => continue,
-            Part::Profile(name) => remarks.extend(keep_former(home, place, name, text)?),
+            Part::Profile(name) => {
+                _turn = Some(profile::take_turn(home, name)?);
+                if is_ahead(home, name, text) {
+                    remarks.push(format!(
+                        "{name} is left as it is: the bundle does not know the key that it is about to have; \
+                         end that with: peermesh rotate-key --as {name}"
+                    ));
+                    continue;
+                }
+                remarks.extend(keep_former(home, place, name, text)?);
+            }
             Part::Config | Part::Archive(_) => {}
         }
         write(&part.path(home, place), text)?;
     }
     Ok(remarks)
+}
+
+/// True for a profile that is the bundle's, but for a key that the broker may know already and nobody else.
+fn is_ahead(home: &Home, name: &str, text: &str) -> bool {
+    let Ok(Some(there)) = Profile::find(home, name) else { return false };
+    let Some(next) = there.next_key() else { return false };
+    text.contains(&there.public_key().hex()) && !text.contains(&HEXLOWER.encode(&next.to_bytes()))
 }
 
 fn keep_former(home: &Home, place: &Place, name: &str, text: &str) -> Result<Vec<String>, Failure> {
@@ -154,4 +173,36 @@ fn line(terminal: &Terminal) -> io::Result<String> {
     let read = input.lock().read_line(&mut text);
     tcsetattr(&input, OptionalActions::Flush, &before)?;
     read.map(|_| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use peermesh_core::config::Secret;
+
+    use super::*;
+
+    #[test]
+    fn f_dmn_11_a_key_that_is_on_its_way_is_not_lost_to_a_bundle_of_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(&dir.path().join("mesh")), &|_| None).unwrap();
+        let place = Place::prepare(&home).unwrap();
+        let seed = Secret::new([7; 32]);
+        let mut ann = Profile::of_seed("ann", ("m1", "demo"), "ws://x/ws", Some("mem-1"), seed);
+        ann.create(&home).unwrap();
+        let path = Part::Profile("ann".to_owned()).path(&home, &place);
+        let before = fs::read_to_string(&path).unwrap();
+        let put_back = || put_back(&home, &place, &[(Part::Profile("ann".to_owned()), &before)]).unwrap();
+        assert!(put_back().is_empty());
+        ann.intend(Some(Secret::new([9; 32])));
+        ann.update(&home).unwrap();
+        let said = put_back();
+        assert!(said[0].contains("rotate-key --as ann"), "{said:?}");
+        let there = Profile::find(&home, "ann").unwrap().unwrap();
+        assert_eq!(there.next_key().map(|key| key.to_bytes()), Some([9; 32]));
+        // One that is in force gives way as any other does: whoever says --replace means it.
+        ann.take_next();
+        ann.update(&home).unwrap();
+        put_back();
+        assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    }
 }

@@ -20,7 +20,7 @@ const TAKES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mill
 
 /// What became of the word to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+enum Told {
     /// None runs: its next start reads the profiles.
     NotRunning,
     /// It has the mesh.
@@ -30,7 +30,7 @@ pub(crate) enum Told {
 }
 
 impl Told {
-    pub(crate) fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Told::NotRunning => "not running",
             Told::TakenUp => "taken up",
@@ -39,11 +39,23 @@ impl Told {
     }
 }
 
+/// Tells a daemon that runs what a profile is from here on, and gives the word for what became of that. That it
+/// could not be told is remarked: the profile stands all the same.
+pub(crate) fn tell(home: &Home, profile: &Profile, terminal: &Terminal) -> &'static str {
+    match joined(home, profile) {
+        Ok(told) => told.word(),
+        Err(error) => {
+            terminal.remark(&format!("the daemon was not told ({error}); run: peermesh daemon reload"));
+            "not told"
+        }
+    }
+}
+
 /// Tells a daemon that a profile has joined a mesh, and waits a moment until it has taken it up.
 ///
 /// # Errors
 /// When it runs and cannot be told.
-pub(crate) fn joined(home: &Home, profile: &Profile) -> Result<Told, DaemonError> {
+fn joined(home: &Home, profile: &Profile) -> Result<Told, DaemonError> {
     let place = Place::of(home);
     if !signal(&place)? {
         return Ok(Told::NotRunning);

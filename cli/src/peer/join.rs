@@ -33,6 +33,7 @@ pub(crate) fn run(
     let name = profile::check_name(&named)?;
     let broker = join.broker.map_or_else(|| invite.field("broker_url"), Ok)?;
     let address = Address::parse(broker)?;
+    let _turn = profile::take_turn(home, name)?;
     let (mut profile, is_fresh) = claim(home, name, &invite, broker)?;
     let enrolled = enrol(&address, &invite, &profile);
     if is_fresh && enrolled.as_ref().is_err_and(never_arrived) {
@@ -41,13 +42,7 @@ pub(crate) fn run(
     let (member_id, already) = enrolled?;
     profile.member_id = Some(member_id.clone());
     profile.update(home)?;
-    let told = match reload::joined(home, &profile) {
-        Ok(told) => told.word(),
-        Err(error) => {
-            terminal.remark(&format!("the daemon was not told ({error}); run: peermesh daemon reload"));
-            "not told"
-        }
-    };
+    let told = reload::tell(home, &profile, terminal);
     let value = json!({
         "member_id": member_id,
         "mesh_id": profile.mesh_id,
@@ -94,12 +89,20 @@ fn enrol(address: &Address, invite: &Invite, profile: &Profile) -> Result<(Strin
         address,
         &Question { method: "POST", target: "/join", token: None, body: Some(&body), header: None },
     )?;
-    let said = answer.json();
+    judge(profile, answer.status, &answer.json())
+}
+
+fn judge(profile: &Profile, status: u16, said: &Value) -> Result<(String, bool), PeerError> {
+    let name = || profile.name.clone();
     let error = || {
         let text = said.get("error").and_then(Value::as_str);
-        text.map_or_else(|| format!("status {}", answer.status), str::to_owned)
+        text.map_or_else(|| format!("status {status}"), str::to_owned)
     };
-    match (answer.status, said.get("memberId").and_then(Value::as_str)) {
+    match (status, said.get("memberId").and_then(Value::as_str)) {
+        (400, None) if error() == "member_key_rotated" => Err(match profile.next_key() {
+            Some(_) => PeerError::RotationUnknown { name: name(), why: "it was not ended here".to_owned() },
+            None => PeerError::KeyReplaced { name: name() },
+        }),
         (200, Some(member)) => Ok((member.to_owned(), said.get("alreadyMember") == Some(&Value::Bool(true)))),
         (429 | 500.., _) => Err(PeerError::JoinFailed { error: error() }),
         (_, _) => Err(PeerError::JoinRefused { error: error() }),
@@ -122,6 +125,8 @@ fn login_name(env: &dyn Fn(&str) -> Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use peermesh_core::config::Secret;
+
     use super::*;
 
     fn invite(mesh: &str) -> Invite {
@@ -162,6 +167,34 @@ mod tests {
         let join = Join { invite: &url, name: Some("ann"), broker: Some(&broker) };
         assert!(run(&home, &join, &|_| None, &mut Terminal::new(true)).is_err());
         assert!(Profile::find(&home, "ann").unwrap().is_none());
+    }
+
+    #[test]
+    fn f_dmn_11_a_join_waits_for_whoever_replaces_the_key_of_its_profile() {
+        let (_dir, home) = home();
+        let (mut had, _) = claim(&home, "ann", &invite("m1"), "ws://x/ws").unwrap();
+        had.intend(Some(Secret::new([9; 32])));
+        let turn = profile::take_turn(&home, "ann").unwrap();
+        let url = invite("m1").url();
+        let join = Join { invite: &url, name: Some("ann"), broker: Some("http://127.0.0.1:9") };
+        let error = run(&home, &join, &|_| None, &mut Terminal::new(true)).unwrap_err().to_string();
+        assert!(error.contains("another command changes the profile ann"), "{error}");
+        // What it would have written back, had it read before, is written by the other one now.
+        had.update(&home).unwrap();
+        drop(turn);
+        let (found, is_fresh) = claim(&home, "ann", &invite("m1"), "ws://x/ws").unwrap();
+        assert!(!is_fresh && found.next_key().is_some());
+    }
+
+    #[test]
+    fn a_key_that_was_replaced_tells_a_join_how_to_end_that() {
+        let (_dir, home) = home();
+        let (mut profile, _) = claim(&home, "ann", &invite("m1"), "ws://x/ws").unwrap();
+        let refused = |profile: &Profile| judge(profile, 400, &json!({ "error": "member_key_rotated" }));
+        assert!(matches!(refused(&profile), Err(PeerError::KeyReplaced { .. })));
+        profile.intend(Some(Secret::new([9; 32])));
+        let error = refused(&profile).unwrap_err().to_string();
+        assert!(error.contains("rotate-key --as ann"), "{error}");
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl LinkError {
     }
 }
 
+/// What whoever reads why a daemon was sent away for good can do, after those words.
+pub(crate) fn way_back(why: &str) -> &'static str {
+    let word = why.split([':', ' ']).next().unwrap_or_default();
+    way_out(word, Advice::Never)
+}
+
 fn way_out(word: &str, advice: Advice) -> &'static str {
     match (word, advice) {
         ("timestamp_skew", _) => "; set this machine's clock, then try again",

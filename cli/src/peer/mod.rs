@@ -157,8 +157,8 @@ pub(crate) enum PeerError {
          it: {source}; nothing was changed"
     )]
     NoArchive { name: String, source: HomeError },
-    #[error("another command replaces the key of {name}; wait until it has ended")]
-    Rotating { name: String },
+    #[error("another command changes the profile {name}; wait until it has ended")]
+    Busy { name: String },
     #[error(
         "{name} has another key by now, and this host does not know it; if you did not replace it elsewhere, \
          somebody has your key: have the mesh's owner remove the member, and join again under another name"
@@ -233,7 +233,7 @@ impl PeerError {
             | PeerError::Fingerprint(_)
             | PeerError::ReceiptLost { .. }
             | PeerError::NoArchive { .. }
-            | PeerError::Rotating { .. }
+            | PeerError::Busy { .. }
             | PeerError::KeyTaken
             | PeerError::NoShelf { .. }
             | PeerError::WrongClock

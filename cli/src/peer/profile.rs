@@ -4,6 +4,8 @@
 //! asked to enrol its key, so that an answer that gets lost costs nothing: the same join with the same
 //! profile goes on.
 
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -204,6 +206,27 @@ pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Keeps other commands from changing the same profile meanwhile; ends when the file is closed. What is read of
+/// a profile under it may be written back: a key that somebody else has put there is not lost.
+///
+/// # Errors
+/// [`PeerError::Busy`] while another command has its turn.
+pub(crate) fn take_turn(home: &Home, name: &str) -> Result<File, PeerError> {
+    home.prepare()?;
+    home::prepare_dir(&home.profiles())?;
+    let path = home.profiles().join(format!("{name}.lock"));
+    let io = |doing| {
+        let path = path.clone();
+        move |error| HomeError::Io { doing, path, error }
+    };
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io("open"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PeerError::Busy { name: name.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io("lock")(error).into()),
+    }
 }
 
 /// What is wrong with the text of a profile, if anything is.

@@ -5,9 +5,6 @@
 //! *Always holds:* whatever ends this between two steps, the profile has a key that the broker knows or is
 //! about to know, and the same command goes on with the same two keys.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
 use peermesh_core::config::Secret;
@@ -55,13 +52,7 @@ pub(crate) fn run(
     };
     let Done { profile, former, until, remarks } = rotate(home, &profile.name, &ask)?;
     remarks.iter().for_each(|remark| terminal.remark(remark));
-    let told = match reload::joined(home, &profile) {
-        Ok(told) => told.word(),
-        Err(error) => {
-            terminal.remark(&format!("the daemon was not told ({error}); run: peermesh daemon reload"));
-            "not told"
-        }
-    };
+    let told = reload::tell(home, &profile, terminal);
     let value = json!({
         "profile": profile.name,
         "mesh_id": profile.mesh_id,
@@ -80,11 +71,11 @@ fn rotate(
     name: &str,
     ask: &dyn Fn(&Value) -> Result<Answer, HttpError>,
 ) -> Result<Done, PeerError> {
-    let _turn = take_turn(home, name)?;
+    let _turn = profile::take_turn(home, name)?;
     // Another command may have ended what this one would have begun with.
     let mut profile = profile::choose(home, Some(name))?;
     let former = profile.public_key();
-    let (mut archive, remarks) = keep_key(home, &profile)?;
+    let (mut archive, mut remarks) = keep_key(home, &profile)?;
     let next = intend(home, &mut profile)?;
     let answer = ask(&request(&profile, &next, wall_now()));
     let said = match answer.map_err(|error| unknown(name, &error)).and_then(|answer| judge(name, &answer)) {
@@ -101,31 +92,20 @@ fn rotate(
     }
     profile.take_next();
     profile.update(home)?;
+    // The key is in force, whatever becomes of those that make room for it.
+    remarks.extend(match archive.make_room() {
+        Ok(forced) => forced.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![error.to_string()],
+    });
     Ok(Done { profile, former, until, remarks })
-}
-
-/// Keeps other commands from replacing the same key meanwhile; ends when the file is closed.
-fn take_turn(home: &Home, name: &str) -> Result<File, PeerError> {
-    home::prepare_dir(&home.profiles())?;
-    let path = home.profiles().join(format!("{name}.lock"));
-    let io = |doing| {
-        let path = path.clone();
-        move |error| HomeError::Io { doing, path, error }
-    };
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io("open"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(PeerError::Rotating { name: name.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io("lock")(error).into()),
-    }
 }
 
 /// The key that is to go joins the archive: from here on what was sealed to it is opened, whatever follows.
 fn keep_key(home: &Home, profile: &Profile) -> Result<(Archive, Vec<String>), PeerError> {
     let kept = || {
         let place = Place::prepare(home)?;
-        let (mut archive, mut remarks) = Archive::open(&place, &profile.name, wall_now())?;
-        remarks.extend(archive.keep(&profile.signing_key(), wall_now())?);
+        let (mut archive, remarks) = Archive::open(&place, &profile.name, wall_now())?;
+        archive.keep_beside(&profile.signing_key(), wall_now())?;
         Ok((archive, remarks.iter().map(ToString::to_string).collect()))
     };
     kept().map_err(no_archive(&profile.name))
@@ -329,6 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn f_dmn_11_a_rotation_that_is_refused_makes_no_former_key_give_way() {
+        let (_dir, home, had, broker) = joined();
+        let (mut archive, _) = Archive::open(&Place::prepare(&home).unwrap(), "ann", wall_now()).unwrap();
+        let keys: Vec<SigningKey> = (20..28).map(|byte| SigningKey::from_bytes(&[byte; 32])).collect();
+        let public = |key: &SigningKey| PublicKey(key.verifying_key().to_bytes());
+        for (key, ago_ms) in keys.iter().zip([80, 70, 60, 50, 40, 30, 20, 10]) {
+            archive.keep(key, wall_now().before_millis(ago_ms * 1_000)).unwrap();
+        }
+        let full = |_: &Value| {
+            let body = json!({ "error": "too_many_keys", "retryAt": "2026-01-01" });
+            Ok(Answer { status: 429, body: body.to_string().into_bytes() })
+        };
+        for _ in 0..3 {
+            assert!(matches!(rotate(&home, "ann", &full), Err(PeerError::TooManyKeys { .. })));
+            assert!(keys.iter().all(|key| archived(&home, public(key))));
+        }
+        // The one that goes is the oldest, it is named, and it goes only for a key that is in force.
+        let done = rotate(&home, "ann", &|body| broker.ask(body)).unwrap();
+        let there: Vec<bool> = keys.iter().map(|key| archived(&home, public(key))).collect();
+        assert_eq!(there, [false, true, true, true, true, true, true, true]);
+        assert!(done.remarks.iter().any(|remark| remark.contains("force_expired")), "{:?}", done.remarks);
+        assert!(archived(&home, had.public_key()));
+    }
+
+    #[test]
     fn a_key_that_somebody_else_replaced_is_said_to_be_lost() {
         let (_dir, home, had, broker) = joined();
         broker.key.replace("f".repeat(64));
@@ -340,9 +345,9 @@ mod tests {
     #[test]
     fn one_command_at_a_time_replaces_a_key() {
         let (_dir, home, _, broker) = joined();
-        let turn = take_turn(&home, "ann").unwrap();
+        let turn = profile::take_turn(&home, "ann").unwrap();
         let error = rotate(&home, "ann", &|body| broker.ask(body)).unwrap_err();
-        assert!(matches!(error, PeerError::Rotating { .. }), "{error}");
+        assert!(matches!(error, PeerError::Busy { .. }), "{error}");
         drop(turn);
         assert!(rotate(&home, "ann", &|body| broker.ask(body)).is_ok());
     }

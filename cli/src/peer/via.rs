@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::PeerError;
+use super::link;
 use super::profile::Profile;
 use crate::daemon::DaemonError;
 use crate::daemon::client::{self, Question};
@@ -243,7 +244,8 @@ impl Route {
         if health["brokers"][&self.mesh] == "open" {
             return Ok(None);
         }
-        let why = health["reasons"][&self.mesh].as_str().map(|why| format!(" ({why})"));
+        let why = health["reasons"][&self.mesh].as_str();
+        let why = why.map(|why| format!(" ({why}){}", link::way_back(why)));
         Ok(Some(format!("the broker of {} is away{}", self.mesh, why.unwrap_or_default())))
     }
 

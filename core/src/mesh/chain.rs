@@ -21,7 +21,7 @@ use crate::time::Mono;
 #[derive(Debug, Default)]
 pub(super) struct Chains {
     links: BTreeMap<Position, Link>,
-    /// First messages of chains that were cut, and until when.
+    /// First messages of chains that were cut, and until when: as many as answers at most.
     cut: BTreeMap<Position, Mono>,
 }
 
@@ -56,6 +56,9 @@ impl Chains {
         }
         if hops > limits.reply_hops_max() {
             self.cut.insert(first, now.after_millis(hop_ms));
+            while self.cut.len() > size(limits.reply_links_per_mesh_max()) {
+                self.cut.pop_first();
+            }
             return Err(Cut { first, is_new: true, wait_ms: hop_ms });
         }
         Ok(Link { first, hops, at: now })
@@ -153,5 +156,17 @@ mod tests {
         }
         assert_eq!(chains.links.len(), 2);
         assert_eq!(add(&mut chains, at, 2, 11), Ok(1));
+    }
+
+    #[test]
+    fn so_many_chains_are_remembered_as_cut() {
+        let (mut chains, at) = (Chains::default(), Mono::START.after_millis(5));
+        for first in (10..60).step_by(10) {
+            assert_eq!(add(&mut chains, at, first, first + 1), Ok(1));
+            assert_eq!(add(&mut chains, at, first + 1, first + 2), Ok(2));
+            assert!(add(&mut chains, at, first + 2, first + 3).is_err());
+        }
+        assert_eq!(chains.cut.len(), 2);
+        assert!(add(&mut chains, at, 50, 61).is_err(), "the last is still cut");
     }
 }
