@@ -50,8 +50,8 @@ limits! {
     outbox_age_ms = 7 * DAY, 50, 30 * DAY;
     /// Between two looks for such messages, in milliseconds.
     outbox_sweep_ms = MINUTE, 10, DAY;
-    /// How long a message is remembered from its acceptance on, in milliseconds, once a broker has it or it was
-    /// given up; never less than twice the time that it may be tried.
+    /// How long a message is remembered from its acceptance on, in milliseconds, once a broker has it or it
+    /// was given up; never less than twice the time that it may be tried.
     outbox_retention_ms = 30 * DAY, 100, 3_650 * DAY;
     /// Messages that a broker has, and likewise messages that were given up, that are remembered at most.
     outbox_kept_rows_max = 100_000, 1, 100_000_000;
