@@ -61,6 +61,8 @@ fn f_lif_06_a_bad_configuration_stops_the_start_and_lists_every_bad_value() {
         assert!(ran.err.contains(word), "{word:?} is missing:\n{}", ran.err);
     }
     assert!(!ran.err.contains("secret"), "{}", ran.err);
+    let missing = town.run(&["config", "--config", "nowhere.toml"]);
+    assert!(missing.code == 2 && missing.err.contains("nowhere.toml: the file is not there"), "{missing:?}");
     assert!(!town.data().join("lock").exists(), "nothing is touched before the configuration is good");
 }
 

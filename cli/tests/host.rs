@@ -262,6 +262,13 @@ fn a_service_is_installed_by_a_unit_and_not_on_a_machine_of_a_build() {
         assert_eq!(town.json(&["daemon", "uninstall-service"])["removed"], true);
         assert!(!unit.exists());
         assert_eq!(town.json(&["daemon", "uninstall-service"])["removed"], false);
+        // A daemon that runs makes room for the one of the unit, and its owner hears of it.
+        assert_eq!(town.run(&["daemon", "up"]).code, 0);
+        let ran = town.run(&["daemon", "install-service", "--allow-ci"]);
+        assert!(ran.code == 0 && ran.err.contains("was stopped"), "{ran:?}");
+        assert_eq!(town.run(&["daemon", "status"]).code, 1);
+        let removed = town.run(&["daemon", "uninstall-service"]);
+        assert!(removed.code == 0 && !removed.err.contains("was stopped"), "{removed:?}");
     }
 }
 

@@ -116,8 +116,11 @@ fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_k
     assert_eq!(live("http://127.0.0.1:1", &["info"]).code, 4);
     let stranger = town.run(&["live", "info", "--broker", &url]);
     assert_eq!(stranger.code, 2, "no token: {stranger:?}");
-    let mut wrong = town.command(&["live", "info", "--broker", &url]);
-    assert_eq!(wrong.env("PEERMESH_LIVE_TOKEN", "wrong").output().unwrap().status.code(), Some(3));
+    for arguments in [&["info"][..], &["sub", "fleet"], &["pub", "fleet", "1"]] {
+        let mut wrong = town.command(&[&["live"], arguments, &["--broker", &url]].concat());
+        let ran = town::Ran::from(wrong.env("PEERMESH_LIVE_TOKEN", "wrong").output().unwrap());
+        assert!(ran.code == 3 && ran.err.contains("LIVE_AUTH_SECRET"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -136,6 +136,19 @@ fn a_port_that_is_taken_is_named_with_the_way_out() {
     let port = town.port.to_string();
     let ran = other.run(&["serve", "--host", "127.0.0.1", "--port", &port]);
     assert!(ran.code == 1 && ran.err.contains(&port) && ran.err.contains("--port"), "{ran:?}");
+    // Each of the three listeners has a setting of its own.
+    let own = peermesh_conformance::server::free_port().to_string();
+    for (setting, secret) in
+        [("PEERMESH_RUNNER_PORT", "RUNNER_SHARED_SECRET"), ("LIVE_WS_PORT", "LIVE_AUTH_SECRET")]
+    {
+        let mut command = other.command(&["serve", "--host", "127.0.0.1", "--port", &own]);
+        command.env(setting, &port).env(secret, "s3cret").env("LIVE_WS_HOST", "127.0.0.1");
+        let ran = town::Ran::from(command.output().unwrap());
+        let names_it = ran.err.contains(&port) && ran.err.contains(setting) && !ran.err.contains("--port");
+        assert!(ran.code == 1 && names_it, "{ran:?}");
+    }
+    let ran = other.run(&["serve", "--host", "192.0.2.1", "--port", &own]);
+    assert!(ran.code == 1 && ran.err.contains("with --host"), "{ran:?}");
 }
 
 /// The broker dies after its ack and before the recipient was ever there.

@@ -11,9 +11,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use peermesh_core::ids::PublicKey;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Attempt, Batch, DaemonOp, DaemonQuery, Driver, InRow, InboxOp, InboxQuery, KeptSession, LaneName, Op,
-    OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Query, Reach, Reader, RecipientKind, Requeue,
-    Sifting,
+    Attempt, Batch, DaemonOp, DaemonQuery, Driver, Forgetting, InRow, InboxOp, InboxQuery, KeptSession,
+    LaneName, Op, OutRow, OutStatus, OutboxOp, OutboxQuery, Priority, Query, Reach, Reader, RecipientKind,
+    Requeue, Sifting,
 };
 use peermesh_core::time::Wall;
 use peermesh_store::sqlite::{DaemonStore, open_daemon};
@@ -46,6 +46,7 @@ enum Out {
     Reclaim { but: u8, at: u8 },
     Bury { mesh: u8, before: Option<u8> },
     BuryLane { lane: u8, before: u8 },
+    Prune { before: u8, rows: u8, bytes: u8, limit: u8 },
     Requeue { id: u8, new: u8, key: u8, at: u8 },
     Keep { token: u8, about: String },
     Forget { token: u8 },
@@ -242,6 +243,12 @@ fn out(op: &Out) -> OutboxOp {
         Out::BuryLane { lane: no, before } => {
             OutboxOp::BuryLane { lane: lane(*no), before: wall(*before), error: "over".into() }
         }
+        Out::Prune { before, rows, bytes, limit } => OutboxOp::Forget(Forgetting {
+            before: wall(*before),
+            rows_max: u64::from(*rows),
+            bytes_max: u64::from(*bytes),
+            limit: u32::from(*limit),
+        }),
         Out::Requeue { id, new, key, at } => OutboxOp::Requeue(Requeue {
             id: row(*id),
             new_id: format!("r{}-{}", new % 2, key % 12).into(),

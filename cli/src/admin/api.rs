@@ -43,7 +43,7 @@ impl Api {
         };
         let from_env = env("PEERMESH_ADMIN_TOKEN").filter(|token| !token.is_empty());
         let token = match (place.token_file, from_env) {
-            (Some(file), _) => home::read_token(file)?,
+            (Some(file), _) => home::read_token(file).map_err(AdminError::TokenFile)?,
             (None, Some(token)) => token,
             (None, None) if place.broker.is_none() || place.by_data => home.read_token()?,
             (None, None) => return Err(AdminError::NoToken),
@@ -103,13 +103,12 @@ pub(super) fn cell(row: &Value, field: &str) -> String {
 fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
     let said = answer.json();
     let text = |field: &str| said.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let code = match text("error") {
-        word if word.is_empty() => format!("status {}", answer.status),
-        word => word,
-    };
-    let message = match text("message") {
-        message if message.is_empty() => "no reason given".to_owned(),
-        message => message,
+    let status = || format!("status {}", answer.status);
+    // What runners and their callers are told has one text, which is the reason itself.
+    let (code, message) = match (text("error"), text("message")) {
+        (word, message) if word.is_empty() => (status(), message),
+        (word, message) if message.is_empty() => (status(), word),
+        both => both,
     };
     match answer.status {
         200..=299 => Ok(said),

@@ -30,6 +30,10 @@ pub(crate) enum AdminError {
     Address(#[from] AddressError),
     #[error("--broker needs the token too: pass --admin-token-file FILE, or set PEERMESH_ADMIN_TOKEN")]
     NoToken,
+    #[error("--admin-token-file: {0}; name the file admin-token of the broker's data directory")]
+    TokenFile(HomeError),
+    #[error("runner {runner} is not connected; --queue 1h keeps the command until it is")]
+    Away { runner: String },
     #[error("--wait: at most 8s; the runner's ack can be seen among its events later")]
     LongWait,
     #[error("the command is not JSON: {0}")]
@@ -53,10 +57,11 @@ impl AdminError {
             AdminError::Http(error) => error.exit(),
             AdminError::Address(_)
             | AdminError::NoToken
+            | AdminError::TokenFile(_)
             | AdminError::NoCommand(_)
             | AdminError::LongWait => Exit::Usage,
             AdminError::BadToken | AdminError::NotFound { .. } | AdminError::Refused { .. } => Exit::Refused,
-            AdminError::Busy { .. } => Exit::Unreachable,
+            AdminError::Busy { .. } | AdminError::Away { .. } => Exit::Unreachable,
             AdminError::Incomplete { .. } => Exit::Failed,
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Sending {
 
 /// The broker's answer is awaited not much longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(8);
+/// What the broker says where nobody is connected by an id.
+const ABSENT: &str = "Runner not connected";
 
 /// Lists every runner the broker ever heard of, who is connected, and what waits.
 pub(crate) fn list(api: &Api, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -61,7 +63,12 @@ pub(crate) fn send(
     let mark = if query.is_empty() { "" } else { "?" };
     let target = format!("/admin/runners/{}/commands{mark}{}", segment(runner), query.join("&"));
     let key = sending.key.as_deref().map(|key| ("Idempotency-Key", key));
-    let answer = api.ask_with("POST", &target, Some(&command), key)?;
+    let answer = api.ask_with("POST", &target, Some(&command), key).map_err(|error| match error {
+        AdminError::Busy { message, .. } if message == ABSENT && sending.queue.is_none() => {
+            AdminError::Away { runner: runner.to_owned() }
+        }
+        other => other,
+    })?;
     let state = match cell(&answer, "state") {
         state if state.is_empty() => "sent".to_owned(),
         state => state,

@@ -1,8 +1,8 @@
 //! The configuration file: TOML, known keys only, every value brought to the text a variable would hold.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use peermesh_core::config::{ConfigError, Limits};
 use toml::{Table, Value};
@@ -17,13 +17,19 @@ pub(super) const LIVE: &str = "live";
 
 /// Reads the file; what cannot be used goes to `errors`.
 pub(super) fn read(path: &Path, errors: &mut Vec<ConfigError>) -> Entries {
-    let parsed = fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
-        text.parse::<Table>().map_err(|error| error.to_string().trim_end().replace('\n', " "))
-    });
+    let readable = |why: String| format!("a readable TOML file ({why})");
+    let parsed = match fs::read_to_string(path) {
+        Ok(text) => {
+            text.parse::<Table>().map_err(|error| readable(error.to_string().trim_end().replace('\n', " ")))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("there; `peermesh config` lists what can stand in it".to_owned())
+        }
+        Err(error) => Err(readable(error.to_string())),
+    };
     match parsed {
         Ok(table) => sort(table, path, errors),
-        Err(why) => {
-            let wanted = format!("a readable TOML file ({why})");
+        Err(wanted) => {
             errors.push(ConfigError::new(path.display().to_string(), "the file", wanted));
             Entries::new()
         }

@@ -33,6 +33,8 @@ pub(crate) enum HomeError {
     Nowhere,
     #[error("cannot {doing} {path}: {error}")]
     Io { doing: &'static str, path: PathBuf, error: io::Error },
+    #[error("cannot make the directory {path}: {error}; name another by --data (of recordings, by --record)")]
+    Make { path: PathBuf, error: io::Error },
     #[error("{path} is open to other users (mode {mode:04o}); run: chmod {wanted:o} {path}")]
     Open { path: PathBuf, mode: u32, wanted: u32 },
     #[error("{path} belongs to another user; choose another directory with --data")]
@@ -59,6 +61,7 @@ impl HomeError {
             HomeError::Nowhere => Exit::Usage,
             HomeError::NoBroker { .. } => Exit::Unreachable,
             HomeError::Io { .. }
+            | HomeError::Make { .. }
             | HomeError::Open { .. }
             | HomeError::Foreign { .. }
             | HomeError::Kind { .. }

@@ -19,7 +19,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// content is left to its owner to decide about.
 pub(crate) fn prepare_dir(dir: &Path) -> Result<(), HomeError> {
     let io = |doing| move |error| HomeError::Io { doing, path: dir.to_owned(), error };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io("make"))?;
+    let made = |error| HomeError::Make { path: dir.to_owned(), error };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(made)?;
     let about = fs::metadata(dir).map_err(io("look at"))?;
     if !about.is_dir() {
         return Err(HomeError::Kind { path: dir.to_owned(), wanted: "directory" });

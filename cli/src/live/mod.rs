@@ -32,6 +32,11 @@ pub(crate) enum LiveError {
     NoPosition(String),
     #[error("the broker refused: {message} ({code})")]
     Refused { status: u16, code: String, message: String },
+    #[error(
+        "the broker does not accept this token, or it has run out; PEERMESH_LIVE_TOKEN must be signed with its \
+         LIVE_AUTH_SECRET, or LIVE_AUTH_SECRET be the same here as there"
+    )]
+    BadToken,
     #[error("no live topics behind this port: start the broker with LIVE_AUTH_SECRET")]
     NoGate,
     #[error("only {seen} of {wanted} publications came in time")]
@@ -47,7 +52,7 @@ impl LiveError {
             LiveError::Http(error) => error.exit(),
             LiveError::Link(error) => error.exit(),
             LiveError::Refused { status, .. } if *status >= 429 && *status != 422 => Exit::Unreachable,
-            LiveError::Refused { .. } | LiveError::NoGate => Exit::Refused,
+            LiveError::Refused { .. } | LiveError::BadToken | LiveError::NoGate => Exit::Refused,
             LiveError::TooFew { .. } => Exit::Timeout,
         }
     }
@@ -88,6 +93,7 @@ impl Port {
         let said = answer.json();
         match answer.status {
             200 => Ok(said),
+            401 => Err(LiveError::BadToken),
             404 => Err(LiveError::NoGate),
             status => {
                 let field = |name: &str| said[name].as_str().unwrap_or_default().to_owned();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use peermesh_core::fault::Fault;
 use serde_json::{Value, json};
 
 use super::{LiveError, Port};
@@ -97,7 +98,7 @@ impl Reader<'_> {
             link.send(&message).map_err(LiveError::from)?;
         }
         while !self.is_done() || self.begun < self.wish.topics.len() {
-            let Some(message) = link.receive(self.until).map_err(LiveError::from)? else { break };
+            let Some(message) = link.receive(self.until).map_err(ended)? else { break };
             self.show(&message, terminal)?;
         }
         link.goodbye();
@@ -173,6 +174,14 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Why nothing more is heard: what is told to peers about their mesh is no help here.
+fn ended(error: LinkError) -> LiveError {
+    match error {
+        LinkError::Closed { code, .. } if code == Fault::LiveUnauthorized.row().code => LiveError::BadToken,
+        error => error.into(),
     }
 }
 

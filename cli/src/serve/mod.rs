@@ -9,6 +9,7 @@ mod room;
 pub(crate) mod runtime;
 pub(crate) mod weight;
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,12 +58,43 @@ pub(crate) enum ServeError {
     #[cfg(feature = "postgres")]
     #[error("{error} (database {place}); peermesh doctor tells more")]
     Migrate { place: String, error: peermesh_store::postgres::MigrateError },
-    #[error("cannot listen on {address}: {error}; choose another port with --port, or stop what uses it")]
-    Listen { address: SocketAddr, error: io::Error },
+    #[error("cannot listen on {address} for {whom}: {error}; {}", way_out(error, whom))]
+    Listen { address: SocketAddr, error: io::Error, whom: Whom },
     #[error(transparent)]
     Record(#[from] record::RingError),
     #[error("cannot start {what}: {error}")]
     Start { what: &'static str, error: io::Error },
+}
+
+/// Who is listened for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom {
+    Peers,
+    Runners,
+    Watchers,
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Whom::Peers => "peers",
+            Whom::Runners => "runners",
+            Whom::Watchers => "watchers of live topics",
+        })
+    }
+}
+
+/// What to do where a port cannot be listened on: each has settings of its own.
+fn way_out(error: &io::Error, whom: &Whom) -> String {
+    let (host, port) = match whom {
+        Whom::Peers => ("--host", "--port"),
+        Whom::Runners => ("--host", "PEERMESH_RUNNER_PORT"),
+        Whom::Watchers => ("LIVE_WS_HOST", "LIVE_WS_PORT"),
+    };
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => format!("choose an address of this machine with {host}"),
+        _ => format!("choose another port with {port}, or stop what uses it"),
+    }
 }
 
 /// Serves until a signal says stop.
@@ -94,9 +126,9 @@ pub(crate) fn run(
         }
     };
     raise_file_limit();
-    let mut listeners = vec![(Listener::Mesh, Ear::Tcp(bind(settings.listen)?))];
+    let mut listeners = vec![(Listener::Mesh, Ear::Tcp(bind(settings.listen, Whom::Peers)?))];
     if let Some(runners) = &settings.runners {
-        listeners.push((Listener::Runner, Ear::Tcp(bind(runners.listen)?)));
+        listeners.push((Listener::Runner, Ear::Tcp(bind(runners.listen, Whom::Runners)?)));
     }
     let live = open_live(&settings, &mut listeners, &voice)?;
     let config = Arc::new(configure(&ground, &settings, &voice.reports));
@@ -241,9 +273,9 @@ fn open_live(
     voice: &Voice,
 ) -> Result<Option<SocketAddr>, ServeError> {
     let Some(live) = &settings.live else { return Ok(None) };
-    let bound = bind(live.listen)?;
-    let address = live.listen;
-    let at = bound.local_addr().map_err(|error| ServeError::Listen { address, error })?;
+    let (address, whom) = (live.listen, Whom::Watchers);
+    let bound = bind(address, whom)?;
+    let at = bound.local_addr().map_err(|error| ServeError::Listen { address, error, whom })?;
     // Said once in the life of a process: a record's text is otherwise fixed.
     let starting = format!("live server starting on :{}", at.port()).leak();
     voice.note(Note::new(Level::Info, starting).with("host", at.ip().to_string()));
@@ -294,8 +326,9 @@ fn drain_ms(settings: &Settings) -> u64 {
     settings.limits.drain_ms().max(live)
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    let listener = TcpListener::bind(address).map_err(|error| ServeError::Listen { address, error })?;
+fn bind(address: SocketAddr, whom: Whom) -> Result<TcpListener, ServeError> {
+    let refused = |error| ServeError::Listen { address, error, whom };
+    let listener = TcpListener::bind(address).map_err(refused)?;
     // The library's queue of 128 overflows when a fleet comes back at once, and the kernel then makes each of
     // them wait a second. A system that will not have a longer one keeps that.
     let _ = rustix::net::listen(&listener, BACKLOG);

@@ -144,6 +144,8 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Seen>) -> io::Result<()> {
     };
     let (runner, id) = (header("x-runner-id"), header("x-event-id"));
     assert!(header("authorization") == format!("Bearer {SECRET}"), "{head}");
+    assert!(header("content-type") == "application/json", "{head}");
+    assert!(head.starts_with("POST /api/runner/events HTTP/1.1"), "{head}");
     let manner = {
         let mut seen = lock(seen);
         seen.requests += 1;

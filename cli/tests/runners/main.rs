@@ -57,7 +57,13 @@ fn a_runner_is_commanded_from_the_command_line_and_its_dead_event_is_sent_again(
     let target = Target::start();
     let _broker = serve(&town, port, &target.url);
     let health = r#"{"type":"runner-health-check"}"#;
-    assert_eq!(town.run(&["runners", "send", "r9", health]).code, 4);
+    let away = town.run(&["runners", "send", "r9", health]);
+    assert!(away.code == 4 && away.err.contains("runner r9") && away.err.contains("--queue"), "{away:?}");
+    let nothing = town.run(&["runners", "send", "r9", "null"]);
+    assert!(nothing.code == 3 && nothing.err.contains("Missing command payload (status 400)"), "{nothing:?}");
+    let stranger = town.run(&["runners", "list", "--admin-token-file", "/nowhere/token"]);
+    let names_it = stranger.err.contains("--admin-token-file") && stranger.err.contains("/nowhere/token");
+    assert!(stranger.code == 2 && names_it, "{stranger:?}");
     assert_eq!(town.json(&["runners", "send", "r9", health, "--queue", "1m"])["state"], "queued");
     let mut runner = Runner::connect(port, "r9").unwrap();
     assert_eq!(runner.hears().unwrap()["type"], "runner-health-check");

@@ -21,6 +21,7 @@ store mislays the last publication of a
 ann sees unsubscribed {topic: a, code: position-lost}
 ann#2 sees unsubscribed {topic: a, code: position-lost}
 ann#2 sees close 1000 disconnected
+metric peermesh_live_resyncs_total 2
 log "live topic lost" {topic: a, why: position-lost}
 ann sends {"type": "subscribe", "topic": "a", "recover": {"epoch": "$epoch", "offset": 2}}
 ann sees subscribed {recovered: false, offset: 1}

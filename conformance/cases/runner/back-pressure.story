@@ -16,6 +16,7 @@ r1 sees nothing for 5m
 # It is not taken for dead while it is not read.
 runners GET /status -> 200 {connections: [{runnerId: r1}]}
 runners GET /metrics -> 200 {failedEventQueueSize: 4}
+metric peermesh_runner_events_waiting 4
 target heals
 wait 2m
 target sees with x-event-id=e1

@@ -24,6 +24,7 @@ runners POST /commands ["r1", {"type": "start-build"}] -> 400 {error: "Missing c
 runners POST /commands {"runnerId": "r1", "command": 0} -> 400 {error: "Missing command payload"}
 runners POST /commands {"runnerId": null, "command": {"type": "x"}} -> 503 {error: "Runner not connected"}
 runners GET /metrics -> 200 {totalCommands: 3, activeConnections: 2}
+metric peermesh_runner_commands_total 3
 r1 drops
 wait 10ms
 runners POST /commands {"runnerId": "r1", "command": {"type": "start-build"}} -> 503 {error: "Runner not connected"}

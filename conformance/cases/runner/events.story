@@ -27,3 +27,6 @@ r2 sends {"type": "start-build"}
 r2 sends {"type": "error", "id": "e2"}
 r2 sees event-ack {eventId: e2}
 runners GET /metrics -> 200 {totalErrors: 2, activeConnections: 2}
+# The same stands on the main page as series.
+metric peermesh_runner_errors_total 2
+metric peermesh_runner_connections 2

@@ -21,5 +21,6 @@ r1 sees close 1000 "Heartbeat timeout"
 runners GET /status -> 200 {connections: [{runnerId: r2}]}
 runners POST /commands {"runnerId": "r1", "command": {"type": "x"}} -> 503
 log "runner stale" {runner_id: r1, last_heartbeat_age_ms: 60000}
+metric peermesh_runner_stale_total 1
 wait 10m
 r2 sees nothing

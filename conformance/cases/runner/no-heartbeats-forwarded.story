@@ -10,3 +10,4 @@ r1 sends {"type": "ack"}
 target sees {type: ack}
 target sees nothing
 runners GET /metrics -> 200 {totalEvents: 2}
+metric peermesh_runner_events_total 2

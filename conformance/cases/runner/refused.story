@@ -12,7 +12,7 @@ target heals
 r1 sends {"type": "error", "id": "e2"}
 target sees with x-event-id=e2
 http GET /admin/runners/r1/dead with authorization="Bearer $admin"
-  -> 200 {events: [{seq: $seq, eventId: e1, type: error, reason: refused, status: 400, attempts: 0}]}
+  -> 200 {events: [{seq: $seq, eventId: e1, type: error, reason: refused, status: 400, attempts: 1}]}
 http GET /admin/runners with authorization="Bearer $admin" -> 200 {runners: [{runnerId: r1, dead: 1}]}
 http POST /admin/runners/r1/dead/$seq/requeue -> 401
 http POST /admin/runners/r1/dead/$seq/requeue with authorization="Bearer $admin" -> 200 {ok: true}

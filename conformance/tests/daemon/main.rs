@@ -7,6 +7,7 @@ mod mail;
 mod meshes;
 mod old;
 mod promises;
+mod record;
 mod room;
 mod sessions;
 mod steps;

@@ -50,6 +50,8 @@ pub(super) enum After {
     Settled,
     /// Rows were given up: of this lane, or of all lanes of its mesh, for this reason.
     Buried(LaneName, Box<str>),
+    /// What had ended long ago is forgotten.
+    Forgotten,
     /// Whether something is pending of a session that has ended is known.
     Weighed(LaneKey),
     /// Whether the key of a request was used is known.
@@ -130,6 +132,7 @@ impl Daemon {
             After::Registered(conn, body) => self.registered(now, conn, body, &ended, todo),
             After::Unregistered(conn, answer) => self.unregistered(now, conn, answer, &ended, todo),
             After::Buried(lane, error) => self.buried(lane, &error, &ended),
+            After::Forgotten => self.forgotten(now, &ended),
             After::Weighed(key) => self.estate_weighed(now, key, ended, todo),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
             After::Enqueued(accepting) => self.enqueued(now, &accepting, ended, todo),
@@ -520,6 +523,7 @@ impl Daemon {
             let op = OutboxOp::Bury { mesh: lane.mesh.clone(), before, error: error.clone() };
             self.outbox.stage(Op::Daemon(DaemonOp::Outbox(op)), None, After::Buried(lane, error));
         }
+        self.forget_ended(now);
         self.weigh_estates();
         self.ask_out(OutboxQuery::Lanes, After::Lanes);
         self.ask_out(OutboxQuery::Load, After::Load);

@@ -4,7 +4,8 @@
 //! (`routes.rs` says what they may ask, `send.rs` takes what they want sent), `uplink.rs` is one socket to a
 //! broker, `drain.rs` sends what the outbox holds, `inbox.rs` keeps what comes, `events.rs` tells of it.
 //! `meshes.rs` knows which meshes the host belongs to, `register.rs` which sessions there are, `estate.rs`
-//! what those that ended left, `pressure.rs` how full the stores get.
+//! what those that ended left, `pressure.rs` how full the stores get, `record.rs` what is remembered of rows
+//! that are over.
 //!
 //! *Always holds:* what a program is told to be queued is on disk, and so is what a broker is told to be
 //! delivered. Every row and every event belongs to one recipient, and nobody else's session sees it.
@@ -19,6 +20,7 @@ mod meshes;
 mod negotiate;
 mod outbox;
 mod pressure;
+mod record;
 mod register;
 mod relay;
 mod routes;

@@ -160,6 +160,9 @@ impl Runners {
                 .with("reason", why.word())
                 .with("status", verdict.status());
             cx.note(Level::Warn, || note);
+            // Whoever looks at it sees the last attempt too.
+            let op = RunnerOp::Tried { fence, seq, tries: event.tries };
+            runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
             let (at, status) = (cx.now.wall, verdict.status());
             return self.settle(cx, no, RunnerOp::Bury { fence, seq, at, why, status });
         }

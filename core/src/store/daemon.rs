@@ -8,8 +8,8 @@ mod outbox;
 
 pub use inbox::{InRow, InboxOp, InboxQuery, Reader, RecipientKind, Sifting};
 pub use outbox::{
-    Attempt, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach, Requeue,
-    RequeueRefusal,
+    Attempt, Forgetting, KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach,
+    Requeue, RequeueRefusal,
 };
 
 /// A write of a daemon.

@@ -26,9 +26,9 @@ pub(crate) use committer::Ended;
 pub use chain::{CHAIN_START, Draft, Drafts, RUN_MAX, ReceiptRow, SignerRow, end_of_run, link};
 pub use check::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 pub use daemon::{
-    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, KeptSession,
-    LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach, Reader, RecipientKind, Requeue,
-    RequeueRefusal, Sifting,
+    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, Forgetting, InRow, InboxOp, InboxQuery,
+    KeptSession, LaneName, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reach, Reader,
+    RecipientKind, Requeue, RequeueRefusal, Sifting,
 };
 pub use likeness::{Likeness, Seen};
 pub use live::{

@@ -9,6 +9,7 @@ CREATE TABLE outbox (
     target_spec TEXT NOT NULL,
     priority INTEGER NOT NULL,
     nonce TEXT NOT NULL,
+    -- Empty once nobody sends it again.
     ciphertext TEXT NOT NULL,
     reply_to_id TEXT,
     payload_bytes INTEGER NOT NULL,
@@ -32,6 +33,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (mesh, sender_session_pubkey, seq) WHERE status = 'pending';
 CREATE INDEX outbox_inflight ON outbox (seq) WHERE status = 'inflight';
 CREATE INDEX outbox_status ON outbox (status, seq);
+-- What has ended, by its age.
+CREATE INDEX outbox_ended ON outbox (enqueued_at) WHERE status IN ('done', 'dead');
 
 -- Sessions of programs, by the hash of their tokens. What is secret of one is sealed with its member's key.
 CREATE TABLE session (

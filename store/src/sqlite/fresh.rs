@@ -88,6 +88,17 @@ impl Fresh {
         Ok(())
     }
 
+    /// Whether it is what the rows say.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// All keys that came or went lately.
+    pub(super) fn keys(&self) -> impl Iterator<Item = i64> {
+        let sinking = self.sinking.iter().flat_map(|sinking| &sinking.entries);
+        self.gathered.keys().chain(sinking.map(|(entry, _)| entry)).map(|(key, _)| *key)
+    }
+
     /// The transaction did not become what it was to be, or nobody knows.
     pub(super) fn doubt(&mut self) {
         self.is_known = false;

@@ -8,7 +8,8 @@ use peermesh_core::store::{Likeness, Message, Seen, Target};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Row};
 
-use super::fresh::Fresh;
+use super::filter::Filter;
+use super::fresh::{Entry, Fresh};
 use super::read;
 use super::receipts;
 use super::sql;
@@ -22,9 +23,26 @@ pub(super) struct Keys {
     pub hash: DedupeKeys,
     /// Those that are not in their table yet.
     pub fresh: Fresh,
+    /// Which are certainly nowhere.
+    pub filter: Filter,
 }
 
 impl Keys {
+    /// Nothing is known yet.
+    pub(super) fn new(hash: DedupeKeys) -> Keys {
+        Keys { hash, fresh: Fresh::new(), filter: Filter::new() }
+    }
+
+    /// To be called when nobody waits.
+    pub(super) fn rest(&mut self, conn: &Connection) -> Result<(), Trouble> {
+        self.filter.go_on(conn, &self.fresh)
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.filter.add(entry.0);
+        self.fresh.add(entry);
+    }
+
     /// Removes a message's name.
     pub(super) fn forget(&mut self, name: Name<'_>, position: i64) {
         self.fresh.remove((name.home(&self.hash), position));
@@ -54,18 +72,18 @@ pub(super) enum Claim {
 /// Enters a name for a message.
 pub(super) fn claim<'a>(
     conn: &Connection,
-    fresh: &mut Fresh,
+    keys: &mut Keys,
     key: i64,
     (name, position): (Name<'_>, Position),
     gathered: impl Fn(Position) -> Option<&'a Message>,
 ) -> Result<Claim, Trouble> {
     let own = rows::position_column(position);
-    Ok(match holder(conn, fresh, key, name, own, &gathered)? {
+    Ok(match holder(conn, keys, key, name, own, &gathered)? {
         Holder::Own { is_over: true } => Claim::Over,
         Holder::Own { is_over: false } => Claim::Won,
         Holder::Same(seen) => Claim::Lost(seen),
         Holder::Other => {
-            fresh.add((key, own));
+            keys.add((key, own));
             Claim::Won
         }
     })
@@ -74,11 +92,11 @@ pub(super) fn claim<'a>(
 /// What has this name.
 pub(super) fn find(
     conn: &Connection,
-    fresh: &Fresh,
+    keys: &Keys,
     key: i64,
     name: Name<'_>,
 ) -> Result<Option<Box<Seen>>, Trouble> {
-    Ok(match holder(conn, fresh, key, name, NOWHERE, &|_| None)? {
+    Ok(match holder(conn, keys, key, name, NOWHERE, &|_| None)? {
         Holder::Same(seen) => Some(seen),
         Holder::Own { .. } | Holder::Other => None,
     })
@@ -90,12 +108,16 @@ const NOWHERE: i64 = -1;
 /// Who of those at a key has this name.
 fn holder<'a>(
     conn: &Connection,
-    fresh: &Fresh,
+    keys: &Keys,
     key: i64,
     name: Name<'_>,
     own: i64,
     gathered: &impl Fn(Position) -> Option<&'a Message>,
 ) -> Result<Holder, Trouble> {
+    if !keys.filter.may_have(key) {
+        return Ok(Holder::Other);
+    }
+    let fresh = &keys.fresh;
     let mut read = conn.prepare_cached(sql::KEPT_AT)?;
     for column in fresh.at(key) {
         let mut found = read.query([column])?;

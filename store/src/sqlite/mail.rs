@@ -137,8 +137,7 @@ impl<'a> Mail<'a> {
                 let mut messages = self.accepts.iter().map(|incoming| &*incoming.accept.message);
                 messages.find(|other| other.position == position)
             };
-            let fresh = &mut self.keys.fresh;
-            let claimed = keys::claim(self.conn, fresh, key, (name, message.position), gathered)?;
+            let claimed = keys::claim(self.conn, self.keys, key, (name, message.position), gathered)?;
             self.accepts[n].fresh = matches!(claimed, Claim::Won);
             if let Claim::Lost(seen) = claimed {
                 replies[self.accepts[n].at] = Reply::Known(seen);
@@ -149,7 +148,7 @@ impl<'a> Mail<'a> {
 
     fn look_up(&self, replies: &mut [Reply]) -> Result<(), Trouble> {
         for Sought { at, key, name } in &self.sought {
-            let found = keys::find(self.conn, &self.keys.fresh, *key, *name)?;
+            let found = keys::find(self.conn, self.keys, *key, *name)?;
             replies[*at] = found.map_or(Reply::Free, Reply::Known);
         }
         Ok(())

@@ -7,6 +7,7 @@ mod adopt;
 mod check;
 mod checkpoint;
 mod daemon;
+mod filter;
 mod fresh;
 mod hooks;
 mod keys;

@@ -169,6 +169,8 @@ statements! {
     FRESH_DELETE = "DELETE FROM fresh WHERE n <= ?1";
     DEDUPE_INSERT = "INSERT INTO dedupe (key, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     DEDUPE_DELETE = "DELETE FROM dedupe WHERE key = ?1 AND pos = ?2";
+    /// Keys in their order, from one on.
+    DEDUPE_KEYS = "SELECT key FROM dedupe WHERE key >= ?1 ORDER BY key LIMIT ?2";
     DEDUPE_HAS = "SELECT 1 FROM dedupe WHERE key = ?1 AND pos = ?2";
     /// What is kept of a position: its message and its receipt, with columns like those of `DEDUPE_HOLDERS`.
     KEPT_AT = concat!(
@@ -433,6 +435,7 @@ mod tests {
             (super::PRESENCE_END_OF_MESH, "SEARCH presence USING INDEX presence_open (mesh=?)"),
             (super::HOOK_TAKE, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),
             (super::DEDUPE_HAS, "SEARCH dedupe USING PRIMARY KEY (key=? AND pos=?)"),
+            (super::DEDUPE_KEYS, "SEARCH dedupe USING PRIMARY KEY (key>?)"),
             (super::DEDUPE_HOLDERS, "SEARCH d USING PRIMARY KEY (key=?)"),
             (super::FRESH_DELETE, "SEARCH fresh USING INTEGER PRIMARY KEY (rowid<?)"),
             (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),

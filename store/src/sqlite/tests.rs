@@ -1,6 +1,7 @@
 //! What only SQLite can do wrong: the file, the lock, the log, room, and the dedupe hash.
 
 mod checkpoint;
+mod filter;
 mod fresh;
 pub(super) mod power;
 mod statements;

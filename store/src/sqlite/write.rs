@@ -12,7 +12,6 @@ use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
 use super::checkpoint::Checkpoints;
-use super::fresh::Fresh;
 use super::hooks;
 use super::keys::Keys;
 use super::mail::Mail;
@@ -61,6 +60,9 @@ impl Driver for Writer {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.go_on(&self.conn, &self.distrust);
         }
+        if let Err(trouble) = self.keys.rest(&self.conn) {
+            self.distrust.note(&trouble);
+        }
     }
 }
 
@@ -79,7 +81,7 @@ impl Writer {
         secret: &[u8; 32],
         life: i64,
     ) -> Writer {
-        let keys = Keys { hash: DedupeKeys::new(secret), fresh: Fresh::new() };
+        let keys = Keys::new(DedupeKeys::new(secret));
         Writer { checkpoints: None, conn, keys, life, distrust, _lock: lock }
     }
 

@@ -122,10 +122,14 @@ pub(super) fn install(
     }
     let place = Place::prepare(home)?;
     let program = program()?;
+    let ran = lock::holder(&place)? != Holder::Nobody;
     let path = write(manager, &program, home, &place, env, &command)?;
     let start = manager.start_command(&path);
     let value = json!({ "unit": path.display().to_string(), "start": start });
     let said = [format!("wrote {}", path.display()), format!("start it with: {start}")];
+    if ran {
+        terminal.remark("note: the daemon that ran was stopped, to make room for the one of the unit");
+    }
     if !joined::is_any(home)? {
         terminal
             .remark("note: no mesh was joined, and it ends at once without one; first: peermesh join INVITE");
@@ -182,7 +186,12 @@ pub(super) fn uninstall(
 ) -> Result<(), Failure> {
     let manager = Manager::of(std::env::consts::OS)?;
     let path = manager.path(env).map_err(DaemonError::from)?;
-    let was_there = remove(manager, &path, &Place::of(home), &command)?;
+    let place = Place::of(home);
+    let ran = lock::holder(&place)? != Holder::Nobody;
+    let was_there = remove(manager, &path, &place, &command)?;
+    if ran && was_there {
+        terminal.remark("note: the daemon that ran was stopped; start another with: peermesh daemon up");
+    }
     let value = json!({ "unit": path.display().to_string(), "removed": was_there });
     let said = match was_there {
         true => format!("removed {}", path.display()),

@@ -407,7 +407,9 @@ impl Oracle {
     /// Only the owner of a mesh pushes (I8).
     fn judge_owner(&self, said: &Said<'_>, model: &Model, mesh: MeshNo, shown: &str) -> Judged {
         match model.owner_of(mesh) {
-            Some((owner, _)) if owner == said.number || !said.is_prompt => Ok(()),
+            // What waited in the broker was pushed while the mesh was its own, whoever has it since, or nobody.
+            _ if !said.is_prompt => Ok(()),
+            Some((owner, _)) if owner == said.number => Ok(()),
             owner => {
                 broken(Rule::I8, format!("{shown} is pushed by {}, and the mesh is {owner:?}'s", said.number))
             }

@@ -69,7 +69,8 @@ pub struct OutRow {
     pub priority: Priority,
     /// As it was sealed.
     pub nonce: Box<str>,
-    /// As it was sealed.
+    /// As it was sealed; empty once a broker has it or an operator put another row in its place, for nobody
+    /// sends it again then.
     pub ciphertext: Box<str>,
     /// The broker's id of the message it answers.
     pub reply_to: Option<Box<str>>,
@@ -153,6 +154,21 @@ pub struct Requeue {
     pub by: Box<str>,
 }
 
+/// Which rows are remembered no more. What waits is none of them, and what an operator put aside neither: its
+/// key stays used for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Forgetting {
+    /// Those that are done or dead and were accepted before this.
+    pub before: Wall,
+    /// Of those that are done, and of those that are dead, all but so many of the newest.
+    pub rows_max: u64,
+    /// Of those that are dead, what is too much when their sealed bodies are added up from the newest on, in
+    /// bytes.
+    pub bytes_max: u64,
+    /// At most so many rows at once.
+    pub limit: u32,
+}
+
 /// Why a row is not put in line again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequeueRefusal {
@@ -187,7 +203,8 @@ pub enum OutboxOp {
         /// Attempts including this one.
         attempts: u32,
     },
-    /// Ends that attempt. A row that is not in flight for that attempt is left alone. Replies `Done`.
+    /// Ends that attempt. A row that is not in flight for that attempt is left alone. A row that a broker has
+    /// loses its body. Replies `Done`.
     Settle {
         /// Which.
         id: Box<str>,
@@ -221,6 +238,8 @@ pub enum OutboxOp {
         /// Why.
         error: Box<str>,
     },
+    /// Forgets rows that came to their end, the oldest of them first. Replies `Changed`.
+    Forget(Forgetting),
     /// Puts a row in line again, in place of the old one, with its routing. Replies `Requeued`, also when
     /// that was done already, or `NotRequeued`.
     Requeue(Requeue),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::store::{
-    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, InRow, InboxOp, InboxQuery, KeptSession,
-    OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal, Sifting,
+    Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, Forgetting, InRow, InboxOp, InboxQuery,
+    KeptSession, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal,
+    Sifting,
 };
 
 /// All rows of a daemon, by their places.
@@ -13,7 +14,8 @@ pub(super) struct Kept {
     outbox: BTreeMap<u64, OutRow>,
     inbox: BTreeMap<u64, InRow>,
     sessions: BTreeMap<[u8; 32], KeptSession>,
-    /// The last place in the inbox that was given out.
+    /// The last places that were given out, in the outbox and in the inbox.
+    last_out: u64,
     last: u64,
 }
 
@@ -83,6 +85,7 @@ impl Kept {
                 |row| row.status == OutStatus::Pending && row.lane == *lane && row.enqueued_at < *before,
                 |row| (row.status, row.last_error) = (OutStatus::Dead, Some(error.clone())),
             ),
+            OutboxOp::Forget(forgetting) => self.forget(forgetting),
             OutboxOp::Requeue(requeue) => self.requeue(requeue),
             OutboxOp::KeepSession(row) => {
                 self.sessions.insert(row.token, row.clone());
@@ -122,11 +125,35 @@ impl Kept {
         self.push(new);
         if let Some(old) = self.row_mut(&requeue.id) {
             old.status = OutStatus::Aborted;
+            old.ciphertext = "".into();
             old.aborted_at = Some(requeue.at);
             old.aborted_by = Some(requeue.by.clone());
             old.superseded_by = Some(requeue.new_id.clone());
         }
         DaemonReply::Requeued
+    }
+
+    fn forget(&mut self, forgetting: &Forgetting) -> DaemonReply {
+        let Forgetting { before, rows_max, bytes_max, limit } = *forgetting;
+        let (mut done, mut dead, mut bytes) = (0, 0, 0);
+        let mut is_over = |row: &OutRow| match row.status {
+            OutStatus::Done => {
+                done += 1;
+                done > rows_max || row.enqueued_at < before
+            }
+            OutStatus::Dead => {
+                dead += 1;
+                bytes += u64::try_from(row.ciphertext.len()).unwrap_or(u64::MAX);
+                dead > rows_max || bytes > bytes_max || row.enqueued_at < before
+            }
+            OutStatus::Pending | OutStatus::Inflight | OutStatus::Aborted => false,
+        };
+        let newest_first = self.outbox.values().rev();
+        let mut over: Vec<u64> = newest_first.filter(|row| is_over(row)).map(|row| row.seq).collect();
+        over.reverse();
+        over.truncate(count(limit));
+        over.iter().for_each(|seq| drop(self.outbox.remove(seq)));
+        DaemonReply::Changed { rows: u64::try_from(over.len()).unwrap_or(u64::MAX) }
     }
 
     fn read_outbox(&self, query: &OutboxQuery) -> DaemonFound {
@@ -194,8 +221,8 @@ impl Kept {
     }
 
     fn push(&mut self, row: OutRow) {
-        let seq = self.outbox.last_key_value().map_or(1, |(seq, _)| seq + 1);
-        self.outbox.insert(seq, OutRow { seq, ..row });
+        self.last_out += 1;
+        self.outbox.insert(self.last_out, OutRow { seq: self.last_out, ..row });
     }
 
     fn change(&mut self, is_meant: impl Fn(&OutRow) -> bool, change: impl Fn(&mut OutRow)) -> DaemonReply {
@@ -221,6 +248,7 @@ fn settle(row: &mut OutRow, outcome: &Attempt) {
         Attempt::Done { at, broker_message_id, reach } => {
             (row.status, row.last_error, row.delivered_at) = (OutStatus::Done, None, Some(*at));
             (row.broker_message_id, row.reach) = (Some(broker_message_id.clone()), *reach);
+            row.ciphertext = "".into();
         }
         Attempt::Again { next_attempt_at, error, refusals } => {
             (row.status, row.last_error) = (OutStatus::Pending, Some(error.clone()));

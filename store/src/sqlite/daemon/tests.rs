@@ -7,8 +7,8 @@ use peermesh_core::ids::PublicKey;
 use peermesh_core::rng::Rng;
 use peermesh_core::store::model::Model;
 use peermesh_core::store::{
-    Attempt, InRow, InboxOp, InboxQuery, KeptSession, LaneName, OutRow, OutStatus, OutboxOp, OutboxQuery,
-    Priority, Reach, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
+    Attempt, Forgetting, InRow, InboxOp, InboxQuery, KeptSession, LaneName, OutRow, OutStatus, OutboxOp,
+    OutboxQuery, Priority, Reach, Reader, RecipientKind, Requeue, RequeueRefusal, Sifting,
 };
 use peermesh_core::time::Wall;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use super::*;
 
 /// Seeds, and operations with each of them.
 const SEEDS: u8 = 24;
-const OPS: u64 = 120;
+const OPS: u64 = 200;
 
 /// Every kind of reply that the work must reach.
 const REPLIES: [&str; 13] = [
@@ -164,7 +164,13 @@ impl Chance {
         let made = self.1.clone();
         let id = self.one_of(&made);
         let attempts = u32::try_from(self.0.below(2)).unwrap();
-        match self.0.below(14) {
+        match self.0.below(15) {
+            14 => OutboxOp::Forget(Forgetting {
+                before: Wall::from_millis(i64::try_from(self.0.below(5)).unwrap()),
+                rows_max: 1 + self.0.below(8),
+                bytes_max: self.0.below(60),
+                limit: u32::try_from(self.0.below(4)).unwrap(),
+            }),
             12 => {
                 let token = [u8::try_from(self.0.below(4)).unwrap(); 32];
                 OutboxOp::KeepSession(KeptSession { token, about: self.name("s") })

@@ -59,7 +59,7 @@ fn keys_that_a_failed_transaction_would_have_claimed_are_free() {
 }
 
 /// Some messages, a few of them under ids that are known; and now and then the old ones go.
-fn life(rng: &mut Rng, position: &mut u64, known: &mut BTreeMap<String, u64>) -> Vec<Op> {
+pub(super) fn life(rng: &mut Rng, position: &mut u64, known: &mut BTreeMap<String, u64>) -> Vec<Op> {
     let mut ops = Vec::new();
     for _ in 0..rng.below(90) {
         *position += 1;
@@ -78,7 +78,7 @@ fn life(rng: &mut Rng, position: &mut u64, known: &mut BTreeMap<String, u64>) ->
 }
 
 /// Whose these client message ids are.
-fn holders(writer: &mut Writer, ids: &[String]) -> Vec<Option<u64>> {
+pub(super) fn holders(writer: &mut Writer, ids: &[String]) -> Vec<Option<u64>> {
     let find =
         |id: &String| Op::Find { mesh: MeshNo(1), sender: MailboxNo(1), client_message_id: (**id).into() };
     let replies = write(writer, ids.iter().map(find).collect()).unwrap();

@@ -187,6 +187,7 @@ pub(super) fn id_of(op: &OutboxOp) -> Option<&str> {
         OutboxOp::Reclaim { .. }
         | OutboxOp::Bury { .. }
         | OutboxOp::BuryLane { .. }
+        | OutboxOp::Forget(_)
         | OutboxOp::KeepSession(_)
         | OutboxOp::DropSessions(_) => None,
     }
