@@ -39,8 +39,8 @@ impl Told {
     }
 }
 
-/// Tells a daemon that runs what a profile is from here on, and gives the word for what became of that. That it
-/// could not be told is remarked: the profile stands all the same.
+/// Tells a daemon that runs what a profile is from here on, and gives the word for what became of that. That
+/// it could not be told is remarked: the profile stands all the same.
 pub(crate) fn tell(home: &Home, profile: &Profile, terminal: &Terminal) -> &'static str {
     match joined(home, profile) {
         Ok(told) => told.word(),

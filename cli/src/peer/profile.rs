@@ -208,8 +208,8 @@ pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
     Ok(names)
 }
 
-/// Keeps other commands from changing the same profile meanwhile; ends when the file is closed. What is read of
-/// a profile under it may be written back: a key that somebody else has put there is not lost.
+/// Keeps other commands from changing the same profile meanwhile; ends when the file is closed. What is read
+/// of a profile under it may be written back: a key that somebody else has put there is not lost.
 ///
 /// # Errors
 /// [`PeerError::Busy`] while another command has its turn.

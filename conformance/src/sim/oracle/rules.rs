@@ -55,8 +55,9 @@ rules! {
     I19 = "no log record shows a token, a signature or what was sealed";
     I20 = "a broker that is told to drain ends in time";
     I21 = "everything above holds whatever clocks do";
-    I22 = "a member's key gives way to one that was asked for, once; from the answer on nobody is let in or pushed mail by \
-           the former one, and what a member sealed itself is pushed under the key that sealed it";
+    I22 = "a member's key gives way to one that was asked for, once; from the answer on nobody is let in or \
+           pushed mail by the former one, and what a member sealed itself is pushed under the key that \
+           sealed it";
     Other = "no broker spins, logs an error that nobody caused, or writes what no broker may write";
 }
 
