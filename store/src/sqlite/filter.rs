@@ -3,8 +3,8 @@
 //! Almost every message brings a key that is nowhere yet, and to learn that costs a search in memory and a
 //! page of a large table: a fifth of what the whole message costs. So keys are also kept in a Bloom filter of
 //! blocks: a key sets one bit in each word of one block, which is one line of the processor's cache. A filter
-//! is made anew from the table, a slice at a time while nobody waits, when a process begins and when keys have
-//! become too many for the last one; commits go on meanwhile.
+//! is made anew from the table, a slice at a time while nobody waits, when a process begins and when keys
+//! have become too many for the last one; commits go on meanwhile.
 //!
 //! *Decides:* when a filter is made, how large it is.
 //! *Always holds:* whatever is in [`Fresh`] or in the table `dedupe` is in the filter, once there is one. A

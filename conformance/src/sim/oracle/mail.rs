@@ -407,7 +407,8 @@ impl Oracle {
     /// Only the owner of a mesh pushes (I8).
     fn judge_owner(&self, said: &Said<'_>, model: &Model, mesh: MeshNo, shown: &str) -> Judged {
         match model.owner_of(mesh) {
-            // What waited in the broker was pushed while the mesh was its own, whoever has it since, or nobody.
+            // What waited in the broker was pushed while the mesh was its own, whoever has it since, or
+            // nobody.
             _ if !said.is_prompt => Ok(()),
             Some((owner, _)) if owner == said.number => Ok(()),
             owner => {
