@@ -46,7 +46,7 @@ enum Out {
     Reclaim { but: u8, at: u8 },
     Bury { mesh: u8, before: Option<u8> },
     BuryLane { lane: u8, before: u8 },
-    Prune { before: u8, rows: u8, bytes: u8, limit: u8 },
+    Prune { before: u8, limit: u8 },
     Requeue { id: u8, new: u8, key: u8, at: u8 },
     Keep { token: u8, about: String },
     Forget { token: u8 },
@@ -243,12 +243,9 @@ fn out(op: &Out) -> OutboxOp {
         Out::BuryLane { lane: no, before } => {
             OutboxOp::BuryLane { lane: lane(*no), before: wall(*before), error: "over".into() }
         }
-        Out::Prune { before, rows, bytes, limit } => OutboxOp::Forget(Forgetting {
-            before: wall(*before),
-            rows_max: u64::from(*rows),
-            bytes_max: u64::from(*bytes),
-            limit: u32::from(*limit),
-        }),
+        Out::Prune { before, limit } => {
+            OutboxOp::Forget(Forgetting { before: wall(*before), limit: u32::from(*limit) })
+        }
         Out::Requeue { id, new, key, at } => OutboxOp::Requeue(Requeue {
             id: row(*id),
             new_id: format!("r{}-{}", new % 2, key % 12).into(),

@@ -52,11 +52,7 @@ limits! {
     outbox_sweep_ms = MINUTE, 10, DAY;
     /// How long a message is remembered from its acceptance on, in milliseconds, once a broker has it or it
     /// was given up; never less than twice the time that it may be tried.
-    outbox_retention_ms = 30 * DAY, 100, 3_650 * DAY;
-    /// Messages that a broker has, and likewise messages that were given up, that are remembered at most.
-    outbox_kept_rows_max = 100_000, 1, 100_000_000;
-    /// Length of the sealed bodies of those that were given up, in bytes.
-    outbox_kept_bytes_max = 256 * MIB, KIB, 1_048_576 * MIB;
+    outbox_retention_ms = 30 * DAY, 4 * DAY, 3_650 * DAY;
     /// From a hello to its answer, in milliseconds.
     uplink_hello_ms = 5 * SECOND, 10, 5 * MINUTE;
     /// The first wait before a broker is dialled again, in milliseconds; doubles with every further one.

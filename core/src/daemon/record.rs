@@ -1,7 +1,7 @@
 //! What is remembered of messages that have come to their end.
 //!
-//! *Decides* for how long, and how many: their keys answer repetitions meanwhile, and those that were given
-//! up can be put in line again.
+//! *Decides* for how long: their keys answer repetitions meanwhile, and those that were given up can be put in
+//! line again.
 //! *Always holds:* what waits is never forgotten, nor what an operator put aside. A key outlives the time in
 //! which its message may be tried by as much again, and with it what its broker knows of it.
 
@@ -15,19 +15,14 @@ use crate::time::Now;
 const PAGE: u32 = 1_000;
 
 impl Daemon {
-    /// Forgets what is too old or too much. A clock that runs ahead makes nothing older.
+    /// Forgets what is too old. A clock that runs ahead makes nothing older.
     pub(super) fn forget_ended(&mut self, now: Now) {
         let by = self.began.map_or(now, |began| now.aging_since(began));
         let bounds = &self.bounds;
         let tried_ms = self.brokers.iter().filter_map(|broker| broker.age_ms);
         let tried_ms = tried_ms.fold(bounds.outbox_age_ms(), u64::max);
         let kept_ms = bounds.outbox_retention_ms().max(tried_ms.saturating_mul(2));
-        let forgetting = Forgetting {
-            before: by.wall.before_millis(kept_ms),
-            rows_max: bounds.outbox_kept_rows_max(),
-            bytes_max: bounds.outbox_kept_bytes_max(),
-            limit: PAGE,
-        };
+        let forgetting = Forgetting { before: by.wall.before_millis(kept_ms), limit: PAGE };
         self.stage_out(OutboxOp::Forget(forgetting), After::Forgotten);
     }
 

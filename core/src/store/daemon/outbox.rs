@@ -160,11 +160,6 @@ pub struct Requeue {
 pub struct Forgetting {
     /// Those that are done or dead and were accepted before this.
     pub before: Wall,
-    /// Of those that are done, and of those that are dead, all but so many of the newest.
-    pub rows_max: u64,
-    /// Of those that are dead, what is too much when their sealed bodies are added up from the newest on, in
-    /// bytes.
-    pub bytes_max: u64,
     /// At most so many rows at once.
     pub limit: u32,
 }

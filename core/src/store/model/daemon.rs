@@ -134,23 +134,11 @@ impl Kept {
     }
 
     fn forget(&mut self, forgetting: &Forgetting) -> DaemonReply {
-        let Forgetting { before, rows_max, bytes_max, limit } = *forgetting;
-        let (mut done, mut dead, mut bytes) = (0, 0, 0);
-        let mut is_over = |row: &OutRow| match row.status {
-            OutStatus::Done => {
-                done += 1;
-                done > rows_max || row.enqueued_at < before
-            }
-            OutStatus::Dead => {
-                dead += 1;
-                bytes += u64::try_from(row.ciphertext.len()).unwrap_or(u64::MAX);
-                dead > rows_max || bytes > bytes_max || row.enqueued_at < before
-            }
-            OutStatus::Pending | OutStatus::Inflight | OutStatus::Aborted => false,
+        let Forgetting { before, limit } = *forgetting;
+        let is_over = |row: &&OutRow| {
+            matches!(row.status, OutStatus::Done | OutStatus::Dead) && row.enqueued_at < before
         };
-        let newest_first = self.outbox.values().rev();
-        let mut over: Vec<u64> = newest_first.filter(|row| is_over(row)).map(|row| row.seq).collect();
-        over.reverse();
+        let mut over: Vec<u64> = self.outbox.values().filter(is_over).map(|row| row.seq).collect();
         over.truncate(count(limit));
         over.iter().for_each(|seq| drop(self.outbox.remove(seq)));
         DaemonReply::Changed { rows: u64::try_from(over.len()).unwrap_or(u64::MAX) }

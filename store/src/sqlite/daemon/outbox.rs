@@ -46,14 +46,9 @@ const BURY_LANE: &str = "UPDATE outbox SET status = 'dead', last_error = ?3 \
     WHERE status = 'pending' AND mesh = ?1 AND sender_session_pubkey IS ?2 AND enqueued_at < ?4";
 const ABORT: &str = "UPDATE outbox SET status = 'aborted', aborted_at = ?2, aborted_by = ?3, \
     superseded_by = ?4, ciphertext = '' WHERE id = ?1";
-/// Each of the four finds what it looks for by an index; the planner would take another one for the first.
-const FORGET: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM ( \
-    SELECT seq FROM outbox INDEXED BY outbox_ended WHERE status IN ('done', 'dead') AND enqueued_at < ?1 \
-    UNION SELECT * FROM (SELECT seq FROM outbox WHERE status = 'done' ORDER BY seq DESC LIMIT -1 OFFSET ?2) \
-    UNION SELECT * FROM (SELECT seq FROM outbox WHERE status = 'dead' ORDER BY seq DESC LIMIT -1 OFFSET ?2) \
-    UNION SELECT seq FROM (SELECT seq, sum(octet_length(ciphertext)) OVER (ORDER BY seq DESC) AS bytes \
-        FROM outbox WHERE status = 'dead') WHERE bytes > ?3 \
-    ) ORDER BY seq LIMIT ?4)";
+/// The planner would take another index.
+const FORGET: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox INDEXED BY outbox_ended \
+    WHERE status IN ('done', 'dead') AND enqueued_at < ?1 ORDER BY seq LIMIT ?2)";
 const LANES: &str = "SELECT DISTINCT mesh, sender_session_pubkey FROM outbox \
     WHERE status IN ('pending', 'inflight') ORDER BY mesh, sender_session_pubkey";
 const LOAD: &str = "SELECT count(*), coalesce(sum(octet_length(ciphertext)), 0) FROM outbox \
@@ -105,9 +100,8 @@ pub(super) fn write(conn: &Connection, op: &OutboxOp) -> Result<DaemonReply, Tro
             let rows = run(conn, BURY_LANE, params![lane.mesh, session, error, before.as_millis()])?;
             Ok(DaemonReply::Changed { rows: u64::try_from(rows).unwrap_or(u64::MAX) })
         }
-        OutboxOp::Forget(Forgetting { before, rows_max, bytes_max, limit }) => {
-            let most = [rows_max, bytes_max].map(|most| rows::count_column(*most));
-            let rows = run(conn, FORGET, params![before.as_millis(), most[0], most[1], limit])?;
+        OutboxOp::Forget(Forgetting { before, limit }) => {
+            let rows = run(conn, FORGET, params![before.as_millis(), limit])?;
             Ok(DaemonReply::Changed { rows: u64::try_from(rows).unwrap_or(u64::MAX) })
         }
         OutboxOp::Requeue(requeue) => put_in_line(conn, requeue),

@@ -167,8 +167,6 @@ impl Chance {
         match self.0.below(15) {
             14 => OutboxOp::Forget(Forgetting {
                 before: Wall::from_millis(i64::try_from(self.0.below(5)).unwrap()),
-                rows_max: 1 + self.0.below(8),
-                bytes_max: self.0.below(60),
                 limit: u32::try_from(self.0.below(4)).unwrap(),
             }),
             12 => {
