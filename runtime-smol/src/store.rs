@@ -89,7 +89,7 @@ fn write(mut driver: Box<dyn Driver>, queue: &Queue<Job<Arc<Batch>>>, inboxes: &
             let missing = || Err(StoreError::Unknown("the driver gave no result".to_owned()));
             job.answer(results.next().unwrap_or_else(missing), inboxes);
         }
-        driver.rest();
+        while driver.rest() && queue.is_idle() {}
     }
 }
 
@@ -179,6 +179,12 @@ impl<T> Queue<T> {
         }
         let taken = state.waiting.len().min(most);
         Some(state.waiting.drain(..taken).collect())
+    }
+
+    /// True while nothing waits, and something may come.
+    fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.waiting.is_empty() && !state.closed
     }
 
     /// Takes up to `most` of what waits, perhaps nothing; none when there never will be anything.

@@ -99,8 +99,8 @@ impl Driver for Moody<Box<dyn Driver>> {
         }
     }
 
-    fn rest(&mut self) {
-        self.inner.rest();
+    fn rest(&mut self) -> bool {
+        self.inner.rest()
     }
 }
 

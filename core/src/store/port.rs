@@ -101,6 +101,9 @@ pub trait Driver: Send {
     /// [`StoreError`], never `Unknown`.
     fn read(&mut self, query: &Query) -> StoreResult;
 
-    /// Called when those who waited for a write have their answers: time for what nobody waits for.
-    fn rest(&mut self) {}
+    /// Called when those who waited for a write have their answers: time for what nobody waits for. True when
+    /// more of that is left; it is called again when nobody waits by then.
+    fn rest(&mut self) -> bool {
+        false
+    }
 }

@@ -26,7 +26,7 @@ const BLOCKS_MAX: usize = 262_144;
 /// A filter that is too small is followed by one of so many times its size.
 const GROWTH: usize = 4;
 /// Keys that are read from the table in one go: they take about as long as a small commit.
-const SLICE: usize = 4_096;
+const SLICE: usize = 2_048;
 
 /// Which keys may be somewhere.
 pub(super) struct Filter {
@@ -46,6 +46,8 @@ pub(super) struct FilterLimits {
 /// A filter that is not whole yet.
 struct Making {
     bits: Bits,
+    /// Keys of the table that were read.
+    read: usize,
     /// The least key of the table that was not read; nothing when there is none.
     next: Option<i64>,
 }
@@ -78,25 +80,25 @@ impl Filter {
     }
 
     /// To be called when nobody waits: goes on with the filter that is being made, or begins with one where
-    /// one is wanted. What is in doubt is waited for.
-    pub(super) fn go_on(&mut self, conn: &Connection, fresh: &Fresh) -> Result<(), Trouble> {
+    /// one is wanted. What is in doubt is waited for. True when there is more to do.
+    pub(super) fn go_on(&mut self, conn: &Connection, fresh: &Fresh) -> Result<bool, Trouble> {
         let blocks = match &self.whole {
-            Some(bits) if bits.keys < bits.keys_max => return Ok(()),
+            Some(bits) if bits.keys < bits.keys_max => return Ok(false),
             Some(bits) => bits.blocks.len(),
             None => self.limits.blocks_min,
         };
         if !fresh.is_known() {
-            return Ok(());
+            return Ok(false);
         }
         let making = self.making.get_or_insert_with(|| Making::begin(blocks, fresh));
         making.read(conn, self.limits.slice)?;
-        if making.is_crowded() && making.bits.blocks.len() < self.limits.blocks_max {
-            let blocks = making.bits.blocks.len().saturating_mul(GROWTH).min(self.limits.blocks_max);
-            self.making = Some(Making::begin(blocks, fresh));
+        let (blocks, wanted) = (making.bits.blocks.len(), making.blocks_wanted(self.limits.blocks_max));
+        if wanted > blocks {
+            self.making = Some(Making::begin(wanted, fresh));
         } else if making.next.is_none() {
             self.whole = self.making.take().map(Making::end);
         }
-        Ok(())
+        Ok(self.making.is_some())
     }
 
     /// Bounds that tests can reach.
@@ -117,7 +119,7 @@ impl Making {
     fn begin(blocks: usize, fresh: &Fresh) -> Making {
         let mut bits = Bits::new(blocks);
         fresh.keys().for_each(|key| bits.add(key));
-        Making { bits, next: Some(i64::MIN) }
+        Making { bits, read: 0, next: Some(i64::MIN) }
     }
 
     /// Reads a slice of the table.
@@ -131,14 +133,30 @@ impl Making {
             self.bits.add(key);
             (count, last) = (count + 1, Some(key));
         }
+        self.read += count;
         // Keys that are the same end a slice together or are read again, which changes nothing.
         self.next = last.filter(|_| count == slice).and_then(|key: i64| key.checked_add(1));
         Ok(())
     }
 
-    /// True when there would soon have to be another one.
-    fn is_crowded(&self) -> bool {
-        self.bits.keys > self.bits.keys_max / 2
+    /// How large it has to be to last until there are twice as many keys.
+    fn blocks_wanted(&self, blocks_max: usize) -> usize {
+        let (mut blocks, keys) = (self.bits.blocks.len(), self.keys_expected());
+        while blocks < blocks_max && blocks * KEYS_PER_BLOCK < keys.saturating_mul(2) {
+            blocks = blocks.saturating_mul(GROWTH).min(blocks_max);
+        }
+        blocks
+    }
+
+    /// How many keys it will have. They are hashes, so what was read of their range tells of the rest.
+    fn keys_expected(&self) -> usize {
+        let Some(next) = self.next else { return self.bits.keys };
+        let passed = u128::from(next.abs_diff(i64::MIN)).max(1);
+        let in_table = ((self.read as u128) << 64) / passed;
+        usize::try_from(in_table)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.bits.keys)
+            .saturating_sub(self.read)
     }
 
     /// Where the largest is still too small, it is made again when half of its keys may be forgotten ones.

@@ -33,8 +33,8 @@ impl Keys {
         Keys { hash, fresh: Fresh::new(), filter: Filter::new() }
     }
 
-    /// To be called when nobody waits.
-    pub(super) fn rest(&mut self, conn: &Connection) -> Result<(), Trouble> {
+    /// To be called when nobody waits; true when there is more to do.
+    pub(super) fn rest(&mut self, conn: &Connection) -> Result<bool, Trouble> {
         self.filter.go_on(conn, &self.fresh)
     }
 

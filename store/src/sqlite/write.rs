@@ -56,13 +56,14 @@ impl Driver for Writer {
         read::answer(&self.conn, &self.distrust, query)
     }
 
-    fn rest(&mut self) {
+    fn rest(&mut self) -> bool {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.go_on(&self.conn, &self.distrust);
         }
-        if let Err(trouble) = self.keys.rest(&self.conn) {
+        self.keys.rest(&self.conn).unwrap_or_else(|trouble| {
             self.distrust.note(&trouble);
-        }
+            false
+        })
     }
 }
 
