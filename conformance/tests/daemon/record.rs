@@ -8,6 +8,9 @@ use crate::host::Town;
 use crate::world::Place;
 
 const HOUR_MS: u64 = 3_600_000;
+/// Of a daemon that remembers what is over for as short a time as may be.
+const SHORT: [(&str, u64); 3] =
+    [("outbox_retention_ms", 96 * HOUR_MS), ("outbox_age_ms", HOUR_MS), ("outbox_sweep_ms", HOUR_MS)];
 
 /// A host whose daemon keeps to these bounds, and gets through.
 fn bounded(town: &mut Town, name: &str, bounds: &[(&str, u64)]) -> Place {
@@ -35,9 +38,7 @@ fn pairs<const N: usize>(all: [(&str, &str); N]) -> Vec<(String, String)> {
 fn f_dmn_08_a_key_is_known_for_twice_the_time_that_its_message_may_be_tried_and_then_its_row_is_gone() {
     // Keys are known to the broker for three days, so that a message may be tried for two of them.
     let mut town = Town::with(&[("dedupe_retention_ms", 3 * 24 * HOUR_MS)]);
-    let short =
-        [("outbox_retention_ms", 96 * HOUR_MS), ("outbox_age_ms", HOUR_MS), ("outbox_sweep_ms", HOUR_MS)];
-    let (ann, bob) = (bounded(&mut town, "ann", &short), town.hosts("bob"));
+    let (ann, bob) = (bounded(&mut town, "ann", &SHORT), town.hosts("bob"));
     town.send(ann, "bob", "soup?", "k1");
     town.world.wait(95 * HOUR_MS);
     let again = town.send(ann, "bob", "soup?", "k1");
@@ -55,8 +56,7 @@ fn f_dmn_08_a_key_is_known_for_twice_the_time_that_its_message_may_be_tried_and_
 #[test]
 fn f_dmn_07_a_key_that_an_operator_put_aside_is_used_for_ever() {
     let mut town = Town::with(&[("dedupe_retention_ms", 3 * 24 * HOUR_MS)]);
-    let short = [("outbox_retention_ms", 96 * HOUR_MS), ("outbox_sweep_ms", HOUR_MS)];
-    let (ann, bob) = (bounded(&mut town, "ann", &short), town.hosts("bob"));
+    let (ann, bob) = (bounded(&mut town, "ann", &SHORT), town.hosts("bob"));
     let nobody = keys::public("nobody");
     assert_eq!(town.send(ann, &nobody, "hello?", "dead").status, 202);
     town.world.wait(1_000);
