@@ -140,6 +140,7 @@ marks! {
     OutboxDelivered = "row taken by a broker", "DMN-06";
     OutboxDead = "row refused for good", "DMN-07";
     OutboxExpired = "row given up for its age", "DMN-06";
+    OutboxForgotten = "rows forgotten for their age", "DMN-08";
     OutboxRequeued = "row put in line again", "DMN-07";
     OutboxReclaimed = "rows in flight put in line again", "DMN-02";
     OutboxFull = "program told that there is no room", "DMN-08";

@@ -32,6 +32,10 @@ pub(super) struct Books {
     written_at: BTreeMap<String, i64>,
     /// What was promised under each key.
     promised: BTreeMap<String, (String, String)>,
+    /// When that was, by the true time in Unix milliseconds.
+    promised_at: BTreeMap<String, i64>,
+    /// Keys that were forgotten for their age: whoever uses one again means what he likes.
+    forgotten: BTreeSet<String>,
     /// Keys that a broker refused for good.
     refused: BTreeSet<String>,
     /// Rows of which it is known that they were given up.
@@ -49,6 +53,8 @@ pub(super) struct Books {
 
 /// The shortest age at which a row is given up, in milliseconds: that of the dedupe of brokers here.
 const AGE_MS: i64 = 144 * 3_600_000;
+/// The shortest age at which a key is forgotten.
+const KEY_AGE_MS: i64 = 96 * 3_600_000;
 /// What a row may seem to be older than it is, in milliseconds.
 const AGE_SLACK_MS: i64 = 60_000;
 
@@ -117,6 +123,7 @@ impl Host {
                 self.books.dead.insert(row.id.into());
             }
             (OutboxOp::Bury { .. }, DaemonReply::Changed { rows: 1.. }) => self.judge_burial(world),
+            (OutboxOp::Forget(_), DaemonReply::Changed { rows: 1.. }) => self.judge_forgetting(world),
             // Nobody came back with the key of their session for a day.
             (OutboxOp::BuryLane { .. }, DaemonReply::Changed { rows: 1.. }) => {
                 let dead = self.attic.dead();
@@ -144,6 +151,24 @@ impl Host {
                 let text = format!("{} is given up at an age of {age_ms} ms: {error}", row.client_message_id);
                 self.breaks(world, Rule::I1, &text);
             }
+        }
+    }
+
+    /// Rows were forgotten because of their age, and their keys with them.
+    fn judge_forgetting(&mut self, world: &mut World) {
+        world.tally.mark(Mark::OutboxForgotten);
+        let keys: Vec<String> = self.books.promised.keys().cloned().collect();
+        for key in keys {
+            if self.attic.row_of(&key).is_some() {
+                continue;
+            }
+            let age_ms = world.wall_ms() - self.books.promised_at.remove(&key).unwrap_or(0);
+            if age_ms.saturating_add(self.books.off_ms) < KEY_AGE_MS - AGE_SLACK_MS {
+                self.breaks(world, Rule::I2, &format!("{key} is forgotten at an age of {age_ms} ms"));
+            }
+            self.books.promised.remove(&key);
+            world.oracle.texts.remove(&key);
+            self.books.forgotten.insert(key);
         }
     }
 
@@ -291,6 +316,12 @@ impl Host {
             }
         }
         self.books.promised.insert(key.clone(), content);
+        let wall_ms = world.wall_ms();
+        self.books.promised_at.entry(key.clone()).or_insert(wall_ms);
+        // A broker may know it with what it meant first.
+        if self.books.forgotten.contains(key) {
+            return;
+        }
         let sender = match row.lane.session {
             Some(session) => session.hex(),
             None => self.homes[self.home_of(place)].identity.hex.clone(),
