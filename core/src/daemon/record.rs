@@ -1,7 +1,7 @@
 //! What is remembered of messages that have come to their end.
 //!
-//! *Decides* for how long: their keys answer repetitions meanwhile, and those that were given up can be put in
-//! line again.
+//! *Decides* for how long: their keys answer repetitions meanwhile, and those that were given up can be put
+//! in line again.
 //! *Always holds:* what waits is never forgotten, nor what an operator put aside. A key outlives the time in
 //! which its message may be tried by as much again, and with it what its broker knows of it.
 
