@@ -229,15 +229,15 @@ fn secret_of(driver: &mut dyn Driver) -> [u8; 32] {
     }
 }
 
+/// What a lane does with batches: it writes them, and lets the driver rest.
 fn replies(driver: &mut dyn Driver, batches: &[Arc<Batch>]) -> Vec<Vec<Reply>> {
-    driver
-        .write(batches)
-        .into_iter()
-        .map(|result| match result {
-            Ok(Answer::Replies(replies)) => replies,
-            other => panic!("{other:?}"),
-        })
-        .collect()
+    let results = driver.write(batches);
+    driver.rest();
+    let replies = |result| match result {
+        Ok(Answer::Replies(replies)) => replies,
+        other => panic!("{other:?}"),
+    };
+    results.into_iter().map(replies).collect()
 }
 
 fn found(result: StoreResult) -> Found {

@@ -54,7 +54,7 @@ struct Making {
 
 struct Bits {
     blocks: Box<[[u64; 8]]>,
-    /// Keys that changed something.
+    /// Keys that came, also such as looked known: a filter that is overfull is to be made again too.
     keys: usize,
     /// Another one is to be made when there are so many.
     keys_max: usize,
@@ -174,12 +174,8 @@ impl Bits {
 
     fn add(&mut self, key: i64) {
         let at = self.block_of(key);
-        let mut is_new = false;
-        for (word, bit) in self.blocks[at].iter_mut().zip(bits(key)) {
-            is_new |= *word & bit == 0;
-            *word |= bit;
-        }
-        self.keys += usize::from(is_new);
+        self.blocks[at].iter_mut().zip(bits(key)).for_each(|(word, bit)| *word |= bit);
+        self.keys += 1;
     }
 
     fn have(&self, key: i64) -> bool {
