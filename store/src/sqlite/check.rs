@@ -1,9 +1,13 @@
 //! What must belong together: a page of the check, from one state of the store.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
 use peermesh_core::ids::{MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use super::arrivals::{self, Arrival};
 use super::fresh::{Entry, Fresh};
 use super::prune::mailboxes_of;
 use super::sql;
@@ -13,8 +17,9 @@ use crate::rows::{self, DedupeKeys, Name};
 
 /// One page, which ends at `limit` rows or with the row that goes over it.
 pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<CheckPage, Trouble> {
-    let [one, two, three] = at.from;
-    let mut walk = Walk { conn, limit, rows: 0, size: 0, strays: Vec::new(), last: None };
+    let [_, two, three] = at.from;
+    let mut walk =
+        Walk { conn, limit, rows: 0, size: 0, strays: Vec::new(), last: None, arrivals: OnceCell::new() };
     match at.part {
         CheckPart::Keys => walk.keys(at.from)?,
         CheckPart::Messages => {
@@ -25,7 +30,7 @@ pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<Chec
             let keys = Known::new(conn)?;
             walk.on(sql::CHECK_TOMBSTONES, (three, limit), |walk, row| walk.tombstone(&keys, row))?;
         }
-        CheckPart::Waiting => walk.on(sql::CHECK_PENDING, (one, two, three, limit), Walk::delivery)?,
+        CheckPart::Waiting => walk.waiting(at.from)?,
         CheckPart::Ended => walk.on(sql::CHECK_SETTLED, (two, three, limit), Walk::delivery)?,
     }
     let Walk { rows, strays, last, .. } = walk;
@@ -60,6 +65,8 @@ struct Walk<'a> {
     strays: Vec<Stray>,
     /// The row that filled the page.
     last: Option<[i64; 3]>,
+    /// Deliveries that came lately, once somebody asked for them.
+    arrivals: OnceCell<HashSet<(i64, i64)>>,
 }
 
 /// By what a row is ordered, and for how many rows it counts in its page; none if it is not looked at.
@@ -144,7 +151,13 @@ impl Walk<'_> {
         let mut waits = self.conn.prepare_cached(sql::PENDING_READ)?;
         let mut ended = self.conn.prepare_cached(sql::SETTLED_HAS)?;
         for mailbox in &mailboxes {
-            if waits.exists((mailbox.0, priority, position))? == ended.exists((position, mailbox.0))? {
+            let (is_in_lane, has_ended) =
+                (waits.exists((mailbox.0, priority, position))?, ended.exists((position, mailbox.0))?);
+            let has_fate = match (is_in_lane, has_ended) {
+                (false, false) => self.came_lately((position, mailbox.0))?,
+                (is_in_lane, has_ended) => is_in_lane != has_ended,
+            };
+            if !has_fate {
                 let mesh = self.read_mesh(sql::MESH_ID, mesh)?;
                 self.found(StrayKind::RecipientWithoutFate, position, mesh)?;
             }
@@ -157,6 +170,46 @@ impl Walk<'_> {
         let id: Box<str> = row.get(3)?;
         self.is_known(keys, (mesh, sender, &id), position)?;
         Ok(([0, 0, position], 1))
+    }
+
+    fn came_lately(&self, delivery: (i64, i64)) -> Result<bool, Trouble> {
+        let all = match self.arrivals.get() {
+            Some(all) => all,
+            None => {
+                let all = arrivals::all(self.conn)?;
+                self.arrivals.get_or_init(|| all)
+            }
+        };
+        Ok(all.contains(&delivery))
+    }
+
+    /// Deliveries that wait: those of the table, and those on their way into it, in one order.
+    fn waiting(&mut self, from: [i64; 3]) -> Result<(), Trouble> {
+        let arrived = arrivals::waiting(self.conn, |arrival| arrival.order() >= from)?;
+        let mut arrived = arrived.iter().peekable();
+        let [recip, rank, position] = from;
+        self.on(sql::CHECK_PENDING, (recip, rank, position, self.limit), |walk, row| {
+            let looked = walk.delivery(row)?;
+            while let Some(arrival) = arrived.next_if(|arrival| arrival.order() < looked.0) {
+                walk.arrival(arrival)?;
+            }
+            Ok(looked)
+        })?;
+        while self.last.is_none()
+            && let Some(arrival) = arrived.next()
+        {
+            self.arrival(arrival)?;
+        }
+        Ok(())
+    }
+
+    fn arrival(&mut self, arrival: &Arrival) -> Result<(), Trouble> {
+        if !self.conn.prepare_cached(sql::MESSAGE_EXISTS)?.exists([arrival.position])? {
+            let mesh = self.read_mesh(sql::MESH_OF_MAILBOX, arrival.recip)?;
+            self.found(StrayKind::DeliveryWithoutMessage, arrival.position, mesh)?;
+        }
+        self.count(arrival.order(), 1);
+        Ok(())
     }
 
     /// A row of `pending` or `settled`: by what it is ordered, its message, its mailbox, whether its message

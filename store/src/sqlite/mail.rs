@@ -12,6 +12,7 @@ use peermesh_core::store::{Accept, Accepted, Cursor, Outcome, Priority, Reply, S
 use peermesh_core::time::Wall;
 use rusqlite::{CachedStatement, Connection, params};
 
+use super::arrivals::{Arrival, Arrivals};
 use super::keys::{self, Claim, Keys};
 use super::sql;
 use super::trouble::Trouble;
@@ -22,6 +23,7 @@ use crate::rows::{self, Name};
 pub(super) struct Mail<'a> {
     conn: &'a Connection,
     keys: &'a mut Keys,
+    arrivals: &'a mut Arrivals,
     accepts: Vec<Incoming<'a>>,
     /// Those that were lost with an earlier history and want their ids back.
     renames: Vec<(usize, &'a Accept, Position)>,
@@ -58,9 +60,9 @@ enum What {
 }
 
 impl<'a> Mail<'a> {
-    pub(super) fn new(conn: &'a Connection, keys: &'a mut Keys) -> Mail<'a> {
+    pub(super) fn new(conn: &'a Connection, keys: &'a mut Keys, arrivals: &'a mut Arrivals) -> Mail<'a> {
         let (accepts, renames, sought, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Mail { conn, keys, accepts, renames, sought, changes, changed: HashSet::new() }
+        Mail { conn, keys, arrivals, accepts, renames, sought, changes, changed: HashSet::new() }
     }
 
     /// Takes a message; `at` is the place of its reply.
@@ -100,9 +102,10 @@ impl<'a> Mail<'a> {
         self.changes.push(Change { cursor, what });
     }
 
-    /// Writes what was gathered, and lends what is known of keys.
+    /// Writes what was gathered, so that the tables say which deliveries wait, and lends what is known of keys.
     pub(super) fn written(&mut self, replies: &mut [Reply]) -> Result<&mut Keys, Trouble> {
         self.write(replies)?;
+        self.arrivals.go_down_all(self.conn)?;
         Ok(self.keys)
     }
 
@@ -159,23 +162,15 @@ impl<'a> Mail<'a> {
     fn insert_messages(&mut self) -> Result<(), Trouble> {
         self.accepts.retain(|incoming| incoming.fresh);
         self.accepts.sort_by_key(|incoming| incoming.accept.message.position);
-        let mut pending = Vec::with_capacity(self.accepts.len());
         let mut mentions = Vec::new();
         let mut insert = self.conn.prepare_cached(sql::MESSAGE_INSERT)?;
         for Incoming { accept, .. } in &self.accepts {
             if insert_message(&mut insert, accept)? {
                 let message = &*accept.message;
-                let (position, bytes) = (rows::position_column(message.position), message.queued_bytes());
-                let row =
-                    |to: &MailboxNo| (to.0, message.priority.rank(), position, rows::count_column(bytes));
-                pending.extend(accept.mailboxes.iter().map(row));
+                let position = rows::position_column(message.position);
+                accept.mailboxes.iter().for_each(|to| self.arrivals.add(Arrival::new(message, *to)));
                 mentions.extend(accept.mentions.iter().map(|member| (member.0, position)));
             }
-        }
-        pending.sort_unstable();
-        let mut insert = self.conn.prepare_cached(sql::PENDING_INSERT)?;
-        for row in pending {
-            insert.execute(row)?;
         }
         mentions.sort_unstable();
         let mut insert = self.conn.prepare_cached(sql::MENTION_INSERT)?;
@@ -206,15 +201,21 @@ impl<'a> Mail<'a> {
         let mut ended = Vec::with_capacity(self.changes.len());
         let mut delete = self.conn.prepare_cached(sql::PENDING_DELETE)?;
         let mut count = self.conn.prepare_cached(sql::PENDING_TRIED)?;
+        let mut insert = self.conn.prepare_cached(sql::PENDING_INSERT)?;
         for Change { cursor, what } in &self.changes {
             let (mailbox, rank) = (cursor.mailbox.0, cursor.priority.rank());
             let position = rows::position_column(cursor.position);
+            let arrived = self.arrivals.remove(*cursor);
             match what {
                 What::Tried(tries) => {
+                    // What has to be tried again waits longer than most.
+                    if let Some(bytes) = arrived {
+                        insert.execute((mailbox, rank, position, bytes))?;
+                    }
                     count.execute((mailbox, rank, position, tries))?;
                 }
                 What::Settle { at, outcome } => {
-                    if delete.execute((mailbox, rank, position))? > 0 {
+                    if arrived.is_some() || delete.execute((mailbox, rank, position))? > 0 {
                         ended.push((position, mailbox, at.as_millis(), outcome.rank()));
                     }
                 }

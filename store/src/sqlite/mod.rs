@@ -4,6 +4,7 @@
 //! for as long as it lives, so that two brokers never write one store.
 
 mod adopt;
+mod arrivals;
 mod check;
 mod checkpoint;
 mod daemon;

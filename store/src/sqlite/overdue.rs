@@ -9,6 +9,7 @@ use peermesh_core::store::{Cursor, OverdueRow, Priority};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::arrivals;
 use super::sql;
 use super::trouble::Trouble;
 use crate::rows::{self, BadRow};
@@ -36,6 +37,29 @@ pub(super) fn overdue(
         lane = at;
         let from = (MailboxNo(lane.0), rows::priority(lane.1)?);
         front_of_lane(conn, from, Position::ZERO, before, limit, &mut found)?;
+    }
+    found.extend(arrived(conn, before, after)?);
+    found.sort_by_key(|row| row.cursor);
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The same of deliveries that came lately and are in no lane yet.
+fn arrived(conn: &Connection, before: Wall, after: Option<Cursor>) -> Result<Vec<OverdueRow>, Trouble> {
+    let mut found = Vec::new();
+    let mut read = conn.prepare_cached(sql::MESSAGE_AGE)?;
+    for arrival in arrivals::waiting(conn, |_| true)? {
+        let (cursor, bytes) = (arrival.cursor()?, rows::count(arrival.bytes)?);
+        if after.is_some_and(|after| cursor <= after) {
+            continue;
+        }
+        let mut message = read.query([arrival.position])?;
+        let row = message.next()?.ok_or(BadRow("a delivery without its message"))?;
+        if row.get::<_, i64>(0)? < before.as_millis() {
+            let mesh: Option<String> = row.get(1)?;
+            let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
+            found.push(OverdueRow { cursor, mesh, bytes });
+        }
     }
     Ok(found)
 }

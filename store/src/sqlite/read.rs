@@ -3,6 +3,7 @@
 //! *Always holds:* an answer shows one state of the store, never parts of two: whatever asks more than once
 //! does so in one transaction.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peermesh_core::ids::{InviteId, MailboxNo, MeshId, MeshNo, Position};
@@ -13,6 +14,7 @@ use peermesh_core::store::{
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::arrivals::{self, Arrival};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{history, roll_back, run};
@@ -82,7 +84,7 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
         Query::Mentions { member, after, limit } => Found::Mentions(mentions(conn, *member, *after, *limit)?),
         Query::Depth => {
             let depth = conn.prepare_cached(sql::PENDING_DEPTH)?.query_row((), |row| row.get(0))?;
-            Found::Depth(rows::count(depth)?)
+            Found::Depth(rows::count(depth)? + arrivals::waiting(conn, |_| true)?.len() as u64)
         }
         Query::Check { at, limit } => Found::Checked(check::page(conn, *at, *limit)?),
         Query::Hooks { since, limit } => Found::Hooks(hooks::waiting(conn, *since, *limit)?),
@@ -97,10 +99,7 @@ fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
     let members = roster::members(conn, mesh.no)?;
     let former = roster::former(conn, mesh.no)?;
     let mailboxes = roster::mailboxes(conn, mesh.no)?;
-    let mut queued = Vec::new();
-    for mailbox in &mailboxes {
-        count_lanes(conn, mailbox.no, &mut queued)?;
-    }
+    let queued = count_lanes(conn, mailboxes.iter().map(|mailbox| mailbox.no).collect())?;
     let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
     let renamed = renamed(conn, mesh.no)?;
     Ok(Some(MeshLoad { mesh, members, former, sessions, queued, renamed }))
@@ -131,18 +130,26 @@ fn mesh(row: &Row<'_>) -> Result<MeshRow, Trouble> {
     })
 }
 
-fn count_lanes(conn: &Connection, mailbox: MailboxNo, queued: &mut Vec<LaneCount>) -> Result<(), Trouble> {
+/// What waits for these mailboxes.
+fn count_lanes(conn: &Connection, mailboxes: BTreeSet<MailboxNo>) -> Result<Vec<LaneCount>, Trouble> {
+    let mut lanes = BTreeMap::new();
     let mut read = conn.prepare_cached(sql::PENDING_COUNT)?;
-    let mut lanes = read.query([mailbox.0])?;
-    while let Some(row) = lanes.next()? {
-        queued.push(LaneCount {
-            mailbox,
-            priority: rows::priority(row.get(0)?)?,
-            messages: rows::count(row.get(1)?)?,
-            bytes: rows::count(row.get(2)?)?,
-        });
+    for mailbox in &mailboxes {
+        let mut found = read.query([mailbox.0])?;
+        while let Some(row) = found.next()? {
+            let count = (rows::count(row.get(1)?)?, rows::count(row.get(2)?)?);
+            lanes.insert((*mailbox, row.get::<_, i64>(0)?), count);
+        }
     }
-    Ok(())
+    for arrival in arrivals::waiting(conn, |arrival| mailboxes.contains(&MailboxNo(arrival.recip)))? {
+        let (messages, bytes) = lanes.entry((MailboxNo(arrival.recip), arrival.rank)).or_default();
+        *messages += 1;
+        *bytes += rows::count(arrival.bytes)?;
+    }
+    let count = |((mailbox, rank), (messages, bytes))| {
+        Ok(LaneCount { mailbox, priority: rows::priority(rank)?, messages, bytes })
+    };
+    lanes.into_iter().map(count).collect()
 }
 
 fn find_mesh(conn: &Connection, name: &str) -> Result<Option<MeshId>, Trouble> {
@@ -195,6 +202,19 @@ fn lane(
     while let Some(row) = page.next()? {
         lane.push(PendingRow { tries: rows::small_count(row.get(0)?)?, message: Arc::new(message(row, 1)?) });
     }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let lane_of =
+        |arrival: &Arrival| arrival.recip == mailbox.0 && arrival.rank == i64::from(priority.rank());
+    let after = rows::position_column(after);
+    let arrived = arrivals::waiting(conn, |arrival| lane_of(arrival) && arrival.position > after)?;
+    let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
+    for Arrival { position, .. } in arrived.into_iter().take(limit) {
+        let mut found = read.query([position])?;
+        let row = found.next()?.ok_or(BadRow("a delivery without its message"))?;
+        lane.push(PendingRow { tries: 0, message: Arc::new(message(row, 0)?) });
+    }
+    lane.sort_by_key(|row| row.message.position);
+    lane.truncate(limit);
     Ok(lane)
 }
 
@@ -212,6 +232,9 @@ fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Tr
             pending.push((mailbox, rows::small_count(tries)?));
         }
     }
+    let arrived = arrivals::waiting(conn, |arrival| arrival.position == column)?;
+    pending.extend(arrived.into_iter().map(|arrival| (MailboxNo(arrival.recip), 0)));
+    pending.sort_unstable();
     let mut settled = Vec::new();
     let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
     let mut ended = read.query([column])?;

@@ -242,6 +242,12 @@ statements! {
             OR EXISTS (SELECT 1 FROM tombstone t WHERE t.pos = run.pos))";
     MESSAGE_EXISTS = "SELECT 1 FROM message WHERE pos = ?1";
 
+    ARRIVAL_INSERT = "INSERT INTO arrival (deliveries) VALUES (?1)";
+    ARRIVAL_READ = "SELECT n, deliveries FROM arrival ORDER BY n";
+    ARRIVAL_DELETE = "DELETE FROM arrival WHERE n <= ?1";
+    ARRIVAL_WAITS = "SELECT NOT EXISTS (SELECT 1 FROM settled WHERE pos = ?3 AND mailbox = ?1) \
+        AND NOT EXISTS (SELECT 1 FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3)";
+
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
     PENDING_DELETE = "DELETE FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3";
@@ -256,6 +262,7 @@ statements! {
     );
     LANE_AGES = "SELECT p.pos, p.bytes, m.at, g.id FROM pending p LEFT JOIN message m ON m.pos = p.pos \
         LEFT JOIN mesh g ON g.n = m.mesh WHERE p.recip = ?1 AND p.prio = ?2 AND p.pos > ?3 ORDER BY p.pos";
+    MESSAGE_AGE = "SELECT m.at, g.id FROM message m LEFT JOIN mesh g ON g.n = m.mesh WHERE m.pos = ?1";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 
     SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
@@ -401,6 +408,7 @@ mod tests {
         "PENDING_DEPTH", // counts all rows, every `depth_ms`
         "RUNNER_DEPTH",  // the same
         "FRESH_READ",    // all that wait are wanted, and few wait
+        "ARRIVAL_READ",  // the same
         "RECEIPT_ANY",   // one row, if there is one
         "KEPT_AT",       // the one position that is asked for
         "REVOKED",       // whoever serves live topics has to know them all
@@ -438,6 +446,7 @@ mod tests {
             (super::DEDUPE_KEYS, "SEARCH dedupe USING PRIMARY KEY (key>?)"),
             (super::DEDUPE_HOLDERS, "SEARCH d USING PRIMARY KEY (key=?)"),
             (super::FRESH_DELETE, "SEARCH fresh USING INTEGER PRIMARY KEY (rowid<?)"),
+            (super::ARRIVAL_DELETE, "SEARCH arrival USING INTEGER PRIMARY KEY (rowid<?)"),
             (super::MESSAGE_SCAN, "SEARCH message USING INTEGER PRIMARY KEY (rowid>?)"),
             (super::TOMBSTONE_SCAN, "SEARCH tombstone USING INTEGER PRIMARY KEY (rowid>?)"),
         ] {

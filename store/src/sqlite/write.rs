@@ -11,6 +11,7 @@ use peermesh_core::store::{Answer, Batch, Driver, History, Op, Query, Reply, Sto
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, Params};
 
+use super::arrivals::Arrivals;
 use super::checkpoint::Checkpoints;
 use super::hooks;
 use super::keys::Keys;
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     // Declared before the lock, so that the file is closed while the lock is still held.
     conn: Connection,
     keys: Keys,
+    arrivals: Arrivals,
     life: i64,
     distrust: Distrust,
     _lock: File,
@@ -83,7 +85,8 @@ impl Writer {
         life: i64,
     ) -> Writer {
         let keys = Keys::new(DedupeKeys::new(secret));
-        Writer { checkpoints: None, conn, keys, life, distrust, _lock: lock }
+        let arrivals = Arrivals::new();
+        Writer { checkpoints: None, conn, keys, arrivals, life, distrust, _lock: lock }
     }
 
     /// Has the log kept short beside the commits from here on, over a connection of its own. Where that
@@ -115,6 +118,12 @@ impl Writer {
         &mut self.keys
     }
 
+    /// What is known of deliveries that came lately, for tests that want them to go down early.
+    #[cfg(test)]
+    pub(super) fn arrivals(&mut self) -> &mut Arrivals {
+        &mut self.arrivals
+    }
+
     /// Writes one batch in a transaction of its own, after the one it shared with others failed.
     fn commit_alone(&mut self, batch: &Arc<Batch>) -> StoreResult {
         let mut replies = self.commit(std::slice::from_ref(batch)).map_err(|failed| failed.error)?;
@@ -126,6 +135,7 @@ impl Writer {
         let written = self.write_all(batches);
         if written.is_err() {
             self.keys.fresh.doubt();
+            self.arrivals.doubt();
         }
         written
     }
@@ -162,8 +172,10 @@ impl Writer {
 
     fn perform_all(&mut self, batches: &[Arc<Batch>]) -> Result<Vec<Vec<Reply>>, Trouble> {
         self.keys.fresh.begin(&self.conn)?;
+        self.arrivals.begin(&self.conn)?;
         let replies = batches.iter().map(|batch| self.perform(batch)).collect::<Result<Vec<_>, _>>()?;
         self.keys.fresh.end(&self.conn)?;
+        self.arrivals.end(&self.conn)?;
         Ok(replies)
     }
 
@@ -171,7 +183,7 @@ impl Writer {
     /// messages and deliveries are gathered first, to be written in the order of their keys.
     fn perform(&mut self, batch: &Batch) -> Result<Vec<Reply>, Trouble> {
         let conn = &self.conn;
-        let mut mail = Mail::new(conn, &mut self.keys);
+        let mut mail = Mail::new(conn, &mut self.keys, &mut self.arrivals);
         let (mut asked, mut ours) = (Vec::new(), runner::Ours::default());
         let mut replies = vec![Reply::Done; batch.ops.len()];
         for (at, op) in batch.ops.iter().enumerate() {
