@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::config::{Config, Limits};
 use crate::conn::{Chunk, Connection};
 use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId, TopicNo};
-use crate::kit::index::Index;
+use crate::kit::index::{Index, Numbered};
 use crate::kit::timers::Timers;
 use crate::live::{self as topics, Lives};
 use crate::machine::{Cause, Deadline, Ending, Input, Listener, Machine, Order, Output, Outputs};
@@ -77,7 +77,7 @@ pub struct Broker {
     work: Work<mesh::After>,
     runner_work: Work<runner::After>,
     live_work: Work<topics::After>,
-    clients: Index<ConnId, Option<Box<Client>>>,
+    clients: Numbered<ConnId, Option<Box<Client>>>,
     /// All of `clients`, oldest first.
     open: BTreeSet<ConnId>,
     lobby: lobby::Lobby,
@@ -162,7 +162,7 @@ impl Broker {
             work: Work::default(),
             runner_work: Work::default(),
             live_work: Work::default(),
-            clients: Index::new(&mut rng),
+            clients: Index::numbered(&mut rng),
             open: BTreeSet::new(),
             lobby: lobby::Lobby::default(),
             meshes: Meshes::new(&mut rng, shards),

@@ -1,26 +1,45 @@
 //! Hash lookup that cannot be iterated, so that no order can leak out of it, keyed so that nobody can aim for
 //! collisions.
+//!
+//! What peers can choose is hashed by SipHash. Numbers that are given out here need less, and are looked up many times
+//! for each message.
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
 
 use crate::rng::Rng;
 
 /// A map for looking up, never for walking.
-pub(crate) struct Index<K, V> {
+pub(crate) struct Index<K, V, S = Keyed> {
     #[allow(clippy::disallowed_types, reason = "wrapped here so that its order stays unseen")]
-    map: std::collections::HashMap<K, V, Keyed>,
+    map: std::collections::HashMap<K, V, S>,
 }
+
+/// A map whose keys are made of nothing but numbers that are given out here.
+pub(crate) type Numbered<K, V> = Index<K, V, Spread>;
 
 impl<K: Hash + Eq, V> Index<K, V> {
     /// An empty map, hashed with a key from `rng`.
     pub(crate) fn new(rng: &mut Rng) -> Index<K, V> {
-        let keyed = Keyed(rng.next_u64(), rng.next_u64());
+        Index::with(Keyed(rng.next_u64(), rng.next_u64()))
+    }
+}
+
+impl<K: Hash + Eq, V> Numbered<K, V> {
+    /// An empty map, hashed with a key from `rng`.
+    pub(crate) fn numbered(rng: &mut Rng) -> Numbered<K, V> {
+        // As many draws as for any other map: what is drawn later does not depend on the kind.
+        Index::with(Spread(rng.next_u64() ^ rng.next_u64()))
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher> Index<K, V, S> {
+    fn with(hasher: S) -> Index<K, V, S> {
         #[allow(clippy::disallowed_types, reason = "wrapped here so that its order stays unseen")]
-        let map = std::collections::HashMap::with_hasher(keyed);
+        let map = std::collections::HashMap::with_hasher(hasher);
         Index { map }
     }
 
@@ -70,19 +89,52 @@ impl<K: Hash + Eq, V> Index<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Index<K, V> {
+impl<K, V, S> fmt::Debug for Index<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index").field("len", &self.map.len()).finish()
     }
 }
 
-struct Keyed(u64, u64);
+/// SipHash under a key.
+pub(crate) struct Keyed(u64, u64);
 
 impl BuildHasher for Keyed {
     type Hasher = SipHasher13;
 
     fn build_hasher(&self) -> SipHasher13 {
         SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+/// Spreads numbers over a map.
+#[derive(Clone)]
+pub(crate) struct Spread(u64);
+
+impl BuildHasher for Spread {
+    type Hasher = Spread;
+
+    fn build_hasher(&self) -> Spread {
+        self.clone()
+    }
+}
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Two to the 64th, divided by the golden ratio. Both halves of the product, so that every bit counts everywhere.
+        let wide = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (wide as u64) ^ (wide >> 64) as u64;
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -97,6 +149,23 @@ mod tests {
         *index.find_or_insert("bob".to_owned(), || 0) += 2;
         assert_eq!((index.find("ann"), index.find("bob"), index.len()), (Some(&1), Some(&2), 2));
         assert_eq!((index.remove("ann"), index.contains("ann")), (Some(1), false));
+    }
+
+    #[test]
+    fn numbers_are_spread_evenly_however_they_are_given_out() {
+        let spread = Spread(Rng::from_seed([1; 32]).next_u64());
+        for step in [1_u64, 2, 1_000, 1 << 18, 1 << 32, 1 << 48] {
+            // A map looks at the lowest bits for the place, and at the highest to tell keys of one place apart.
+            for bits in [0, 57] {
+                let mut places = [0; 128];
+                for n in 0..12_800_u64 {
+                    places[(spread.hash_one(step.wrapping_mul(n)) >> bits) as usize % 128] += 1;
+                }
+                assert!(places.iter().all(|keys| (25..400).contains(keys)), "{step} {bits}: {places:?}");
+            }
+        }
+        let hash = |pair: (u64, u64)| spread.hash_one(pair);
+        assert_ne!(hash((1, 2)), hash((2, 1)));
     }
 
     #[test]

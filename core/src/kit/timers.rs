@@ -1,19 +1,19 @@
 //! Keyed deadlines, one earliest.
 //!
 //! Moving a deadline into the future costs a lookup, not a heap operation: the heap entry is corrected when
-//! it comes up. Equal times come up in the order of their keys.
+//! it comes up. Keys are made of numbers that are given out here. Equal times come up in the order of their keys.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::Hash;
 
-use super::index::Index;
+use super::index::{Index, Numbered};
 use crate::rng::Rng;
 use crate::time::Mono;
 
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
-    slots: Index<K, Slot>,
+    slots: Numbered<K, Slot>,
     heap: BinaryHeap<Reverse<(Mono, K)>>,
     /// The earliest, while nothing has happened that may have changed it.
     known: Option<(Mono, K)>,
@@ -29,7 +29,7 @@ struct Slot {
 
 impl<K: Copy + Ord + Hash> Timers<K> {
     pub(crate) fn new(rng: &mut Rng) -> Timers<K> {
-        Timers { slots: Index::new(rng), heap: BinaryHeap::new(), known: None }
+        Timers { slots: Index::numbered(rng), heap: BinaryHeap::new(), known: None }
     }
 
     /// Makes `key` due at `at`, whatever it was due at before.

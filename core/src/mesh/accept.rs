@@ -292,7 +292,7 @@ impl Mesh {
                 let reach = Some((mailboxes.len(), online));
                 let told = (&*message, &*message_id, asked.receipt);
                 self.welcome_message(cx, ids, told, waiters, (reach, mentioned.as_deref()));
-                self.post(cx, ids, &message, &mailboxes);
+                self.post(cx, ids, &message, (&mailboxes, online));
             }
             Ended::Refused(error) => {
                 self.release_reserved(&mailboxes, message.queued_bytes());
@@ -351,11 +351,18 @@ impl Mesh {
         self.accepting.binary_search_by_key(&position, |accepting| accepting.message.position)
     }
 
-    /// Puts a committed message into its mailboxes.
-    fn post(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, message: &Arc<Message>, mailboxes: &[MailboxNo]) {
+    /// Puts a committed message into its mailboxes, of which so many have somebody connected.
+    fn post(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ids: &MessageIds,
+        message: &Arc<Message>,
+        (mailboxes, online): (&[MailboxNo], usize),
+    ) {
         let window = deliver::window(cx);
         for no in mailboxes {
-            let wanted = self.roster.taker(*no, |_| false).is_some();
+            let is_online = |no| self.roster.taker(no, |_| false).is_some();
+            let wanted = online == mailboxes.len() || online > 0 && is_online(*no);
             self.mailbox(*no).add(Arc::clone(message), wanted, window);
             // Its owner may have been removed while the message was on its way to the disk.
             match self.roster.owner(*no).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no) {

@@ -28,20 +28,26 @@ impl Mesh {
             return;
         }
         loop {
-            let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
-            let (taker, open) = (taker.no, taker.standing.open_lanes());
-            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+            // Asked first, since mostly nothing waits: this is called after every push and acknowledgement.
+            let Some(waiting) = self.mailboxes.get(&mailbox).filter(|waiting| waiting.waits()) else {
+                return;
+            };
             let is_full = waiting.leased() as u64 >= cx.config.limits.unacked_pushes_max();
+            let is_partly_stored = waiting.is_partly_stored();
             if is_full && !planted("pushes_without_bound") {
                 return;
             }
-            if !self.has_room(taker) {
+            let Some(taker) = self.roster.taker(mailbox, |_| false) else { return };
+            let (no, own, open) = (taker.no, taker.mailbox, taker.standing.open_lanes());
+            if taker.line().is_none_or(|line| line.room_bytes == 0) && !self.has_room(no) {
                 return;
             }
-            self.ask_pages(cx, mailbox, open);
+            if is_partly_stored {
+                self.ask_pages(cx, mailbox, open);
+            }
             let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take(open));
             let Some(item) = item else { return };
-            self.push(cx, ids, mailbox, taker, item);
+            self.push(cx, ids, mailbox, (no, own), item);
         }
     }
 
@@ -78,7 +84,7 @@ impl Mesh {
         cx: &mut Cx<'_>,
         ids: &MessageIds,
         mailbox: MailboxNo,
-        taker: PresenceNo,
+        (taker, own): (PresenceNo, MailboxNo),
         mut item: Item,
     ) {
         let limits = &cx.config.limits;
@@ -86,19 +92,19 @@ impl Mesh {
             return self.settle(cx, mailbox, &item.message, Outcome::Dead);
         }
         // A session drops what it sent itself, so such mail waits for another connection of its member.
-        let wrote_it = |presence: &super::presence::Presence| {
-            presence.mailbox == item.message.session && presence.mailbox != mailbox
-        };
+        let wrote_it = |own: MailboxNo| own == item.message.session && own != mailbox;
         // Whoever stands in for it has a gate of its own.
         let lane = usize::from(item.message.priority.rank());
         let cannot = |presence: &super::presence::Presence| {
-            wrote_it(presence) || !presence.standing.open_lanes()[lane]
+            wrote_it(presence.mailbox) || !presence.standing.open_lanes()[lane]
         };
-        let taker = match self.roster.presence(taker) {
-            Some(presence) if !wrote_it(presence) => Some(taker),
-            _ => self.roster.taker(mailbox, cannot).map(|presence| presence.no),
+        let taker = if wrote_it(own) {
+            let stand_in = self.roster.taker(mailbox, cannot).map(|presence| presence.no);
+            stand_in.filter(|taker| self.has_room(*taker))
+        } else {
+            Some(taker)
         };
-        let Some(taker) = taker.filter(|taker| self.has_room(*taker)) else {
+        let Some(taker) = taker else {
             if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
                 waiting.set_aside(item);
             }
@@ -108,9 +114,9 @@ impl Mesh {
         item.tries += 1;
         item.pushed = true;
         let bytes = item.message.nonce.len() + item.message.ciphertext.len() + PUSH_OVERHEAD_BYTES;
-        let Some(line) = self.roster.presence_mut(taker).and_then(|presence| presence.line_mut()) else {
-            return;
-        };
+        let Some(presence) = self.roster.presence_mut(taker) else { return };
+        let to_sender = presence.member == item.message.sender;
+        let Some(line) = presence.line_mut() else { return };
         line.room_bytes = line.room_bytes.saturating_sub(bytes);
         let session = line.session;
         let legacy = !line.acknowledges;
@@ -121,7 +127,7 @@ impl Mesh {
             self.timers.arm_by(Timer::LegacyPing(taker), ping_at);
         }
         let id = self.names.encode(ids, item.position());
-        self.tell_push(cx, &id, session, taker, &item.message);
+        self.tell_push(cx, &id, session, to_sender, &item.message);
         cx.count(match item.message.priority {
             Priority::Now => Counter::RoutedNow,
             Priority::Next => Counter::RoutedNext,
@@ -146,17 +152,15 @@ impl Mesh {
         cx: &mut Cx<'_>,
         message_id: &str,
         session: SessionId,
-        taker: PresenceNo,
+        to_sender: bool,
         message: &Message,
     ) {
         cx.note(Level::Debug, || Note::new(Level::Debug, "ws push").with("message_id", message_id));
-        let sender = self.roster.members.get(&message.sender);
-        let same_member =
-            self.roster.presence(taker).is_some_and(|presence| presence.member == message.sender);
-        let copy = PushCopy { position: message.position, to_sender: same_member };
+        let copy = PushCopy { position: message.position, to_sender };
         if cx.push_too(session, copy) {
             return;
         }
+        let sender = self.roster.members.get(&message.sender);
         let (mut sender_key, mut member_key) = ([0; PublicKey::HEX_CHARS], [0; PublicKey::HEX_CHARS]);
         let push = Push {
             message_id,
@@ -165,8 +169,7 @@ impl Mesh {
                 self.roster.sealing_key(message.session, message.position),
                 &mut sender_key,
             ),
-            sender_member_pubkey: (!same_member)
-                .then(|| hex_into(sender.map(|row| row.key), &mut member_key)),
+            sender_member_pubkey: (!to_sender).then(|| hex_into(sender.map(|row| row.key), &mut member_key)),
             sender_member_id: sender.map_or("", |row| row.id.as_str()),
             sender_name: self.roster.name_of(message.session),
             priority: message.priority.word(),

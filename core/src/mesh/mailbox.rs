@@ -276,6 +276,11 @@ impl Mailbox {
         })
     }
 
+    /// True when something may be pushed from here, or a page asked for.
+    pub(crate) fn waits(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.more || !lane.items.is_empty())
+    }
+
     /// True when a delivery may wait in the store without being in memory.
     pub(crate) fn is_partly_stored(&self) -> bool {
         self.lanes.iter().any(|lane| lane.more)

@@ -63,7 +63,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
-use crate::kit::index::Index;
+use crate::kit::index::{Index, Numbered};
 use crate::kit::recent::Recent;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
@@ -205,7 +205,7 @@ struct Mesh {
     looks_bytes: u64,
     /// The keys of both.
     in_flight: Index<SendKey, known::Flight>,
-    buckets: Index<MailboxNo, Bucket>,
+    buckets: Numbered<MailboxNo, Bucket>,
     /// Keys whose sends took from a budget and were refused.
     spent: Recent<SendKey>,
     /// When this process began, by both clocks.
@@ -466,7 +466,7 @@ impl Mesh {
             looks_begun: 0,
             looks_bytes: 0,
             in_flight: Index::new(rng),
-            buckets: Index::new(rng),
+            buckets: Index::numbered(rng),
             spent: Recent::new(rng),
             began,
             rotating: BTreeSet::new(),
@@ -491,8 +491,10 @@ impl Mesh {
 
     /// The mailbox of that number, made when it is first needed.
     fn mailbox(&mut self, no: MailboxNo) -> &mut mailbox::Mailbox {
-        let member = self.roster.session_row(no).map_or(no, |session| session.member);
-        self.mailboxes.entry(no).or_insert_with(|| mailbox::Mailbox::new(member))
+        let roster = &self.roster;
+        self.mailboxes.entry(no).or_insert_with(|| {
+            mailbox::Mailbox::new(roster.session_row(no).map_or(no, |session| session.member))
+        })
     }
 
     /// The word that this mesh is ours.

@@ -12,21 +12,21 @@ use super::refusal::{Refusal, refuse};
 use super::{Cx, Mesh, Timer};
 use crate::ids::MailboxNo;
 use crate::kit::bucket::Bucket;
-use crate::kit::index::Index;
+use crate::kit::index::{Index, Numbered};
 use crate::rng::Rng;
 use crate::surface::SessionId;
 use crate::time::Mono;
 
 #[derive(Debug)]
 pub(super) struct Turns {
-    buckets: Index<MailboxNo, Bucket>,
+    buckets: Numbered<MailboxNo, Bucket>,
     /// By the moment of their next try.
     waiting: BTreeMap<(Mono, SessionId), (Greeting, Proof)>,
 }
 
 impl Turns {
     pub(super) fn new(rng: &mut Rng) -> Turns {
-        Turns { buckets: Index::new(rng), waiting: BTreeMap::new() }
+        Turns { buckets: Index::numbered(rng), waiting: BTreeMap::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

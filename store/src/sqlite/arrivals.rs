@@ -24,9 +24,9 @@ use crate::rows::{self, BadRow};
 /// answers does so within fewer commits.
 const ROWS_MAX: usize = 64;
 /// Deliveries that stand in those rows, at most: whoever reads a lane reads them all.
-const ARRIVALS_MAX: usize = 65_536;
+const ARRIVALS_MAX: usize = 131_072;
 /// Deliveries of one row, at most. What a commit brings beyond goes down at once.
-const ROW_MAX: usize = 16_384;
+const ROW_MAX: usize = 65_536;
 /// Deliveries that go down with one commit, at least. With twice as many as the commit brings, they never gather.
 const SLICE_MIN: usize = 256;
 /// Bytes of one delivery in a row of `arrival`.

@@ -95,14 +95,14 @@ fn deliveries_of_a_failed_transaction_wait_for_nobody() {
 fn a_message_to_more_than_a_row_holds_reaches_all_of_them() {
     let dir = memory_dir();
     let (mut writer, _) = parts(dir.path());
-    let all: Vec<MailboxNo> = (1..=20_000).map(MailboxNo).collect();
+    let all: Vec<MailboxNo> = (1..=70_000).map(MailboxNo).collect();
     let mut ops = vec![accept(1, "a", None)];
     let Op::Accept(accept) = &mut ops[0] else { panic!() };
     accept.mailboxes = all.into();
     write(&mut writer, ops).unwrap();
-    assert_eq!(depth(&mut writer), 20_000);
+    assert_eq!(depth(&mut writer), 70_000);
     let rows: i64 = writer.conn().query_row("SELECT count(*) FROM pending", (), |row| row.get(0)).unwrap();
-    assert!(rows > 0 && rows < 20_000, "{rows}");
+    assert!(rows > 0 && rows < 70_000, "{rows}");
 }
 
 fn kitchen() -> NewMesh {
