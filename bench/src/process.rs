@@ -97,7 +97,21 @@ impl Usage {
 /// # Errors
 /// When the system refuses.
 pub fn free_addr() -> io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+    free_addrs().map(|[addr]| addr)
+}
+
+/// Several of them, each another one.
+///
+/// # Errors
+/// When the system refuses.
+pub fn free_addrs<const N: usize>() -> io::Result<[SocketAddr; N]> {
+    // All are held until the last is known.
+    let held = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<io::Result<Vec<_>>>()?;
+    let mut addrs = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
+    for (addr, listener) in addrs.iter_mut().zip(&held) {
+        *addr = listener.local_addr()?;
+    }
+    Ok(addrs)
 }
 
 /// Waits until somebody listens there.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::{ADMIN_TOKEN, Ask, body, request};
-use crate::process::{Usage, free_addr};
+use crate::process::{Usage, free_addrs};
 use crate::wire::{live, runner};
 
 /// From the start of the process to its first answer.
@@ -66,6 +66,11 @@ impl Server {
     /// # Errors
     /// When it does not start, or does not answer in time.
     pub fn start(setup: &Setup, target: Option<SocketAddr>) -> io::Result<Server> {
+        // A connection on its way out may take one of the ports before the broker does.
+        Server::start_once(setup, target).or_else(|_| Server::start_once(setup, target))
+    }
+
+    fn start_once(setup: &Setup, target: Option<SocketAddr>) -> io::Result<Server> {
         let (data, dir) = match &setup.home {
             Home::Kept(data) => (data.clone(), None),
             Home::Fresh(parent) => {
@@ -73,7 +78,7 @@ impl Server {
                 (dir.path().join("mesh"), Some(dir))
             }
         };
-        let [addr, runners, live] = [free_addr()?, free_addr()?, free_addr()?];
+        let [addr, runners, live] = free_addrs()?;
         let mut command = Command::new(&setup.program);
         command
             .arg("serve")

@@ -27,6 +27,8 @@ const ROWS_MAX: usize = 64;
 const ARRIVALS_MAX: usize = 131_072;
 /// Deliveries of one row, at most. What a commit brings beyond goes down at once.
 const ROW_MAX: usize = 65_536;
+/// Room for so many that wait is kept while few do.
+const WAITING_KEPT: usize = 8_192;
 /// Deliveries that go down with one commit, at least. With twice as many as the commit brings, they never gather.
 const SLICE_MIN: usize = 256;
 /// Bytes of one delivery in a row of `arrival`.
@@ -218,6 +220,10 @@ impl Arrivals {
         self.rows.push_back(Row { n: conn.last_insert_rowid(), arrivals });
         if self.rows.len() > self.rows_max || self.size > ARRIVALS_MAX {
             self.go_down(conn, slice, self.rows_max / 2)?;
+        }
+        // A burst must not hold its memory for ever.
+        if self.waiting.capacity() > WAITING_KEPT && self.waiting.len() < self.waiting.capacity() / 8 {
+            self.waiting.shrink_to(2 * self.waiting.len());
         }
         Ok(())
     }

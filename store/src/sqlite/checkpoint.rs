@@ -23,7 +23,7 @@ use super::trouble::Distrust;
 const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// Pages that gather in the log before they are copied. The more there are, the more often one copy serves
 /// several changes of a page; the fewer, the less there is to read after a crash.
-const GATHERED_PAGES: i64 = 4_000;
+const GATHERED_PAGES: i64 = 1_500;
 /// So few are left to the writer: to copy them takes about as long as a commit.
 const REST_PAGES: i64 = 200;
 /// How often the thread is asked for what came meanwhile, before the writer copies whatever is left.
