@@ -1,8 +1,8 @@
 //! Hash lookup that cannot be iterated, so that no order can leak out of it, keyed so that nobody can aim for
 //! collisions.
 //!
-//! What peers can choose is hashed by SipHash. Numbers that are given out here need less, and are looked up many times
-//! for each message.
+//! Names that peers can choose are hashed by SipHash. Numbers, and what no more than a few of can be there, need less, and are
+//! looked up many times for each message.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -124,9 +124,12 @@ impl Hasher for Spread {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // Two to the 64th, divided by the golden ratio. Both halves of the product, so that every bit counts everywhere.
-        let wide = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (wide as u64) ^ (wide >> 64) as u64;
+        // Two to the 64th, divided by the golden ratio. Both halves of the product, so that every bit counts
+        // everywhere.
+        const RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = self.0 ^ number;
+        let high = u64::try_from((u128::from(mixed) * u128::from(RATIO)) >> 64).unwrap_or_default();
+        self.0 = mixed.wrapping_mul(RATIO) ^ high;
     }
 
     fn write_usize(&mut self, number: usize) {
@@ -159,7 +162,8 @@ mod tests {
             for bits in [0, 57] {
                 let mut places = [0; 128];
                 for n in 0..12_800_u64 {
-                    places[(spread.hash_one(step.wrapping_mul(n)) >> bits) as usize % 128] += 1;
+                    let place = (spread.hash_one(step.wrapping_mul(n)) >> bits) % 128;
+                    places[usize::try_from(place).unwrap()] += 1;
                 }
                 assert!(places.iter().all(|keys| (25..400).contains(keys)), "{step} {bits}: {places:?}");
             }

@@ -20,8 +20,8 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::{self, BadRow};
 
-/// Rows of `arrival`, at most; when there are more, the oldest go until half as many are left. A recipient that
-/// answers does so within fewer commits.
+/// Rows of `arrival`, at most; when there are more, the oldest go until half as many are left, or a slice of deliveries
+/// went with them. A recipient that answers does so within fewer commits.
 const ROWS_MAX: usize = 64;
 /// Deliveries that stand in those rows, at most: whoever reads a lane reads them all.
 const ARRIVALS_MAX: usize = 131_072;
@@ -54,6 +54,8 @@ pub(super) struct Arrivals {
     /// What this transaction adds.
     added: Vec<Arrival>,
     is_known: bool,
+    /// This process has had a transaction.
+    has_begun: bool,
     rows_max: usize,
 }
 
@@ -109,17 +111,32 @@ impl Arrival {
 /// order of `pending`.
 pub(super) fn waiting(conn: &Connection, wanted: impl Fn(&Arrival) -> bool) -> Result<Vec<Arrival>, Trouble> {
     let mut found = Vec::new();
-    let mut judge = conn.prepare_cached(sql::ARRIVAL_WAITS)?;
+    each_waiting(conn, wanted, |arrival| {
+        found.push(arrival);
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// Takes them one by one, until `take` has enough.
+pub(super) fn each_waiting(
+    conn: &Connection,
+    wanted: impl Fn(&Arrival) -> bool,
+    mut take: impl FnMut(Arrival) -> Result<bool, Trouble>,
+) -> Result<(), Trouble> {
+    let mut came = Vec::new();
     each_row(conn, |_, arrivals| {
-        for arrival in arrivals.filter(&wanted) {
-            if arrival.waits(&mut judge)? {
-                found.push(arrival);
-            }
-        }
+        came.extend(arrivals.filter(&wanted));
         Ok(())
     })?;
-    found.sort_unstable();
-    Ok(found)
+    came.sort_unstable();
+    let mut judge = conn.prepare_cached(sql::ARRIVAL_WAITS)?;
+    for arrival in came {
+        if arrival.waits(&mut judge)? && !take(arrival)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Position and mailbox of everything that came lately, whatever became of it.
@@ -158,6 +175,7 @@ impl Arrivals {
             waiting: HashMap::new(),
             added: Vec::new(),
             is_known: false,
+            has_begun: false,
             rows_max: ROWS_MAX,
         }
     }
@@ -182,6 +200,11 @@ impl Arrivals {
             Ok(())
         })?;
         self.is_known = true;
+        // A process that begins has everything to read, and nobody who waits for this commit yet.
+        if !self.has_begun {
+            self.go_down_all(conn)?;
+            self.has_begun = true;
+        }
         Ok(())
     }
 
@@ -205,8 +228,14 @@ impl Arrivals {
 
     /// To be called before the commit: keeps what the transaction added, and takes what is old down.
     pub(super) fn end(&mut self, conn: &Connection) -> Result<(), Trouble> {
+        // A burst must not hold its memory for ever.
+        if self.waiting.capacity() > WAITING_KEPT && self.waiting.len() < self.waiting.capacity() / 8 {
+            self.waiting.shrink_to(2 * self.waiting.len());
+        }
         if self.added.is_empty() {
-            return Ok(());
+            // All of a burst has ended: its rows are of no use, and readers would go on reading them.
+            let is_over = self.waiting.is_empty() && self.size > WAITING_KEPT;
+            return if is_over { self.go_down(conn, usize::MAX, 0) } else { Ok(()) };
         }
         let mut arrivals = std::mem::take(&mut self.added);
         if arrivals.len() > ROW_MAX {
@@ -220,10 +249,6 @@ impl Arrivals {
         self.rows.push_back(Row { n: conn.last_insert_rowid(), arrivals });
         if self.rows.len() > self.rows_max || self.size > ARRIVALS_MAX {
             self.go_down(conn, slice, self.rows_max / 2)?;
-        }
-        // A burst must not hold its memory for ever.
-        if self.waiting.capacity() > WAITING_KEPT && self.waiting.len() < self.waiting.capacity() / 8 {
-            self.waiting.shrink_to(2 * self.waiting.len());
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! There is no index on time: it would be written for every message. Positions of one lane are handed out by
 //! one shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk
-//! leaves a lane at the first one that is not. It costs a few steps for each lane that is not empty.
+//! leaves a lane at the first one that is not. It costs a few steps for each lane that is not empty, and for each delivery
+//! that came lately.
 
 use peermesh_core::ids::{MailboxNo, MeshId, Position};
 use peermesh_core::store::{Cursor, OverdueRow, Priority};
@@ -38,29 +39,40 @@ pub(super) fn overdue(
         let from = (MailboxNo(lane.0), rows::priority(lane.1)?);
         front_of_lane(conn, from, Position::ZERO, before, limit, &mut found)?;
     }
-    found.extend(arrived(conn, before, after)?);
+    found.extend(arrived(conn, before, after, limit)?);
     found.sort_by_key(|row| row.cursor);
     found.truncate(limit);
     Ok(found)
 }
 
 /// The same of deliveries that came lately and are in no lane yet.
-fn arrived(conn: &Connection, before: Wall, after: Option<Cursor>) -> Result<Vec<OverdueRow>, Trouble> {
-    let mut found = Vec::new();
-    let mut read = conn.prepare_cached(sql::MESSAGE_AGE)?;
-    for arrival in arrivals::waiting(conn, |_| true)? {
-        let (cursor, bytes) = (arrival.cursor()?, rows::count(arrival.bytes)?);
-        if after.is_some_and(|after| cursor <= after) {
-            continue;
-        }
-        let mut message = read.query([arrival.position])?;
-        let row = message.next()?.ok_or(BadRow("a delivery without its message"))?;
-        if row.get::<_, i64>(0)? < before.as_millis() {
-            let mesh: Option<String> = row.get(1)?;
-            let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
-            found.push(OverdueRow { cursor, mesh, bytes });
-        }
-    }
+fn arrived(
+    conn: &Connection,
+    before: Wall,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<OverdueRow>, Trouble> {
+    let (mut found, mut read) = (Vec::new(), conn.prepare_cached(sql::MESSAGE_AGE)?);
+    let place = |at: Cursor| [at.mailbox.0, at.priority.rank().into(), rows::position_column(at.position)];
+    let after = after.map_or([i64::MIN; 3], place);
+    arrivals::each_waiting(
+        conn,
+        |arrival| arrival.order() > after,
+        |arrival| {
+            let mut message = read.query([arrival.position])?;
+            let row = message.next()?.ok_or(BadRow("a delivery without its message"))?;
+            if row.get::<_, i64>(0)? < before.as_millis() {
+                let mesh: Option<String> = row.get(1)?;
+                let mesh = MeshId::new(mesh.ok_or(BadRow("a message without its mesh"))?);
+                found.push(OverdueRow {
+                    cursor: arrival.cursor()?,
+                    mesh,
+                    bytes: rows::count(arrival.bytes)?,
+                });
+            }
+            Ok(found.len() < limit)
+        },
+    )?;
     Ok(found)
 }
 

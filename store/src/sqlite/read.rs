@@ -99,7 +99,7 @@ fn load(conn: &Connection, id: &MeshId) -> Result<Option<MeshLoad>, Trouble> {
     let members = roster::members(conn, mesh.no)?;
     let former = roster::former(conn, mesh.no)?;
     let mailboxes = roster::mailboxes(conn, mesh.no)?;
-    let queued = count_lanes(conn, mailboxes.iter().map(|mailbox| mailbox.no).collect())?;
+    let queued = count_lanes(conn, &mailboxes.iter().map(|mailbox| mailbox.no).collect())?;
     let sessions = mailboxes.into_iter().filter(|mailbox| mailbox.no != mailbox.member).collect();
     let renamed = renamed(conn, mesh.no)?;
     Ok(Some(MeshLoad { mesh, members, former, sessions, queued, renamed }))
@@ -131,10 +131,10 @@ fn mesh(row: &Row<'_>) -> Result<MeshRow, Trouble> {
 }
 
 /// What waits for these mailboxes.
-fn count_lanes(conn: &Connection, mailboxes: BTreeSet<MailboxNo>) -> Result<Vec<LaneCount>, Trouble> {
+fn count_lanes(conn: &Connection, mailboxes: &BTreeSet<MailboxNo>) -> Result<Vec<LaneCount>, Trouble> {
     let mut lanes = BTreeMap::new();
     let mut read = conn.prepare_cached(sql::PENDING_COUNT)?;
-    for mailbox in &mailboxes {
+    for mailbox in mailboxes {
         let mut found = read.query([mailbox.0])?;
         while let Some(row) = found.next()? {
             let count = (rows::count(row.get(1)?)?, rows::count(row.get(2)?)?);
@@ -206,13 +206,21 @@ fn lane(
     let lane_of =
         |arrival: &Arrival| arrival.recip == mailbox.0 && arrival.rank == i64::from(priority.rank());
     let after = rows::position_column(after);
-    let arrived = arrivals::waiting(conn, |arrival| lane_of(arrival) && arrival.position > after)?;
-    let mut read = conn.prepare_cached(sql::MESSAGE_READ)?;
-    for Arrival { position, .. } in arrived.into_iter().take(limit) {
+    // Behind a full page nothing is wanted.
+    let last = lane.last().filter(|_| lane.len() >= limit);
+    let last = last.map_or(i64::MAX, |row| rows::position_column(row.message.position));
+    let wanted = |arrival: &Arrival| lane_of(arrival) && arrival.position > after && arrival.position < last;
+    let (mut read, mut left) = (conn.prepare_cached(sql::MESSAGE_READ)?, limit);
+    arrivals::each_waiting(conn, wanted, |Arrival { position, .. }| {
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
         let mut found = read.query([position])?;
         let row = found.next()?.ok_or(BadRow("a delivery without its message"))?;
         lane.push(PendingRow { tries: 0, message: Arc::new(message(row, 0)?) });
-    }
+        Ok(left > 0)
+    })?;
     lane.sort_by_key(|row| row.message.position);
     lane.truncate(limit);
     Ok(lane)
@@ -226,21 +234,26 @@ fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Tr
     let message = message(row, 0)?;
     let mut pending = Vec::new();
     let mut tries = conn.prepare_cached(sql::PENDING_READ)?;
-    for mailbox in mailboxes_of(row.get(6)?, row.get(13)?)? {
+    let mailboxes = mailboxes_of(row.get(6)?, row.get(13)?)?;
+    for mailbox in &mailboxes {
+        let mailbox = *mailbox;
         let waits = tries.query_row((mailbox.0, message.priority.rank(), column), |row| row.get(0));
         if let Some(tries) = waits.optional()? {
             pending.push((mailbox, rows::small_count(tries)?));
         }
     }
-    let arrived = arrivals::waiting(conn, |arrival| arrival.position == column)?;
-    pending.extend(arrived.into_iter().map(|arrival| (MailboxNo(arrival.recip), 0)));
-    pending.sort_unstable();
     let mut settled = Vec::new();
     let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
     let mut ended = read.query([column])?;
     while let Some(row) = ended.next()? {
         let at = Wall::from_millis(row.get(1)?);
         settled.push((MailboxNo(row.get(0)?), at, rows::outcome(row.get(2)?)?));
+    }
+    // Mostly the tables know all of them.
+    if pending.len() + settled.len() < mailboxes.len() {
+        let arrived = arrivals::waiting(conn, |arrival| arrival.position == column)?;
+        pending.extend(arrived.into_iter().map(|arrival| (MailboxNo(arrival.recip), 0)));
+        pending.sort_unstable();
     }
     Ok(Some(MessageView { message: Arc::new(message), pending, settled }))
 }

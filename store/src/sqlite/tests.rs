@@ -148,7 +148,7 @@ fn the_connections_are_set_up_as_the_measurements_ask() {
         ("locking_mode", "normal"),
         ("foreign_keys", "0"),
         ("temp_store", "2"),
-        ("cache_size", "-16384"),
+        ("cache_size", "-4096"),
     ] {
         assert_eq!(ask(pragma), wanted, "{pragma}");
     }

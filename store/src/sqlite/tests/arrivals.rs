@@ -63,7 +63,7 @@ fn a_delivery_that_ends_in_time_is_in_no_lane_and_its_rows_go() {
     let (mut writer, _) = parts(dir.path());
     let mut last = Vec::new();
     for n in 1..=200 {
-        let mut ops: Vec<Op> = last.drain(..).collect();
+        let mut ops = std::mem::take(&mut last);
         let mut life = settled(accept(n, "a", Some("text")));
         last.extend(life.pop());
         ops.append(&mut life);
@@ -117,6 +117,14 @@ fn kitchen() -> NewMesh {
     }
 }
 
+fn below<T: TryFrom<u64, Error: Debug>>(rng: &mut Rng, bound: u64) -> T {
+    T::try_from(rng.below(bound)).unwrap()
+}
+
+fn millis(millis: u64) -> Wall {
+    Wall::from_millis(i64::try_from(millis).unwrap())
+}
+
 /// Some messages to one or several; some of those that wait end or are tried again, also such as never waited; and
 /// now and then the old ones go.
 fn life(rng: &mut Rng, sent: &mut Vec<Accept>) -> Vec<Op> {
@@ -126,7 +134,7 @@ fn life(rng: &mut Rng, sent: &mut Vec<Accept>) -> Vec<Op> {
         let Op::Accept(mut one) = accept(position, "a", Some("text")) else { panic!() };
         let to: Vec<MailboxNo> = (1..=MAILBOXES).filter(|_| rng.below(3) == 0).map(MailboxNo).collect();
         let message = Arc::make_mut(&mut one.message);
-        message.priority = Priority::ALL[rng.below(3) as usize];
+        message.priority = Priority::ALL[below::<usize>(rng, 3)];
         (message.target, one.mailboxes) = (Target::Spec("*".into()), to.into());
         ops.push(Op::Accept(one.clone()));
         sent.push(one);
@@ -134,28 +142,30 @@ fn life(rng: &mut Rng, sent: &mut Vec<Accept>) -> Vec<Op> {
     for _ in 0..rng.below(16) {
         // Mostly late ones, in which most end soon.
         let reach = 1 + rng.below(60);
-        let back = rng.below(reach) as usize;
+        let back: usize = below(rng, reach);
         let one = &sent[sent.len().saturating_sub(1 + back)];
-        let (position, mailbox) = (one.message.position, MailboxNo(1 + rng.below(MAILBOXES as u64) as i64));
+        let (position, mailbox) =
+            (one.message.position, MailboxNo(1 + below::<i64>(rng, MAILBOXES.cast_unsigned())));
         let priority = if rng.below(9) == 0 { Priority::Low } else { one.message.priority };
-        let (at, outcome) = (Wall::from_millis(position.0 as i64), Outcome::Delivered);
+        let (at, outcome) = (millis(position.0), Outcome::Delivered);
         ops.push(match rng.below(6) {
-            0 => Op::Tried { position, mailbox, priority, tries: rng.below(5) as u32 },
+            0 => Op::Tried { position, mailbox, priority, tries: below(rng, 5) },
             _ => Op::Settle(Settled { position, mailbox, priority, at, outcome }),
         });
     }
     if rng.below(12) == 0 {
-        let before = Wall::from_millis(sent.len() as i64 - 1 - rng.below(40) as i64);
-        ops.insert(rng.below(ops.len() as u64 + 1) as usize, prune_all(before, 1 + rng.below(30) as u32));
+        let before = millis((sent.len() as u64).saturating_sub(1 + rng.below(40)));
+        let (at, limit) = (below(rng, ops.len() as u64 + 1), 1 + below::<u32>(rng, 30));
+        ops.insert(at, prune_all(before, limit));
     }
     ops
 }
 
 /// Questions about everything that waits, in pages of any length.
 fn questions(rng: &mut Rng, sent: &[Accept]) -> Vec<Query> {
-    let limit = [1, 3, 1_000][rng.below(3) as usize];
+    let limit = [1, 3, 1_000][below::<usize>(rng, 3)];
     let after = Position(rng.below(2) * rng.below(sent.len() as u64));
-    let before = Wall::from_millis(rng.below(sent.len() as u64 + 2) as i64);
+    let before = millis(rng.below(sent.len() as u64 + 2));
     let mut queries = vec![Query::Depth, Query::Mesh(MeshId::new("kitchen"))];
     queries.push(Query::Overdue { before, after: None, limit });
     for mailbox in (1..=MAILBOXES).map(MailboxNo) {
