@@ -1,8 +1,8 @@
 //! Hash lookup that cannot be iterated, so that no order can leak out of it, keyed so that nobody can aim for
 //! collisions.
 //!
-//! Names that peers can choose are hashed by SipHash. Numbers, and what no more than a few of can be there, need less, and are
-//! looked up many times for each message.
+//! Names that peers can choose are hashed by SipHash. Numbers, and what no more than a few of can be there,
+//! need less, and are looked up many times for each message.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -158,7 +158,8 @@ mod tests {
     fn numbers_are_spread_evenly_however_they_are_given_out() {
         let spread = Spread(Rng::from_seed([1; 32]).next_u64());
         for step in [1_u64, 2, 1_000, 1 << 18, 1 << 32, 1 << 48] {
-            // A map looks at the lowest bits for the place, and at the highest to tell keys of one place apart.
+            // A map looks at the lowest bits for the place, and at the highest to tell keys of one place
+            // apart.
             for bits in [0, 57] {
                 let mut places = [0; 128];
                 for n in 0..12_800_u64 {

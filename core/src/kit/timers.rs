@@ -1,7 +1,8 @@
 //! Keyed deadlines, one earliest.
 //!
 //! Moving a deadline into the future costs a lookup, not a heap operation: the heap entry is corrected when
-//! it comes up. Keys are numbers that are given out here, or few. Equal times come up in the order of their keys.
+//! it comes up. Keys are numbers that are given out here, or few. Equal times come up in the order of their
+//! keys.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,13 +1,13 @@
 //! Deliveries that came lately, on their way into the table `pending`.
 //!
-//! Nearly every delivery ends a few commits after it came. Two statements for a row that comes and goes cost more than
-//! the rest of a message's delivery, so deliveries stand first in the rows of `arrival`, one for each commit. What
-//! ends meanwhile never comes into `pending`; the others go down when their row is old.
+//! Nearly every delivery ends a few commits after it came. Two statements for a row that comes and goes cost
+//! more than the rest of a message's delivery, so deliveries stand first in the rows of `arrival`, one for
+//! each commit. What ends meanwhile never comes into `pending`; the others go down when their row is old.
 //!
-//! *Always holds:* a delivery waits that stands in `pending`, or in a row of `arrival` while no row of `settled` says that
-//! it ended. What is in memory is what these say, and what the transaction under way changes. A transaction that failed
-//! leaves that in doubt, and the rows are read again before the next one. Whoever removes messages, and with them the
-//! rows that say what ended, takes everything down first.
+//! *Always holds:* a delivery waits that stands in `pending`, or in a row of `arrival` while no row of
+//! `settled` says that it ended. What is in memory is what these say, and what the transaction under way
+//! changes. A transaction that failed leaves that in doubt, and the rows are read again before the next one.
+//! Whoever removes messages, and with them the rows that say what ended, takes everything down first.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -20,8 +20,8 @@ use super::trouble::Trouble;
 use super::write::run;
 use crate::rows::{self, BadRow};
 
-/// Rows of `arrival`, at most; when there are more, the oldest go until half as many are left, or a slice of deliveries
-/// went with them. A recipient that answers does so within fewer commits.
+/// Rows of `arrival`, at most; when there are more, the oldest go until half as many are left, or a slice of
+/// deliveries went with them. A recipient that answers does so within fewer commits.
 const ROWS_MAX: usize = 64;
 /// Deliveries that stand in those rows, at most: whoever reads a lane reads them all.
 const ARRIVALS_MAX: usize = 131_072;
@@ -29,7 +29,8 @@ const ARRIVALS_MAX: usize = 131_072;
 const ROW_MAX: usize = 65_536;
 /// Room for so many that wait is kept while few do.
 const WAITING_KEPT: usize = 8_192;
-/// Deliveries that go down with one commit, at least. With twice as many as the commit brings, they never gather.
+/// Deliveries that go down with one commit, at least. With twice as many as the commit brings, they never
+/// gather.
 const SLICE_MIN: usize = 256;
 /// Bytes of one delivery in a row of `arrival`.
 const ARRIVAL_BYTES: usize = 25;
@@ -107,8 +108,8 @@ impl Arrival {
     }
 }
 
-/// Those of the deliveries that came lately that wait and are not in `pending`, as far as they are `wanted`, in the
-/// order of `pending`.
+/// Those of the deliveries that came lately that wait and are not in `pending`, as far as they are `wanted`,
+/// in the order of `pending`.
 pub(super) fn waiting(conn: &Connection, wanted: impl Fn(&Arrival) -> bool) -> Result<Vec<Arrival>, Trouble> {
     let mut found = Vec::new();
     each_waiting(conn, wanted, |arrival| {

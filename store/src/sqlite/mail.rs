@@ -102,7 +102,8 @@ impl<'a> Mail<'a> {
         self.changes.push(Change { cursor, what });
     }
 
-    /// Writes what was gathered, so that the tables say which deliveries wait, and lends what is known of keys.
+    /// Writes what was gathered, so that the tables say which deliveries wait, and lends what is known of
+    /// keys.
     pub(super) fn written(&mut self, replies: &mut [Reply]) -> Result<&mut Keys, Trouble> {
         self.write(replies)?;
         self.arrivals.go_down_all(self.conn)?;

@@ -25,8 +25,8 @@ const SQLITE_MIN: i32 = 3_051_003;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Pages kept in memory, in KiB and negative, as SQLite wants it. What is written next is near what was
-/// written last, and the kernel has a copy of the rest, so a larger cache costs memory and saves no time: SQLite walks
-/// through all of it after commits that split pages.
+/// written last, and the kernel has a copy of the rest, so a larger cache costs memory and saves no time:
+/// SQLite walks through all of it after commits that split pages.
 const WRITER_CACHE: i64 = -4_096;
 const READER_CACHE: i64 = -4_096;
 

@@ -2,8 +2,8 @@
 //!
 //! There is no index on time: it would be written for every message. Positions of one lane are handed out by
 //! one shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk
-//! leaves a lane at the first one that is not. It costs a few steps for each lane that is not empty, and for each delivery
-//! that came lately.
+//! leaves a lane at the first one that is not. It costs a few steps for each lane that is not empty, and for
+//! each delivery that came lately.
 
 use peermesh_core::ids::{MailboxNo, MeshId, Position};
 use peermesh_core::store::{Cursor, OverdueRow, Priority};

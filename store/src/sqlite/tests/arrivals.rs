@@ -125,8 +125,8 @@ fn millis(millis: u64) -> Wall {
     Wall::from_millis(i64::try_from(millis).unwrap())
 }
 
-/// Some messages to one or several; some of those that wait end or are tried again, also such as never waited; and
-/// now and then the old ones go.
+/// Some messages to one or several; some of those that wait end or are tried again, also such as never
+/// waited; and now and then the old ones go.
 fn life(rng: &mut Rng, sent: &mut Vec<Accept>) -> Vec<Op> {
     let mut ops = Vec::new();
     for _ in 0..1 + rng.below(6) {
