@@ -107,7 +107,8 @@ pub enum Op {
         /// Its key of idempotency.
         client_message_id: Box<str>,
     },
-    /// Ends a delivery that is pending: its pending row goes, its settled row comes. Replies `Done`.
+    /// Ends a delivery that waits, and says how in a row of its own; to others nothing happens. Replies
+    /// `Done`.
     Settle(Settled),
     /// Remembers how often a delivery was tried. Replies `Done`.
     Tried {

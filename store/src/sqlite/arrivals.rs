@@ -227,6 +227,11 @@ impl Arrivals {
         self.waiting.remove(&[mailbox.0, i64::from(priority.rank()), rows::position_column(position)])
     }
 
+    /// Whether the delivery at this place among those of `pending` waits here.
+    pub(super) fn has(&self, order: [i64; 3]) -> bool {
+        self.waiting.contains_key(&order)
+    }
+
     /// To be called before the commit: keeps what the transaction added, and takes what is old down.
     pub(super) fn end(&mut self, conn: &Connection) -> Result<(), Trouble> {
         // A burst must not hold its memory for ever.
@@ -271,7 +276,7 @@ impl Arrivals {
         {
             upto = Some(row.n);
             self.size -= row.arrivals.len();
-            let waits = |arrival: &Arrival| self.waiting.contains_key(&arrival.order());
+            let waits = |arrival: &Arrival| self.has(arrival.order());
             going.extend(row.arrivals.into_iter().filter(waits));
         }
         self.take_down(conn, &mut going)?;

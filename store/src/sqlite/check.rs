@@ -7,7 +7,7 @@ use peermesh_core::ids::{MailboxNo, MeshId, MeshNo, Position};
 use peermesh_core::store::{CheckPage, CheckPart, CheckPlace, Stray, StrayKind};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::arrivals::{self, Arrival};
+use super::arrivals;
 use super::fresh::{Entry, Fresh};
 use super::prune::mailboxes_of;
 use super::sql;
@@ -31,7 +31,7 @@ pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<Chec
             walk.on(sql::CHECK_TOMBSTONES, (three, limit), |walk, row| walk.tombstone(&keys, row))?;
         }
         CheckPart::Waiting => walk.waiting(at.from)?,
-        CheckPart::Ended => walk.on(sql::CHECK_SETTLED, (two, three, limit), Walk::delivery)?,
+        CheckPart::Ended => walk.on(sql::CHECK_SETTLED, (two, three, limit), Walk::ended)?,
     }
     let Walk { rows, strays, last, .. } = walk;
     Ok(CheckPage { rows, strays, next: CheckPlace::behind(at.part, last) })
@@ -183,45 +183,48 @@ impl Walk<'_> {
         Ok(all.contains(&delivery))
     }
 
-    /// Deliveries that wait: those of the table, and those on their way into it, in one order.
+    /// Deliveries that wait: those of the table, and those on their way into it, in one order. As many of each
+    /// are read as one page holds.
     fn waiting(&mut self, from: [i64; 3]) -> Result<(), Trouble> {
-        let arrived = arrivals::waiting(self.conn, |arrival| arrival.order() >= from)?;
-        let mut arrived = arrived.iter().peekable();
-        let [recip, rank, position] = from;
-        self.on(sql::CHECK_PENDING, (recip, rank, position, self.limit), |walk, row| {
-            let looked = walk.delivery(row)?;
-            while let Some(arrival) = arrived.next_if(|arrival| arrival.order() < looked.0) {
-                walk.arrival(arrival)?;
-            }
-            Ok(looked)
-        })?;
-        while self.last.is_none()
-            && let Some(arrival) = arrived.next()
-        {
-            self.arrival(arrival)?;
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let (mut page, [recip, rank, position]) = (Vec::new(), from);
+        let mut read = self.conn.prepare_cached(sql::CHECK_PENDING)?;
+        let mut rows = read.query((recip, rank, position, self.limit))?;
+        while let Some(row) = rows.next()? {
+            page.push(([row.get(0)?, row.get(1)?, row.get(2)?], row.get(3)?));
+        }
+        let mut belongs = self.conn.prepare_cached(sql::MESSAGE_EXISTS)?;
+        let (first, mut came) = (page.len(), page.len());
+        arrivals::each_waiting(
+            self.conn,
+            |arrival| arrival.order() >= from,
+            |arrival| {
+                page.push((arrival.order(), belongs.exists([arrival.position])?));
+                came += 1;
+                Ok(came - first < limit)
+            },
+        )?;
+        page.sort_unstable();
+        for (order @ [recip, _, position], has_message) in page.into_iter().take(limit) {
+            self.delivery((position, recip), has_message)?;
+            self.count(order, 1);
         }
         Ok(())
     }
 
-    fn arrival(&mut self, arrival: &Arrival) -> Result<(), Trouble> {
-        if !self.conn.prepare_cached(sql::MESSAGE_EXISTS)?.exists([arrival.position])? {
-            let mesh = self.read_mesh(sql::MESH_OF_MAILBOX, arrival.recip)?;
-            self.found(StrayKind::DeliveryWithoutMessage, arrival.position, mesh)?;
-        }
-        self.count(arrival.order(), 1);
-        Ok(())
+    /// A row of `settled`.
+    fn ended(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
+        let (position, mailbox): (i64, i64) = (row.get(0)?, row.get(1)?);
+        self.delivery((position, mailbox), row.get(2)?)?;
+        Ok(([0, position, mailbox], 1))
     }
 
-    /// A row of `pending` or `settled`: by what it is ordered, its message, its mailbox, whether its message
-    /// is there.
-    fn delivery(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
-        let order = [row.get(0)?, row.get(1)?, row.get(2)?];
-        let (position, mailbox): (i64, i64) = (row.get(3)?, row.get(4)?);
-        if !row.get::<_, bool>(5)? {
+    fn delivery(&mut self, (position, mailbox): (i64, i64), has_message: bool) -> Result<(), Trouble> {
+        if !has_message {
             let mesh = self.read_mesh(sql::MESH_OF_MAILBOX, mailbox)?;
             self.found(StrayKind::DeliveryWithoutMessage, position, mesh)?;
         }
-        Ok((order, 1))
+        Ok(())
     }
 
     /// Whether a message or tombstone is found under its name.

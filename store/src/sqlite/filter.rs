@@ -134,7 +134,7 @@ impl Making {
             (count, last) = (count + 1, Some(key));
         }
         self.read += count;
-        // Keys that are the same end a slice together or are read again, which changes nothing.
+        // Keys that are the same end a slice together or are read again, which changes no bit.
         self.next = last.filter(|_| count == slice).and_then(|key: i64| key.checked_add(1));
         Ok(())
     }

@@ -102,12 +102,10 @@ impl<'a> Mail<'a> {
         self.changes.push(Change { cursor, what });
     }
 
-    /// Writes what was gathered, so that the tables say which deliveries wait, and lends what is known of
-    /// keys.
-    pub(super) fn written(&mut self, replies: &mut [Reply]) -> Result<&mut Keys, Trouble> {
+    /// Writes what was gathered, and lends what is known of keys and of deliveries that came lately.
+    pub(super) fn written(&mut self, replies: &mut [Reply]) -> Result<(&mut Keys, &mut Arrivals), Trouble> {
         self.write(replies)?;
-        self.arrivals.go_down_all(self.conn)?;
-        Ok(self.keys)
+        Ok((self.keys, self.arrivals))
     }
 
     /// Writes what was gathered.

@@ -5,6 +5,7 @@ use peermesh_core::store::{Pruned, Reply};
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::arrivals::Arrivals;
 use super::keys::{self, Keys};
 use super::read;
 use super::receipts;
@@ -28,14 +29,23 @@ pub(super) struct Old {
 
 /// Removes at most `limit` messages, outlived client message ids, ended presences and outlived proofs each,
 /// oldest first.
-pub(super) fn prune(conn: &Connection, keys: &mut Keys, old: Old) -> Result<Reply, Trouble> {
+pub(super) fn prune(
+    conn: &Connection,
+    keys: &mut Keys,
+    arrivals: &mut Arrivals,
+    old: Old,
+) -> Result<Reply, Trouble> {
     let size = usize::try_from(old.limit).unwrap_or(usize::MAX);
     let outlived = tombstones_over(conn, old.keys_before, size)?;
     for tomb in &outlived {
         keys.forget(tomb.name(), tomb.position);
         run(conn, sql::TOMBSTONE_DELETE, [tomb.position])?;
     }
-    let over = messages_over(conn, old.messages_before, size)?;
+    let over = messages_over(conn, arrivals, old.messages_before, size)?;
+    if !over.is_empty() {
+        // What says that their deliveries ended goes with them.
+        arrivals.go_down_all(conn)?;
+    }
     let mut buried = 0_usize;
     for message in &over {
         if message.id.is_none() {
@@ -88,8 +98,13 @@ impl Over {
 /// Within a block of positions messages are in the order of their age, so the first one that is too young
 /// ends its block, however many follow; the walk goes on with the next block, which may be another shard's
 /// and older.
-fn messages_over(conn: &Connection, before: Wall, limit: usize) -> Result<Vec<Over>, Trouble> {
-    let mut walk = Walk { before, limit, over: Vec::new(), waiting: 0 };
+fn messages_over(
+    conn: &Connection,
+    arrivals: &Arrivals,
+    before: Wall,
+    limit: usize,
+) -> Result<Vec<Over>, Trouble> {
+    let mut walk = Walk { arrivals, before, limit, over: Vec::new(), waiting: 0 };
     block_by_block(conn, |after| walk.until_young(conn, after))?;
     Ok(walk.over)
 }
@@ -130,14 +145,15 @@ fn block_by_block(
     Ok(())
 }
 
-struct Walk {
+struct Walk<'a> {
+    arrivals: &'a Arrivals,
     before: Wall,
     limit: usize,
     over: Vec<Over>,
     waiting: usize,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Collects messages after a position up to the first that is too young, and gives that one's position;
     /// none when enough are found or there are no more.
     fn until_young(&mut self, conn: &Connection, after: i64) -> Result<Option<i64>, Trouble> {
@@ -151,7 +167,7 @@ impl Walk {
             if at >= self.before.as_millis() {
                 return Ok(Some(position));
             }
-            if is_waited_for(conn, row)? {
+            if is_waited_for(conn, self.arrivals, row)? {
                 self.waiting += 1;
                 continue;
             }
@@ -167,12 +183,13 @@ impl Walk {
     }
 }
 
-fn is_waited_for(conn: &Connection, row: &Row<'_>) -> Result<bool, Trouble> {
+fn is_waited_for(conn: &Connection, arrivals: &Arrivals, row: &Row<'_>) -> Result<bool, Trouble> {
     let (position, priority): (i64, i64) = (row.get(0)?, row.get(4)?);
     let mailboxes = mailboxes_of(row.get(5)?, row.get(6)?)?;
     let mut waits = conn.prepare_cached(sql::PENDING_READ)?;
     for mailbox in mailboxes {
-        if waits.exists((mailbox.0, priority, position))? {
+        let order = [mailbox.0, priority, position];
+        if arrivals.has(order) || waits.exists(order)? {
             return Ok(true);
         }
     }

@@ -286,10 +286,10 @@ statements! {
     CHECK_MESSAGES = "SELECT pos, mesh, sender, prio, recip, mailboxes, cmid FROM message \
         WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
     CHECK_TOMBSTONES = "SELECT pos, mesh, sender, cmid FROM tombstone WHERE pos >= ?1 ORDER BY pos LIMIT ?2";
-    CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, p.pos, p.recip, \
+    CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = p.pos) FROM pending p \
         WHERE (p.recip, p.prio, p.pos) >= (?1, ?2, ?3) ORDER BY p.recip, p.prio, p.pos LIMIT ?4";
-    CHECK_SETTLED = "SELECT 0, e.pos, e.mailbox, e.pos, e.mailbox, \
+    CHECK_SETTLED = "SELECT e.pos, e.mailbox, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = e.pos) FROM settled e \
         WHERE (e.pos, e.mailbox) >= (?1, ?2) ORDER BY e.pos, e.mailbox LIMIT ?3";
     MESH_ID = "SELECT id FROM mesh WHERE n = ?1";

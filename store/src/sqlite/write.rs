@@ -204,9 +204,9 @@ impl Writer {
                     mail.tried(*position, *mailbox, *priority, *tries);
                 }
                 &Op::Prune { messages_before, keys_before, proofs_before, limit } => {
-                    let keys = mail.written(&mut replies)?;
+                    let (keys, arrivals) = mail.written(&mut replies)?;
                     let old = Old { messages_before, keys_before, proofs_before, limit };
-                    replies[at] = prune::prune(conn, keys, old)?;
+                    replies[at] = prune::prune(conn, keys, arrivals, old)?;
                 }
                 Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,
                 Op::Claim { mesh, by, at: now } => {
