@@ -183,8 +183,8 @@ impl Walk<'_> {
         Ok(all.contains(&delivery))
     }
 
-    /// Deliveries that wait: those of the table, and those on their way into it, in one order. As many of each
-    /// are read as one page holds.
+    /// Deliveries that wait: those of the table, and those on their way into it, in one order. As many of
+    /// each are read as one page holds.
     fn waiting(&mut self, from: [i64; 3]) -> Result<(), Trouble> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (mut page, [recip, rank, position]) = (Vec::new(), from);
