@@ -13,7 +13,7 @@ use peermesh_bench::load::rival::{self, Kind, Rival};
 use peermesh_bench::load::{Course, Outcome, Pace, Site, live, plot, runner};
 use peermesh_bench::server::{Home, Setup};
 use peermesh_bench::table::Table;
-use peermesh_bench::wire::{echo, relay};
+use peermesh_bench::wire::{echo, office, relay};
 use serde_json::{Value, json};
 
 /// Puts a load on a broker and says what came of it.
@@ -43,6 +43,9 @@ enum Load {
         /// Messages that wait for absent members of the one mesh before the measuring begins
         #[arg(long, default_value_t = 0)]
         queued: u64,
+        /// The limit: the same pairs at a bare post office instead of a broker, which stores and passes on
+        #[arg(long, conflicts_with_all = ["idle", "meshes", "queued", "url", "program", "settings"])]
+        bare: bool,
         #[command(flatten)]
         course: CourseArgs,
         #[command(flatten)]
@@ -55,6 +58,9 @@ enum Load {
         /// How many hear it
         #[arg(long, default_value_t = 99)]
         watchers: u64,
+        /// The limit: the same at a bare post office instead of a broker, which stores and passes on
+        #[arg(long, conflicts_with_all = ["url", "program", "settings"])]
+        bare: bool,
         #[command(flatten)]
         course: CourseArgs,
         #[command(flatten)]
@@ -160,6 +166,14 @@ enum Load {
         #[arg(long)]
         posts: usize,
     },
+    /// Is the post office that `mesh --bare` and `broadcast --bare` measure
+    #[command(hide = true)]
+    Office {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        dir: PathBuf,
+    },
     /// Is the echo that `limit` measures
     #[command(hide = true)]
     Echo {
@@ -229,6 +243,11 @@ impl SiteArgs {
         let needs = needs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let more = needs.chain(self.settings.iter().cloned()).collect();
         Ok(Setup { program, home: Home::Fresh(dir), more })
+    }
+
+    /// A folder of its own for a store without a broker.
+    fn home(&self) -> std::io::Result<tempfile::TempDir> {
+        tempfile::tempdir_in(self.dir.clone().map_or_else(|| beside("."), Ok)?)
     }
 
     fn site(&self, needs: &[(&str, &str)]) -> Result<Site, Box<dyn Error>> {
@@ -318,14 +337,24 @@ fn main() -> ExitCode {
 
 fn run(load: Load) -> Result<(), Box<dyn Error>> {
     match load {
-        Load::Mesh { pairs, idle, meshes, queued, course, site, shown } => {
+        Load::Mesh { pairs, bare: true, course, site, shown, .. } => {
+            let home = site.home()?;
+            let outcome = mesh::bare_pairs(home.path(), pairs, course.course())?;
+            shown.show("mesh, bare", &outcome, Value::Null)
+        }
+        Load::Mesh { pairs, idle, meshes, queued, bare: false, course, site, shown } => {
             let (site, town) = (site.site(mesh::MORE)?, Town { pairs, idle, meshes, queued });
             let (outcome, census) = mesh::pairs(&site, town, course.course(), None)?;
             shown.show("mesh", &outcome, census.json())
         }
-        Load::Broadcast { watchers, course, site, shown } => {
-            let outcome = mesh::broadcast(&site.site(mesh::MORE)?, watchers, course.course())?;
-            shown.show("broadcast", &outcome, json!({ "watchers": watchers }))
+        Load::Broadcast { watchers, bare, course, site, shown } => {
+            let course = course.course();
+            let (name, outcome) = if bare {
+                ("broadcast, bare", mesh::bare_broadcast(site.home()?.path(), watchers, course)?)
+            } else {
+                ("broadcast", mesh::broadcast(&site.site(mesh::MORE)?, watchers, course)?)
+            };
+            shown.show(name, &outcome, json!({ "watchers": watchers }))
         }
         Load::Reference { peers, messages, window, site, shown } => {
             let outcome = mesh::reference(&site.site(mesh::MORE)?, peers, messages, window, None)?;
@@ -371,6 +400,7 @@ fn run(load: Load) -> Result<(), Box<dyn Error>> {
             shown.show(name, &rival::echo(kind, connections, course.course(), &dir)?, Value::Null)
         }
         Load::Relaying { listen, target, posts } => Ok(relay::serve(listen, target, posts.max(1))?),
+        Load::Office { listen, dir } => Ok(office::serve(listen, &dir)?),
         Load::Echo { listen, frames, synced, dir } => {
             Ok(echo::serve(listen, echo_kind(frames, synced), &dir)?)
         }

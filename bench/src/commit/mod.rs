@@ -103,8 +103,6 @@ pub struct Ledger {
     next: u64,
     /// The last batch, which the next life settles.
     unsettled: Vec<Arc<Message>>,
-    /// Who is to have each message; nobody for messages to one each.
-    crowd: Arc<[MailboxNo]>,
 }
 
 impl Ledger {
@@ -115,15 +113,7 @@ impl Ledger {
     pub fn open(parent: &Path) -> Result<Ledger, CommitError> {
         let dir = tempfile::tempdir_in(parent)?;
         let writer = sqlite::open(dir.path(), 0)?.writer;
-        Ok(Ledger { writer, dir, next: 1, unsettled: Vec::new(), crowd: Arc::default() })
-    }
-
-    /// From here on each message goes to so many, who all settle it.
-    #[must_use]
-    pub fn to_each(mut self, recipients: u64) -> Ledger {
-        let members = (1..).map(MailboxNo).take(usize::try_from(recipients).unwrap_or(1));
-        self.crowd = if recipients > 1 { members.collect() } else { Arc::default() };
-        self
+        Ok(Ledger { writer, dir, next: 1, unsettled: Vec::new() })
     }
 
     /// Lives until that many messages are stored.
@@ -227,16 +217,14 @@ impl Ledger {
 
     /// Accepts that many messages and settles those of the life before.
     fn life(&mut self, messages: u64) -> Vec<Op> {
-        let mut ops = Vec::new();
-        for message in std::mem::take(&mut self.unsettled) {
-            ops.extend(self.mailboxes(&message).iter().map(|mailbox| settle(&message, *mailbox)));
-        }
+        let before = std::mem::take(&mut self.unsettled);
+        let mut ops: Vec<Op> = before.iter().map(|message| settle(message)).collect();
         for _ in 0..messages {
             let message = Arc::new(letter(self.next));
             self.next += 1;
             ops.push(Op::Accept(Accept {
                 message: Arc::clone(&message),
-                mailboxes: self.mailboxes(&message),
+                mailboxes: Arc::new([recipient(&message)]),
                 mentions: Arc::default(),
                 old: None,
                 receipt: None,
@@ -244,14 +232,6 @@ impl Ledger {
             self.unsettled.push(message);
         }
         ops
-    }
-
-    /// Who is to have a message.
-    fn mailboxes(&self, message: &Message) -> Arc<[MailboxNo]> {
-        match message.target {
-            Target::Mailbox(to) if self.crowd.is_empty() => Arc::new([to]),
-            Target::Mailbox(_) | Target::Spec(_) => Arc::clone(&self.crowd),
-        }
     }
 }
 
@@ -280,10 +260,18 @@ fn letter(number: u64) -> Message {
     }
 }
 
-fn settle(message: &Message, mailbox: MailboxNo) -> Op {
+/// Who is to have it.
+fn recipient(message: &Message) -> MailboxNo {
+    match message.target {
+        Target::Mailbox(to) => to,
+        Target::Spec(_) => message.sender,
+    }
+}
+
+fn settle(message: &Message) -> Op {
     Op::Settle(Settled {
         position: message.position,
-        mailbox,
+        mailbox: recipient(message),
         priority: message.priority,
         at: message.at.after_millis(5),
         outcome: Outcome::Delivered,

@@ -4,6 +4,7 @@
 //! A message is a `send`, its commit, its `ack`, its `push`, the `client_ack` and that one's commit.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,12 @@ use serde_json::{Value, json};
 
 use super::outcome::float;
 use super::traffic::{Flow, To, Traffic, Until};
-use super::{Course, LoadError, Outcome, SETTLE, Site, Watched};
+use super::{Course, LoadError, Mark, Outcome, SETTLE, Site, Watched};
 use crate::http::{ADMIN_TOKEN, SetUpError, found_mesh_as};
 use crate::peer::Identity;
 use crate::process::{Usage, reserve_files};
+use crate::wire::Place;
+use crate::wire::echo::Echo;
 use crate::wire::mesh::{EVERYBODY, Peer};
 use crate::wire::pool::Pool;
 
@@ -129,11 +132,46 @@ pub fn broadcast(site: &Site, watchers: u64, course: Course) -> Result<Outcome, 
     let people = populate(site, &[watchers + 1])?;
     let (mut pool, count) = (Pool::new()?, people.len());
     pool.join(site.mesh(), Peer::all(people, count))?;
-    let copies = u32::try_from(watchers).unwrap_or(u32::MAX);
-    let flow = Flow { from: 0, to: To::One(EVERYBODY), copies, until: Until::Arrival };
-    let mut traffic = Traffic::new(&[flow]);
+    let mut traffic = Traffic::new(&[to_everybody(watchers)]);
     traffic.listen(&mut pool, SETTLE)?;
     Ok(traffic.measure(&mut pool, course, &mut || site.mark(None))?)
+}
+
+/// The same pairs at a bare post office, whose store is in `dir`.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn bare_pairs(dir: &Path, pairs: u64, course: Course) -> Result<Outcome, LoadError> {
+    let place = |number: u64| Place::try_from(number).unwrap_or(Place::MAX);
+    let flows: Vec<Flow> = (0..pairs).map(|pair| Flow::pair(place(2 * pair), place(2 * pair + 1))).collect();
+    bare(dir, 2 * pairs, &flows, course)
+}
+
+/// The same broadcast at a bare post office, whose store is in `dir`.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn bare_broadcast(dir: &Path, watchers: u64, course: Course) -> Result<Outcome, LoadError> {
+    bare(dir, watchers + 1, &[to_everybody(watchers)], course)
+}
+
+fn bare(dir: &Path, people: u64, flows: &[Flow], course: Course) -> Result<Outcome, LoadError> {
+    reserve_files(people)?;
+    let office = Echo::office(dir)?;
+    // It asks nobody for a mesh or a member.
+    let person = |place: u64| Identity::new(format!("{:026}", 0), format!("{place:026}"), place);
+    let people: Vec<Identity> = (0..people).map(person).collect();
+    let (mut pool, count) = (Pool::new()?, people.len());
+    pool.join(office.addr, Peer::all(people, count))?;
+    let mut traffic = Traffic::new(flows);
+    traffic.listen(&mut pool, SETTLE)?;
+    let mark = || Ok(Mark { usage: office.usage()?, ..Mark::default() });
+    Ok(traffic.measure(&mut pool, course, &mut || mark())?)
+}
+
+fn to_everybody(watchers: u64) -> Flow {
+    let copies = u32::try_from(watchers).unwrap_or(u32::MAX);
+    Flow { from: 0, to: To::One(EVERYBODY), copies, until: Until::Arrival }
 }
 
 /// The reference test: every peer sends `each` messages to random others, as fast as its window lets it.

@@ -2,6 +2,7 @@
 //! of what the broker carries; and the same messages over Postgres.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use peermesh_conformance::server::Server as PostgresServer;
 
@@ -28,8 +29,13 @@ pub(super) fn fill(stage: &Stage<'_>) -> Result<(), Box<dyn Error>> {
 }
 
 fn start(stage: &Stage<'_>) -> std::io::Result<Server> {
-    let setup = Setup { home: Home::Kept(stage.filled.join("mesh")), ..stage.plan.setup(mesh::MORE) };
+    let setup = Setup { home: Home::Kept(home(stage)), ..stage.plan.setup(mesh::MORE) };
     Server::start(&setup, None)
+}
+
+/// The data of a broker whose store is filled.
+fn home(stage: &Stage<'_>) -> PathBuf {
+    stage.filled.join("mesh")
 }
 
 /// The start over the filled store, and then its loads.
@@ -50,6 +56,11 @@ pub(super) fn over_a_filled_store(stage: &Stage<'_>, figures: &mut Figures) -> R
     figures.put_outcome("half", &carry(&site, PAIRS[1], stage, half)?);
     if let Site::Own(server) = site {
         server.stop()?;
+    }
+    for pairs in PAIRS {
+        let course = Course { pace: Pace::Closed { window: WINDOW }, time: stage.plan.time };
+        let run = mesh::bare_pairs(&home(stage), pairs, course)?;
+        figures.put_outcome(&format!("bare.{pairs}"), &run);
     }
     limits::synced_echo(stage, figures, LIGHT_PER_SECOND)?;
     limits::one_commit(stage, figures, LIGHT_PER_SECOND)

@@ -42,6 +42,17 @@ pub(super) fn rows(figures: &Figures) -> Vec<Row> {
     rows
 }
 
+/// The row that says how far a figure is from its limit: the same frames and the same store without a broker.
+fn beside_bare(figures: &Figures, (ours, bare): (&str, &str), what: &str, command: &str) -> Row {
+    row(
+        format!("the same beside a bare post office over the same store, {what}"),
+        format!("{command} --bare"),
+    )
+    .figure(figures.median(ours), "")
+    .beside("bare post office", figures.median(bare), "")
+    .against(figures.ratio(ours, bare))
+}
+
 /// A row about to be filled in. What was not measured stays a dash, and the goal undecided.
 fn row(what: impl Into<String>, command: impl Into<String>) -> Row {
     let dash = || "–".to_owned();
@@ -118,30 +129,26 @@ impl Row {
 
 fn durable(figures: &Figures, rows: &mut Vec<Row>) {
     for pairs in PAIRS {
-        let (ours, theirs) = (format!("durable.{pairs}"), format!("jetstream.{pairs}"));
         let command = format!("peermesh-load mesh --pairs {pairs} --window {WINDOW}");
-        let [rate, cpu] = ["rate", "cpu"].map(|what| (format!("{ours}.{what}"), format!("{theirs}.{what}")));
-        let limit = if pairs == PAIRS[0] { "store.pairs.rate" } else { "store.rate" };
-        let share = figures.ratio(&rate.0, limit);
+        let of = |what: &str| ["durable", "jetstream", "bare"].map(|whose| format!("{whose}.{pairs}.{what}"));
+        let [ours, theirs, bare] = of("rate");
+        let share = figures.ratio(&ours, &bare);
         row(format!("durable messages/s, {pairs} pairs, over a filled store"), &command)
-            .figure(figures.median(&rate.0), "")
-            .beside("JetStream", figures.median(&rate.1), "")
-            .at_least(figures.ratio(&rate.0, &rate.1), 1.0)
+            .figure(figures.median(&ours), "")
+            .beside("JetStream", figures.median(&theirs), "")
+            .at_least(figures.ratio(&ours, &theirs), 1.0)
             .unless(share.map(|share| share >= WITHIN))
             .and(rows);
-        row(
-            format!("the same beside the store alone, {pairs} pairs"),
-            "peermesh-bench commit --rows 100000 --batches 160,256",
-        )
-        .figure(figures.median(&rate.0), "")
-        .beside("the store's own bulk insert", figures.median(limit), "")
-        .against(share)
-        .and(rows);
+        beside_bare(figures, (&ours, &bare), &format!("{pairs} pairs"), &command).and(rows);
+        let [ours, theirs, bare] = of("cpu");
+        let times = figures.ratio(&ours, &bare);
         row(format!("server CPU µs a durable message, {pairs} pairs"), &command)
-            .figure(figures.median(&cpu.0), "")
-            .beside("JetStream", figures.median(&cpu.1), "")
-            .at_most(figures.ratio(&cpu.0, &cpu.1), 0.7)
+            .figure(figures.median(&ours), "")
+            .beside("JetStream", figures.median(&theirs), "")
+            .at_most(figures.ratio(&ours, &theirs), 0.7)
+            .unless(times.map(|times| times <= 1.0 / WITHIN))
             .and(rows);
+        beside_bare(figures, (&ours, &bare), &format!("CPU, {pairs} pairs"), &command).and(rows);
     }
     let rate = "postgres.50.rate";
     row("durable messages/s on Postgres, 50 pairs", "peermesh-bench all --only postgres")
@@ -200,26 +207,17 @@ fn fanout(figures: &Figures, rows: &mut Vec<Row>) {
             [("live topic", "live", "live"), ("mesh broadcast after its commit", "broadcast", "broadcast")]
         {
             let ours = format!("{name}.{watchers}.rate");
-            let limit = format!("store.crowd.{watchers}.rate");
-            let share = (name == "broadcast").then(|| figures.ratio(&ours, &limit)).flatten();
-            row(
-                format!("deliveries/s, {what}, 1 → {watchers}"),
-                format!("peermesh-load {load} --watchers {watchers} --window {WINDOW}"),
-            )
-            .figure(figures.median(&ours), "")
-            .beside("NATS core", figures.median(&theirs), "")
-            .at_least(figures.ratio(&ours, &theirs), 1.0)
-            .unless(share.map(|share| share >= WITHIN))
-            .and(rows);
-            if name == "broadcast" {
-                row(
-                    format!("the same beside the store alone: one row settled for each, 1 → {watchers}"),
-                    "peermesh-bench all --only store",
-                )
+            let bare = format!("bare.broadcast.{watchers}.rate");
+            let share = (name == "broadcast").then(|| figures.ratio(&ours, &bare)).flatten();
+            let command = format!("peermesh-load {load} --watchers {watchers} --window {WINDOW}");
+            row(format!("deliveries/s, {what}, 1 → {watchers}"), &command)
                 .figure(figures.median(&ours), "")
-                .beside("the store's own bulk insert", figures.median(&limit), "")
-                .against(share)
+                .beside("NATS core", figures.median(&theirs), "")
+                .at_least(figures.ratio(&ours, &theirs), 1.0)
+                .unless(share.map(|share| share >= WITHIN))
                 .and(rows);
+            if name == "broadcast" {
+                beside_bare(figures, (&ours, &bare), &format!("1 → {watchers}"), &command).and(rows);
             }
         }
     }

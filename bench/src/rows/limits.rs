@@ -64,19 +64,6 @@ pub(super) fn embedded_store(stage: &Stage<'_>, figures: &mut Figures) -> Result
     figures.put("file.rate", rate(lives.raw.elapsed));
     let file = lives.raw.elapsed.as_secs_f64() * 1e6 / float(lives.commits.max(1));
     figures.put("file.sync.us", file);
-    for (name, batch, recipients) in [
-        // As many as a commit holds of 10 pairs with windows of 32: half of them, for while one half is in
-        // its commit the other half is on its way.
-        ("store.pairs", 160, 1),
-        ("store.crowd.100", 4, 100),
-        ("store.crowd.1000", 1, 1_000),
-    ] {
-        let mut ledger = Ledger::open(&stage.plan.dir)?.to_each(recipients);
-        let lives = ledger.live(batch, stage.plan.time)?;
-        let rows = float(lives.messages * recipients);
-        figures.put(format!("{name}.rate"), rows / lives.elapsed.as_secs_f64().max(1e-9));
-        figures.put(format!("{name}.cpu"), lives.cpu.as_secs_f64() * 1e6 / rows.max(1.0));
-    }
     Ok(())
 }
 

@@ -75,6 +75,9 @@ fn fanout(stage: &Stage<'_>, figures: &mut Figures) -> Result<(), Box<dyn Error>
         let site = Site::own(&stage.plan.setup(LARGE_MESH))?;
         figures.put_outcome(&format!("broadcast.{watchers}"), &mesh::broadcast(&site, watchers, course)?);
         drop(site);
+        let home = tempfile::tempdir_in(&stage.plan.dir)?;
+        let bare = mesh::bare_broadcast(home.path(), watchers, course)?;
+        figures.put_outcome(&format!("bare.broadcast.{watchers}"), &bare);
         for (name, kind) in [("nats", Kind::Nats), ("mosquitto", Kind::Mosquitto)] {
             match Rival::start(kind, &stage.plan.dir)? {
                 Err(reason) => figures.skip(kind.name(), &reason),

@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// The echoing or relaying process. Ends with the value.
+/// The process of a limit: an echo, a relay, a bare post office. Ends with the value.
 #[derive(Debug)]
 pub struct Echo {
     child: Child,
@@ -69,6 +69,16 @@ impl Echo {
     pub fn relay(target: SocketAddr, posts: usize) -> io::Result<Echo> {
         Echo::run("relaying", |command| {
             command.args(["--target", &target.to_string(), "--posts", &posts.to_string()]);
+        })
+    }
+
+    /// Starts a bare post office, whose store is in `dir`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn office(dir: &Path) -> io::Result<Echo> {
+        Echo::run("office", |command| {
+            command.arg("--dir").arg(dir);
         })
     }
 

@@ -7,7 +7,8 @@
 //! | the broker's own ports: peers, watchers, runners, callers | `mesh.rs`, `live.rs`, `runner.rs` |
 //! | the frames beneath them | `ws.rs` |
 //! | what stands beside it: NATS, Redis streams, MQTT | `nats.rs`, `redis.rs`, `mqtt.rs` |
-//! | the limits: bytes and frames that come back as they are; a relay of runners | `echo.rs`, `relay.rs` |
+//! | the limits: bytes and frames that come back as they are | `echo.rs`, `synced.rs` |
+//! | the limits: a relay of runners, a bare post office | `relay.rs`, `office.rs` |
 //!
 //! Every protocol is spoken by hand and as leanly as its messages allow, because the generator shares the
 //! machine with what it measures.
@@ -17,6 +18,7 @@ pub mod live;
 pub mod mesh;
 pub mod mqtt;
 pub mod nats;
+pub mod office;
 pub mod pool;
 pub mod redis;
 pub mod relay;

@@ -15,6 +15,7 @@ use peermesh_core::ids::MailboxNo;
 use peermesh_core::store::{Cursor, Message};
 use rusqlite::{CachedStatement, Connection};
 
+use super::settled::Lookup;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -101,10 +102,22 @@ impl Arrival {
         let number = |at: usize| i64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
         Arrival { recip: number(0), position: number(8), bytes: number(16), rank: i64::from(bytes[24]) }
     }
+}
 
-    /// Whether it waits, and only here.
-    fn waits(&self, judge: &mut CachedStatement<'_>) -> Result<bool, Trouble> {
-        Ok(judge.query_row((self.recip, self.rank, self.position), |row| row.get(0))?)
+/// Tells whether deliveries that came lately wait, and only here.
+struct Judge<'a> {
+    in_lane: CachedStatement<'a>,
+    ended: Lookup<'a>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(conn: &'a Connection) -> Result<Judge<'a>, Trouble> {
+        Ok(Judge { in_lane: conn.prepare_cached(sql::PENDING_READ)?, ended: Lookup::new(conn) })
+    }
+
+    fn waits(&mut self, arrival: &Arrival) -> Result<bool, Trouble> {
+        let has_ended = self.ended.has(arrival.position, arrival.recip)?;
+        Ok(!has_ended && !self.in_lane.exists(arrival.order())?)
     }
 }
 
@@ -131,9 +144,9 @@ pub(super) fn each_waiting(
         Ok(())
     })?;
     came.sort_unstable();
-    let mut judge = conn.prepare_cached(sql::ARRIVAL_WAITS)?;
+    let mut judge = Judge::new(conn)?;
     for arrival in came {
-        if arrival.waits(&mut judge)? && !take(arrival)? {
+        if judge.waits(&arrival)? && !take(arrival)? {
             break;
         }
     }
@@ -188,11 +201,11 @@ impl Arrivals {
         }
         (self.rows, self.waiting, self.size) = (VecDeque::new(), HashMap::new(), 0);
         self.added.clear();
-        let mut judge = conn.prepare_cached(sql::ARRIVAL_WAITS)?;
+        let mut judge = Judge::new(conn)?;
         each_row(conn, |n, arrivals| {
             let arrivals: Vec<Arrival> = arrivals.collect();
             for arrival in &arrivals {
-                if arrival.waits(&mut judge)? {
+                if judge.waits(arrival)? {
                     self.waiting.insert(arrival.order(), arrival.bytes);
                 }
             }

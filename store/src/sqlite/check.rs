@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 use super::arrivals;
 use super::fresh::{Entry, Fresh};
 use super::prune::mailboxes_of;
+use super::settled::{self, End, Lookup};
 use super::sql;
 use super::trouble::Trouble;
 use super::write::store_row;
@@ -18,8 +19,16 @@ use crate::rows::{self, DedupeKeys, Name};
 /// One page, which ends at `limit` rows or with the row that goes over it.
 pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<CheckPage, Trouble> {
     let [_, two, three] = at.from;
-    let mut walk =
-        Walk { conn, limit, rows: 0, size: 0, strays: Vec::new(), last: None, arrivals: OnceCell::new() };
+    let mut walk = Walk {
+        conn,
+        limit,
+        rows: 0,
+        size: 0,
+        strays: Vec::new(),
+        last: None,
+        arrivals: OnceCell::new(),
+        settled: Lookup::new(conn),
+    };
     match at.part {
         CheckPart::Keys => walk.keys(at.from)?,
         CheckPart::Messages => {
@@ -31,7 +40,7 @@ pub(super) fn page(conn: &Connection, at: CheckPlace, limit: u32) -> Result<Chec
             walk.on(sql::CHECK_TOMBSTONES, (three, limit), |walk, row| walk.tombstone(&keys, row))?;
         }
         CheckPart::Waiting => walk.waiting(at.from)?,
-        CheckPart::Ended => walk.on(sql::CHECK_SETTLED, (two, three, limit), Walk::ended)?,
+        CheckPart::Ended => walk.ended((two, three))?,
     }
     let Walk { rows, strays, last, .. } = walk;
     Ok(CheckPage { rows, strays, next: CheckPlace::behind(at.part, last) })
@@ -67,6 +76,7 @@ struct Walk<'a> {
     last: Option<[i64; 3]>,
     /// Deliveries that came lately, once somebody asked for them.
     arrivals: OnceCell<HashSet<(i64, i64)>>,
+    settled: Lookup<'a>,
 }
 
 /// By what a row is ordered, and for how many rows it counts in its page; none if it is not looked at.
@@ -135,8 +145,10 @@ impl Walk<'_> {
 
     fn key(&mut self, position: i64, belongs: bool) -> Result<(), Trouble> {
         if !belongs {
-            let mesh = self.read_mesh(sql::MESH_OF_SETTLED, position)?;
-            self.found(StrayKind::KeyWithoutMessage, position, mesh)?;
+            // What is left of a message may say whose it was.
+            let ended = settled::of_message(self.conn, position)?;
+            let mesh = ended.first().map(|end| self.read_mesh(sql::MESH_OF_MAILBOX, end.mailbox));
+            self.found(StrayKind::KeyWithoutMessage, position, mesh.transpose()?.flatten())?;
         }
         Ok(())
     }
@@ -149,10 +161,9 @@ impl Walk<'_> {
         }
         let mailboxes = mailboxes_of(row.get(4)?, row.get(5)?)?;
         let mut waits = self.conn.prepare_cached(sql::PENDING_READ)?;
-        let mut ended = self.conn.prepare_cached(sql::SETTLED_HAS)?;
         for mailbox in &mailboxes {
             let (is_in_lane, has_ended) =
-                (waits.exists((mailbox.0, priority, position))?, ended.exists((position, mailbox.0))?);
+                (waits.exists((mailbox.0, priority, position))?, self.settled.has(position, mailbox.0)?);
             let has_fate = match (is_in_lane, has_ended) {
                 (false, false) => self.came_lately((position, mailbox.0))?,
                 (is_in_lane, has_ended) => is_in_lane != has_ended,
@@ -212,11 +223,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A row of `settled`.
-    fn ended(&mut self, row: &Row<'_>) -> Result<Looked, Trouble> {
-        let (position, mailbox): (i64, i64) = (row.get(0)?, row.get(1)?);
-        self.delivery((position, mailbox), row.get(2)?)?;
-        Ok(([0, position, mailbox], 1))
+    /// Deliveries that ended.
+    fn ended(&mut self, from: (i64, i64)) -> Result<(), Trouble> {
+        let mut belongs = self.conn.prepare_cached(sql::MESSAGE_EXISTS)?;
+        settled::each_from(self.conn, from, |End { position, mailbox, .. }| {
+            self.delivery((position, mailbox), belongs.exists([position])?)?;
+            self.count([0, position, mailbox], 1);
+            Ok(self.last.is_none())
+        })
     }
 
     fn delivery(&mut self, (position, mailbox): (i64, i64), has_message: bool) -> Result<(), Trouble> {

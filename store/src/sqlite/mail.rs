@@ -14,6 +14,7 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use super::arrivals::{Arrival, Arrivals};
 use super::keys::{self, Claim, Keys};
+use super::settled::{self, End};
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -215,17 +216,12 @@ impl<'a> Mail<'a> {
                 }
                 What::Settle { at, outcome } => {
                     if arrived.is_some() || delete.execute((mailbox, rank, position))? > 0 {
-                        ended.push((position, mailbox, at.as_millis(), outcome.rank()));
+                        ended.push(End { position, mailbox, at: at.as_millis(), outcome: outcome.rank() });
                     }
                 }
             }
         }
-        ended.sort_unstable();
-        let mut insert = self.conn.prepare_cached(sql::SETTLED_INSERT)?;
-        for row in ended {
-            insert.execute(row)?;
-        }
-        Ok(())
+        settled::add(self.conn, ended)
     }
 }
 

@@ -26,6 +26,7 @@ mod rotate;
 mod runner;
 mod schema;
 mod scope;
+mod settled;
 mod sql;
 mod trouble;
 mod write;

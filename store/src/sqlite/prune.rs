@@ -9,6 +9,7 @@ use super::arrivals::Arrivals;
 use super::keys::{self, Keys};
 use super::read;
 use super::receipts;
+use super::settled;
 use super::sql;
 use super::trouble::Trouble;
 use super::write::run;
@@ -62,9 +63,9 @@ pub(super) fn prune(
     }
     for message in &over {
         run(conn, sql::MESSAGE_DELETE, [message.position])?;
-        run(conn, sql::SETTLED_DELETE, [message.position])?;
         run(conn, sql::MENTION_DELETE, [message.position])?;
     }
+    settled::forget(conn, over.iter().map(|message| message.position))?;
     if !over.is_empty() || !outlived.is_empty() {
         run(conn, sql::BLOCK_PRUNE, ())?;
         run(conn, sql::RENAMED_PRUNE, ())?;

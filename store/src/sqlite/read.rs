@@ -18,7 +18,7 @@ use super::arrivals::{self, Arrival};
 use super::prune::mailboxes_of;
 use super::trouble::{Distrust, Trouble};
 use super::write::{history, roll_back, run};
-use super::{check, hooks, live, overdue, roster, runner, sql};
+use super::{check, hooks, live, overdue, roster, runner, settled, sql};
 use crate::rows::{self, BadRow};
 
 /// Answers questions.
@@ -242,13 +242,10 @@ fn view(conn: &Connection, position: Position) -> Result<Option<MessageView>, Tr
             pending.push((mailbox, rows::small_count(tries)?));
         }
     }
-    let mut settled = Vec::new();
-    let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
-    let mut ended = read.query([column])?;
-    while let Some(row) = ended.next()? {
-        let at = Wall::from_millis(row.get(1)?);
-        settled.push((MailboxNo(row.get(0)?), at, rows::outcome(row.get(2)?)?));
-    }
+    let ended = settled::of_message(conn, column)?.into_iter().map(|end| {
+        Ok((MailboxNo(end.mailbox), Wall::from_millis(end.at), rows::outcome(end.outcome.into())?))
+    });
+    let settled: Vec<_> = ended.collect::<Result<_, BadRow>>()?;
     // Mostly the tables know all of them.
     if pending.len() + settled.len() < mailboxes.len() {
         let arrived = arrivals::waiting(conn, |arrival| arrival.position == column)?;

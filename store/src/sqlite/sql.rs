@@ -245,8 +245,6 @@ statements! {
     ARRIVAL_INSERT = "INSERT INTO arrival (deliveries) VALUES (?1)";
     ARRIVAL_READ = "SELECT n, deliveries FROM arrival ORDER BY n";
     ARRIVAL_DELETE = "DELETE FROM arrival WHERE n <= ?1";
-    ARRIVAL_WAITS = "SELECT NOT EXISTS (SELECT 1 FROM settled WHERE pos = ?3 AND mailbox = ?1) \
-        AND NOT EXISTS (SELECT 1 FROM pending WHERE recip = ?1 AND prio = ?2 AND pos = ?3)";
 
     PENDING_INSERT = "INSERT INTO pending (recip, prio, pos, bytes) VALUES (?1, ?2, ?3, ?4) \
         ON CONFLICT DO NOTHING";
@@ -265,11 +263,9 @@ statements! {
     MESSAGE_AGE = "SELECT m.at, g.id FROM message m LEFT JOIN mesh g ON g.n = m.mesh WHERE m.pos = ?1";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 
-    SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, at, outcome) VALUES (?1, ?2, ?3, ?4) \
-        ON CONFLICT DO NOTHING";
-    SETTLED_READ = "SELECT mailbox, at, outcome FROM settled WHERE pos = ?1 ORDER BY mailbox";
-    SETTLED_HAS = "SELECT 1 FROM settled WHERE pos = ?1 AND mailbox = ?2";
-    SETTLED_DELETE = "DELETE FROM settled WHERE pos = ?1";
+    SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, deliveries) VALUES (?1, ?2, ?3)";
+    SETTLED_READ = "SELECT pos, deliveries FROM settled WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos, mailbox";
+    SETTLED_DELETE = "DELETE FROM settled WHERE pos BETWEEN ?1 AND ?2";
 
     MENTION_INSERT = "INSERT INTO mention (member, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     MENTION_PAGE = "SELECT m.pos, m.at, m.mesh, m.sender, m.session, m.prio, m.recip, m.target \
@@ -289,13 +285,8 @@ statements! {
     CHECK_PENDING = "SELECT p.recip, p.prio, p.pos, \
         EXISTS (SELECT 1 FROM message m WHERE m.pos = p.pos) FROM pending p \
         WHERE (p.recip, p.prio, p.pos) >= (?1, ?2, ?3) ORDER BY p.recip, p.prio, p.pos LIMIT ?4";
-    CHECK_SETTLED = "SELECT e.pos, e.mailbox, \
-        EXISTS (SELECT 1 FROM message m WHERE m.pos = e.pos) FROM settled e \
-        WHERE (e.pos, e.mailbox) >= (?1, ?2) ORDER BY e.pos, e.mailbox LIMIT ?3";
     MESH_ID = "SELECT id FROM mesh WHERE n = ?1";
     MESH_OF_MAILBOX = "SELECT g.id FROM mailbox b CROSS JOIN mesh g WHERE b.n = ?1 AND g.n = b.mesh";
-    MESH_OF_SETTLED = "SELECT g.id FROM settled e CROSS JOIN mailbox b CROSS JOIN mesh g \
-        WHERE e.pos = ?1 AND b.n = e.mailbox AND g.n = b.mesh LIMIT 1";
 
     RUNNER_CLAIM = concat!(
         "INSERT INTO runner (n, id, life, epoch) VALUES (", next_number!("runner"), ", ?1, ?2, 1) \
@@ -438,7 +429,7 @@ mod tests {
             (super::PENDING_DELETE, "SEARCH pending USING PRIMARY KEY (recip=? AND prio=? AND pos=?)"),
             (super::LANE_PAGE, "SEARCH p USING PRIMARY KEY (recip=? AND prio=? AND pos>?)"),
             (super::LANE_NEXT, "SEARCH pending USING PRIMARY KEY ((recip,prio)>(?,?))"),
-            (super::SETTLED_READ, "SEARCH settled USING PRIMARY KEY (pos=?)"),
+            (super::SETTLED_READ, "SEARCH settled USING PRIMARY KEY (pos>? AND pos<?)"),
             (super::PRESENCE_END, "SEARCH presence USING PRIMARY KEY (id=?)"),
             (super::PRESENCE_END_OF_MESH, "SEARCH presence USING INDEX presence_open (mesh=?)"),
             (super::HOOK_TAKE, "SEARCH hook USING INDEX hook_of_place (cwd=? AND pid=?)"),

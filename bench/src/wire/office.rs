@@ -1,0 +1,382 @@
+//! The limit of messages: a bare post office, which stores what comes and passes it on.
+//!
+//! Its frames are a broker's, by the broker's own frame layer, on as many connections; its rows are a
+//! broker's, by the broker's own driver of the embedded store, on a thread of its own, as many in a commit as
+//! came meanwhile. It does nothing else: it believes whoever says hello, judges no send, knows neither classes nor statuses, holds
+//! nobody to a window, repeats nothing and counts nothing. What a broker costs beyond it is what a broker is
+//! for.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use memchr::memmem;
+use peermesh_core::config::Limits;
+use peermesh_core::conn::{Chunk, Connection, Event, frame_text};
+use peermesh_core::ids::{ConnId, MailboxNo, MeshNo, Position};
+use peermesh_core::machine::Outputs;
+use peermesh_core::store::{Accept, Batch, Driver, Message, Op, Outcome, Priority, Settled, Target};
+use peermesh_core::time::{Mono, Wall};
+use peermesh_store::sqlite;
+
+use super::echo::take_sends;
+use super::pool::Pool;
+use super::{Heard, Place, Speaker, Stamp, read_hex, unexpected};
+
+/// Operations of one commit, at most: as a broker.
+const COMMIT_OPS_MAX: usize = 1_024;
+/// Where its positions, mailboxes and its mesh begin, so that they are nobody else's in a store that is
+/// shared.
+const FIRST: i64 = 1 << 40;
+/// What it says rings, among what comes in on a connection.
+const BELL: u8 = b'!';
+/// The time that all messages have. An office without a clock does not need another.
+const AT: Wall = Wall::from_millis(1_700_000_000_000);
+const AT_TEXT: &str = "2023-11-14T22:13:20.000Z";
+
+/// What came in.
+enum Handed {
+    /// Somebody is there, under an address.
+    Hello(Vec<u8>),
+    /// Somebody sends to an address, or to everybody.
+    Letter { to: Vec<u8>, message: Box<Message> },
+    /// Somebody has the message at a position.
+    Taken(u64),
+}
+
+/// What one connection hands to the office, and the office to one connection.
+#[derive(Default)]
+struct Hands {
+    handed: VecDeque<Handed>,
+    /// What is about to be said.
+    said: Option<Bytes>,
+}
+
+/// A letter on its way to the disk.
+struct Letter {
+    message: Arc<Message>,
+    from: Place,
+    to: Vec<Place>,
+}
+
+struct Office {
+    people: BTreeMap<Vec<u8>, Place>,
+    /// Of each place, what a push says of its sender.
+    senders: BTreeMap<Place, String>,
+    next: u64,
+    staged: (VecDeque<Op>, VecDeque<Letter>),
+    /// Of the commit that is under way.
+    under_way: Option<Vec<Letter>>,
+    orders: Sender<Batch>,
+    /// What is to be said, and to whom.
+    says: Vec<(Place, Bytes)>,
+}
+
+/// Stores and passes on until its process ends; the store is in that folder.
+///
+/// # Errors
+/// When it cannot listen, or the store fails.
+pub fn serve(listen: SocketAddr, dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let writer = sqlite::open(dir, 0).map_err(io::Error::other)?.writer;
+    let (mut pool, hands) = (Pool::new()?, Rc::new(RefCell::new(Hands::default())));
+    let shared = Rc::clone(&hands);
+    pool.listen_on(listen, Box::new(move || Box::new(Guest::new(Rc::clone(&shared)))))?;
+    let bell = TcpStream::connect(listen)?;
+    bell.set_nodelay(true)?;
+    let ((orders, ordered), (dones, done)) = (channel(), channel());
+    let keep = move || keep(writer, &ordered, &dones, bell);
+    let keeper = thread::Builder::new().name("store-write-0".to_owned()).spawn(keep)?;
+    let mut office = Office::new(orders);
+    let mut handed = Vec::new();
+    loop {
+        pool.turn(Duration::from_secs(3_600), &mut |place, _| {
+            handed.extend(hands.borrow_mut().handed.pop_front().map(|one| (place, one)));
+        })?;
+        handed.drain(..).for_each(|(place, one)| office.take(place, one));
+        match done.try_recv() {
+            Ok(()) => office.pass_on(),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                return keeper.join().map_err(|_| io::Error::other("the thread that stores panicked"))?;
+            }
+        }
+        office.order()?;
+        for (place, text) in office.says.drain(..) {
+            hands.borrow_mut().said = Some(text);
+            pool.say(place, NOBODY, place);
+        }
+    }
+}
+
+/// An office looks into no message for its number.
+const NOBODY: Stamp = Stamp { flow: 0, number: 0 };
+
+/// Commits what is ordered, and rings when it is done.
+fn keep(
+    mut writer: Box<dyn Driver>,
+    ordered: &Receiver<Batch>,
+    dones: &Sender<()>,
+    mut bell: TcpStream,
+) -> io::Result<()> {
+    while let Ok(batch) = ordered.recv() {
+        for result in writer.write(&[Arc::new(batch)]) {
+            result.map_err(io::Error::other)?;
+        }
+        if dones.send(()).is_err() {
+            return Ok(());
+        }
+        bell.write_all(&[BELL])?;
+        writer.rest();
+    }
+    Ok(())
+}
+
+impl Office {
+    fn new(orders: Sender<Batch>) -> Office {
+        let next = FIRST.unsigned_abs();
+        let (people, senders) = (BTreeMap::new(), BTreeMap::new());
+        Office {
+            people,
+            senders,
+            next,
+            staged: Default::default(),
+            under_way: None,
+            orders,
+            says: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, place: Place, handed: Handed) {
+        match handed {
+            Handed::Hello(address) => {
+                let key = String::from_utf8_lossy(&address).into_owned();
+                let sender = [
+                    format!(r#""meshId":"{:026}","senderPubkey":"{key}","#, 0),
+                    format!(r#""senderMemberPubkey":"{key}","senderMemberId":"{place:026}","#),
+                    format!(r#""senderName":"peer-{place}","priority":"now""#),
+                ];
+                let sender = sender.concat();
+                self.senders.insert(place, sender);
+                self.people.insert(address, place);
+                self.says.push((place, frame_text(br#"{"type":"hello_ack"}"#)));
+            }
+            Handed::Letter { to, mut message } => {
+                let others = || self.people.values().copied().filter(|other| *other != place).collect();
+                let to = self.people.get(&to).map_or_else(others, |to| vec![*to]);
+                message.position = Position(self.next);
+                message.sender = mailbox(place);
+                message.session = mailbox(place);
+                if let [only] = *to {
+                    message.target = Target::Mailbox(mailbox(only));
+                }
+                self.next += 1;
+                let message = Arc::from(message);
+                let accept = Accept {
+                    message: Arc::clone(&message),
+                    mailboxes: to.iter().copied().map(mailbox).collect(),
+                    mentions: Arc::default(),
+                    old: None,
+                    receipt: None,
+                };
+                self.staged.0.push_back(Op::Accept(accept));
+                self.staged.1.push_back(Letter { message, from: place, to });
+            }
+            Handed::Taken(position) => self.staged.0.push_back(Op::Settle(Settled {
+                position: Position(position),
+                mailbox: mailbox(place),
+                priority: Priority::Now,
+                at: AT,
+                outcome: Outcome::Delivered,
+            })),
+        }
+    }
+
+    /// Orders the next commit, when none is under way.
+    fn order(&mut self) -> io::Result<()> {
+        let (ops, letters) = &mut self.staged;
+        if self.under_way.is_some() || ops.is_empty() {
+            return Ok(());
+        }
+        let ops: Vec<Op> = ops.drain(..ops.len().min(COMMIT_OPS_MAX)).collect();
+        let accepted = ops.iter().filter(|op| matches!(op, Op::Accept(_))).count();
+        self.under_way = Some(letters.drain(..accepted).collect());
+        self.orders.send(Batch::from(ops)).map_err(io::Error::other)
+    }
+
+    /// The commit is done: tells senders so, and passes their letters on.
+    fn pass_on(&mut self) {
+        for Letter { message, from, to } in self.under_way.take().unwrap_or_default() {
+            // As long as a broker's.
+            let id = format!("{:026x}", message.position.0);
+            let key = message.client_message_id.as_deref().unwrap_or_default();
+            let count = to.len();
+            let ack = [
+                r#"{"type":"ack","id":""#,
+                key,
+                r#"","messageId":""#,
+                &id,
+                r#"","queued":true,"recipients":"#,
+                &count.to_string(),
+                r#","online":"#,
+                &count.to_string(),
+                r#","duplicate":false,"history_available":true,"first_seen_at":""#,
+                AT_TEXT,
+                r#"","durability":"synced"}"#,
+            ];
+            self.says.push((from, frame_text(ack.concat().as_bytes())));
+            let push = [
+                r#"{"type":"push","messageId":""#,
+                &id,
+                r#"","#,
+                self.senders.get(&from).map_or("", String::as_str),
+                r#","nonce":""#,
+                &message.nonce,
+                r#"","ciphertext":""#,
+                &message.ciphertext,
+                r#"","createdAt":""#,
+                AT_TEXT,
+                r#"","client_message_id":""#,
+                key,
+                r#"","request_fingerprint":""#,
+                message.request_fingerprint.as_deref().unwrap_or_default(),
+                r#""}"#,
+            ];
+            let push = frame_text(push.concat().as_bytes());
+            self.says.extend(to.into_iter().map(|place| (place, push.clone())));
+        }
+    }
+}
+
+fn mailbox(place: Place) -> MailboxNo {
+    MailboxNo(FIRST + i64::try_from(place).unwrap_or(0))
+}
+
+/// Who came in: a peer, or the bell.
+struct Guest {
+    hands: Rc<RefCell<Hands>>,
+    connection: Connection,
+    todo: Outputs,
+}
+
+const ID: ConnId = ConnId(1);
+
+impl Guest {
+    fn new(hands: Rc<RefCell<Hands>>) -> Guest {
+        let connection = Connection::server(&Arc::new(Limits::default()));
+        Guest { hands, connection, todo: Outputs::new() }
+    }
+}
+
+impl Speaker for Guest {
+    fn greet(&mut self, _: &mut Vec<u8>) {}
+
+    fn hear(
+        &mut self,
+        bytes: &mut [u8],
+        out: &mut Vec<u8>,
+        tell: &mut dyn FnMut(Heard),
+    ) -> io::Result<usize> {
+        let length = bytes.len();
+        if bytes.first() == Some(&BELL) {
+            return Ok(length);
+        }
+        let Guest { hands, connection, todo } = self;
+        let (now, mut chunk) = (Mono::START, Chunk::new(bytes));
+        while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
+            match event {
+                Event::Request(asked) => {
+                    let upgrade = asked.upgrade.as_ref().ok_or(io::ErrorKind::InvalidData)?;
+                    connection.accept(now, &upgrade.accept, ID, todo);
+                    connection.start_keepalive(now);
+                }
+                Event::Message(text) => {
+                    let text = text.as_bytes();
+                    let handed = read(text).ok_or_else(|| unexpected("a peer", text))?;
+                    hands.borrow_mut().handed.push_back(handed);
+                    tell(Heard::Ready);
+                }
+                event => return Err(io::Error::other(format!("{event:?}"))),
+            }
+        }
+        take_sends(connection, todo, out);
+        Ok(length)
+    }
+
+    fn say(&mut self, _: Stamp, _: Place, out: &mut Vec<u8>) {
+        if let Some(frame) = self.hands.borrow_mut().said.take() {
+            self.connection.send_shared(Mono::START, &frame, ID, &mut self.todo);
+            take_sends(&mut self.connection, &mut self.todo, out);
+        }
+    }
+}
+
+/// What a peer of a load says.
+fn read(text: &[u8]) -> Option<Handed> {
+    let field = |label: &[u8]| {
+        let rest = &text[memmem::find(text, label)? + label.len()..];
+        Some(&rest[..memchr::memchr(b'"', rest)?])
+    };
+    let word = |label: &[u8]| Some(Box::from(std::str::from_utf8(field(label)?).ok()?));
+    Some(match field(b"\"type\":\"")? {
+        b"hello" => Handed::Hello(field(b"\"pubkey\":\"")?.to_vec()),
+        b"client_ack" => Handed::Taken(read_hex(field(b"\"brokerMessageId\":\"")?)?),
+        b"send" => Handed::Letter {
+            to: field(b"\"targetSpec\":\"")?.to_vec(),
+            message: Box::new(Message {
+                position: Position::ZERO,
+                at: AT,
+                mesh: MeshNo(FIRST),
+                sender: MailboxNo(FIRST),
+                session: MailboxNo(FIRST),
+                target: Target::Spec("*".into()),
+                priority: Priority::Now,
+                nonce: word(b"\"nonce\":\"")?,
+                ciphertext: word(b"\"ciphertext\":\"")?,
+                client_message_id: word(b"\"client_message_id\":\""),
+                request_fingerprint: word(b"\"request_fingerprint\":\""),
+                reply_to: None,
+            }),
+        },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::traffic::{Flow, To, Traffic, Until};
+    use crate::peer::Identity;
+    use crate::process::{await_port, free_addr};
+    use crate::wire::mesh::{EVERYBODY, Peer};
+
+    #[test]
+    fn what_is_sent_to_one_or_to_all_is_stored_and_arrives_once() {
+        let (dir, addr) = (tempfile::tempdir().unwrap(), free_addr().unwrap());
+        let home = dir.path().to_owned();
+        // It serves for as long as the tests run.
+        thread::spawn(move || serve(addr, &home));
+        await_port(addr).unwrap();
+        let people = (0..3).map(|place| Identity::new(String::new(), String::new(), place)).collect();
+        let mut pool = Pool::new().unwrap();
+        pool.join(addr, Peer::all(people, 3)).unwrap();
+        let flows =
+            [Flow::pair(0, 1), Flow { from: 2, to: To::One(EVERYBODY), copies: 2, until: Until::Arrival }];
+        let patience = Duration::from_secs(60);
+        let mut traffic = Traffic::new(&flows);
+        let outcome = traffic.exhaust(&mut pool, 8, 50, patience, &mut || Ok(Default::default())).unwrap();
+        assert_eq!((outcome.accepted, outcome.arrivals), (100, 150));
+        assert_eq!((outcome.lost, outcome.doubled, outcome.disordered), (0, 0, 0));
+        let store = rusqlite::Connection::open(dir.path().join("peermesh.db")).unwrap();
+        let stored: i64 = store.query_row("SELECT count(*) FROM message", (), |row| row.get(0)).unwrap();
+        assert_eq!(stored, 100);
+    }
+}
