@@ -22,7 +22,7 @@ use crate::shard::{Shard, Shards, at_home};
 use crate::stream::Stream;
 
 /// Shared payloads from this size on are queued by reference; below it a copy costs less than another slice.
-const SHARE_FROM_BYTES: usize = 4 * 1_024;
+const SHARE_FROM_BYTES: usize = 512;
 /// Slices of one write. More pieces than this wait only for peers that do not keep up.
 const SLICES_MAX: usize = 16;
 /// A larger write buffer is given back to the allocator as soon as it is empty.
@@ -179,6 +179,8 @@ impl Conn {
         }
         if self.unwritten.is_empty() {
             spares.keep(std::mem::take(&mut self.unwritten.tail));
+            // A burst must not hold its memory for ever.
+            self.unwritten.pieces.shrink_to(SLICES_MAX);
             if self.closing {
                 self.closing = false;
                 stream.0.shutdown(Shutdown::Write)?;

@@ -396,7 +396,7 @@ impl Oracle {
             | Party::Revoker { .. } => Ok(()),
             Party::Peer { who, .. } => {
                 let who = *who;
-                self.judge_key(said, frame)?;
+                self.judge_key(said, model, cast, frame)?;
                 match frame.kind {
                     Kind::HelloAck => {
                         self.welcomed(said, frame);

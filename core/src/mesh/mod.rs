@@ -287,7 +287,7 @@ impl Meshes {
         common: Option<Inbound<'_>>,
     ) {
         if let Some(mesh) = self.resident.get_mut(&peer.mesh) {
-            self.touched.push(peer.mesh);
+            touch(&mut self.touched, peer.mesh);
             let message = common.map_or_else(|| decode(text), Ok);
             mesh.hear(cx, &mut self.positions, (peer.presence, session), text, message);
         }
@@ -409,10 +409,15 @@ impl Meshes {
 
     fn with<R>(&mut self, no: MeshNo, run: impl FnOnce(&mut Mesh, &MessageIds) -> R) -> Option<R> {
         let (mesh, ids) = (self.resident.get_mut(&no)?, self.positions.ids.as_ref()?);
-        if self.touched.last() != Some(&no) {
-            self.touched.push(no);
-        }
+        touch(&mut self.touched, no);
         Some(run(mesh, ids))
+    }
+}
+
+/// Remembers a mesh whose deadline may have changed; of many things that happen in one, once.
+fn touch(touched: &mut Vec<MeshNo>, no: MeshNo) {
+    if touched.last() != Some(&no) {
+        touched.push(no);
     }
 }
 

@@ -9,7 +9,7 @@ use super::enquiry::Enquiring;
 use super::hello::{Greeting, Proof};
 use super::refusal::{Refusal, refuse};
 use super::rotate::{self, Rotating};
-use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retention};
+use super::{After, Cx, Mesh, Meshes, Then, Timer, admin, enquiry, enrol, retention, touch};
 use crate::ids::{Epoch, MeshId, MeshNo, Position, PublicKey};
 use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
@@ -137,7 +137,7 @@ impl Meshes {
         let (Some(mesh), Some(ids)) = (self.resident.get_mut(&no), self.positions.ids.as_ref()) else {
             return self.turn_away(cx, waiting, &Shut::down());
         };
-        self.touched.push(no);
+        touch(&mut self.touched, no);
         mesh.brief &= matches!(waiting, Waiting::Expiry(_));
         match waiting {
             Waiting::Hello { session, greeting, proof } => mesh.welcome(cx, session, greeting, proof),
@@ -258,7 +258,7 @@ impl Meshes {
             self.enter(cx, no, id.clone(), one);
         }
         if let Some(mesh) = self.resident.get_mut(&no) {
-            self.touched.push(no);
+            touch(&mut self.touched, no);
             mesh.bury_removed(cx);
             mesh.rest(cx);
         }
@@ -295,7 +295,7 @@ impl Meshes {
         if self.claims > 0
             && let Some(mesh) = self.resident.get_mut(&no)
         {
-            self.touched.push(no);
+            touch(&mut self.touched, no);
             let again = cx.now.mono.after_millis(cx.config.limits.health_ms());
             return mesh.timers.arm(Timer::Forget, again);
         }
@@ -329,7 +329,7 @@ impl Meshes {
     fn remove(&mut self, no: MeshNo) -> Option<Mesh> {
         let mesh = self.resident.remove(&no)?;
         self.by_id.remove(&mesh.row.id);
-        self.touched.push(no);
+        touch(&mut self.touched, no);
         Some(mesh)
     }
 
@@ -397,11 +397,11 @@ impl Meshes {
                 let mesh = self.resident.get_mut(&fence.mesh).filter(|mesh| mesh.epoch == fence.epoch);
                 match (mesh, self.positions.ids.as_ref(), then) {
                     (Some(mesh), Some(_), Then::Looked(no)) => {
-                        self.touched.push(fence.mesh);
+                        touch(&mut self.touched, fence.mesh);
                         mesh.looked(cx, &mut self.positions, no, ended);
                     }
                     (Some(mesh), Some(ids), then) => {
-                        self.touched.push(fence.mesh);
+                        touch(&mut self.touched, fence.mesh);
                         mesh.stored(cx, ids, then, ended);
                     }
                     (_, _, then) => orphaned(cx, then),

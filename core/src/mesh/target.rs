@@ -60,8 +60,10 @@ impl Mesh {
             }
             let meant =
                 there.filter(|presence| presence.visible && group.is_none_or(|group| presence.is_in(group)));
+            // Several connections of a member may share its mailbox; nobody else's does.
+            let first = mailboxes.len();
             for presence in meant {
-                if !mailboxes.contains(&presence.mailbox) {
+                if !mailboxes[first..].contains(&presence.mailbox) {
                     mailboxes.push(presence.mailbox);
                 }
             }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use peermesh_core::ids::Position;
+use peermesh_core::ids::{MailboxNo, Position};
 use peermesh_core::store::Message;
 use peermesh_core::store::model::Model;
 
-use super::ledger::{AttemptId, Sent};
+use super::ledger::{AttemptId, Meaning, Sent};
+use super::mail::mailbox_of;
 use super::rules::{Judged, Rule, broken};
 use super::{Oracle, Said};
 use crate::sim::cast::{Cast, Who};
@@ -35,6 +36,7 @@ impl Oracle {
         let who = attempt.who;
         let error = ack.error.as_deref().unwrap_or("");
         let mesh = cast.meshes[who.mesh].no;
+        let to = |target: &str| mailbox_of(target, mesh, cast, model);
         let Some(key) = attempt.key.as_deref() else {
             if error.is_empty() {
                 return self.judge_id(model, ack, &ack.message_id, None).map(|_| ());
@@ -53,7 +55,7 @@ impl Oracle {
             let id = ack.broker_message_id.as_deref().unwrap_or("");
             let message = self.judge_id(model, ack, id, Some((who, key)))?;
             return match message {
-                Some(message) if self.is_surely(who, key, &message, &attempt.meaning) => broken(
+                Some(message) if self.is_surely(who, key, &message, &attempt.meaning, &to) => broken(
                     Rule::I2,
                     format!("{key} of {who:?} is what came first, and is called another request"),
                 ),
@@ -71,7 +73,7 @@ impl Oracle {
             return Ok(());
         };
         let is_same = attempt.meaning.became(&message)
-            || self.meaning_of(who, key, &message).is_some_and(|first| first.is_same(&attempt.meaning));
+            || self.firsts_of(who, key, &message).any(|first| first.is_same(&attempt.meaning, to));
         if !is_same {
             return broken(Rule::I2, format!("{key} of {who:?} is another request than was accepted"));
         }
@@ -128,17 +130,25 @@ impl Oracle {
         }
     }
 
-    fn meaning_of(&self, who: Who, key: &str, message: &Message) -> Option<&super::ledger::Meaning> {
-        let sent = self.ledger.sent.get(&(who, key.to_owned()))?;
-        sent.meanings.iter().find(|meaning| meaning.became(message)).map(|meaning| &**meaning)
+    /// What was sent under a key and may have become this message.
+    fn firsts_of(&self, who: Who, key: &str, message: &Message) -> impl Iterator<Item = &Meaning> {
+        let sent = self.ledger.sent.get(&(who, key.to_owned()));
+        let meanings = sent.into_iter().flat_map(|sent| &sent.meanings).map(|meaning| &**meaning);
+        meanings.filter(|meaning| meaning.became(message))
     }
 
     /// Whether a message can only have come of a request like this one: of nothing else that was sent under
     /// its key, for what is alike but for the target leaves messages that look alike here.
-    fn is_surely(&self, who: Who, key: &str, message: &Message, meaning: &super::ledger::Meaning) -> bool {
-        let sent = self.ledger.sent.get(&(who, key.to_owned()));
-        let mut firsts = sent.iter().flat_map(|sent| &sent.meanings).filter(|first| first.became(message));
-        meaning.became(message) && firsts.all(|first| first.is_same(meaning))
+    fn is_surely(
+        &self,
+        who: Who,
+        key: &str,
+        message: &Message,
+        meaning: &Meaning,
+        to: &dyn Fn(&str) -> Option<MailboxNo>,
+    ) -> bool {
+        let mut firsts = self.firsts_of(who, key, message);
+        meaning.became(message) && firsts.all(|first| first.is_same(meaning, to))
     }
 
     /// A sender is told to try again.

@@ -21,13 +21,16 @@ pub(in crate::sim) struct Meaning {
 }
 
 impl Meaning {
-    /// Whether two sends are one request (mesh protocol, section 8.4).
-    pub(super) fn is_same(&self, other: &Meaning) -> bool {
+    /// Whether two sends are one request (mesh protocol, section 8.4). `mailbox_of` tells whose a target is
+    /// that is one peer's key.
+    pub(super) fn is_same(&self, other: &Meaning, mailbox_of: impl Fn(&str) -> Option<MailboxNo>) -> bool {
         let same_asked = match (&self.fingerprint, &other.fingerprint) {
             (Some(one), Some(two)) => one == two,
             _ => self.ciphertext == other.ciphertext && self.reply_to == other.reply_to,
         };
-        same_asked && self.target == other.target && self.priority == other.priority
+        let [one, two] = [self, other].map(|meaning| mailbox_of(&meaning.target));
+        let same_target = self.target == other.target || one.is_some() && one == two;
+        same_asked && same_target && self.priority == other.priority
     }
 
     /// Whether a message is what this asked for.

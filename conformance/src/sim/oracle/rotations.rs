@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peermesh_core::ids::{ConnId, MailboxNo};
+use peermesh_core::store::model::Model;
 use peermesh_core::store::{FormerKey, Message, Rotation};
 
 use super::rules::{Judged, Rule, broken};
@@ -125,15 +126,16 @@ impl Oracle {
     }
 
     /// Nobody is let in, and nothing is pushed to anybody, by a key that is told to be replaced.
-    pub(super) fn judge_key(&self, said: &Said<'_>, frame: &Frame) -> Judged {
+    pub(super) fn judge_key(&self, said: &Said<'_>, model: &Model, cast: &Cast, frame: &Frame) -> Judged {
         let Some(Conn { greeted: Some(by), party: Party::Peer { who, .. }, .. }) = self.conns.get(&said.conn)
         else {
             return Ok(());
         };
-        // What needs no commit is answered by a broker too that has slept, and does not know that it lost the
-        // mesh.
+        // A broker that has slept, and does not know that it lost the mesh, answers what needs no commit, and
+        // what it had committed before the key was replaced.
+        let owner = model.owner_of(cast.meshes[who.mesh].no).map(|(owner, _)| owner);
         let is_mail = frame.kind == Kind::Push && frame.subtype.is_empty();
-        let is_in = is_mail || frame.kind == Kind::HelloAck;
+        let is_in = is_mail || frame.kind == Kind::HelloAck && owner == Some(said.number);
         match self.rotations.told.get(who) {
             Some(key) if key != by && is_in && said.is_prompt => {
                 broken(Rule::I22, format!("{} hears {:?} by {by}, replaced by {key}", said.conn, frame.kind))

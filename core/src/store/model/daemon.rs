@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ids::PublicKey;
 use crate::store::{
     Attempt, DaemonFound, DaemonOp, DaemonQuery, DaemonReply, Forgetting, InRow, InboxOp, InboxQuery,
     KeptSession, OutRow, OutStatus, OutboxLoad, OutboxOp, OutboxQuery, Reader, Requeue, RequeueRefusal,
@@ -12,11 +13,23 @@ use crate::store::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     outbox: BTreeMap<u64, OutRow>,
+    /// The places of rows of the outbox by their keys and by their ids.
+    keys: BTreeMap<Box<str>, u64>,
+    ids: BTreeMap<Box<str>, u64>,
     inbox: BTreeMap<u64, InRow>,
+    /// What the inbox has, with the ids of the rows.
+    came: BTreeMap<Came, Box<str>>,
     sessions: BTreeMap<[u8; 32], KeptSession>,
     /// The last places that were given out, in the outbox and in the inbox.
     last_out: u64,
     last: u64,
+}
+
+/// Two messages are one when mesh, recipient, sender and key are the same.
+type Came = (Box<str>, PublicKey, Box<str>, Box<str>);
+
+fn came(row: &InRow) -> Came {
+    (row.mesh.clone(), row.recipient, row.sender_pubkey.clone(), row.client_message_id.clone())
 }
 
 impl Kept {
@@ -99,7 +112,7 @@ impl Kept {
     }
 
     fn requeue(&mut self, requeue: &Requeue) -> DaemonReply {
-        let Some(old) = self.outbox.values().find(|row| row.id == requeue.id) else {
+        let Some(old) = self.row(&requeue.id) else {
             return DaemonReply::NotRequeued(RequeueRefusal::Unknown);
         };
         if old.superseded_by.as_ref() == Some(&requeue.new_id) {
@@ -140,7 +153,10 @@ impl Kept {
         };
         let mut over: Vec<u64> = self.outbox.values().filter(is_over).map(|row| row.seq).collect();
         over.truncate(count(limit));
-        over.iter().for_each(|seq| drop(self.outbox.remove(seq)));
+        for row in over.iter().filter_map(|seq| self.outbox.remove(seq)) {
+            self.keys.remove(&row.client_message_id);
+            self.ids.remove(&row.id);
+        }
         DaemonReply::Changed { rows: u64::try_from(over.len()).unwrap_or(u64::MAX) }
     }
 
@@ -149,9 +165,7 @@ impl Kept {
         match query {
             OutboxQuery::Sessions => DaemonFound::Sessions(self.sessions.values().cloned().collect()),
             OutboxQuery::Key(key) => DaemonFound::Out(self.by_key(key).cloned().into_iter().collect()),
-            OutboxQuery::Row(id) => {
-                DaemonFound::Out(self.outbox.values().filter(|row| row.id == *id).cloned().collect())
-            }
+            OutboxQuery::Row(id) => DaemonFound::Out(self.row(id).cloned().into_iter().collect()),
             OutboxQuery::Lane { lane, after, limit } => {
                 let rows = self.outbox.range(after.saturating_add(1)..).map(|(_, row)| row);
                 let rows = rows.filter(|row| row.status == OutStatus::Pending && row.lane == *lane);
@@ -180,11 +194,12 @@ impl Kept {
 
     fn write_inbox(&mut self, op: &InboxOp) -> DaemonReply {
         match op {
-            InboxOp::Receive(row) => match self.inbox.values().find(|known| is_same(known, row)) {
-                Some(known) if known.id == row.id => DaemonReply::Inserted,
+            InboxOp::Receive(row) => match self.came.get(&came(row)) {
+                Some(known) if *known == row.id => DaemonReply::Inserted,
                 Some(_) => DaemonReply::Existing,
                 None => {
                     self.last += 1;
+                    self.came.insert(came(row), row.id.clone());
                     self.inbox.insert(self.last, InRow { seq: self.last, ..(**row).clone() });
                     DaemonReply::Inserted
                 }
@@ -200,9 +215,12 @@ impl Kept {
             }
             InboxOp::Remove { sifting, ids } => {
                 let before = self.inbox.len();
-                self.inbox.retain(|_, row| {
+                let stays = |row: &InRow| {
                     !passes(sifting, row) || ids.as_ref().is_some_and(|ids| !ids.contains(&row.id))
-                });
+                };
+                for (_, row) in self.inbox.extract_if(.., |_, row| !stays(row)) {
+                    self.came.remove(&came(&row));
+                }
                 DaemonReply::Changed { rows: u64::try_from(before - self.inbox.len()).unwrap_or(u64::MAX) }
             }
         }
@@ -210,6 +228,8 @@ impl Kept {
 
     fn push(&mut self, row: OutRow) {
         self.last_out += 1;
+        self.keys.insert(row.client_message_id.clone(), self.last_out);
+        self.ids.insert(row.id.clone(), self.last_out);
         self.outbox.insert(self.last_out, OutRow { seq: self.last_out, ..row });
     }
 
@@ -223,11 +243,15 @@ impl Kept {
     }
 
     fn by_key(&self, key: &str) -> Option<&OutRow> {
-        self.outbox.values().find(|row| &*row.client_message_id == key)
+        self.outbox.get(self.keys.get(key)?)
+    }
+
+    fn row(&self, id: &str) -> Option<&OutRow> {
+        self.outbox.get(self.ids.get(id)?)
     }
 
     fn row_mut(&mut self, id: &str) -> Option<&mut OutRow> {
-        self.outbox.values_mut().find(|row| &*row.id == id)
+        self.outbox.get_mut(self.ids.get(id)?)
     }
 }
 
@@ -244,12 +268,6 @@ fn settle(row: &mut OutRow, outcome: &Attempt) {
         }
         Attempt::Dead { error } => (row.status, row.last_error) = (OutStatus::Dead, Some(error.clone())),
     }
-}
-
-/// Two messages are one when mesh, recipient, sender and key are the same.
-fn is_same(one: &InRow, other: &InRow) -> bool {
-    (&one.mesh, one.recipient, &one.sender_pubkey, &one.client_message_id)
-        == (&other.mesh, other.recipient, &other.sender_pubkey, &other.client_message_id)
 }
 
 fn passes(sifting: &Sifting, row: &InRow) -> bool {
