@@ -23,7 +23,9 @@ use crate::stream::Stream;
 /// Shared payloads from this size on are queued by reference; below it a copy costs less than another slice.
 const SHARE_FROM_BYTES: usize = 512;
 /// Slices of one write. More pieces than this wait only for peers that do not keep up.
-const SLICES_MAX: usize = 16;
+const SLICES_MAX: usize = 64;
+/// Room for so many shared payloads stays with a connection that has written everything.
+const PIECES_KEPT: usize = 8;
 /// A larger write buffer is given back to the allocator as soon as it is empty.
 const SPARE_BYTES_MAX: usize = 16 * 1_024;
 /// Emptied write buffers kept for the next connection that has something to say.
@@ -172,7 +174,7 @@ impl Conn {
         if self.unwritten.is_empty() {
             spares.keep(std::mem::take(&mut self.unwritten.tail));
             // A burst must not hold its memory for ever.
-            self.unwritten.pieces.shrink_to(SLICES_MAX);
+            self.unwritten.pieces.shrink_to(PIECES_KEPT);
             if self.closing {
                 self.closing = false;
                 stream.shutdown(Shutdown::Write)?;

@@ -2,6 +2,7 @@
 //! of what the broker carries; and the same messages over Postgres.
 
 use std::error::Error;
+use std::fs;
 use std::path::PathBuf;
 
 use peermesh_conformance::server::Server as PostgresServer;
@@ -22,10 +23,17 @@ const LIGHT_PER_SECOND: f64 = 100.0;
 pub(super) fn fill(stage: &Stage<'_>) -> Result<(), Box<dyn Error>> {
     let site = Site::Own(Box::new(start(stage)?));
     mesh::fill(&site, stage.plan.stored)?;
-    match site {
-        Site::Own(server) => Ok(server.stop()?),
-        Site::Other { .. } => Ok(()),
+    if let Site::Own(server) = site {
+        server.stop()?;
     }
+    // What a broker does not know must not be in its store.
+    let copy = bare_home(stage);
+    fs::create_dir_all(&copy)?;
+    for file in fs::read_dir(home(stage))? {
+        let file = file?;
+        fs::copy(file.path(), copy.join(file.file_name()))?;
+    }
+    Ok(())
 }
 
 fn start(stage: &Stage<'_>) -> std::io::Result<Server> {
@@ -36,6 +44,11 @@ fn start(stage: &Stage<'_>) -> std::io::Result<Server> {
 /// The data of a broker whose store is filled.
 fn home(stage: &Stage<'_>) -> PathBuf {
     stage.filled.join("mesh")
+}
+
+/// A copy of its store for a bare post office.
+fn bare_home(stage: &Stage<'_>) -> PathBuf {
+    stage.filled.join("bare")
 }
 
 /// The start over the filled store, and then its loads.
@@ -59,7 +72,7 @@ pub(super) fn over_a_filled_store(stage: &Stage<'_>, figures: &mut Figures) -> R
     }
     for pairs in PAIRS {
         let course = Course { pace: Pace::Closed { window: WINDOW }, time: stage.plan.time };
-        let run = mesh::bare_pairs(&home(stage), pairs, course)?;
+        let run = mesh::bare_pairs(&bare_home(stage), pairs, course)?;
         figures.put_outcome(&format!("bare.{pairs}"), &run);
     }
     limits::synced_echo(stage, figures, LIGHT_PER_SECOND)?;

@@ -2,9 +2,9 @@
 //!
 //! Its frames are a broker's, by the broker's own frame layer, on as many connections; its rows are a
 //! broker's, by the broker's own driver of the embedded store, on a thread of its own, as many in a commit as
-//! came meanwhile. It does nothing else: it believes whoever says hello, judges no send, knows neither classes nor statuses, holds
-//! nobody to a window, repeats nothing and counts nothing. What a broker costs beyond it is what a broker is
-//! for.
+//! a broker would gather. It does nothing else: it believes whoever says hello, judges no send, knows neither
+//! classes nor statuses, holds nobody to a window, repeats nothing and counts nothing. What a broker costs
+//! beyond it is what a broker is for.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -23,7 +23,9 @@ use peermesh_core::config::Limits;
 use peermesh_core::conn::{Chunk, Connection, Event, frame_text};
 use peermesh_core::ids::{ConnId, MailboxNo, MeshNo, Position};
 use peermesh_core::machine::Outputs;
-use peermesh_core::store::{Accept, Batch, Driver, Message, Op, Outcome, Priority, Settled, Target};
+use peermesh_core::store::{
+    Accept, Answer, Batch, Driver, Message, Op, Outcome, Priority, Reply, Settled, Target,
+};
 use peermesh_core::time::{Mono, Wall};
 use peermesh_store::sqlite;
 
@@ -31,12 +33,13 @@ use super::echo::take_sends;
 use super::pool::Pool;
 use super::{Heard, Place, Speaker, Stamp, read_hex, unexpected};
 
-/// Operations of one commit, at most: as a broker.
-const COMMIT_OPS_MAX: usize = 1_024;
-/// Where its positions, mailboxes and its mesh begin, so that they are nobody else's in a store that is
-/// shared.
-const FIRST: i64 = 1 << 40;
-/// What it says rings, among what comes in on a connection.
+/// What a commit holds at most, and how commits follow each other: as with a broker.
+const OPS_MAX: usize = 4_096;
+const MESSAGES_MAX: usize = 1_024;
+const SPACING: Duration = Duration::from_millis(2);
+const LOADED_OPS: usize = 8;
+const ENOUGH_OPS: usize = 256;
+/// What the thread that stores says first on its connection, and rings with.
 const BELL: u8 = b'!';
 /// The time that all messages have. An office without a clock does not need another.
 const AT: Wall = Wall::from_millis(1_700_000_000_000);
@@ -68,6 +71,8 @@ struct Letter {
 }
 
 struct Office {
+    /// Where its positions, mailboxes and its mesh begin: nobody else's in a store that holds something.
+    first: i64,
     people: BTreeMap<Vec<u8>, Place>,
     /// Of each place, what a push says of its sender.
     senders: BTreeMap<Place, String>,
@@ -75,6 +80,9 @@ struct Office {
     staged: (VecDeque<Op>, VecDeque<Letter>),
     /// Of the commit that is under way.
     under_way: Option<Vec<Letter>>,
+    /// When the last commit began, and from when on the next one may.
+    began: Instant,
+    open_from: Instant,
     orders: Sender<Batch>,
     /// What is to be said, and to whom.
     says: Vec<(Place, Bytes)>,
@@ -95,10 +103,10 @@ pub fn serve(listen: SocketAddr, dir: &Path) -> io::Result<()> {
     let ((orders, ordered), (dones, done)) = (channel(), channel());
     let keep = move || keep(writer, &ordered, &dones, bell);
     let keeper = thread::Builder::new().name("store-write-0".to_owned()).spawn(keep)?;
-    let mut office = Office::new(orders);
+    let mut office = Office::new(orders)?;
     let mut handed = Vec::new();
     loop {
-        pool.turn(Duration::from_secs(3_600), &mut |place, _| {
+        pool.turn(office.patience(), &mut |place, _| {
             handed.extend(hands.borrow_mut().handed.pop_front().map(|one| (place, one)));
         })?;
         handed.drain(..).for_each(|(place, one)| office.take(place, one));
@@ -127,32 +135,56 @@ fn keep(
     dones: &Sender<()>,
     mut bell: TcpStream,
 ) -> io::Result<()> {
-    while let Ok(batch) = ordered.recv() {
+    let mut next = None;
+    while let Some(batch) = next.take().or_else(|| ordered.recv().ok()) {
         for result in writer.write(&[Arc::new(batch)]) {
-            result.map_err(io::Error::other)?;
+            let answer = result.map_err(io::Error::other)?;
+            let is_new = |reply: &Reply| matches!(reply, Reply::Inserted | Reply::Done);
+            if !matches!(&answer, Answer::Replies(replies) if replies.iter().all(is_new)) {
+                return Err(io::Error::other(format!("a letter was known before: {answer:?}")));
+            }
         }
         if dones.send(()).is_err() {
             return Ok(());
         }
         bell.write_all(&[BELL])?;
-        writer.rest();
+        while next.is_none() && writer.rest() {
+            next = ordered.try_recv().ok();
+        }
     }
     Ok(())
 }
 
 impl Office {
-    fn new(orders: Sender<Batch>) -> Office {
-        let next = FIRST.unsigned_abs();
-        let (people, senders) = (BTreeMap::new(), BTreeMap::new());
-        Office {
-            people,
-            senders,
-            next,
+    fn new(orders: Sender<Batch>) -> io::Result<Office> {
+        // A microsecond brings less than one letter.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let first = i64::try_from(since.as_micros()).map_err(io::Error::other)?;
+        let now = Instant::now();
+        Ok(Office {
+            first,
+            people: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            next: first.unsigned_abs(),
             staged: Default::default(),
             under_way: None,
+            began: now,
+            open_from: now,
             orders,
             says: Vec::new(),
+        })
+    }
+
+    /// Until a commit may begin that others wait for.
+    fn patience(&self) -> Duration {
+        if self.under_way.is_some() || self.staged.0.is_empty() {
+            return Duration::from_secs(3_600);
         }
+        self.open_from.saturating_duration_since(Instant::now())
+    }
+
+    fn mailbox(&self, place: Place) -> MailboxNo {
+        MailboxNo(self.first + i64::try_from(place).unwrap_or(0))
     }
 
     fn take(&mut self, place: Place, handed: Handed) {
@@ -173,16 +205,16 @@ impl Office {
                 let others = || self.people.values().copied().filter(|other| *other != place).collect();
                 let to = self.people.get(&to).map_or_else(others, |to| vec![*to]);
                 message.position = Position(self.next);
-                message.sender = mailbox(place);
-                message.session = mailbox(place);
+                message.mesh = MeshNo(self.first);
+                (message.sender, message.session) = (self.mailbox(place), self.mailbox(place));
                 if let [only] = *to {
-                    message.target = Target::Mailbox(mailbox(only));
+                    message.target = Target::Mailbox(self.mailbox(only));
                 }
                 self.next += 1;
                 let message = Arc::from(message);
                 let accept = Accept {
                     message: Arc::clone(&message),
-                    mailboxes: to.iter().copied().map(mailbox).collect(),
+                    mailboxes: to.iter().map(|to| self.mailbox(*to)).collect(),
                     mentions: Arc::default(),
                     old: None,
                     receipt: None,
@@ -192,7 +224,7 @@ impl Office {
             }
             Handed::Taken(position) => self.staged.0.push_back(Op::Settle(Settled {
                 position: Position(position),
-                mailbox: mailbox(place),
+                mailbox: self.mailbox(place),
                 priority: Priority::Now,
                 at: AT,
                 outcome: Outcome::Delivered,
@@ -200,20 +232,31 @@ impl Office {
         }
     }
 
-    /// Orders the next commit, when none is under way.
+    /// Orders the next commit, when it is time and none is under way.
     fn order(&mut self) -> io::Result<()> {
+        let now = Instant::now();
         let (ops, letters) = &mut self.staged;
-        if self.under_way.is_some() || ops.is_empty() {
+        let is_time = self.open_from <= now || ops.len() >= ENOUGH_OPS;
+        if self.under_way.is_some() || ops.is_empty() || !is_time {
             return Ok(());
         }
-        let ops: Vec<Op> = ops.drain(..ops.len().min(COMMIT_OPS_MAX)).collect();
-        let accepted = ops.iter().filter(|op| matches!(op, Op::Accept(_))).count();
+        let is_letter = |op: &Op| matches!(op, Op::Accept(_));
+        let mut messages = 0;
+        let over = ops.iter().take(OPS_MAX).position(|op| {
+            messages += usize::from(is_letter(op));
+            messages > MESSAGES_MAX
+        });
+        let ops: Vec<Op> = ops.drain(..over.unwrap_or(ops.len().min(OPS_MAX))).collect();
+        let accepted = ops.iter().filter(|op| is_letter(op)).count();
         self.under_way = Some(letters.drain(..accepted).collect());
+        self.began = now;
         self.orders.send(Batch::from(ops)).map_err(io::Error::other)
     }
 
     /// The commit is done: tells senders so, and passes their letters on.
     fn pass_on(&mut self) {
+        let spacing = if self.staged.0.len() >= LOADED_OPS { SPACING } else { Duration::ZERO };
+        self.open_from = self.began + spacing;
         for Letter { message, from, to } in self.under_way.take().unwrap_or_default() {
             // As long as a broker's.
             let id = format!("{:026x}", message.position.0);
@@ -256,13 +299,11 @@ impl Office {
     }
 }
 
-fn mailbox(place: Place) -> MailboxNo {
-    MailboxNo(FIRST + i64::try_from(place).unwrap_or(0))
-}
-
 /// Who came in: a peer, or the bell.
 struct Guest {
     hands: Rc<RefCell<Hands>>,
+    /// Whether it is the bell, once it said something.
+    rings: Option<bool>,
     connection: Connection,
     todo: Outputs,
 }
@@ -272,7 +313,7 @@ const ID: ConnId = ConnId(1);
 impl Guest {
     fn new(hands: Rc<RefCell<Hands>>) -> Guest {
         let connection = Connection::server(&Arc::new(Limits::default()));
-        Guest { hands, connection, todo: Outputs::new() }
+        Guest { hands, rings: None, connection, todo: Outputs::new() }
     }
 }
 
@@ -286,10 +327,10 @@ impl Speaker for Guest {
         tell: &mut dyn FnMut(Heard),
     ) -> io::Result<usize> {
         let length = bytes.len();
-        if bytes.first() == Some(&BELL) {
+        if *self.rings.get_or_insert(bytes.first() == Some(&BELL)) {
             return Ok(length);
         }
-        let Guest { hands, connection, todo } = self;
+        let Guest { hands, connection, todo, .. } = self;
         let (now, mut chunk) = (Mono::START, Chunk::new(bytes));
         while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
             match event {
@@ -334,9 +375,9 @@ fn read(text: &[u8]) -> Option<Handed> {
             message: Box::new(Message {
                 position: Position::ZERO,
                 at: AT,
-                mesh: MeshNo(FIRST),
-                sender: MailboxNo(FIRST),
-                session: MailboxNo(FIRST),
+                mesh: MeshNo(0),
+                sender: MailboxNo(0),
+                session: MailboxNo(0),
                 target: Target::Spec("*".into()),
                 priority: Priority::Now,
                 nonce: word(b"\"nonce\":\"")?,
@@ -368,8 +409,8 @@ mod tests {
         let people = (0..3).map(|place| Identity::new(String::new(), String::new(), place)).collect();
         let mut pool = Pool::new().unwrap();
         pool.join(addr, Peer::all(people, 3)).unwrap();
-        let flows =
-            [Flow::pair(0, 1), Flow { from: 2, to: To::One(EVERYBODY), copies: 2, until: Until::Arrival }];
+        let flows = [(0, To::One(1), 1), (2, To::One(EVERYBODY), 2)];
+        let flows = flows.map(|(from, to, copies)| Flow { from, to, copies, until: Until::Both });
         let patience = Duration::from_secs(60);
         let mut traffic = Traffic::new(&flows);
         let outcome = traffic.exhaust(&mut pool, 8, 50, patience, &mut || Ok(Default::default())).unwrap();

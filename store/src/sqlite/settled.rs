@@ -7,7 +7,7 @@
 //! *Always holds:* a delivery that ended stands in exactly one row, and that row is named by a delivery of
 //! the same span.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, Row};
 
@@ -76,20 +76,18 @@ fn add_row(insert: &mut CachedStatement<'_>, together: &[End]) -> Result<(), Tro
 
 /// How the deliveries of one message ended, by mailbox.
 pub(super) fn of_message(conn: &Connection, position: i64) -> Result<Vec<End>, Trouble> {
-    let mut ended = of_span(conn, span_of(position))?;
-    ended.retain(|end| end.position == position);
-    ended.sort_unstable();
-    Ok(ended)
+    of_span(conn, span_of(position), |end| end.position == position)
 }
 
-/// Everything that ended in a span, in no order.
-fn of_span(conn: &Connection, span: i64) -> Result<Vec<End>, Trouble> {
+/// What ended in a span and is wanted, in its order.
+fn of_span(conn: &Connection, span: i64, wanted: impl Fn(&End) -> bool) -> Result<Vec<End>, Trouble> {
     let mut ended = Vec::new();
     let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
     let mut rows = read.query((span, span + (SPAN - 1)))?;
     while let Some(row) = rows.next()? {
-        ends(row, |end| ended.push(end))?;
+        ends(row, &wanted, &mut ended)?;
     }
+    put_in_order(&mut ended);
     Ok(ended)
 }
 
@@ -102,27 +100,29 @@ pub(super) fn each_from(
 ) -> Result<(), Trouble> {
     let mut read = conn.prepare_cached(sql::SETTLED_READ)?;
     let mut rows = read.query((span_of(from.0), i64::MAX))?;
-    let mut ended: Vec<End> = Vec::new();
+    let (mut ended, mut span) = (Vec::new(), None);
     loop {
         let row = rows.next()?;
-        let mut next = Vec::new();
-        if let Some(row) = row {
-            ends(row, |end| next.push(end))?;
-        }
-        let goes_on = |one: &End, other: &End| span_of(one.position) == span_of(other.position);
-        if !ended.first().zip(next.first()).is_some_and(|(one, other)| goes_on(one, other)) {
-            ended.sort_unstable();
-            for end in ended.drain(..).filter(|end| end.name() >= from) {
+        let next = row.map(|row| row.get::<_, i64>(0)).transpose()?.map(span_of);
+        if next != span {
+            put_in_order(&mut ended);
+            for end in ended.drain(..) {
                 if !take(end)? {
                     return Ok(());
                 }
             }
+            span = next;
         }
-        if row.is_none() {
-            return Ok(());
-        }
-        ended.append(&mut next);
+        let Some(row) = row else { return Ok(()) };
+        ends(row, |end| end.name() >= from, &mut ended)?;
     }
+}
+
+/// One after the other. A store in which a delivery ended twice is damaged, and still tells of one end.
+fn put_in_order(ended: &mut Vec<End>) {
+    // Mostly they are a few runs that are in order already.
+    ended.sort();
+    ended.dedup_by_key(|end| end.name());
 }
 
 /// Removes everything that is known of these messages, each of which is named once.
@@ -132,30 +132,30 @@ pub(super) fn forget(conn: &Connection, positions: impl Iterator<Item = i64>) ->
     let mut insert = conn.prepare_cached(sql::SETTLED_INSERT)?;
     for gone in positions.chunk_by(|one, next| span_of(*one) == span_of(*next)) {
         let span = span_of(gone[0]);
-        let mut kept = of_span(conn, span)?;
-        kept.retain(|end| gone.binary_search(&end.position).is_err());
-        kept.sort_unstable();
+        let kept = of_span(conn, span, |end| gone.binary_search(&end.position).is_err())?;
         run(conn, sql::SETTLED_DELETE, (span, span + (SPAN - 1)))?;
         add_row(&mut insert, &kept)?;
     }
     Ok(())
 }
 
-fn ends(row: &Row<'_>, take: impl FnMut(End)) -> Result<(), Trouble> {
+/// Appends what a row holds and is wanted.
+fn ends(row: &Row<'_>, wanted: impl Fn(&End) -> bool, into: &mut Vec<End>) -> Result<(), Trouble> {
     let span = span_of(row.get(0)?);
     let list = row.get_ref(1)?.as_blob().map_err(|_| BadRow("ended deliveries that are no blob"))?;
     let (ended, rest) = list.as_chunks::<END_BYTES>();
     if !rest.is_empty() {
         return Err(BadRow("ended deliveries of which the last is cut off").into());
     }
-    ended.iter().map(|bytes| End::decode(span, bytes)).for_each(take);
+    into.extend(ended.iter().map(|bytes| End::decode(span, bytes)).filter(wanted));
     Ok(())
 }
 
 /// Tells of many deliveries whether they ended; reads each span once.
 pub(super) struct Lookup<'a> {
     conn: &'a Connection,
-    spans: HashMap<i64, HashSet<(i64, i64)>>,
+    /// Positions and mailboxes of what ended in each, in order.
+    spans: HashMap<i64, Vec<(i64, i64)>>,
 }
 
 impl<'a> Lookup<'a> {
@@ -168,10 +168,10 @@ impl<'a> Lookup<'a> {
         let ended = match self.spans.get(&span) {
             Some(ended) => ended,
             None => {
-                let ended = of_span(self.conn, span)?.iter().map(End::name).collect();
+                let ended = of_span(self.conn, span, |_| true)?.iter().map(End::name).collect();
                 self.spans.entry(span).or_insert(ended)
             }
         };
-        Ok(ended.contains(&(position, mailbox)))
+        Ok(ended.binary_search(&(position, mailbox)).is_ok())
     }
 }

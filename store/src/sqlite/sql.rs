@@ -263,7 +263,8 @@ statements! {
     MESSAGE_AGE = "SELECT m.at, g.id FROM message m LEFT JOIN mesh g ON g.n = m.mesh WHERE m.pos = ?1";
     LANE_NEXT = "SELECT recip, prio FROM pending WHERE (recip, prio) > (?1, ?2) ORDER BY recip, prio LIMIT 1";
 
-    SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, deliveries) VALUES (?1, ?2, ?3)";
+    SETTLED_INSERT = "INSERT INTO settled (pos, mailbox, deliveries) VALUES (?1, ?2, ?3) \
+        ON CONFLICT DO UPDATE SET deliveries = CAST(deliveries || excluded.deliveries AS BLOB)";
     SETTLED_READ = "SELECT pos, deliveries FROM settled WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos, mailbox";
     SETTLED_DELETE = "DELETE FROM settled WHERE pos BETWEEN ?1 AND ?2";
 

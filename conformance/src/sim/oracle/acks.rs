@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use peermesh_core::ids::{MailboxNo, Position};
+use peermesh_core::ids::{MailboxNo, Position, PublicKey};
 use peermesh_core::store::Message;
 use peermesh_core::store::model::Model;
 
 use super::ledger::{AttemptId, Meaning, Sent};
-use super::mail::mailbox_of;
 use super::rules::{Judged, Rule, broken};
 use super::{Oracle, Said};
 use crate::sim::cast::{Cast, Who};
@@ -36,7 +35,7 @@ impl Oracle {
         let who = attempt.who;
         let error = ack.error.as_deref().unwrap_or("");
         let mesh = cast.meshes[who.mesh].no;
-        let to = |target: &str| mailbox_of(target, mesh, cast, model);
+        let to = |target: &str| model.mailbox_ever(mesh, &PublicKey::from_hex(target)?);
         let Some(key) = attempt.key.as_deref() else {
             if error.is_empty() {
                 return self.judge_id(model, ack, &ack.message_id, None).map(|_| ());

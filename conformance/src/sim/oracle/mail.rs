@@ -146,8 +146,11 @@ impl Oracle {
         let Target::Mailbox(mailbox) = &message.target else { return Ok(()) };
         let (mut is_meant, mut is_former) = (false, false);
         for meaning in meanings.iter().filter(|meaning| meaning.became(message)) {
-            is_meant |= mailbox_of(&meaning.target, message.mesh, cast, model) == Some(*mailbox);
-            is_former |= present_mailbox_of(&meaning.target, message.mesh, model).is_none();
+            let own =
+                PublicKey::from_hex(&meaning.target).and_then(|key| model.mailbox_of(message.mesh, &key));
+            let had = cast.owner_of(&meaning.target).map(|who| cast.member(who).mailbox);
+            is_meant |= own.or(had) == Some(*mailbox);
+            is_former |= own.is_none();
         }
         if !is_meant {
             return broken(
@@ -487,16 +490,6 @@ impl Oracle {
         }
         Ok(())
     }
-}
-
-/// The mailbox of whoever has this key, or had it before it was replaced.
-pub(super) fn mailbox_of(key: &str, mesh: MeshNo, cast: &Cast, model: &Model) -> Option<MailboxNo> {
-    present_mailbox_of(key, mesh, model).or_else(|| Some(cast.member(cast.owner_of(key)?).mailbox))
-}
-
-/// The mailbox of whoever has this key.
-fn present_mailbox_of(key: &str, mesh: MeshNo, model: &Model) -> Option<MailboxNo> {
-    model.mailbox_of(mesh, &PublicKey::from_hex(key)?)
 }
 
 /// Whose mailbox a message came from.

@@ -52,6 +52,12 @@ impl Model {
         self.keys.get(&(mesh, *key)).copied()
     }
 
+    /// The mailbox that a key addresses, or addressed before it was replaced.
+    pub fn mailbox_ever(&self, mesh: MeshNo, key: &PublicKey) -> Option<MailboxNo> {
+        let former = || Some(self.former.get(&(mesh, *key))?.member);
+        self.mailbox_of(mesh, key).or_else(former)
+    }
+
     /// The member whose mailbox it is, and whether that one was removed.
     pub fn member_of(&self, mailbox: MailboxNo) -> Option<(MailboxNo, bool)> {
         let member = self.mailboxes.get(&mailbox)?.member;

@@ -84,6 +84,20 @@ fn what_is_forgotten_takes_nothing_of_its_neighbours_with_it() {
 }
 
 #[test]
+fn a_delivery_that_is_said_to_have_ended_and_waits_keeps_nobody_from_ending() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    write(&mut writer, vec![accept(1, "a", None), accept(2, "b", Some("text"))]).unwrap();
+    add(writer.conn(), vec![end(1, 2, Outcome::Delivered)]).unwrap();
+    let ends = [1, 2].map(|n| settled(accept(n, "a", None)).remove(1));
+    write(&mut writer, ends.to_vec()).unwrap();
+    assert_eq!(depth(&mut writer), 0);
+    for position in [1, 2] {
+        assert_eq!(of_message(writer.conn(), position).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn f_sto_04_a_row_that_is_cut_off_is_no_fate() {
     let dir = memory_dir();
     let (mut writer, _) = parts(dir.path());
