@@ -1,6 +1,6 @@
 //! One connection at the edge: its task, its read grant, its unwritten bytes.
 //!
-//! *Always holds:* nothing is read without a grant. An idle connection holds no buffer: chunks are read into
+//! *Always holds:* nothing is read without a grant. An idle connection holds no bytes: chunks are read into
 //! the shard's scratch, and an emptied write buffer goes back to the shard's spares.
 
 use std::cell::{Cell, RefCell};

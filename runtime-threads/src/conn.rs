@@ -1,7 +1,7 @@
 //! One connection at the edge: its thread, its read grant, its unwritten bytes.
 //!
 //! *Always holds:* nothing is read without a grant. No write waits: what the kernel does not take at once is
-//! left to the one thread that watches for room. An idle connection holds no buffer: chunks are read into the
+//! left to the one thread that watches for room. An idle connection holds no bytes: chunks are read into the
 //! shard's scratch, and an emptied write buffer goes back to the shard's spares.
 
 use std::collections::VecDeque;

@@ -6,16 +6,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use peermesh_core::config::Limits;
-use peermesh_core::conn::{Chunk, Connection, Event};
-use peermesh_core::ids::ConnId;
-use peermesh_core::machine::{Output, Outputs};
-use peermesh_core::time::Mono;
-
 use super::pool::{Hire, Pool};
+use super::served::Served;
 use super::synced;
 use super::ws::{Socket, put_text};
 use super::{Heard, PAYLOAD_BYTES, Place, Speaker, Stamp, find_stamp, put_payload};
@@ -117,7 +111,7 @@ impl Drop for Echo {
 pub fn serve(listen: SocketAddr, kind: Kind, dir: &Path) -> io::Result<()> {
     let hire: Hire = match kind {
         Kind::Raw => Box::new(|| Box::new(Repeat)),
-        Kind::WebSocket => Box::new(|| Box::new(Frames::new())),
+        Kind::WebSocket => Box::new(|| Box::new(Frames(Served::new()))),
         Kind::Synced => return synced::serve(listen, dir),
     };
     let mut pool = Pool::new()?;
@@ -141,59 +135,22 @@ impl Speaker for Repeat {
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
 }
 
-const ID: ConnId = ConnId(1);
-
 /// Repeats text frames.
-struct Frames {
-    connection: Connection,
-    todo: Outputs,
-}
-
-impl Frames {
-    fn new() -> Frames {
-        Frames { connection: Connection::server(&Arc::new(Limits::default())), todo: Outputs::new() }
-    }
-}
+struct Frames(Served);
 
 impl Speaker for Frames {
     fn greet(&mut self, _: &mut Vec<u8>) {}
 
     fn hear(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, _: &mut dyn FnMut(Heard)) -> io::Result<usize> {
-        let (now, length) = (Mono::START, bytes.len());
-        let Frames { connection, todo } = self;
-        let mut chunk = Chunk::new(bytes);
-        while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
-            match event {
-                Event::Request(asked) => {
-                    let upgrade = asked.upgrade.as_ref().ok_or(io::ErrorKind::InvalidData)?;
-                    connection.accept(now, &upgrade.accept, ID, todo);
-                    connection.start_keepalive(now);
-                }
-                Event::Message(text) => connection.send(now, text.as_bytes(), ID, todo),
-                event => return Err(io::Error::other(format!("{event:?}"))),
+        self.0.hear(bytes, out, &mut |served, text| {
+            if !text.is_empty() {
+                served.say(text);
             }
-        }
-        take_sends(connection, todo, out);
-        Ok(length)
+            Ok(())
+        })
     }
 
     fn say(&mut self, _: Stamp, _: Place, _: &mut Vec<u8>) {}
-}
-
-/// Moves what a connection says to where it is written from.
-pub(super) fn take_sends(connection: &mut Connection, todo: &mut Outputs, out: &mut Vec<u8>) {
-    while !todo.is_empty() {
-        let mut wishes = todo.take();
-        let before = out.len();
-        for wish in &wishes {
-            if let Output::Send { bytes, .. } = wish {
-                out.extend_from_slice(todo.bytes(bytes));
-            }
-        }
-        wishes.clear();
-        todo.clear(wishes);
-        connection.sent(Mono::START, out.len() - before, ID, todo);
-    }
 }
 
 /// What speaks to an echo.

@@ -5,7 +5,7 @@
 //! | how many streams are read and written on one thread | `pool.rs` |
 //! | what a protocol has to do, and how a message is told from others | this file |
 //! | the broker's own ports: peers, watchers, runners, callers | `mesh.rs`, `live.rs`, `runner.rs` |
-//! | the frames beneath them | `ws.rs` |
+//! | the frames beneath them, and on the other end of a limit | `ws.rs`, `served.rs` |
 //! | what stands beside it: NATS, Redis streams, MQTT | `nats.rs`, `redis.rs`, `mqtt.rs` |
 //! | the limits: bytes and frames that come back as they are | `echo.rs`, `synced.rs` |
 //! | the limits: a relay of runners, a bare post office | `relay.rs`, `office.rs` |
@@ -23,6 +23,7 @@ pub mod pool;
 pub mod redis;
 pub mod relay;
 pub mod runner;
+mod served;
 mod synced;
 pub mod ws;
 

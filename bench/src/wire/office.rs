@@ -20,23 +20,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use memchr::memmem;
 use peermesh_core::config::Limits;
-use peermesh_core::conn::{Chunk, Connection, Event, frame_text};
-use peermesh_core::ids::{ConnId, MailboxNo, MeshNo, Position};
-use peermesh_core::machine::Outputs;
+use peermesh_core::conn::frame_text;
+use peermesh_core::ids::{MailboxNo, MeshNo, Position};
 use peermesh_core::store::{
     Accept, Answer, Batch, Driver, Message, Op, Outcome, Priority, Reply, Settled, Target,
 };
-use peermesh_core::time::{Mono, Wall};
+use peermesh_core::time::Wall;
 use peermesh_store::sqlite;
 
-use super::echo::take_sends;
 use super::pool::Pool;
+use super::served::Served;
 use super::{Heard, Place, Speaker, Stamp, read_hex, unexpected};
 
-/// What a commit holds at most, and how commits follow each other: as with a broker.
-const OPS_MAX: usize = 4_096;
-const MESSAGES_MAX: usize = 1_024;
-const SPACING: Duration = Duration::from_millis(2);
+/// With fewer operations waiting a commit follows the last one at once, and with so many it waits for no
+/// spacing: as with a broker, whose bounds hold besides.
 const LOADED_OPS: usize = 8;
 const ENOUGH_OPS: usize = 256;
 /// What the thread that stores says first on its connection, and rings with.
@@ -83,6 +80,7 @@ struct Office {
     /// When the last commit began, and from when on the next one may.
     began: Instant,
     open_from: Instant,
+    limits: Limits,
     orders: Sender<Batch>,
     /// What is to be said, and to whom.
     says: Vec<(Place, Bytes)>,
@@ -170,6 +168,7 @@ impl Office {
             under_way: None,
             began: now,
             open_from: now,
+            limits: Limits::default(),
             orders,
             says: Vec::new(),
         })
@@ -242,11 +241,13 @@ impl Office {
         }
         let is_letter = |op: &Op| matches!(op, Op::Accept(_));
         let mut messages = 0;
-        let over = ops.iter().take(OPS_MAX).position(|op| {
-            messages += usize::from(is_letter(op));
-            messages > MESSAGES_MAX
+        let (ops_max, messages_max) = (self.limits.batch_ops_max(), self.limits.batch_messages_max());
+        let most = ops.len().min(usize::try_from(ops_max).unwrap_or(usize::MAX));
+        let over = ops.iter().take(most).position(|op| {
+            messages += u64::from(is_letter(op));
+            messages > messages_max
         });
-        let ops: Vec<Op> = ops.drain(..over.unwrap_or(ops.len().min(OPS_MAX))).collect();
+        let ops: Vec<Op> = ops.drain(..over.unwrap_or(most)).collect();
         let accepted = ops.iter().filter(|op| is_letter(op)).count();
         self.under_way = Some(letters.drain(..accepted).collect());
         self.began = now;
@@ -255,8 +256,9 @@ impl Office {
 
     /// The commit is done: tells senders so, and passes their letters on.
     fn pass_on(&mut self) {
-        let spacing = if self.staged.0.len() >= LOADED_OPS { SPACING } else { Duration::ZERO };
-        self.open_from = self.began + spacing;
+        let is_loaded = self.staged.0.len() >= LOADED_OPS;
+        let spacing = if is_loaded { self.limits.commit_spacing_us() } else { 0 };
+        self.open_from = self.began + Duration::from_micros(spacing);
         for Letter { message, from, to } in self.under_way.take().unwrap_or_default() {
             // As long as a broker's.
             let id = format!("{:026x}", message.position.0);
@@ -304,16 +306,12 @@ struct Guest {
     hands: Rc<RefCell<Hands>>,
     /// Whether it is the bell, once it said something.
     rings: Option<bool>,
-    connection: Connection,
-    todo: Outputs,
+    served: Served,
 }
-
-const ID: ConnId = ConnId(1);
 
 impl Guest {
     fn new(hands: Rc<RefCell<Hands>>) -> Guest {
-        let connection = Connection::server(&Arc::new(Limits::default()));
-        Guest { hands, rings: None, connection, todo: Outputs::new() }
+        Guest { hands, rings: None, served: Served::new() }
     }
 }
 
@@ -326,36 +324,24 @@ impl Speaker for Guest {
         out: &mut Vec<u8>,
         tell: &mut dyn FnMut(Heard),
     ) -> io::Result<usize> {
-        let length = bytes.len();
         if *self.rings.get_or_insert(bytes.first() == Some(&BELL)) {
-            return Ok(length);
+            return Ok(bytes.len());
         }
-        let Guest { hands, connection, todo, .. } = self;
-        let (now, mut chunk) = (Mono::START, Chunk::new(bytes));
-        while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
-            match event {
-                Event::Request(asked) => {
-                    let upgrade = asked.upgrade.as_ref().ok_or(io::ErrorKind::InvalidData)?;
-                    connection.accept(now, &upgrade.accept, ID, todo);
-                    connection.start_keepalive(now);
-                }
-                Event::Message(text) => {
-                    let text = text.as_bytes();
-                    let handed = read(text).ok_or_else(|| unexpected("a peer", text))?;
-                    hands.borrow_mut().handed.push_back(handed);
-                    tell(Heard::Ready);
-                }
-                event => return Err(io::Error::other(format!("{event:?}"))),
+        let Guest { hands, served, .. } = self;
+        served.hear(bytes, out, &mut |_, text| {
+            if !text.is_empty() {
+                let handed = read(text).ok_or_else(|| unexpected("a peer", text))?;
+                hands.borrow_mut().handed.push_back(handed);
+                tell(Heard::Ready);
             }
-        }
-        take_sends(connection, todo, out);
-        Ok(length)
+            Ok(())
+        })
     }
 
     fn say(&mut self, _: Stamp, _: Place, out: &mut Vec<u8>) {
         if let Some(frame) = self.hands.borrow_mut().said.take() {
-            self.connection.send_shared(Mono::START, &frame, ID, &mut self.todo);
-            take_sends(&mut self.connection, &mut self.todo, out);
+            self.served.say_shared(&frame);
+            self.served.write(out);
         }
     }
 }

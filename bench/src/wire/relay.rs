@@ -10,18 +10,11 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use peermesh_core::config::Limits;
-use peermesh_core::conn::{Chunk, Connection, Event};
-use peermesh_core::ids::ConnId;
-use peermesh_core::machine::Outputs;
-use peermesh_core::time::Mono;
-
-use super::echo::take_sends;
 use super::pool::Pool;
 use super::runner::Message;
+use super::served::Served;
 use super::{Heard, Place, Speaker, Stamp, unexpected};
 
 /// What one connection hands to another.
@@ -80,7 +73,7 @@ const NOBODY: Stamp = Stamp { flow: 0, number: 0 };
 struct Guest {
     hands: Shared,
     /// Of a runner.
-    socket: Option<(Connection, Outputs)>,
+    socket: Option<Served>,
 }
 
 impl Guest {
@@ -99,28 +92,18 @@ impl Guest {
             let name = bytes[at + 9..].split(|byte| *byte == b' ');
             name.take(1).flatten().copied().collect::<Vec<u8>>()
         });
-        let fresh = || (Connection::server(&Arc::new(Limits::default())), Outputs::new());
-        let (connection, todo) = socket.get_or_insert_with(fresh);
-        let (now, length) = (Mono::START, bytes.len());
-        let mut chunk = Chunk::new(bytes);
-        while let Some(event) = connection.next(now, &mut chunk, ID, todo) {
-            match event {
-                Event::Request(asked) => {
-                    let upgrade = asked.upgrade.as_ref().ok_or(io::ErrorKind::InvalidData)?;
-                    connection.accept(now, &upgrade.accept, ID, todo);
-                    connection.start_keepalive(now);
-                    hands.borrow_mut().name = name.clone().unwrap_or_default();
-                    tell(Heard::Ready);
-                }
-                Event::Message(text) => {
-                    hands.borrow_mut().heard.push_back(text.as_bytes().to_vec());
-                    tell(Heard::Arrived(NOBODY));
-                }
-                event => return Err(io::Error::other(format!("{event:?}"))),
+        socket.get_or_insert_with(Served::new).hear(bytes, out, &mut |_, text| {
+            let mut hands = hands.borrow_mut();
+            let is_open = !text.is_empty();
+            if is_open {
+                hands.heard.push_back(text.to_vec());
+            } else {
+                hands.name = name.clone().unwrap_or_default();
             }
-        }
-        take_sends(connection, todo, out);
-        Ok(length)
+            drop(hands);
+            tell(if is_open { Heard::Arrived(NOBODY) } else { Heard::Ready });
+            Ok(())
+        })
     }
 
     fn hear_caller(&mut self, bytes: &[u8], out: &mut Vec<u8>, tell: &mut dyn FnMut(Heard)) -> usize {
@@ -143,8 +126,6 @@ impl Guest {
     }
 }
 
-const ID: ConnId = ConnId(1);
-
 impl Speaker for Guest {
     fn greet(&mut self, _: &mut Vec<u8>) {}
 
@@ -162,10 +143,9 @@ impl Speaker for Guest {
 
     /// Passes a command on.
     fn say(&mut self, _: Stamp, _: Place, out: &mut Vec<u8>) {
-        if let Some((connection, todo)) = &mut self.socket {
-            let text = mem::take(&mut self.hands.borrow_mut().said);
-            connection.send(Mono::START, &text, ID, todo);
-            take_sends(connection, todo, out);
+        if let Some(served) = &mut self.socket {
+            served.say(&mem::take(&mut self.hands.borrow_mut().said));
+            served.write(out);
         }
     }
 }

@@ -147,6 +147,9 @@ fn ends(row: &Row<'_>, wanted: impl Fn(&End) -> bool, into: &mut Vec<End>) -> Re
     if !rest.is_empty() {
         return Err(BadRow("ended deliveries of which the last is cut off").into());
     }
+    if ended.iter().any(|bytes| i64::from(bytes[0]) >= SPAN) {
+        return Err(BadRow("an ended delivery of another span").into());
+    }
     into.extend(ended.iter().map(|bytes| End::decode(span, bytes)).filter(wanted));
     Ok(())
 }

@@ -98,12 +98,16 @@ fn a_delivery_that_is_said_to_have_ended_and_waits_keeps_nobody_from_ending() {
 }
 
 #[test]
-fn f_sto_04_a_row_that_is_cut_off_is_no_fate() {
-    let dir = memory_dir();
-    let (mut writer, _) = parts(dir.path());
-    write(&mut writer, settled(accept(1, "a", None))).unwrap();
-    let cut = "UPDATE settled SET deliveries = substr(deliveries, 2)";
-    assert_eq!(writer.conn().execute(cut, ()).unwrap(), 1);
-    let seen = writer.read(&Query::Message(Position(1)));
-    assert!(matches!(&seen, Err(StoreError::Corrupt(why)) if why.contains("cut off")), "{seen:?}");
+fn f_sto_04_a_row_that_is_cut_off_or_of_another_span_is_no_fate() {
+    for (damage, named) in
+        [("substr(deliveries, 2)", "cut off"), ("CAST(x'20' || substr(deliveries, 2) AS BLOB)", "span")]
+    {
+        let dir = memory_dir();
+        let (mut writer, _) = parts(dir.path());
+        write(&mut writer, settled(accept(1, "a", None))).unwrap();
+        let damage = format!("UPDATE settled SET deliveries = {damage}");
+        assert_eq!(writer.conn().execute(&damage, ()).unwrap(), 1);
+        let seen = writer.read(&Query::Message(Position(1)));
+        assert!(matches!(&seen, Err(StoreError::Corrupt(why)) if why.contains(named)), "{seen:?}");
+    }
 }
