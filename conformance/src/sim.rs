@@ -30,6 +30,7 @@ mod fate;
 pub mod fleet;
 mod heap;
 mod heard;
+mod known;
 mod link;
 mod marks;
 #[cfg(feature = "planted")]

@@ -72,15 +72,18 @@ impl Digest {
     /// A fact comes in.
     pub fn told(&mut self, now: Now, input: &Input<'_>) {
         self.turns += 1;
-        (self.turns, now).hash(&mut self.hash);
+        self.hash.take(now.mono.as_nanos(), now.wall.as_millis().cast_unsigned());
         let (hash, is_brief) = (&mut self.hash, self.eye != Eye::Everything);
         match input {
-            Input::Received { conn, bytes } if is_brief => (1_u8, conn, bytes.len()).hash(hash),
-            Input::Stored { ticket, result } if is_brief => (4_u8, ticket, shape(result)).hash(hash),
+            Input::Received { conn, bytes } if is_brief => hash.take_short(1, bytes.len(), conn.0),
+            Input::Stored { ticket, result } if is_brief => {
+                let (kind, replies) = shape(result);
+                hash.take_short(kind, replies, ticket.0);
+            }
             Input::Scraped { conn, page } if is_brief => (7_u8, conn, page.len()).hash(hash),
             Input::Opened { conn, listener, remote } => (0_u8, conn, listener, remote).hash(hash),
             Input::Received { conn, bytes } => (1_u8, conn, &**bytes).hash(hash),
-            Input::Sent { conn, bytes } => (2_u8, conn, bytes).hash(hash),
+            Input::Sent { conn, bytes } => hash.take_short(2, *bytes, conn.0),
             Input::Closed { conn, how } => (3_u8, conn, how).hash(hash),
             Input::Stored { ticket, result } => (4_u8, ticket, result).hash(hash),
             Input::Relayed { from, envelope: _ } => (5_u8, from).hash(hash),
@@ -109,13 +112,19 @@ impl Digest {
                 (Eye::Sends | Eye::Nothing, _) => self.absorb_shape(wish, outputs),
             }
         }
-        deadline.hash(&mut self.hash);
+        match deadline {
+            Some(Deadline { at, cause }) => {
+                cause.hash(&mut self.hash);
+                self.hash.take(at.as_nanos(), 1);
+            }
+            None => self.hash.take(0, 0),
+        }
     }
 
     fn absorb_shape(&mut self, output: &Output, arena: &Outputs) {
         let hash = &mut self.hash;
         match output {
-            Output::Send { conn, bytes } => (1_u8, conn, arena.bytes(bytes).len()).hash(hash),
+            Output::Send { conn, bytes } => hash.take_short(1, arena.bytes(bytes).len(), conn.0),
             Output::Store(request) => match &request.work {
                 Work::Write(batch) => (3_u8, request.ticket, batch.ops.len()).hash(hash),
                 Work::Read(query) => (4_u8, request.ticket, query).hash(hash),
@@ -138,8 +147,12 @@ impl Digest {
     fn absorb(&mut self, output: &Output, arena: &Outputs) {
         let hash = &mut self.hash;
         match output {
-            Output::Read { conn } => (0_u8, conn).hash(hash),
-            Output::Send { conn, bytes } => (1_u8, conn, arena.bytes(bytes)).hash(hash),
+            Output::Read { conn } => hash.take_short(0, 0, conn.0),
+            Output::Send { conn, bytes } => {
+                let bytes = arena.bytes(bytes);
+                hash.take_short(1, bytes.len(), conn.0);
+                hash.write(bytes);
+            }
             Output::Close { conn, how } => (2_u8, conn, how).hash(hash),
             Output::Store(request) => (3_u8, request).hash(hash),
             Output::Relay { to, envelope: _ } => (4_u8, to).hash(hash),
@@ -171,12 +184,12 @@ impl Digest {
     }
 }
 
-/// What came of a request, without what was found.
+/// The kind of what came of a request, and its length, without what was found.
 fn shape(result: &StoreResult) -> (u8, usize) {
     match result {
-        Ok(Answer::Replies(replies)) => (0, replies.len()),
-        Ok(Answer::Found(_)) => (1, 0),
-        Err(_) => (2, 0),
+        Ok(Answer::Replies(replies)) => (4, replies.len()),
+        Ok(Answer::Found(_)) => (24, 0),
+        Err(_) => (44, 0),
     }
 }
 
@@ -195,14 +208,37 @@ struct Fold {
     two: u64,
 }
 
+/// Bytes that `Fold::take_long` takes at a step.
+const WIDE_BYTES: usize = 64;
+/// The fractions of the square roots of 5, 7, 11 and 13.
+const ODDS: [u64; 4] =
+    [0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1, 0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f];
+
 impl Fold {
     /// The fractions of the square roots of 2 and 3, as good as any.
     const NOTHING: Fold = Fold { one: 0x6a09_e667_f3bc_c908, two: 0xbb67_ae85_84ca_a73b };
 
     fn take(&mut self, first: u64, second: u64) {
-        // Those of 5 and 7, and both odd.
-        self.one = fold(self.one ^ first, second ^ 0x3c6e_f372_fe94_f82b);
-        self.two = fold(self.two ^ second, first ^ 0xa54f_f53a_5f1d_36f1);
+        self.one = fold(self.one ^ first, second ^ ODDS[0]);
+        self.two = fold(self.two ^ second, first ^ ODDS[1]);
+    }
+
+    /// A fact or a wish of which little counts.
+    fn take_short(&mut self, kind: u8, length: usize, number: u64) {
+        self.take(u64::from(kind) << 56 ^ length as u64, number);
+    }
+
+    /// A long text, by four products that do not wait for each other.
+    fn take_long(&mut self, bytes: &[u8]) {
+        let (one, two) = (self.one, self.two);
+        let mut lanes = [one, two, one.rotate_left(32), two.rotate_left(32)];
+        for wide in bytes.chunks_exact(WIDE_BYTES) {
+            for ((lane, part), odd) in lanes.iter_mut().zip(wide.chunks_exact(16)).zip(ODDS) {
+                *lane = fold(*lane ^ word(part), word(&part[8..]) ^ odd);
+            }
+        }
+        self.take(lanes[0], lanes[1]);
+        self.take(lanes[2], lanes[3]);
     }
 
     fn state(&self) -> u128 {
@@ -248,7 +284,11 @@ impl Hasher for Fold {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(16);
+        let (long, rest) = bytes.split_at(bytes.len() - bytes.len() % WIDE_BYTES);
+        if !long.is_empty() {
+            self.take_long(long);
+        }
+        let mut chunks = rest.chunks_exact(16);
         for chunk in &mut chunks {
             self.take(word(chunk), word(&chunk[8..]));
         }
@@ -350,8 +390,8 @@ mod tests {
 
     #[test]
     fn every_byte_and_the_length_of_a_text_count() {
-        let mut seen: Vec<u64> = (0..80).map(|length| check_of(&vec![0; length])).collect();
-        let long = [7; 80];
+        let mut seen: Vec<u64> = (0..300).map(|length| check_of(&vec![0; length])).collect();
+        let long = [7; 300];
         for place in 0..long.len() {
             let mut other = long;
             other[place] ^= 1;

@@ -178,7 +178,7 @@ impl World {
         *self.chaos.of(class) = dice;
     }
 
-    fn some_link(&self, dice: &mut Dice) -> Option<LinkNo> {
+    fn some_link(&mut self, dice: &mut Dice) -> Option<LinkNo> {
         let links = self.live_links();
         (!links.is_empty()).then(|| *dice.pick(&links))
     }

@@ -6,7 +6,6 @@ use peermesh_core::store::{Op, Work};
 use super::chaos::Phase;
 use super::clock::{MS, Speed};
 use super::heap::{Event, Fact, Relief};
-use super::link::LinkNo;
 use super::marks::Mark;
 use super::oracle::rules::Rule;
 use super::world::World;
@@ -44,15 +43,15 @@ impl World {
             self.heap.put(at, Event::Land(no));
         }
         let is_told = self.peace.is_some() || self.chaos.dice.chance(85);
-        for place in 0..self.links.len() {
-            let link = &mut self.links[place];
+        for no in self.open_links.clone() {
+            let link = &mut self.links[no.0];
             if link.node != node || link.life != life || link.over || link.left {
                 continue;
             }
             link.is_known = false;
             if is_told {
                 let soon = self.chaos.dice.between(0, 50) * MS;
-                self.heap.put(self.now + soon, Event::DownEnd { link: LinkNo(place) });
+                self.heap.put(self.now + soon, Event::DownEnd { link: no });
             } else {
                 // Its host is gone too: nobody tells the client.
                 link.swallows = [true; 2];

@@ -32,6 +32,7 @@ impl World {
             link.capacity = 2_048;
         }
         self.links.push(link);
+        self.open_links.push(no);
         let at = self.arrival(no, Way::Up);
         // Everybody has an address of its own, so that no bound on one concerns another.
         let [.., high, low] = u32::try_from(actor).unwrap_or(0).to_be_bytes();
@@ -298,9 +299,10 @@ impl World {
     }
 
     /// Streams that both sides use.
-    pub(super) fn live_links(&self) -> Vec<LinkNo> {
-        let live =
-            |link: &Link| link.is_known && !link.left && !link.over && self.nodes[link.node].lives(link.life);
-        (0..self.links.len()).filter(|place| live(&self.links[*place])).map(LinkNo).collect()
+    pub(super) fn live_links(&mut self) -> Vec<LinkNo> {
+        let (links, nodes) = (&self.links, &self.nodes);
+        self.open_links.retain(|no| !links[no.0].left && !links[no.0].over);
+        let live = |link: &Link| link.is_known && nodes[link.node].lives(link.life);
+        self.open_links.iter().copied().filter(|no| live(&links[no.0])).collect()
     }
 }

@@ -32,6 +32,7 @@ use serde_json::Value;
 use super::cast::{Cast, Identity, Who};
 use super::dice::Dice;
 use super::disk::Written;
+use super::known::Known;
 use super::marks::Tally;
 use super::plan::Class;
 use super::swarm::{Mix, PeerKind};
@@ -139,7 +140,7 @@ pub(super) struct Oracle {
     /// What hosts with daemons have sent under which key, by whom and in clear.
     pub(super) texts: BTreeMap<String, (String, String)>,
     /// Keys that can be written to, for each mesh.
-    keys: Vec<BTreeSet<String>>,
+    keys: Vec<Known>,
     recent_ids: Vec<String>,
     recent_keys: Vec<String>,
     /// The furthest that any clock was ahead of the true time when a broker started, in milliseconds: a
@@ -479,7 +480,7 @@ impl Oracle {
     }
 
     /// Keys that somebody of a mesh may write to.
-    pub(super) fn keys_of(&self, mesh: usize) -> &BTreeSet<String> {
+    pub(super) fn keys_of(&self, mesh: usize) -> &Known {
         &self.keys[mesh]
     }
 

@@ -23,7 +23,7 @@ use super::clock::{MS, true_wall};
 use super::dice::Dice;
 use super::disk::{Disk, Step, Written};
 use super::heap::{Event, Fact, Heap, Relief};
-use super::link::Link;
+use super::link::{Link, LinkNo};
 use super::marks::Tally;
 use super::node::Node;
 use super::oracle::Oracle;
@@ -52,6 +52,8 @@ pub(super) struct World {
     pub nodes: Vec<Node>,
     /// Never used twice; the connection of a link is its place and one.
     pub links: Vec<Link>,
+    /// Those that may not have ended, ascending: a day has many thousands.
+    pub open_links: Vec<LinkNo>,
     pub disk: Disk,
     pub target: Target,
     pub actors: Vec<Option<Actor>>,
@@ -106,6 +108,7 @@ impl World {
             heap: Heap::default(),
             nodes: (0..mix.brokers).map(|_| Node::new()).collect(),
             links: Vec::new(),
+            open_links: Vec::new(),
             disk,
             target: Target::new(plan.seed),
             actors,

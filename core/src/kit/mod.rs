@@ -6,4 +6,5 @@ pub(crate) mod fair;
 pub(crate) mod few;
 pub(crate) mod index;
 pub(crate) mod recent;
+pub(crate) mod roll;
 pub(crate) mod timers;

@@ -364,8 +364,10 @@ impl Mesh {
             let is_online = |no| self.roster.taker(no, |_| false).is_some();
             let wanted = online == mailboxes.len() || online > 0 && is_online(*no);
             self.mailbox(*no).add(Arc::clone(message), wanted, window);
-            // Its owner may have been removed while the message was on its way to the disk.
-            match self.roster.owner(*no).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no) {
+            // Its owner may have been removed while the message was on its way to the disk. Nobody who is
+            // connected was.
+            let removed = if wanted { None } else { self.roster.removed_owner(*no) };
+            match removed {
                 Some(removed) => self.bury(cx, removed),
                 None => self.deliver(cx, ids, *no),
             }

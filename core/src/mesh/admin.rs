@@ -217,7 +217,7 @@ impl Mesh {
                 cx.answer(session, 201, &json!({ "invite_token": token, "invite_payload": *payload }));
             }
             (AdminStep::Removed { session, member, id, name, at }, _) => {
-                if let Some(row) = self.roster.members.get_mut(&member) {
+                if let Some(row) = self.roster.members.get_mut(member) {
                     if row.revoked_at.is_none() {
                         self.row.members = self.row.members.saturating_sub(1);
                     }

@@ -29,7 +29,7 @@ impl Mesh {
         }
         loop {
             // Asked first, since mostly nothing waits: this is called after every push and acknowledgement.
-            let Some(waiting) = self.mailboxes.get(&mailbox).filter(|waiting| waiting.waits()) else {
+            let Some(waiting) = self.mailboxes.get(mailbox).filter(|waiting| waiting.waits()) else {
                 return;
             };
             let is_full = waiting.leased() as u64 >= cx.config.limits.unacked_pushes_max();
@@ -45,7 +45,7 @@ impl Mesh {
             if is_partly_stored {
                 self.ask_pages(cx, mailbox, open);
             }
-            let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take(open));
+            let item = self.mailboxes.get_mut(mailbox).and_then(|waiting| waiting.take(open));
             let Some(item) = item else { return };
             self.push(cx, ids, mailbox, (no, own), item);
         }
@@ -59,7 +59,7 @@ impl Mesh {
         no: PresenceNo,
         member: MailboxNo,
     ) {
-        if let Some(mailbox) = self.mailboxes.get_mut(&member) {
+        if let Some(mailbox) = self.mailboxes.get_mut(member) {
             mailbox.reconsider();
         }
         self.deliver(cx, ids, member);
@@ -105,7 +105,7 @@ impl Mesh {
             Some(taker)
         };
         let Some(taker) = taker else {
-            if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+            if let Some(waiting) = self.mailboxes.get_mut(mailbox) {
                 waiting.set_aside(item);
             }
             return;
@@ -141,7 +141,7 @@ impl Mesh {
             (_, true) => cx.now.mono.after_millis(1),
             _ => cx.now.mono.after_millis(cx.config.limits.lease_ms()),
         };
-        if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+        if let Some(waiting) = self.mailboxes.get_mut(mailbox) {
             waiting.lend(item, id, session, until);
         }
         self.timers.arm_by(Timer::Lease(mailbox), until);
@@ -160,7 +160,7 @@ impl Mesh {
         if cx.push_too(session, copy) {
             return;
         }
-        let sender = self.roster.members.get(&message.sender);
+        let sender = self.roster.members.get(message.sender);
         let (mut sender_key, mut member_key) = ([0; PublicKey::HEX_CHARS], [0; PublicKey::HEX_CHARS]);
         let push = Push {
             message_id,
@@ -185,11 +185,11 @@ impl Mesh {
 
     /// The oldest lease of a mailbox may have ended.
     pub(super) fn leases_lapsed(&mut self, cx: &mut Cx<'_>, ids: &MessageIds, mailbox: MailboxNo) {
-        let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+        let Some(waiting) = self.mailboxes.get_mut(mailbox) else { return };
         for lease in waiting.lapsed(cx.now.mono) {
             self.take_back(cx, mailbox, lease, true);
         }
-        if let Some(until) = self.mailboxes.get(&mailbox).and_then(Mailbox::lease_end) {
+        if let Some(until) = self.mailboxes.get(mailbox).and_then(Mailbox::lease_end) {
             self.timers.arm(Timer::Lease(mailbox), until);
         }
         self.deliver(cx, ids, mailbox);
@@ -203,7 +203,7 @@ impl Mesh {
         for mailbox in
             [Some(presence.member), (presence.mailbox != presence.member).then_some(presence.mailbox)]
         {
-            let Some((mailbox, waiting)) = mailbox.and_then(|no| Some((no, self.mailboxes.get_mut(&no)?)))
+            let Some((mailbox, waiting)) = mailbox.and_then(|no| Some((no, self.mailboxes.get_mut(no)?)))
             else {
                 continue;
             };
@@ -227,7 +227,7 @@ impl Mesh {
         if counts {
             self.stage(cx, Op::Tried { position, mailbox, priority, tries }, Then::Nothing);
         }
-        if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+        if let Some(waiting) = self.mailboxes.get_mut(mailbox) {
             waiting.put_back(item);
         }
     }
@@ -236,7 +236,7 @@ impl Mesh {
     pub(super) fn ask_pages(&mut self, cx: &mut Cx<'_>, mailbox: MailboxNo, open: [bool; 3]) {
         let window = window(cx);
         while let Some((priority, after, limit)) =
-            self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.page_wanted(open, window))
+            self.mailboxes.get_mut(mailbox).and_then(|waiting| waiting.page_wanted(open, window))
         {
             let page = u32::try_from(limit).unwrap_or(u32::MAX);
             let query = Query::Pending { mailbox, priority, after, limit: page };
@@ -255,7 +255,7 @@ impl Mesh {
         limit: u64,
         ended: Ended,
     ) {
-        let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { return };
+        let Some(waiting) = self.mailboxes.get_mut(mailbox) else { return };
         let rows = match ended {
             Ended::Found(found) => match *found {
                 Found::Pending(rows) => Some(rows),
@@ -268,12 +268,12 @@ impl Mesh {
                 let complete = (rows.len() as u64) < limit;
                 waiting.fill(priority, after, rows, complete, window(cx));
                 let member = waiting.member;
-                if self.roster.members.get(&member).is_some_and(|row| row.revoked_at.is_some()) {
+                if self.roster.members.get(member).is_some_and(|row| row.revoked_at.is_some()) {
                     return self.bury(cx, member);
                 }
                 self.deliver(cx, ids, mailbox);
                 if self.roster.taker(mailbox, |_| false).is_none()
-                    && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
+                    && let Some(waiting) = self.mailboxes.get_mut(mailbox)
                 {
                     waiting.unload();
                 }
@@ -290,10 +290,9 @@ impl Mesh {
         self.repay(cx);
         self.save_again(cx);
         self.bury_removed(cx);
-        let all: Vec<MailboxNo> = self.mailboxes.keys().copied().collect();
+        let all: Vec<MailboxNo> = self.mailboxes.keys().collect();
         for mailbox in all {
-            match self.roster.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
-            {
+            match self.roster.removed_owner(mailbox) {
                 Some(removed) => self.bury(cx, removed),
                 None => self.deliver(cx, ids, mailbox),
             }
@@ -325,7 +324,7 @@ impl Mesh {
     }
 
     pub(super) fn queued_for_new(&self, presence: &super::presence::Presence) -> u64 {
-        let queued = |mailbox: MailboxNo| self.mailboxes.get(&mailbox).map_or(0, |waiting| waiting.queued);
+        let queued = |mailbox: MailboxNo| self.mailboxes.get(mailbox).map_or(0, |waiting| waiting.queued);
         let own = if presence.mailbox == presence.member { 0 } else { queued(presence.mailbox) };
         queued(presence.member) + own
     }

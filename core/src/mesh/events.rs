@@ -42,7 +42,7 @@ pub(super) fn left(mesh: &Mesh, cx: &mut Cx<'_>, gone: &Presence) {
 
 /// A member has another key than before.
 pub(super) fn key_rotated(mesh: &Mesh, cx: &mut Cx<'_>, former: &FormerKey) {
-    let Some(row) = mesh.roster.members.get(&former.member) else { return };
+    let Some(row) = mesh.roster.members.get(former.member) else { return };
     let name = display_name(row);
     let about = json!({
         "name": name,

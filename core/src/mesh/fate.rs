@@ -121,7 +121,7 @@ impl Mesh {
                 Part::Recipient(_) => "recipient",
             },
             sender_name: self.roster.name_of(message.session),
-            sender_member_id: self.roster.members.get(&message.sender).map_or("", |row| row.id.as_str()),
+            sender_member_id: self.roster.members.get(message.sender).map_or("", |row| row.id.as_str()),
             sender_pubkey: hex(self.roster.sealing_key(message.session, message.position)),
             priority: message.priority.word(),
             accepted_at: message.at.iso(),
@@ -162,7 +162,7 @@ impl Mesh {
 
     /// What is with a delivery that has not ended.
     fn fate(&self, cx: &Cx<'_>, mailbox: MailboxNo, message: &Message, tries: u32) -> Fate {
-        let place = self.mailboxes.get(&mailbox);
+        let place = self.mailboxes.get(mailbox);
         let place = place.map_or(Place::Ending, |known| known.place_of(message.position, message.priority));
         let queued = |ahead: Option<usize>, attempts: u32| {
             let wait = self.wait(cx, mailbox, message, ahead);
@@ -220,7 +220,7 @@ impl Mesh {
         if !taker.standing.open_lanes()[lane] {
             return Wait::Status(taker.standing.status);
         }
-        let unacknowledged = self.mailboxes.get(&mailbox).map_or(0, Mailbox::leased);
+        let unacknowledged = self.mailboxes.get(mailbox).map_or(0, Mailbox::leased);
         let has_window = (unacknowledged as u64) < cx.config.limits.unacked_pushes_max();
         let has_room = taker.line().is_some_and(|line| line.room_bytes > 0);
         if ahead == Some(0) && !(has_window && has_room) {

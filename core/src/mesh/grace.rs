@@ -49,7 +49,7 @@ impl Mesh {
     /// Nobody is there to take this mail: the store keeps it.
     pub(super) fn unload_if_alone(&mut self, mailbox: MailboxNo) {
         if self.roster.taker(mailbox, |_| false).is_none()
-            && let Some(waiting) = self.mailboxes.get_mut(&mailbox)
+            && let Some(waiting) = self.mailboxes.get_mut(mailbox)
         {
             waiting.unload();
         }
@@ -58,8 +58,8 @@ impl Mesh {
     /// Sessions come and go in a mesh that is never idle: one that left nothing behind leaves no mailbox
     /// either.
     pub(super) fn forget_if_void(&mut self, mailbox: MailboxNo) {
-        if self.mailboxes.get(&mailbox).is_some_and(Mailbox::is_void) {
-            self.mailboxes.remove(&mailbox);
+        if self.mailboxes.get(mailbox).is_some_and(Mailbox::is_void) {
+            self.mailboxes.remove(mailbox);
         }
     }
 
@@ -142,7 +142,7 @@ impl Mesh {
     /// Keeps what a member's next hello gets back, and where groups find it while it is away.
     pub(super) fn save_peer(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
         let Some(presence) = self.roster.presence(no).filter(|presence| presence.is_listed()) else { return };
-        let Some(row) = self.roster.members.get(&presence.member) else { return };
+        let Some(row) = self.roster.members.get(presence.member) else { return };
         let before = row.state.clone().unwrap_or_else(|| nothing_saved(cx.now.wall));
         let (last_groups, last_seen) = (presence.groups.clone(), cx.now.wall);
         let speaks = presence.kind == PresenceKind::ControlPlane
@@ -164,7 +164,7 @@ impl Mesh {
             },
         };
         let member = presence.member;
-        if let Some(row) = self.roster.members.get_mut(&member) {
+        if let Some(row) = self.roster.members.get_mut(member) {
             row.state = Some(state);
         }
         match self.saving.get_mut(&member) {
@@ -176,7 +176,7 @@ impl Mesh {
     /// Writes a member's state. One write a member at a time: however often it changes meanwhile, only the
     /// last word follows, so that nobody can fill the memory with words that wait for the store.
     fn write_state(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
-        let state = self.roster.members.get(&member).and_then(|row| row.state.clone());
+        let state = self.roster.members.get(member).and_then(|row| row.state.clone());
         let Some(state) = state else { return };
         self.saving.insert(member, false);
         self.stage(cx, Op::SavePeer { member, state: Box::new(state) }, Then::Saved(member));

@@ -96,7 +96,7 @@ impl Mesh {
 
     /// A message to somebody else does not say to whom.
     fn mention_body(&self, ids: &MessageIds, member: MailboxNo, row: &MentionRow) -> Value {
-        let sender = self.roster.members.get(&row.sender);
+        let sender = self.roster.members.get(row.sender);
         let mut body = json!({
             "messageId": &*self.names.encode(ids, row.position),
             "createdAt": row.at.iso(),

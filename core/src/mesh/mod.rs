@@ -65,6 +65,7 @@ use crate::ids::{Epoch, MailboxNo, MeshId, MeshNo, Position, PublicKey};
 use crate::kit::bucket::Bucket;
 use crate::kit::index::{Index, Numbered};
 use crate::kit::recent::Recent;
+use crate::kit::roll::Roll;
 use crate::kit::timers::Timers;
 use crate::machine::{Cause, Deadline};
 use crate::message_id::MessageIds;
@@ -188,7 +189,7 @@ struct Mesh {
     brief: bool,
     row: MeshRow,
     roster: roster::Roster,
-    mailboxes: BTreeMap<MailboxNo, mailbox::Mailbox>,
+    mailboxes: Roll<MailboxNo, mailbox::Mailbox>,
     names: names::Names,
     chains: chain::Chains,
     signer: receipts::Signer,
@@ -459,7 +460,7 @@ impl Mesh {
             brief: true,
             row: load.mesh,
             roster,
-            mailboxes: BTreeMap::new(),
+            mailboxes: Roll::new(rng),
             names: names::Names::new(&load.renamed),
             chains: chain::Chains::default(),
             signer: receipts::Signer::default(),
@@ -497,7 +498,7 @@ impl Mesh {
     /// The mailbox of that number, made when it is first needed.
     fn mailbox(&mut self, no: MailboxNo) -> &mut mailbox::Mailbox {
         let roster = &self.roster;
-        self.mailboxes.entry(no).or_insert_with(|| {
+        self.mailboxes.get_or_insert(no, || {
             mailbox::Mailbox::new(roster.session_row(no).map_or(no, |session| session.member))
         })
     }

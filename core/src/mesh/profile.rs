@@ -1,6 +1,5 @@
 //! What a peer says of itself: status, summary, visibility, profile, counters, groups.
 
-use super::presence::Presence;
 use super::status::Source;
 use super::{Cx, Mesh, events};
 use crate::message_id::MessageIds;
@@ -70,11 +69,12 @@ impl Mesh {
     /// Turns every `working` that nobody confirmed to idle; says how many there were.
     pub(super) fn sweep_statuses(&mut self, cx: &mut Cx<'_>, ids: &MessageIds) -> u64 {
         let (now, ttl_ms) = (cx.now.mono, cx.config.limits.status_ttl_ms());
-        let swept = |presence: &mut Presence| {
-            let online = presence.line().is_some();
-            (online && presence.standing.sweep(now, ttl_ms)).then_some((presence.no, presence.member))
-        };
-        let flipped: Vec<_> = self.roster.all_mut().filter_map(swept).collect();
+        let mut flipped = Vec::new();
+        self.roster.for_each_mut(|presence| {
+            if presence.line().is_some() && presence.standing.sweep(now, ttl_ms) {
+                flipped.push((presence.no, presence.member));
+            }
+        });
         for (no, member) in &flipped {
             self.deliver_to(cx, ids, *no, *member);
         }

@@ -81,7 +81,7 @@ impl Mesh {
         {
             return full("mesh in bytes", limits.queued_bytes_per_mesh_max());
         }
-        let queued = |no: &MailboxNo| self.mailboxes.get(no).map_or(0, |waiting| waiting.queued);
+        let queued = |no: &MailboxNo| self.mailboxes.get(*no).map_or(0, |waiting| waiting.queued);
         if mailboxes.iter().any(|no| queued(no) >= limits.queued_per_mailbox_max()) {
             return full("recipient's queue", limits.queued_per_mailbox_max());
         }

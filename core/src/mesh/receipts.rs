@@ -121,7 +121,7 @@ impl Mesh {
     ) -> Option<Box<Drafts>> {
         let (key, history) = (wish.key.as_ref().filter(|_| wish.receipt)?, cx.store.history?);
         let body = Likeness::digest(&wish.nonce, &wish.ciphertext, wish.reply_to.as_deref());
-        let sender = self.roster.members.get(&member)?;
+        let sender = self.roster.members.get(member)?;
         let draft = |position| {
             let content = Content {
                 accepted_at: cx.now.wall.iso(),

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::presence::{Link, Presence};
 use crate::ids::{MailboxNo, Position, PublicKey};
-use crate::kit::index::Index;
+use crate::kit::index::{Index, Numbered};
+use crate::kit::roll::Roll;
 use crate::planted::planted;
 use crate::rng::Rng;
 use crate::store::{FormerKey, Group, MemberRow, MeshLoad, SessionRow};
@@ -15,17 +16,17 @@ use crate::time::Wall;
 
 #[derive(Debug)]
 pub(crate) struct Roster {
-    pub members: BTreeMap<MailboxNo, MemberRow>,
-    sessions: BTreeMap<MailboxNo, SessionRow>,
+    pub members: Roll<MailboxNo, MemberRow>,
+    sessions: Numbered<MailboxNo, SessionRow>,
     keys: Index<PublicKey, MailboxNo>,
     /// Keys that members had before, with whose they were.
     former_keys: BTreeMap<PublicKey, MailboxNo>,
     /// The same, by member, in the order they were replaced.
     former: BTreeMap<MailboxNo, Vec<FormerKey>>,
     /// In the order they said hello.
-    presences: BTreeMap<PresenceNo, Presence>,
+    presences: Roll<PresenceNo, Presence>,
     /// Each member's presences, oldest first.
-    by_member: BTreeMap<MailboxNo, Vec<PresenceNo>>,
+    by_member: Numbered<MailboxNo, Vec<PresenceNo>>,
     last_presence: PresenceNo,
 }
 
@@ -39,13 +40,13 @@ pub(crate) enum NoMember {
 impl Roster {
     pub(crate) fn new(rng: &mut Rng, load: &mut MeshLoad) -> Roster {
         let mut roster = Roster {
-            members: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            members: Roll::new(rng),
+            sessions: Index::numbered(rng),
             keys: Index::new(rng),
             former_keys: BTreeMap::new(),
             former: BTreeMap::new(),
-            presences: BTreeMap::new(),
-            by_member: BTreeMap::new(),
+            presences: Roll::new(rng),
+            by_member: Index::numbered(rng),
             last_presence: PresenceNo(0),
         };
         load.members.drain(..).for_each(|member| roster.add_member(member));
@@ -71,16 +72,17 @@ impl Roster {
 
     /// A member has another key. False when it had it already.
     pub(crate) fn rekey(&mut self, former: FormerKey, key: PublicKey) -> bool {
-        let Some(row) = self.members.get_mut(&former.member).filter(|row| row.key != key) else {
+        let Some(row) = self.members.get_mut(former.member).filter(|row| row.key != key) else {
             return false;
         };
         row.key = key;
         self.keys.remove(&former.key);
         self.keys.insert(key, former.member);
-        let mine = |presence: &&mut Presence| presence.member == former.member;
-        for presence in self.presences.values_mut().filter(mine) {
-            presence.shown_key = presence.session_key.unwrap_or(key);
-        }
+        self.presences.for_each_mut(|presence| {
+            if presence.member == former.member {
+                presence.shown_key = presence.session_key.unwrap_or(key);
+            }
+        });
         self.add_former(former);
         true
     }
@@ -92,12 +94,12 @@ impl Roster {
     }
 
     pub(crate) fn member_by_key(&self, key: &PublicKey) -> Option<&MemberRow> {
-        self.members.get(self.keys.find(key)?)
+        self.members.get(*self.keys.find(key)?)
     }
 
     /// The member that had this key before.
     pub(crate) fn member_by_former_key(&self, key: &PublicKey) -> Option<&MemberRow> {
-        self.members.get(self.former_keys.get(key)?)
+        self.members.get(*self.former_keys.get(key)?)
     }
 
     /// The member with this id, key or (when only one has it) name.
@@ -146,22 +148,27 @@ impl Roster {
 
     /// Whose a mailbox is.
     pub(crate) fn owner(&self, mailbox: MailboxNo) -> Option<&MemberRow> {
-        let member = self.sessions.get(&mailbox).map_or(mailbox, |session| session.member);
-        self.members.get(&member)
+        let member = self.sessions.find(&mailbox).map_or(mailbox, |session| session.member);
+        self.members.get(member)
+    }
+
+    /// Whose a mailbox is, if that member was removed.
+    pub(crate) fn removed_owner(&self, mailbox: MailboxNo) -> Option<MailboxNo> {
+        self.owner(mailbox).filter(|owner| owner.revoked_at.is_some()).map(|owner| owner.no)
     }
 
     /// The key that addresses a mailbox.
     pub(crate) fn key_of(&self, mailbox: MailboxNo) -> Option<PublicKey> {
-        match self.sessions.get(&mailbox) {
+        match self.sessions.find(&mailbox) {
             Some(session) => Some(session.key),
-            None => self.members.get(&mailbox).map(|member| member.key),
+            None => self.members.get(mailbox).map(|member| member.key),
         }
     }
 
     /// The name a mailbox's mail is signed with: that of its newest presence, else the session's last display
     /// name, else the member's.
     pub(crate) fn name_of(&self, mailbox: MailboxNo) -> &str {
-        let session = self.sessions.get(&mailbox);
+        let session = self.sessions.find(&mailbox);
         let member = session.map_or(mailbox, |session| session.member);
         if let Some(presence) = self.listed_of(member).rfind(|presence| presence.mailbox == mailbox) {
             return &presence.display_name;
@@ -177,21 +184,21 @@ impl Roster {
 
     /// Presences of one member that others see, oldest first.
     pub(crate) fn listed_of(&self, member: MailboxNo) -> impl DoubleEndedIterator<Item = &Presence> {
-        self.by_member.get(&member).into_iter().flatten().filter_map(|no| self.presences.get(no))
+        self.by_member.find(&member).into_iter().flatten().filter_map(|no| self.presences.get(*no))
     }
 
     /// The presence of a member that came last.
     pub(crate) fn newest_of(&mut self, member: MailboxNo) -> Option<&mut Presence> {
-        let no = *self.by_member.get(&member)?.last()?;
-        self.presences.get_mut(&no)
+        let no = *self.by_member.find(&member)?.last()?;
+        self.presences.get_mut(no)
     }
 
     pub(crate) fn presence(&self, no: PresenceNo) -> Option<&Presence> {
-        self.presences.get(&no)
+        self.presences.get(no)
     }
 
     pub(crate) fn presence_mut(&mut self, no: PresenceNo) -> Option<&mut Presence> {
-        self.presences.get_mut(&no)
+        self.presences.get_mut(no)
     }
 
     /// All presences, those that only send included.
@@ -199,20 +206,21 @@ impl Roster {
         self.presences.values()
     }
 
-    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Presence> {
-        self.presences.values_mut()
+    /// Changes every presence, those that only send included.
+    pub(crate) fn for_each_mut(&mut self, change: impl FnMut(&mut Presence)) {
+        self.presences.for_each_mut(change);
     }
 
     pub(crate) fn add_presence(&mut self, presence: Presence) {
         if presence.is_listed() {
-            self.by_member.entry(presence.member).or_default().push(presence.no);
+            self.by_member.find_or_insert(presence.member, Vec::new).push(presence.no);
         }
         self.presences.insert(presence.no, presence);
     }
 
     pub(crate) fn remove_presence(&mut self, no: PresenceNo) -> Option<Presence> {
-        let gone = self.presences.remove(&no)?;
-        if let Some(mine) = self.by_member.get_mut(&gone.member) {
+        let gone = self.presences.remove(no)?;
+        if let Some(mine) = self.by_member.find_mut(&gone.member) {
             mine.retain(|other| *other != no);
             if mine.is_empty() {
                 self.by_member.remove(&gone.member);
@@ -222,7 +230,7 @@ impl Roster {
     }
 
     pub(crate) fn session_row(&self, mailbox: MailboxNo) -> Option<&SessionRow> {
-        self.sessions.get(&mailbox)
+        self.sessions.find(&mailbox)
     }
 
     /// Sessions of everybody who passes `wanted` and is connected.
@@ -233,11 +241,11 @@ impl Roster {
     /// Who takes the mail of a mailbox: a session's own connection; for a member's, its control-plane
     /// connection, else its newest one. The newest of several. `but` says whose connection does not count.
     pub(crate) fn taker(&self, mailbox: MailboxNo, but: impl Fn(&Presence) -> bool) -> Option<&Presence> {
-        let session = self.sessions.get(&mailbox);
+        let session = self.sessions.find(&mailbox);
         let member = session.map_or(mailbox, |session| session.member);
         let online = || {
-            let mine = self.by_member.get(&member).into_iter().flatten().rev();
-            mine.filter_map(|no| self.presences.get(no))
+            let mine = self.by_member.find(&member).into_iter().flatten().rev();
+            mine.filter_map(|no| self.presences.get(*no))
                 .filter(|presence| presence.line().is_some() && !but(presence))
         };
         if session.is_some() && !planted("session_mail_to_the_member") {

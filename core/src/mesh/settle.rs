@@ -28,9 +28,9 @@ impl Mesh {
         let Some(presence) = self.roster.presence(no) else { return };
         let Some(session) = presence.session() else { return };
         let anybody = planted("ack_of_anybody_counts").then(|| self.roster.members.keys().next()).flatten();
-        let mailboxes = [presence.mailbox, anybody.copied().unwrap_or(presence.member)];
+        let mailboxes = [presence.mailbox, anybody.unwrap_or(presence.member)];
         let whole = |id: &&str| id.len() == ID_CHARS;
-        let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(no)?.lent_as(id));
+        let lent_as = |id: &str| mailboxes.iter().find_map(|no| self.mailboxes.get(*no)?.lent_as(id));
         let named = |id: &str| lent_as(id).or_else(|| self.names.resolve(ids, id));
         let resolve = |id: Option<&str>| id.filter(whole).and_then(named);
         // Our id names one message; the sender's may name several senders' messages, so it is the second
@@ -43,10 +43,10 @@ impl Mesh {
         };
         // One message can lie in both mailboxes of this peer: what it was pushed itself comes first.
         let leased = |mesh: &mut Mesh, no: &MailboxNo| {
-            mesh.mailboxes.get_mut(no).and_then(|waiting| waiting.take_leased(session, is_meant))
+            mesh.mailboxes.get_mut(*no).and_then(|waiting| waiting.take_leased(session, is_meant))
         };
         let late = |mesh: &mut Mesh, no: &MailboxNo| {
-            mesh.mailboxes.get_mut(no).and_then(|waiting| match position {
+            mesh.mailboxes.get_mut(*no).and_then(|waiting| match position {
                 Some(position) => waiting.take_out(position),
                 None => waiting.take_pushed(is_meant),
             })
@@ -59,9 +59,9 @@ impl Mesh {
             self.settle(cx, mailbox, &item.message, Outcome::Delivered);
             return self.deliver(cx, ids, mailbox);
         }
-        let stored = |no: &MailboxNo| self.mailboxes.get(no).is_some_and(Mailbox::is_partly_stored);
+        let stored = |no: &MailboxNo| self.mailboxes.get(*no).is_some_and(Mailbox::is_partly_stored);
         let is_ending = |position: Position| {
-            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(no));
+            let mut waiting = mailboxes.iter().filter_map(|no| self.mailboxes.get(*no));
             waiting.any(|waiting| waiting.is_ending(position))
         };
         match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
@@ -96,7 +96,7 @@ impl Mesh {
         match view.and_then(|view| Some((waits(&view)?, view.message))) {
             Some((mailbox, message)) => {
                 // A page may have brought it in the meantime.
-                if let Some(waiting) = self.mailboxes.get_mut(&mailbox) {
+                if let Some(waiting) = self.mailboxes.get_mut(mailbox) {
                     waiting.take_out(position);
                 }
                 self.settle(cx, mailbox, &message, Outcome::Delivered);
@@ -159,10 +159,10 @@ impl Mesh {
 
     /// A member was removed: what waits for it or its sessions is dead.
     pub(super) fn bury(&mut self, cx: &mut Cx<'_>, member: MailboxNo) {
-        let mine = |(no, waiting): (&MailboxNo, &Mailbox)| (waiting.member == member).then_some(*no);
+        let mine = |(no, waiting): (MailboxNo, &Mailbox)| (waiting.member == member).then_some(no);
         let mailboxes: Vec<MailboxNo> = self.mailboxes.iter().filter_map(mine).collect();
         for mailbox in mailboxes {
-            let Some(waiting) = self.mailboxes.get_mut(&mailbox) else { continue };
+            let Some(waiting) = self.mailboxes.get_mut(mailbox) else { continue };
             for item in waiting.empty() {
                 self.settle(cx, mailbox, &item.message, Outcome::Removed);
             }
@@ -218,7 +218,7 @@ impl Mesh {
         line.legacy = kept;
         let done: std::collections::VecDeque<LegacyPush> = done;
         for LegacyPush { mailbox, position, .. } in done {
-            let item = self.mailboxes.get_mut(&mailbox).and_then(|waiting| waiting.take_out(position));
+            let item = self.mailboxes.get_mut(mailbox).and_then(|waiting| waiting.take_out(position));
             if let Some(item) = item {
                 self.settle(cx, mailbox, &item.message, Outcome::Delivered);
                 self.deliver(cx, ids, mailbox);

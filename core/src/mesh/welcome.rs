@@ -317,7 +317,7 @@ impl Mesh {
         let bound = Peer { mesh: self.no, presence: no };
         cx.effects.list.push(Effect::Bind { session, peer: bound });
         let (row, by_member) =
-            (self.roster.members.get(&member), greeting.kind() == PresenceKind::ControlPlane);
+            (self.roster.members.get(member), greeting.kind() == PresenceKind::ControlPlane);
         let ack = HelloAck {
             presence_id: id.as_str(),
             member_display_name: &name,
@@ -354,7 +354,7 @@ impl Mesh {
         self.make_room(cx, ids, greeting);
         let no = self.roster.next_presence();
         let line = line(cx, session, greeting.peer());
-        let Some(row) = self.roster.members.get(&member) else { return };
+        let Some(row) = self.roster.members.get(member) else { return };
         let mut presence = seated(cx, no, id, greeting, row, mailbox, line);
         if let Some(status) = hooked.filter(|_| !presence.send_only) {
             presence.apply_hook(cx.now.mono, status, cx.config.limits.hook_fresh_ms());
@@ -384,7 +384,7 @@ impl Mesh {
         }
         cx.stats.shift(Gauge::ConnectionsActive, 1);
         if mailbox == member
-            && let Some(state) = self.roster.members.get_mut(&member).and_then(|row| row.state.as_mut())
+            && let Some(state) = self.roster.members.get_mut(member).and_then(|row| row.state.as_mut())
         {
             state.display_name = Some(name);
         }

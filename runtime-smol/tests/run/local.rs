@@ -109,7 +109,7 @@ fn s_loc_01_a_program_of_another_user_is_turned_away_before_the_machine_knows_an
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     for round in 1..=2_u64 {
         let stranger = Command::new(&program)
-            .args(["--ignored", "--exact", "local::the_stranger"])
+            .args(["--ignored", "--exact", "local::the_child"])
             .env("PEERMESH_TEST_SOCKET", &socket)
             .uid(NOBODY)
             .output()
@@ -133,7 +133,7 @@ fn is_root(about: &fs::Metadata) -> bool {
 
 #[test]
 #[ignore = "the test above runs it as another user"]
-fn the_stranger() {
+fn the_child() {
     let socket = std::env::var_os("PEERMESH_TEST_SOCKET").unwrap();
     let mut stream = UnixStream::connect(socket).unwrap();
     let mut heard = Vec::new();

@@ -1,17 +1,17 @@
 //! The flight recorder: everything the shards of this broker are told goes to a bounded ring of files, from
 //! which `peermesh replay` lives it again.
 //!
-//! `tape.rs` wraps each machine, `reel.rs` is what shards share, `ring.rs` is the folder; here is the thread
-//! that writes, and decides when a recording ends and another begins. *Always holds:* the broker waits for
+//! `tape.rs` wraps each machine, `reel.rs` is what shards share, `ring.rs` is the folder, `spool.rs` a file of
+//! it; here is the thread that writes, and decides when a recording ends and another begins. *Always holds:* the broker waits for
 //! nothing here. When the disk does not keep up or refuses, the recording ends, and says so where it can; the
 //! log and a metric say it anyway.
 
 mod reel;
 mod ring;
+mod spool;
 mod tape;
 
-use std::fs::File;
-use std::io::Write;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -34,6 +34,7 @@ use crate::logs::wall_now;
 use crate::metrics::Recorded as Counts;
 use reel::{Reel, Word, locked};
 use ring::Ring;
+use spool::Spool;
 use tape::Recorded;
 
 pub(crate) use ring::RingError;
@@ -70,8 +71,9 @@ impl Recorder {
             ring,
             reel: Arc::clone(&reel),
             voice: voice.clone(),
-            file: None,
-            bytes: 0,
+            spool: None,
+            marks: VecDeque::new(),
+            kept: 0,
             take: 1,
             began: Instant::now(),
             states: vec![(0, StateHash::default()); usize::from(shards)],
@@ -141,17 +143,27 @@ struct Writer {
     reel: Arc<Reel>,
     voice: Voice,
     /// None once the recording has ended.
-    file: Option<(PathBuf, File)>,
-    bytes: u64,
+    spool: Option<(PathBuf, Spool)>,
+    /// Blocks that were put and may not stand in the file yet, in their order.
+    marks: VecDeque<Mark>,
+    /// Bytes of the file up to the last block that stands in it whole.
+    kept: u64,
     take: u64,
     began: Instant,
-    /// Turns and state of each shard, as far as they are written.
+    /// Turns and state of each shard after its last block that stands in the file.
     states: Vec<(u64, StateHash)>,
     /// Shards whose machines have finished.
     over: usize,
     /// The highest ticket that one of them used.
     last: u64,
     is_stopping: bool,
+}
+
+/// A block of a recording: where it ends in the file, and the turns and state its shard had then.
+struct Mark {
+    end: u64,
+    shard: usize,
+    state: (u64, StateHash),
 }
 
 impl Writer {
@@ -170,7 +182,7 @@ impl Writer {
                     self.last = self.last.max(last);
                     self.is_stopping |= is_stopping;
                     if self.over == self.states.len() {
-                        self.end(EndReason::Finished, None);
+                        self.end(EndReason::Finished);
                         if self.is_stopping {
                             return;
                         }
@@ -178,7 +190,7 @@ impl Writer {
                     }
                 }
                 Ok(Word::Failed(done)) => {
-                    self.end(EndReason::Failed, None);
+                    self.end(EndReason::Failed);
                     let _ = done.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -193,9 +205,9 @@ impl Writer {
 
     fn tick(&mut self) {
         if self.reel.has_hole.load(Ordering::Relaxed) && self.reel.waiting.load(Ordering::Relaxed) == 0 {
-            self.end(EndReason::Slow, None);
+            self.end(EndReason::Slow);
         }
-        if self.file.is_some() && !self.reel.is_over.load(Ordering::Relaxed) {
+        if self.spool.is_some() && !self.reel.is_over.load(Ordering::Relaxed) {
             for (shard, scribe) in self.reel.scribes.iter().enumerate() {
                 let mut scribe = locked(scribe);
                 if !scribe.is_in_turn() {
@@ -203,6 +215,7 @@ impl Writer {
                 }
             }
         }
+        self.put(Spool::show);
         if self.over == 0 && self.is_time() {
             self.reel.is_renewing.store(true, Ordering::Relaxed);
         }
@@ -212,8 +225,8 @@ impl Writer {
     fn is_time(&self) -> bool {
         let age = self.began.elapsed();
         let renew = Duration::from_millis(self.reel.config.limits.record_renew_ms_min());
-        let (is_quiet, has_ended) = (self.reel.is_quiet(), self.file.is_none());
-        let is_long = has_ended || self.bytes > self.ring.one_bytes_max() / 4;
+        let (is_quiet, has_ended) = (self.reel.is_quiet(), self.spool.is_none());
+        let is_long = has_ended || self.bytes() > self.ring.one_bytes_max() / 4;
         match self.settings.renew {
             Renew::Never => false,
             // Nobody is there to notice, and another one is worth having.
@@ -223,33 +236,50 @@ impl Writer {
         }
     }
 
+    /// Bytes of the recording under way.
+    fn bytes(&self) -> u64 {
+        self.spool.as_ref().map_or(0, |(_, spool)| spool.len())
+    }
+
     fn write(&mut self, shard: usize, block: &[u8], state: (u64, StateHash)) {
-        let Some((_, file)) = &mut self.file else { return };
-        let length = block.len() as u64;
-        if self.bytes + length + END_BYTES > self.ring.one_bytes_max() {
-            return self.end(EndReason::Full, None);
+        let end = self.bytes() + block.len() as u64;
+        if end + END_BYTES > self.ring.one_bytes_max() {
+            return self.end(EndReason::Full);
         }
-        match file.write_all(block) {
-            Ok(()) => {
-                self.bytes += length;
-                self.reel.bytes.fetch_add(length, Ordering::Relaxed);
-                self.states[shard] = state;
-            }
-            Err(error) => {
-                // What was written of the block is worth nothing.
-                let _ = file.set_len(self.bytes);
-                self.end(EndReason::Refused, Some(&error));
-            }
+        self.marks.push_back(Mark { end, shard, state });
+        let in_haste = self.reel.is_behind();
+        self.put(|spool| spool.put(block, in_haste));
+    }
+
+    /// Writes something, and learns which blocks stand in the file.
+    fn put(&mut self, write: impl FnOnce(&mut Spool) -> io::Result<()>) {
+        let Some((_, spool)) = &mut self.spool else { return };
+        let put = write(spool);
+        let (before, written) = (self.kept, spool.written());
+        while let Some(mark) = self.marks.pop_front_if(|mark| mark.end <= written) {
+            self.states[mark.shard] = mark.state;
+            self.kept = mark.end;
+        }
+        self.reel.bytes.fetch_add(self.kept - before, Ordering::Relaxed);
+        if let Err(error) = put {
+            self.close(EndReason::Refused, Some(&error));
         }
     }
 
-    /// Ends the recording, and says so.
-    fn end(&mut self, why: EndReason, error: Option<&io::Error>) {
-        let Some((path, mut file)) = self.file.take() else { return };
+    /// Ends the recording with all that was put.
+    fn end(&mut self, why: EndReason) {
+        self.put(Spool::show);
+        self.close(why, None);
+    }
+
+    /// Ends the recording with what stands in the file, and says so.
+    fn close(&mut self, why: EndReason, error: Option<&io::Error>) {
+        let Some((path, spool)) = self.spool.take() else { return };
         self.reel.is_over.store(true, Ordering::Relaxed);
+        self.marks.clear();
         let end = End { why, shards: self.states.clone() }.block();
         // A disk that refuses may refuse this too: then the recording is one that was cut off.
-        let _ = file.write_all(&end);
+        let _ = spool.end(self.kept, &end);
         let is_hole = matches!(why, EndReason::Slow | EndReason::Refused);
         self.reel.holes.fetch_add(u64::from(is_hole), Ordering::Relaxed);
         let turns: u64 = self.states.iter().map(|(turns, _)| turns).sum();
@@ -259,7 +289,7 @@ impl Writer {
             .with("why", why.word())
             .with("turns", turns)
             .with("state_hash", state_of(&self.states).to_string())
-            .with("bytes", self.bytes);
+            .with("bytes", self.kept);
         if let Some(error) = error {
             note = note.with("error", error.to_string());
         }
@@ -272,18 +302,18 @@ impl Writer {
     /// Makes the file of the recording that begins.
     fn open(&mut self) -> io::Result<()> {
         let header = Arc::clone(&locked(&self.reel.header));
-        let (path, mut file) = self.ring.begin(header.began)?;
-        let beginning = header.beginning();
-        file.write_all(&beginning)?;
-        self.bytes = beginning.len() as u64;
-        self.reel.bytes.fetch_add(self.bytes, Ordering::Relaxed);
+        let (path, mut spool) = self.ring.begin(header.began)?;
+        spool.put(&header.beginning(), false)?;
+        spool.show()?;
+        self.kept = spool.written();
+        self.reel.bytes.fetch_add(self.kept, Ordering::Relaxed);
         self.voice.note(
             Note::new(Level::Info, "recording")
                 .with("file", shown(&path))
                 .with("payloads", header.payloads.word())
                 .with("bytes_max", self.ring.one_bytes_max()),
         );
-        self.file = Some((path, file));
+        self.spool = Some((path, spool));
         Ok(())
     }
 

@@ -112,6 +112,11 @@ impl Reel {
         }
     }
 
+    /// True when half of what may wait for the disk does.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > self.waiting_max / 2
+    }
+
     pub(super) fn departs(&self, departed: impl Iterator<Item = (ConnId, Stream)>) {
         let mut departed = departed.peekable();
         if departed.peek().is_some() {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use peermesh_core::time::Wall;
 use rustix::fs::{FlockOperation, flock};
 
+use super::spool::Spool;
 use crate::home::{self, HomeError};
 
 /// How the names of recordings end.
@@ -59,14 +60,14 @@ impl Ring {
     }
 
     /// Makes room for a recording, and its file.
-    pub(super) fn begin(&mut self, at: Wall) -> io::Result<(PathBuf, File)> {
+    pub(super) fn begin(&mut self, at: Wall) -> io::Result<(PathBuf, Spool)> {
         self.make_room()?;
         self.made += 1;
         let stamp: String = at.iso().chars().filter(char::is_ascii_alphanumeric).collect();
         let name = format!("{stamp}-{}-{}.{ENDING}", std::process::id(), self.made);
         let path = self.dir.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((path, file))
+        let spool = Spool::create(&path)?;
+        Ok((path, spool))
     }
 
     /// Removes the oldest recordings until another one fits.
@@ -96,8 +97,6 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
@@ -108,9 +107,9 @@ mod tests {
         fs::write(place.join("notes.txt"), [0; 500]).unwrap();
         let mut paths = Vec::new();
         for at in 0..5 {
-            let (path, mut file) = ring.begin(Wall::from_millis(at)).unwrap();
-            file.write_all(&[0; 20]).unwrap();
-            assert_eq!(home::mode_of(&path).unwrap(), 0o600);
+            let (path, mut spool) = ring.begin(Wall::from_millis(at)).unwrap();
+            spool.put(&[0; 20], false).unwrap();
+            spool.show().unwrap();
             paths.push(path);
         }
         let there: Vec<bool> = paths.iter().map(|path| path.exists()).collect();

@@ -163,9 +163,7 @@ impl Peer {
         // What a session writes to its own member waits for another connection of that, and there may be
         // none.
         let own = [self.who.hex.as_str(), self.who.member_hex()];
-        let others: Vec<&String> =
-            known.iter().filter(|key| !own.contains(&world.cast.called(key))).collect();
-        (!others.is_empty()).then(|| (*self.dice.pick(&others)).clone())
+        known.pick(&mut self.dice, |key| !own.contains(&world.cast.called(key))).map(str::to_owned)
     }
 
     /// Sends everything that has no answer: a connection is new.

@@ -143,6 +143,10 @@ impl Attic {
         }
     }
 
+    fn listed(&mut self, status: OutStatus) -> Vec<OutRow> {
+        self.out(OutboxQuery::List { status: Some(status), limit: u32::MAX })
+    }
+
     /// The row of a key.
     pub(super) fn row_of(&mut self, key: &str) -> Option<OutRow> {
         self.out(OutboxQuery::Key(key.into())).pop()
@@ -155,17 +159,37 @@ impl Attic {
 
     /// Rows that are not at their end.
     pub(super) fn waiting(&mut self) -> Vec<OutRow> {
-        let of = |attic: &mut Attic, status| {
-            attic.out(OutboxQuery::List { status: Some(status), limit: u32::MAX })
-        };
-        let mut rows = of(self, OutStatus::Pending);
-        rows.extend(of(self, OutStatus::Inflight));
+        let mut rows = self.listed(OutStatus::Pending);
+        rows.extend(self.inflight());
         rows
+    }
+
+    /// Rows that are not at their end and stand before this one in its lane.
+    pub(super) fn older(&mut self, row: &OutRow) -> Vec<OutRow> {
+        const PAGE: u32 = 16;
+        let is_older = |older: &OutRow| older.seq < row.seq && older.lane == row.lane;
+        let mut rows = self.inflight();
+        rows.retain(is_older);
+        let mut after = 0;
+        loop {
+            let page = self.out(OutboxQuery::Lane { lane: row.lane.clone(), after, limit: PAGE });
+            let last = page.last().map(|last| last.seq);
+            rows.extend(page.into_iter().filter(is_older));
+            match last.filter(|last| *last < row.seq) {
+                Some(last) => after = last,
+                None => return rows,
+            }
+        }
+    }
+
+    /// Rows that were given to a broker.
+    pub(super) fn inflight(&mut self) -> Vec<OutRow> {
+        self.listed(OutStatus::Inflight)
     }
 
     /// Rows that were given up.
     pub(super) fn dead(&mut self) -> Vec<OutRow> {
-        self.out(OutboxQuery::List { status: Some(OutStatus::Dead), limit: u32::MAX })
+        self.listed(OutStatus::Dead)
     }
 }
 

@@ -250,11 +250,9 @@ impl Host {
 
     /// Nothing of its lane stands before a row that is sent (I4).
     fn judge_lane(&mut self, world: &mut World, row: &OutRow) {
-        let waiting = self.attic.waiting();
+        let waiting = self.attic.older(row);
         let older = waiting.iter().find(|older| {
-            older.seq < row.seq
-                && older.lane == row.lane
-                && !self.books.refused.contains(&*older.client_message_id)
+            !self.books.refused.contains(&*older.client_message_id)
                 && !self.is_at_broker(world, &older.lane.mesh, &older.client_message_id)
         });
         if let Some(older) = older {

@@ -7,7 +7,6 @@ use peermesh_core::config::{DaemonLimits, Secret};
 use peermesh_core::daemon::{Daemon, DaemonConfig, Membership, Setup};
 use peermesh_core::digest::Digest;
 use peermesh_core::machine::{Endpoint, Outputs};
-use peermesh_core::store::OutStatus;
 
 use super::attic::{Attic, Mood};
 use super::books::Books;
@@ -159,7 +158,7 @@ impl Host {
         let (at, place) = (world.now, self.place);
         world.trace.add(at, || format!("the daemon of host {place} dies"));
         self.digest.absorb_value(&(process.digest.turns(), process.digest.state()));
-        for row in self.attic.waiting().iter().filter(|row| row.status == OutStatus::Inflight) {
+        for row in self.attic.inflight() {
             world.tally.mark(Mark::HostDiedInflight);
             if self.is_at_broker(world, &row.lane.mesh, &row.client_message_id) {
                 world.tally.mark(Mark::HostDiedUnsettled);

@@ -269,13 +269,8 @@ impl Host {
             }
             _ => {
                 // What its own sessions send comes back to their member as an echo.
-                let is_own = |key: &&String| own.iter().any(|home| home.identity.hex == **key);
-                let others: Vec<&String> =
-                    world.oracle.keys_of(mesh).iter().filter(|key| !is_own(key)).collect();
-                if others.is_empty() {
-                    return None;
-                }
-                (*self.dice.pick(&others)).clone()
+                let is_own = |key: &str| own.iter().any(|home| home.identity.hex == key);
+                world.oracle.keys_of(mesh).pick(&mut self.dice, |key| !is_own(key))?.to_owned()
             }
         };
         let length = if world.mix.has(Class::Long) && self.dice.chance(20) { 1_500 } else { 30 };
