@@ -242,7 +242,9 @@ impl Writer {
     }
 
     fn write(&mut self, shard: usize, block: &[u8], state: (u64, StateHash)) {
-        let end = self.bytes() + block.len() as u64;
+        // What comes late belongs to a recording that has ended.
+        let Some((_, spool)) = &self.spool else { return };
+        let end = spool.len() + block.len() as u64;
         if end + END_BYTES > self.ring.one_bytes_max() {
             return self.end(EndReason::Full);
         }
