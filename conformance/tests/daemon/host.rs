@@ -317,16 +317,7 @@ impl Town {
 
     /// Registers a session with a key of its own, and waits until it is through.
     pub(crate) fn registers(&mut self, daemon: Place, name: &str, display: &str) -> Got {
-        let pair = keys::pair(name);
-        let body = json!({
-            "token": token_of(name), "session_id": format!("id-{name}"), "mesh": "demo",
-            "display_name": display, "pid": 70,
-            "presence": {
-                "session_pubkey": keys::public(name),
-                "session_secret_key": HEXLOWER.encode(&pair.to_keypair_bytes()),
-            },
-        });
-        let got = self.post(daemon, "/v1/sessions/register", &body);
+        let got = self.post(daemon, "/v1/sessions/register", &registration(name, display));
         self.world.wait(2_000);
         got
     }
@@ -338,6 +329,19 @@ impl Town {
         assert!(matches!(got.status, 200 | 201), "{target}: {got:?}");
         got.body
     }
+}
+
+/// What a session with a key of its own registers with.
+pub(crate) fn registration(name: &str, display: &str) -> Value {
+    let pair = keys::pair(name);
+    json!({
+        "token": token_of(name), "session_id": format!("id-{name}"), "mesh": "demo",
+        "display_name": display, "pid": 70,
+        "presence": {
+            "session_pubkey": keys::public(name),
+            "session_secret_key": HEXLOWER.encode(&pair.to_keypair_bytes()),
+        },
+    })
 }
 
 /// The token of a session.

@@ -4,7 +4,7 @@ use peermesh_conformance::keys;
 use peermesh_core::machine::Listener;
 use serde_json::{Value, json};
 
-use crate::host::{Town, authorization, token_of};
+use crate::host::{Town, authorization, registration, token_of};
 use crate::world::Place;
 
 /// A host of ann with two sessions, and bob.
@@ -389,6 +389,36 @@ fn a_request_that_comes_before_sessions_are_known_waits_until_they_are() {
     let (one, nobody) = (town.ends(one), town.ends(nobody));
     assert_eq!(one.body["items"][0]["body"], "for one", "{one:?}");
     assert_eq!((one.body["items"].as_array().unwrap().len(), nobody.status), (1, 401));
+}
+
+#[test]
+fn a_session_that_comes_back_before_the_others_are_known_touches_nothing_of_theirs() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("one"), "for one", "k1");
+    town.send(bob, &keys::public("two"), "for two", "k2");
+    town.world.wait(1_000);
+    let comes_back_and_asks = |town: &mut Town, method, target| {
+        town.world.kill(ann);
+        // What an earlier run kept is read in a while; whoever registers is taken at once.
+        town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a moment".into())));
+        town.world.start(ann);
+        town.world.wait(10);
+        town.world.ail(ann, None);
+        let body = registration("two", "ann-two");
+        let back = town.begins(ann, Listener::Local, "POST", "/v1/sessions/register", &[], Some(&body));
+        let shown = authorization("two");
+        let asked = town.begins(ann, Listener::Local, method, target, &[("Authorization", &shown)], None);
+        assert_eq!(town.ends(back).status, 200);
+        town.ends(asked)
+    };
+    let shown = comes_back_and_asks(&mut town, "GET", "/v1/inbox?mark_seen=false").body;
+    let texts: Vec<&Value> = shown["items"].as_array().unwrap().iter().map(|item| &item["body"]).collect();
+    assert_eq!(texts, ["for two"]);
+    assert_eq!(comes_back_and_asks(&mut town, "DELETE", "/v1/inbox").status, 200);
+    assert_eq!(
+        (town.texts(ann, Some("one")), town.texts(ann, Some("two"))),
+        (vec!["for one".into()], vec![])
+    );
 }
 
 #[test]

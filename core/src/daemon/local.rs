@@ -378,10 +378,14 @@ impl Daemon {
     /// The answer to a request that is one session's matter and shows none that is alive. What an ended
     /// session may see is not what the whole host may.
     fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Result<Option<Caller>, Answer> {
-        if !self.sessions.is_known && super::routes::is_of_all_sessions(request) {
+        let shown = self.shown(request);
+        if !self.sessions.is_known
+            && (super::routes::is_of_all_sessions(request)
+                || !matches!(shown, Shown::Nothing) && super::routes::is_of_shared_mail(request))
+        {
             return Ok(None);
         }
-        let token = match self.shown(request) {
+        let token = match shown {
             Shown::Nothing => None,
             Shown::Live(token) => Some(token),
             Shown::Strange if !super::routes::is_of_a_session(request) => None,

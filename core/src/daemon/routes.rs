@@ -75,6 +75,12 @@ pub(super) fn is_of_all_sessions(request: &Request) -> bool {
     )
 }
 
+/// Whether a session that asks is kept from what came for others: they must be known, lest theirs counts as
+/// that of sessions that have ended.
+pub(super) fn is_of_shared_mail(request: &Request) -> bool {
+    matches!(parts(request).as_slice(), ["inbox", ..])
+}
+
 /// The parts of its path behind the version.
 fn parts(request: &Request) -> Vec<&str> {
     let path = request.target.split_once('?').map_or(&*request.target, |(path, _)| path);
