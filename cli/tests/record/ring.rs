@@ -97,9 +97,16 @@ fn a_full_recording_stays_the_last_where_nothing_is_to_be_renewed() {
 /// The broker goes on, the log and the metrics say what happened, and what was written is lived again.
 #[test]
 fn a_disk_that_refuses_ends_the_recording_and_nothing_else() {
+    // In the middle of a page, of a block and of what is written at once.
+    for sectors in [2_048, 2_051, 3_001] {
+        refuses_after(sectors);
+    }
+}
+
+fn refuses_after(sectors: u32) {
     let studio = Studio::new();
     let variables = [("PEERMESH_BAD_MESSAGES_PER_MINUTE_MAX", "10000")];
-    let mut broker = serve_with_short_files(&studio, 2_048, &variables);
+    let mut broker = serve_with_short_files(&studio, sectors, &variables);
     studio.town.settle(&["ann", "bob"]);
     let ((mut ann, _), (mut bob, bobs)) = two(&studio.town);
     for _ in 0..40 {

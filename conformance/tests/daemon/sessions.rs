@@ -422,6 +422,28 @@ fn a_session_that_comes_back_before_the_others_are_known_touches_nothing_of_thei
 }
 
 #[test]
+fn a_session_that_comes_back_under_another_token_keeps_it_and_the_old_one_is_nobodys() {
+    let (mut town, ann, bob) = two_sessions();
+    town.send(bob, &keys::public("two"), "for two", "k1");
+    town.world.wait(1_000);
+    let mut body = registration("two", "ann-two");
+    body["token"] = token_of("three").into();
+    for _ in 0..2 {
+        town.world.kill(ann);
+        town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a moment".into())));
+        town.world.start(ann);
+        town.world.wait(10);
+        town.world.ail(ann, None);
+        let back = town.begins(ann, Listener::Local, "POST", "/v1/sessions/register", &[], Some(&body));
+        assert_eq!(town.ends(back).status, 200);
+        assert_eq!(town.texts(ann, Some("three")), ["for two"]);
+        let old = town.asks_as(ann, "two", "GET", "/v1/sessions/me", None);
+        assert_eq!((old.status, old.body), (401, json!({ "error": "unknown session" })));
+        assert_eq!(town.get(ann, "/v1/sessions").body["sessions"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn a_session_that_is_said_to_be_over_does_not_come_back_with_the_next_run() {
     let (mut town, ann, _) = two_sessions();
     let is_known =

@@ -4,6 +4,8 @@
 //! *Always holds:* what is told to be kept outlives the daemon. A session that has ended has no socket and no
 //! stream.
 
+use std::cmp::Reverse;
+
 use serde_json::{Value, json};
 
 use super::drain::After;
@@ -173,7 +175,8 @@ impl Daemon {
             return self.timers.arm(Timer::Restore, now.mono.after_millis(self.bounds.drain_poll_ms()));
         };
         let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
-        let (mut persisted, mut revived) = (0_u64, 0_u64);
+        let mut kept = Vec::new();
+        let mut persisted = 0_u64;
         for KeptSession { token, about } in rows {
             let about: Value = serde_json::from_str(&about).unwrap_or_default();
             let mesh = about.get("mesh").and_then(Value::as_str).and_then(|slug| self.mesh_of(slug));
@@ -185,17 +188,9 @@ impl Daemon {
                 continue;
             }
             persisted += 1;
-            // Whoever has registered meanwhile is newer than what was kept.
-            let known = self.sessions.find(Token::of_hash(token)).is_some();
-            let Some(session) = session.filter(|_| !known) else { continue };
-            if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {
-                let key = LaneKey { mesh: session.mesh, session: Some(key) };
-                self.dial(now, key, Some(persona));
-            }
-            self.sessions.add(Token::of_hash(token), session);
-            self.has_unlooked = true;
-            revived += 1;
+            kept.extend(session.map(|session| (Token::of_hash(token), session)));
         }
+        let revived = self.revive(now, kept);
         // What a former key sealed is lost with it.
         let changed: Vec<usize> =
             self.attached().filter(|mesh| !self.config.meshes[*mesh].former.is_empty()).collect();
@@ -205,6 +200,31 @@ impl Daemon {
         self.notes.push(note.with("persisted", persisted));
         self.sessions.is_known = true;
         self.serve_early(now, todo);
+    }
+
+    /// Gives each session of an earlier run its socket again, unless a newer one has its place; says how many
+    /// there were.
+    fn revive(&mut self, now: Now, mut kept: Vec<(Token, Session)>) -> u64 {
+        kept.sort_by_key(|(_, session)| Reverse(session.registered_at));
+        let (mut revived, mut replaced) = (0, Vec::new());
+        for (token, session) in kept {
+            // Whoever has registered meanwhile is newer than what was kept.
+            let newer = self.sessions.like(token, &session);
+            if !newer.is_empty() {
+                // Of its own token what stands in the store is the newer one's.
+                replaced.extend((!newer.contains(&token)).then(|| token.hash()));
+                continue;
+            }
+            if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {
+                let key = LaneKey { mesh: session.mesh, session: Some(key) };
+                self.dial(now, key, Some(persona));
+            }
+            self.sessions.add(token, session);
+            self.has_unlooked = true;
+            revived += 1;
+        }
+        self.forget_sessions(replaced);
+        revived
     }
 
     fn arm_sessions(&mut self) {

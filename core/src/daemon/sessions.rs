@@ -70,7 +70,7 @@ pub(super) struct Session {
     groups: Vec<String>,
     /// Its own key, where it has one; then it has a socket too.
     pub(super) presence: Option<SigningKey>,
-    registered_at: Wall,
+    pub(super) registered_at: Wall,
     used: Mono,
     pub(super) budget: Bucket,
 }
@@ -272,17 +272,21 @@ impl Sessions {
     /// Adds a session, and hands back those that it takes the place of: of the same token, of the same id, or
     /// of the same key.
     pub(super) fn add(&mut self, token: Token, session: Session) -> Vec<(Token, Session)> {
+        let gone = self.like(token, &session);
+        let gone = gone.into_iter().filter_map(|token| Some((token, self.all.remove(&token)?))).collect();
+        self.all.insert(token, session);
+        gone
+    }
+
+    /// Sessions of the same token, of the same id, or of the same key.
+    pub(super) fn like(&self, token: Token, session: &Session) -> Vec<Token> {
         let key = session.public_key();
         let is_same = |had: &Token, other: &Session| {
             *had == token
                 || other.session_id == session.session_id && other.mesh == session.mesh
                 || key.is_some() && other.public_key() == key
         };
-        let gone: Vec<Token> =
-            self.all.iter().filter(|(had, other)| is_same(had, other)).map(|(had, _)| *had).collect();
-        let gone = gone.into_iter().filter_map(|token| Some((token, self.all.remove(&token)?))).collect();
-        self.all.insert(token, session);
-        gone
+        self.all.iter().filter(|(had, other)| is_same(had, other)).map(|(had, _)| *had).collect()
     }
 
     pub(super) fn remove(&mut self, token: Token) -> Option<Session> {
