@@ -120,9 +120,9 @@ fn the_turn_a_broker_failed_in_is_lived_last_and_only_when_asked_for() {
     let state = scribe.state();
     scribe.told(at(2), &Input::Order(Order::Drain));
     assert!(scribe.is_in_turn() && scribe.state() == state);
-    let block = scribe.take_block(Vec::new(), 1).unwrap();
+    let block = scribe.take_block(Vec::new()).unwrap();
     let end = End { why: EndReason::Failed, shards: vec![(1, state)] };
-    let file = [header.beginning(), block.bytes, end.block()].concat();
+    let file = [header.beginning(), block, end.block()].concat();
     let mut relive = Relive::open(&file).unwrap();
     assert_eq!(relive.to_the_end(&mut ()), Ok(Step::Fatal));
     assert_eq!(relive.shards(), end.shards);

@@ -7,7 +7,7 @@ use peermesh_core::broker::{Broker, Setup};
 use peermesh_core::config::Config;
 use peermesh_core::digest::Digest;
 use peermesh_core::ids::ShardId;
-use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe, filling};
+use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe};
 use peermesh_core::machine::Deadline;
 use peermesh_core::stats::Stats;
 use peermesh_core::time::Mono;
@@ -146,10 +146,8 @@ impl Shard {
     /// Ends the block under way where it holds more than so many bytes.
     pub(super) fn write_down(&mut self, tape: &mut Vec<u8>, bytes: usize) {
         let scribe = self.scribe.as_mut().filter(|scribe| scribe.len() > bytes);
-        // Blocks of whole sectors, and between them some that mean nothing, as a disk wants them.
-        if let Some(sealed) = scribe.and_then(|scribe| scribe.take_block(Vec::new(), 512)) {
-            tape.extend_from_slice(sealed.block());
-            tape.extend_from_slice(&filling(sealed.block().len() % 97));
+        if let Some(block) = scribe.and_then(|scribe| scribe.take_block(Vec::new())) {
+            tape.extend_from_slice(&block);
         }
     }
 }

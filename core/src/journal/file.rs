@@ -15,15 +15,12 @@ const MARK: &[u8; 15] = b"peermesh-record";
 const FORMAT: u8 = 2;
 /// Length and check before each block.
 const BLOCK_HEAD_BYTES: usize = 4 + 8;
-/// The shortest block: its head and its kind.
-pub const FILLING_BYTES_MIN: usize = BLOCK_HEAD_BYTES + 1;
 /// That, and what a block of facts says before its facts: kind, shard, first, facts, answered, state.
 pub(super) const FACTS_HEAD_BYTES: usize = BLOCK_HEAD_BYTES + 1 + 2 + 8 + 8 + 8 + 16;
 
 const HEADER: u8 = 0;
 const FACTS: u8 = 1;
 const END: u8 = 2;
-const FILLING: u8 = 3;
 
 /// Why a file is no recording that can be lived again, or only up to a point.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,14 +182,6 @@ fn seal(block: &mut [u8]) {
     head[4..].copy_from_slice(&check_of(content).to_le_bytes());
 }
 
-/// A block without a meaning that is as long as that, but for the fewest bytes that one has.
-pub fn filling(bytes: usize) -> Vec<u8> {
-    let mut block = vec![0; bytes.max(FILLING_BYTES_MIN)];
-    block[BLOCK_HEAD_BYTES] = FILLING;
-    seal(&mut block);
-    block
-}
-
 /// The blocks of a file, in their order.
 #[derive(Clone, Debug)]
 pub struct Blocks<'a> {
@@ -234,13 +223,9 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// [`JournalError::Damaged`] when what stands there is not what was written.
     pub fn next_block(&mut self) -> Result<Option<Block<'a>>, JournalError> {
-        loop {
-            let at = self.at;
-            let Some(content) = self.content()? else { return Ok(None) };
-            if content.first() != Some(&FILLING) {
-                return block_in(content).map(Some).ok_or(JournalError::Damaged { at });
-            }
-        }
+        let at = self.at;
+        let Some(content) = self.content()? else { return Ok(None) };
+        block_in(content).map(Some).ok_or(JournalError::Damaged { at })
     }
 
     /// Bytes behind the last whole block.

@@ -16,8 +16,8 @@ mod rows;
 mod scribe;
 mod shade;
 
-pub use file::{Block, Blocks, End, EndReason, FILLING_BYTES_MIN, FactBlock, JournalError, filling};
+pub use file::{Block, Blocks, End, EndReason, FactBlock, JournalError};
 pub use header::{Header, Payloads};
 pub use relive::{Relive, ReliveError, Step, Turn, Witness, state_of};
-pub use scribe::{Fact, Scribe, Sealed};
+pub use scribe::{Fact, Scribe};
 pub use shade::Stream;

@@ -27,8 +27,6 @@ pub struct Scribe {
     settled: Digest,
     is_in_turn: bool,
     block: Vec<u8>,
-    /// Where the block begins in it.
-    start: usize,
     /// Facts before this block.
     first: u64,
     facts: u64,
@@ -38,22 +36,6 @@ pub struct Scribe {
     shade: Option<Shade>,
     /// Connections that moved on, as far as they were followed.
     departed: Vec<(ConnId, Stream)>,
-}
-
-/// A block that is ready to be written.
-#[derive(Debug)]
-pub struct Sealed {
-    /// The block, behind what its room held before.
-    pub bytes: Vec<u8>,
-    /// Where it begins.
-    pub start: usize,
-}
-
-impl Sealed {
-    /// The block alone.
-    pub fn block(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
-    }
 }
 
 /// A fact as it was written down.
@@ -99,7 +81,6 @@ impl Scribe {
             digest,
             is_in_turn: false,
             block: vec![0; FACTS_HEAD_BYTES],
-            start: 0,
             first: 0,
             facts: 0,
             last: Now::default(),
@@ -173,7 +154,7 @@ impl Scribe {
 
     /// Bytes of the block under way.
     pub fn len(&self) -> usize {
-        self.block.len() - self.start
+        self.block.len()
     }
 
     /// True when the block under way holds nothing.
@@ -186,26 +167,20 @@ impl Scribe {
         self.is_in_turn
     }
 
-    /// Ends the block under way, as long as a multiple of so many bytes, and begins the next behind what the
-    /// caller's `room` holds; `None` when it holds nothing.
-    pub fn take_block(&mut self, mut room: Vec<u8>, multiple_of: usize) -> Option<Sealed> {
+    /// Ends the block under way and begins the next in a place of the caller's; `None` when it holds nothing.
+    pub fn take_block(&mut self, mut spare: Vec<u8>) -> Option<Vec<u8>> {
         if self.is_empty() {
             return None;
         }
-        let next = room.len();
-        room.resize(next + FACTS_HEAD_BYTES, 0);
-        let length = self.len().next_multiple_of(multiple_of.max(1));
-        let mut bytes = std::mem::replace(&mut self.block, room);
-        let start = std::mem::replace(&mut self.start, next);
-        // Whoever reads it takes as many facts as it says, and nothing behind them.
-        bytes.resize(start + length, 0);
+        spare.clear();
+        spare.resize(FACTS_HEAD_BYTES, 0);
+        let mut block = std::mem::replace(&mut self.block, spare);
         let answered = self.facts - u64::from(self.is_in_turn);
-        let block = bytes.get_mut(start..).unwrap_or_default();
-        file::seal_facts(block, self.shard, self.first, self.facts, answered, self.state());
+        file::seal_facts(&mut block, self.shard, self.first, self.facts, answered, self.state());
         self.first += self.facts;
         self.facts = 0;
         self.last = Now::default();
-        Some(Sealed { bytes, start })
+        Some(block)
     }
 
     /// The state after the last turn that ended.

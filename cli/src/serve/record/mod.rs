@@ -11,6 +11,7 @@ mod ring;
 mod spool;
 mod tape;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -21,7 +22,7 @@ use std::{io, panic, thread};
 use peermesh_core::config::Config;
 use peermesh_core::digest::StateHash;
 use peermesh_core::ids::ShardId;
-use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe, Sealed, state_of};
+use peermesh_core::journal::{End, EndReason, Header, Payloads, Scribe, state_of};
 use peermesh_core::machine::Machine;
 use peermesh_core::note::{Level, Note};
 
@@ -71,7 +72,7 @@ impl Recorder {
             reel: Arc::clone(&reel),
             voice: voice.clone(),
             spool: None,
-            pending: Vec::new(),
+            marks: VecDeque::new(),
             kept: 0,
             take: 1,
             began: Instant::now(),
@@ -143,8 +144,8 @@ struct Writer {
     voice: Voice,
     /// None once the recording has ended.
     spool: Option<(PathBuf, Spool)>,
-    /// Blocks that do not stand in the file yet, in their order.
-    pending: Vec<Pending>,
+    /// Blocks that were put and may not stand in the file yet, in their order.
+    marks: VecDeque<Mark>,
     /// Bytes of the file up to the last block that stands in it whole.
     kept: u64,
     take: u64,
@@ -158,10 +159,10 @@ struct Writer {
     is_stopping: bool,
 }
 
-/// A block of a recording, and the turns and state that it leads its shard to.
-struct Pending {
+/// A block of a recording: where it ends in the file, and the turns and state its shard had then.
+struct Mark {
+    end: u64,
     shard: usize,
-    sealed: Sealed,
     state: (u64, StateHash),
 }
 
@@ -170,13 +171,13 @@ impl Writer {
         let mut ticked = Instant::now();
         loop {
             match words.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
-                Ok(Word::Block { shard, take, sealed, turns, state }) => {
-                    if take == self.take && self.spool.is_some() {
-                        self.add(Pending { shard, sealed, state: (turns, state) });
-                    } else {
-                        self.reel.take_back(sealed);
+                Ok(Word::Block { shard, take, bytes, turns, state }) => {
+                    if take == self.take {
+                        self.write(shard, &bytes, (turns, state));
                     }
+                    self.reel.take_back(bytes);
                 }
+                Ok(Word::Show) => self.put(Spool::show),
                 Ok(Word::Over { last, is_stopping }) => {
                     self.over += 1;
                     self.last = self.last.max(last);
@@ -204,7 +205,6 @@ impl Writer {
     }
 
     fn tick(&mut self) {
-        self.put();
         if self.reel.has_hole.load(Ordering::Relaxed) && self.reel.waiting.load(Ordering::Relaxed) == 0 {
             self.end(EndReason::Slow);
         }
@@ -216,6 +216,8 @@ impl Writer {
                 }
             }
         }
+        // Behind the blocks that were just handed over.
+        let _ = self.reel.words.send(Word::Show);
         if self.over == 0 && self.is_time() {
             self.reel.is_renewing.store(true, Ordering::Relaxed);
         }
@@ -238,55 +240,39 @@ impl Writer {
 
     /// Bytes of the recording under way.
     fn bytes(&self) -> u64 {
-        self.kept + self.pending_bytes() as u64
+        self.spool.as_ref().map_or(0, |(_, spool)| spool.len())
     }
 
-    fn pending_bytes(&self) -> usize {
-        self.pending.iter().map(|pending| pending.sealed.block().len()).sum()
-    }
-
-    /// Takes a block, and writes it as soon as there are enough: those of whole pages together.
-    fn add(&mut self, pending: Pending) {
-        let block = pending.sealed.block();
-        if self.bytes() + block.len() as u64 + END_BYTES > self.ring.one_bytes_max() {
-            self.reel.take_back(pending.sealed);
+    fn write(&mut self, shard: usize, block: &[u8], state: (u64, StateHash)) {
+        // What comes late belongs to a recording that has ended.
+        let Some((_, spool)) = &self.spool else { return };
+        let end = spool.len() + block.len() as u64;
+        if end + END_BYTES > self.ring.one_bytes_max() {
             return self.end(EndReason::Full);
         }
-        let is_whole = spool::is_whole(block);
-        if !is_whole {
-            self.put();
-        }
-        self.pending.push(pending);
-        if !is_whole || self.pending_bytes() >= self.reel.group_bytes() {
-            self.put();
-        }
+        self.marks.push_back(Mark { end, shard, state });
+        let in_haste = self.reel.is_behind();
+        self.put(|spool| spool.put(block, in_haste));
     }
 
-    /// Writes the blocks that wait for it.
-    fn put(&mut self) {
-        let blocks: Vec<&[u8]> = self.pending.iter().map(|pending| pending.sealed.block()).collect();
-        let (stand, put) = match &mut self.spool {
-            Some((_, spool)) if !blocks.is_empty() => spool.put(&blocks, self.reel.is_behind()),
-            _ => (0, Ok(())),
-        };
-        for (nth, pending) in self.pending.drain(..).enumerate() {
-            if nth < stand {
-                self.states[pending.shard] = pending.state;
-            }
-            self.reel.take_back(pending.sealed);
+    /// Writes something, and learns which blocks stand in the file.
+    fn put(&mut self, write: impl FnOnce(&mut Spool) -> io::Result<()>) {
+        let Some((_, spool)) = &mut self.spool else { return };
+        let put = write(spool);
+        let (before, written) = (self.kept, spool.written());
+        while let Some(mark) = self.marks.pop_front_if(|mark| mark.end <= written) {
+            self.states[mark.shard] = mark.state;
+            self.kept = mark.end;
         }
-        if let Some((_, spool)) = &self.spool {
-            self.reel.bytes.fetch_add(spool.len() - self.kept, Ordering::Relaxed);
-            self.kept = spool.len();
-        }
+        self.reel.bytes.fetch_add(self.kept - before, Ordering::Relaxed);
         if let Err(error) = put {
             self.close(EndReason::Refused, Some(&error));
         }
     }
 
-    /// Ends the recording with all that came.
+    /// Ends the recording with all that was put.
     fn end(&mut self, why: EndReason) {
-        self.put();
+        self.put(Spool::show);
         self.close(why, None);
     }
 
@@ -294,6 +280,7 @@ impl Writer {
     fn close(&mut self, why: EndReason, error: Option<&io::Error>) {
         let Some((path, spool)) = self.spool.take() else { return };
         self.reel.is_over.store(true, Ordering::Relaxed);
+        self.marks.clear();
         let end = End { why, shards: self.states.clone() }.block();
         // A disk that refuses may refuse this too: then the recording is one that was cut off.
         let _ = spool.end(self.kept, &end);
@@ -320,8 +307,9 @@ impl Writer {
     fn open(&mut self) -> io::Result<()> {
         let header = Arc::clone(&locked(&self.reel.header));
         let (path, mut spool) = self.ring.begin(header.began)?;
-        spool.put(&[&header.beginning()], false).1?;
-        self.kept = spool.len();
+        spool.put(&header.beginning(), false)?;
+        spool.show()?;
+        self.kept = spool.written();
         self.reel.bytes.fetch_add(self.kept, Ordering::Relaxed);
         self.voice.note(
             Note::new(Level::Info, "recording")

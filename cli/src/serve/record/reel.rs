@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use peermesh_core::config::Config;
 use peermesh_core::digest::StateHash;
 use peermesh_core::ids::ConnId;
-use peermesh_core::journal::{Header, Scribe, Sealed, Stream};
-
-use super::spool::PAGE_BYTES;
+use peermesh_core::journal::{Header, Scribe, Stream};
 
 /// Bytes of a block before it goes to the disk.
 pub(super) const BLOCK_BYTES: usize = 64 * 1_024;
@@ -24,7 +22,9 @@ const SPARES_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) enum Word {
     /// Facts of a shard, and the turns and state they lead to.
-    Block { shard: usize, take: u64, sealed: Sealed, turns: u64, state: StateHash },
+    Block { shard: usize, take: u64, bytes: Vec<u8>, turns: u64, state: StateHash },
+    /// All that came before is to stand in the file.
+    Show,
     /// A shard's machine has finished; `last` is the highest ticket it used.
     Over { last: u64, is_stopping: bool },
     /// A machine panicked; the answer says that all before this is written.
@@ -83,16 +83,15 @@ impl Reel {
         }
     }
 
-    /// Sends the block under way to the thread that writes: a full one as whole pages. The caller holds the
-    /// scribe, so that blocks of a shard are sent in their order.
+    /// Sends the block under way to the thread that writes. The caller holds the scribe, so that blocks of a
+    /// shard are sent in their order.
     pub(super) fn hand_over(&self, shard: usize, take: u64, scribe: &mut Scribe) {
-        let spare = locked(&self.spares).pop().unwrap_or_else(room);
-        let multiple_of = if scribe.len() >= BLOCK_BYTES { PAGE_BYTES } else { 1 };
-        let Some(sealed) = scribe.take_block(spare, multiple_of) else { return };
+        let spare = locked(&self.spares).pop().unwrap_or_default();
+        let Some(bytes) = scribe.take_block(spare) else { return };
         if self.is_over.load(Ordering::Relaxed) {
             return;
         }
-        let length = sealed.block().len();
+        let length = bytes.len();
         // A block on its own always has its place, however long what came was.
         let waiting = self.waiting.fetch_add(length, Ordering::Relaxed);
         if waiting > 0 && waiting.saturating_add(length) > self.waiting_max {
@@ -103,21 +102,16 @@ impl Reel {
         }
         let (turns, state) = (scribe.turns(), scribe.state());
         // The thread outlives all shards, or the process is over.
-        let _ = self.words.send(Word::Block { shard, take, sealed, turns, state });
+        let _ = self.words.send(Word::Block { shard, take, bytes, turns, state });
     }
 
     /// Takes a block back that was written.
-    pub(super) fn take_back(&self, written: Sealed) {
-        self.waiting.fetch_sub(written.block().len(), Ordering::Relaxed);
+    pub(super) fn take_back(&self, spare: Vec<u8>) {
+        self.waiting.fetch_sub(spare.len(), Ordering::Relaxed);
         let mut spares = locked(&self.spares);
-        if spares.len() < SPARES_MAX && written.bytes.capacity() <= 4 * BLOCK_BYTES {
-            spares.push(aligned(written.bytes));
+        if spares.len() < SPARES_MAX && spare.capacity() <= 4 * BLOCK_BYTES {
+            spares.push(spare);
         }
-    }
-
-    /// How many bytes are written at once, where they come fast.
-    pub(super) fn group_bytes(&self) -> usize {
-        (8 * BLOCK_BYTES).min(self.waiting_max / 16)
     }
 
     /// True when an eighth of what may wait for the disk does: one write that takes long must not fill the
@@ -147,20 +141,6 @@ impl Reel {
         locked(&self.moving).clear();
         self.has_hole.store(false, Ordering::Relaxed);
     }
-}
-
-/// Room for a block that begins at a page: with what it can grow by while a fact is added to a nearly full
-/// one.
-pub(super) fn room() -> Vec<u8> {
-    aligned(Vec::with_capacity(2 * BLOCK_BYTES + PAGE_BYTES))
-}
-
-/// Leaves out what does not belong to the first page of its own.
-fn aligned(mut room: Vec<u8>) -> Vec<u8> {
-    room.clear();
-    let before = room.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
-    room.resize(before, 0);
-    room
 }
 
 /// What is guarded stays whole: nothing under these locks can panic half way.

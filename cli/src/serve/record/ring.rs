@@ -108,7 +108,8 @@ mod tests {
         let mut paths = Vec::new();
         for at in 0..5 {
             let (path, mut spool) = ring.begin(Wall::from_millis(at)).unwrap();
-            spool.put(&[&[0; 20]], false).1.unwrap();
+            spool.put(&[0; 20], false).unwrap();
+            spool.show().unwrap();
             paths.push(path);
         }
         let there: Vec<bool> = paths.iter().map(|path| path.exists()).collect();

@@ -1,57 +1,85 @@
-//! The file of a recording: blocks that are whole pages go past the page cache where the file system lets
-//! them.
+//! The file of a recording: takes blocks, and writes them in chunks that go past the page cache where the file
+//! system lets them.
 //!
-//! A recording is read once, if ever. To copy it into memory for the kernel to write it back later would cost
-//! more than all else about it, and so would it to gather its blocks in one place.
+//! A recording is read once, if ever. Memory for the kernel to write it back from would cost more than all else
+//! about it. Blocks are gathered in one place of their own, for a disk that reads them where a shard has just
+//! written them makes that shard slower.
 //!
-//! *Always holds:* what stands in the file, up to [`Spool::len`], is what was put, without a gap.
+//! *Always holds:* what stands in the file, up to [`Spool::written`], is what was put, without a gap.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use peermesh_core::journal::{FILLING_BYTES_MIN, filling};
-use rustix::io::{Errno, pwritev};
-
-/// What a direct write begins and ends at, in memory and in the file: a multiple of any disk's sector.
-pub(super) const PAGE_BYTES: usize = 4_096;
+/// Bytes that are written at once. What is not a whole chunk yet is written whenever [`Spool::show`] is called.
+const CHUNK_BYTES: usize = 256 * 1_024;
+/// What a direct write begins at, in memory and in the file: a multiple of any disk's block.
+const ALIGNED_BYTES: usize = 4_096;
 
 /// The file of a recording.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
-    /// The same file, for whole pages; none where the file system takes no direct writes.
+    /// The same file, for whole chunks; none where the file system takes no direct writes.
     direct: Option<File>,
-    len: u64,
+    room: Box<[u8]>,
+    /// Where the chunk begins in its room.
+    start: usize,
+    /// Bytes of the chunk that were put.
+    filled: usize,
+    /// Of them, those that stand in the file.
+    shown: usize,
+    /// Bytes of the file before the chunk.
+    before: u64,
 }
 
 impl Spool {
     /// Makes the file, which must not be there, for its owner alone.
     pub(super) fn create(path: &Path) -> io::Result<Spool> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Spool { file, direct: open_direct(path), len: 0 })
+        let room = vec![0; CHUNK_BYTES + ALIGNED_BYTES].into_boxed_slice();
+        let start = room.as_ptr().align_offset(ALIGNED_BYTES).min(ALIGNED_BYTES);
+        Ok(Spool { file, direct: open_direct(path), room, start, filled: 0, shown: 0, before: 0 })
     }
 
-    /// Writes blocks one behind the other: `in_haste` into memory, since the disk is behind. Says how many of
-    /// them stand in the file, which is all of them unless there is an error.
-    pub(super) fn put(&mut self, blocks: &[&[u8]], in_haste: bool) -> (usize, io::Result<()>) {
-        let is_whole = !in_haste && blocks.iter().all(|block| is_whole(block));
-        let mut written = if is_whole { self.put_directly(blocks) } else { 0 };
-        for (nth, block) in blocks.iter().enumerate() {
-            let stands = written.min(block.len());
-            written -= stands;
-            if let Err(error) = self.file.write_all_at(&block[stands..], self.len + stands as u64) {
-                return (nth, Err(error));
+    /// Takes bytes, and writes what makes a whole chunk: `in_haste` into memory, since the disk is behind.
+    pub(super) fn put(&mut self, mut bytes: &[u8], in_haste: bool) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let place = &mut self.room[self.start + self.filled..self.start + CHUNK_BYTES];
+            let (now, later) = bytes.split_at(bytes.len().min(place.len()));
+            place[..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            bytes = later;
+            if self.filled == CHUNK_BYTES {
+                self.write_chunk(in_haste)?;
             }
-            self.len += block.len() as u64;
         }
-        (blocks.len(), Ok(()))
+        Ok(())
     }
 
-    /// Bytes of blocks that stand in the file.
+    /// Writes what was put and does not stand in the file yet.
+    pub(super) fn show(&mut self) -> io::Result<()> {
+        while self.shown < self.filled {
+            let rest = &self.room[self.start + self.shown..self.start + self.filled];
+            match self.file.write_at(rest, self.written()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.shown += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that stand in the file.
+    pub(super) fn written(&self) -> u64 {
+        self.before + self.shown as u64
+    }
+
+    /// Bytes that were put.
     pub(super) fn len(&self) -> u64 {
-        self.len
+        self.before + self.filled as u64
     }
 
     /// Keeps that many bytes of the file and puts `end` behind them.
@@ -60,33 +88,20 @@ impl Spool {
         self.file.write_all_at(end, kept)
     }
 
-    /// Says how many bytes could be written so. What goes wrong is found again by writing the rest otherwise.
-    fn put_directly(&mut self, blocks: &[&[u8]]) -> usize {
-        let Some(direct) = &self.direct else { return 0 };
-        let page = PAGE_BYTES as u64;
-        let gap = usize::try_from(self.len.next_multiple_of(page) - self.len).unwrap_or_default();
-        if gap > 0 {
-            let gap = if gap < FILLING_BYTES_MIN { gap + PAGE_BYTES } else { gap };
-            if self.file.write_all_at(&filling(gap), self.len).is_err() {
-                return 0;
-            }
-            self.len += gap as u64;
+    fn write_chunk(&mut self, in_haste: bool) -> io::Result<()> {
+        let chunk = &self.room[self.start..self.start + CHUNK_BYTES];
+        let direct = self.direct.as_ref().filter(|_| !in_haste);
+        match direct.map(|direct| direct.write_at(chunk, self.before)) {
+            Some(Ok(written)) => self.shown = self.shown.max(written),
+            // What goes wrong is found again by writing the rest otherwise, unless it was for this way alone.
+            Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => self.direct = None,
+            Some(Err(_)) | None => {}
         }
-        let slices: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
-        match pwritev(direct, &slices, self.len) {
-            Ok(written) => written,
-            Err(Errno::INTR) => 0,
-            Err(_) => {
-                self.direct = None;
-                0
-            }
-        }
+        self.show()?;
+        self.before += CHUNK_BYTES as u64;
+        (self.filled, self.shown) = (0, 0);
+        Ok(())
     }
-}
-
-/// True for what can be written directly.
-pub(super) fn is_whole(block: &[u8]) -> bool {
-    block.len().is_multiple_of(PAGE_BYTES) && block.as_ptr().align_offset(PAGE_BYTES) == 0
 }
 
 #[cfg(target_os = "linux")]
@@ -103,63 +118,43 @@ fn open_direct(_: &Path) -> Option<File> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::Arc;
 
-    use peermesh_core::ids::{ConnId, ShardId};
-    use peermesh_core::journal::{Block, Blocks, Payloads, Scribe};
-    use peermesh_core::machine::{Input, Outputs};
-    use peermesh_core::time::Now;
-
-    use super::super::{anew, reel, tests};
     use super::*;
     use crate::home;
 
-    /// A block of a recording whose one fact is so many bytes long.
-    fn block(scribe: &mut Scribe, length: usize, multiple_of: usize) -> peermesh_core::journal::Sealed {
-        let mut bytes = vec![7; length];
-        // The first block of a scribe lies where it likes.
-        scribe.take_block(reel::room(), 1);
-        scribe.told(Now::default(), &Input::Received { conn: ConnId(1), bytes: &mut bytes });
-        scribe.said(&Outputs::new(), 0, None);
-        scribe.take_block(reel::room(), multiple_of).unwrap()
-    }
+    /// Lengths below, at and above a chunk's, none of them like another.
+    const LENGTHS: [usize; 6] = [1, 4_095, 65_600, CHUNK_BYTES - 3, CHUNK_BYTES + 7, 3 * CHUNK_BYTES];
 
     #[test]
-    fn every_block_is_read_again_whether_it_was_written_directly_or_not() {
+    fn the_file_is_always_a_beginning_of_what_was_put_whether_written_directly_or_not() {
         let dir = tempfile::tempdir().unwrap();
-        let (header, _) = anew(Payloads::Full, &Arc::new(tests::config()), 1, 0).unwrap();
-        for (is_direct, in_haste) in [(true, false), (true, true), (false, false)] {
-            let path = dir.path().join(format!("{is_direct}-{in_haste}"));
+        for is_direct in [true, false] {
+            let path = dir.path().join(format!("{is_direct}"));
             let mut spool = Spool::create(&path).unwrap();
             assert_eq!(home::mode_of(&path).unwrap(), 0o600);
             if !is_direct {
                 spool.direct = None;
             }
-            spool.put(&[&header.beginning()], false).1.unwrap();
-            let mut scribe = Scribe::new(ShardId(0), Payloads::Full, [0; 16]);
-            let mut put = 0;
-            for round in 0..20 {
-                // Whole pages together, and after some of them one that is none.
-                let whole: Vec<_> =
-                    (0..round % 4).map(|nth| block(&mut scribe, 900 * nth + 60_000, PAGE_BYTES)).collect();
-                let slices: Vec<&[u8]> = whole.iter().map(peermesh_core::journal::Sealed::block).collect();
-                assert!(slices.iter().all(|slice| is_whole(slice)));
-                assert_eq!(spool.put(&slices, in_haste).0, slices.len());
-                let odd = block(&mut scribe, 4_000 + round, 1);
-                spool.put(&[odd.block()], in_haste).1.unwrap();
-                put += whole.len() as u64 + 1;
+            let mut put = Vec::new();
+            for (nth, length) in LENGTHS.iter().cycle().take(24).enumerate() {
+                let bytes: Vec<u8> =
+                    (0..*length).map(|at| ((at * 7 + nth * 31) >> 3).to_le_bytes()[0]).collect();
+                spool.put(&bytes, nth % 4 == 2).unwrap();
+                put.extend_from_slice(&bytes);
+                if nth % 5 == 3 {
+                    spool.show().unwrap();
+                    assert_eq!(spool.written(), spool.len());
+                }
+                let stands = usize::try_from(spool.written()).unwrap();
+                assert_eq!((spool.len(), put.len() - stands < CHUNK_BYTES), (put.len() as u64, true));
+                assert!(fs::read(&path).unwrap().starts_with(&put[..stands]), "{nth}");
             }
-            let length = spool.len();
-            spool.end(length, b"torn").unwrap();
-            let file = fs::read(&path).unwrap();
-            let (_, mut blocks) = Blocks::open(&file).unwrap();
-            let mut read = 0;
-            while let Some(found) = blocks.next_block().unwrap() {
-                let Block::Facts(facts) = found else { panic!("{found:?}") };
-                assert_eq!((facts.first, facts.facts), (read, 1));
-                read += 1;
-            }
-            assert_eq!((read, blocks.torn_bytes()), (put, 4));
+            spool.show().unwrap();
+            let kept = spool.len() - 5;
+            spool.end(kept, b"the end").unwrap();
+            put.truncate(put.len() - 5);
+            put.extend_from_slice(b"the end");
+            assert!(fs::read(&path).unwrap() == put);
         }
     }
 
