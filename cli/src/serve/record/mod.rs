@@ -1,10 +1,11 @@
 //! The flight recorder: everything the shards of this broker are told goes to a bounded ring of files, from
 //! which `peermesh replay` lives it again.
 //!
-//! `tape.rs` wraps each machine, `reel.rs` is what shards share, `ring.rs` is the folder, `spool.rs` a file of
-//! it; here is the thread that writes, and decides when a recording ends and another begins. *Always holds:*
-//! the broker waits for nothing here. When the disk does not keep up or refuses, the recording ends, and says
-//! so where it can; the log and a metric say it anyway.
+//! `tape.rs` wraps each machine, `reel.rs` is what shards share, `ring.rs` is the folder, `spool.rs` a file
+//! of it; here is the thread that writes, and decides when a recording ends and another begins.
+//!
+//! *Always holds:* the broker waits for nothing here. When the disk does not keep up or refuses, the
+//! recording ends, and says so where it can; the log and a metric say it anyway.
 
 mod reel;
 mod ring;

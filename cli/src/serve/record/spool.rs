@@ -1,9 +1,8 @@
-//! The file of a recording: takes blocks, and writes them in chunks that go past the page cache where the file
-//! system lets them.
+//! The file of a recording: takes blocks, and writes them in chunks that go past the page cache where the
+//! file system lets them.
 //!
-//! A recording is read once, if ever. Memory for the kernel to write it back from would cost more than all else
-//! about it. Blocks are gathered in one place of their own, for a disk that reads them where a shard has just
-//! written them makes that shard slower.
+//! A recording is read once, if ever. Memory for the kernel to write it back from would cost more than all
+//! else about it, and so would many small writes.
 //!
 //! *Always holds:* what stands in the file, up to [`Spool::written`], is what was put, without a gap.
 
@@ -12,8 +11,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Bytes that are written at once. What is not a whole chunk yet is written whenever [`Spool::show`] is called.
-const CHUNK_BYTES: usize = 256 * 1_024;
+/// Bytes that are written at once. What is not a whole chunk yet is written whenever [`Spool::show`] is
+/// called.
+const CHUNK_BYTES: usize = 1_024 * 1_024;
 /// What a direct write begins at, in memory and in the file: a multiple of any disk's block.
 const ALIGNED_BYTES: usize = 4_096;
 
