@@ -43,6 +43,23 @@ fn f_acc_02_a_process_that_dies_with_keys_on_their_way_down_leaves_every_one_of_
 }
 
 #[test]
+fn a_message_that_comes_alone_after_a_burst_does_not_wait_for_the_keys_of_the_burst() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    writer.keys().fresh.set_gathered_max(1_000);
+    let come = |writer: &mut Writer, positions: std::ops::Range<u64>| -> i64 {
+        let accepts = positions.map(|position| accept(position, "id", Some("text"))).collect();
+        write(writer, accepts).unwrap();
+        writer.conn().query_row("SELECT count(*) FROM dedupe", (), |row| row.get(0)).unwrap()
+    };
+    assert_eq!(come(&mut writer, 0..900), 0);
+    // A thousand have gathered, and twice as many go down as came with the commit.
+    assert_eq!(come(&mut writer, 900..1_000), 200);
+    assert_eq!(come(&mut writer, 1_000..1_001), 232);
+    assert_eq!(come(&mut writer, 1_001..1_002), 264);
+}
+
+#[test]
 fn keys_that_a_failed_transaction_would_have_claimed_are_free() {
     let dir = memory_dir();
     let (mut writer, _) = parts(dir.path());
