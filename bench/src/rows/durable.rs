@@ -63,10 +63,13 @@ pub(super) fn over_a_filled_store(stage: &Stage<'_>, figures: &mut Figures) -> R
         best = run.rate();
         beside(stage, figures, pairs)?;
     }
-    let light = Pace::Open { rate: LIGHT_PER_SECOND, window: WINDOW };
-    figures.put_outcome("light", &carry(&site, PAIRS[0], stage, light)?);
     let half = Pace::Open { rate: best / 2.0, window: WINDOW };
     figures.put_outcome("half", &carry(&site, PAIRS[1], stage, half)?);
+    // What waits for one sync, and what that sync takes, one after the other: disks have moods.
+    let light = Pace::Open { rate: LIGHT_PER_SECOND, window: WINDOW };
+    figures.put_outcome("light", &carry(&site, PAIRS[0], stage, light)?);
+    limits::synced_echo(stage, figures, LIGHT_PER_SECOND)?;
+    limits::one_commit(stage, figures, LIGHT_PER_SECOND)?;
     if let Site::Own(server) = site {
         server.stop()?;
     }
@@ -75,8 +78,7 @@ pub(super) fn over_a_filled_store(stage: &Stage<'_>, figures: &mut Figures) -> R
         let run = mesh::bare_pairs(&bare_home(stage), pairs, course)?;
         figures.put_outcome(&format!("bare.{pairs}"), &run);
     }
-    limits::synced_echo(stage, figures, LIGHT_PER_SECOND)?;
-    limits::one_commit(stage, figures, LIGHT_PER_SECOND)
+    Ok(())
 }
 
 fn carry(site: &Site, pairs: u64, stage: &Stage<'_>, pace: Pace) -> Result<Outcome, Box<dyn Error>> {
