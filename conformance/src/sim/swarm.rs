@@ -287,6 +287,11 @@ fn limits(plan: &Plan, has: &BTreeSet<Class>) -> Limits {
             set("retention_ms", if ages { 120_000 } else { 7_200_000 });
         }
     }
+    // Most of what a lane of events can get wrong takes more events than it holds in memory.
+    let mut lanes = Dice::of(plan.seed, "lanes", 0);
+    if lanes.chance(40) {
+        set("runner_lane_events_max", lanes.between(1, 3));
+    }
     limits
 }
 
