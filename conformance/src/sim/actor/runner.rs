@@ -116,8 +116,9 @@ impl Runner {
 
     fn deed(&mut self, world: &mut World) {
         match self.dice.below(100) {
-            0..=59 => self.report(world),
-            60..=64 => (0..8).for_each(|_| self.report(world)),
+            0..=49 => self.report(world),
+            // A build that prints much.
+            50..=64 => (0..self.dice.between(4, 16)).for_each(|_| self.report(world)),
             65..=69 if self.is_flapping => {
                 if let Some(link) = self.link {
                     world.leave(link);
