@@ -12,7 +12,7 @@
 //! | what a receipt says, and who signs it | `receipts.rs` |
 //! | when a message is pushed, by priority and status | `deliver.rs`, `mailbox.rs`, `status.rs` |
 //! | under which id a message is known | `names.rs` |
-//! | how a delivery ends | `settle.rs`; how a presence does: `grace.rs` |
+//! | how a delivery ends | `settle.rs`, `late.rs`; how a presence does: `grace.rs` |
 //! | what a peer says of itself | `profile.rs`; what it can ask: `answers.rs`, over HTTP `enquiry.rs` |
 //! | what became of a message, and why it waits | `fate.rs` |
 //! | how a member gets another key | `rotate.rs` |
@@ -38,6 +38,7 @@ mod hello;
 mod hook;
 mod key_age;
 mod known;
+mod late;
 mod mailbox;
 mod mention;
 mod names;
@@ -127,8 +128,8 @@ pub(crate) enum Then {
     Settled(Settled, u64),
     /// A page of a lane was read.
     Page { mailbox: MailboxNo, priority: Priority, after: Position, limit: u64 },
-    /// A message was looked up because of an acknowledgement for one of these mailboxes.
-    LateAck { asker: (PresenceNo, SessionId), position: Position, mailboxes: [MailboxNo; 2] },
+    /// A message was looked up because of an acknowledgement.
+    LateAck(Box<late::LateAck>),
     /// A message was looked up for `message_status`.
     Status(Box<answers::StatusAsked>),
     /// What a member gets back was saved.
@@ -224,6 +225,8 @@ struct Mesh {
     draining: bool,
     /// Continuations that have not come back.
     outstanding: u64,
+    /// Questions to the store about acknowledgements.
+    late_acks: late::LateAcks,
     /// Ends of deliveries that the store refused to write, with their bytes; they must still be written.
     owed: Vec<(Settled, u64)>,
     next_ping: u64,
@@ -483,6 +486,7 @@ impl Mesh {
             queued_bytes: 0,
             draining: false,
             outstanding: 0,
+            late_acks: late::LateAcks::default(),
             owed: Vec::new(),
             next_ping: 0,
         };

@@ -425,7 +425,7 @@ fn orphaned(cx: &mut Cx<'_>, then: Then) {
         | Then::Looked(_)
         | Then::Settled(..)
         | Then::Page { .. }
-        | Then::LateAck { .. }
+        | Then::LateAck(_)
         | Then::Status(_)
         | Then::Saved(_) => {}
     }
@@ -443,9 +443,9 @@ impl Mesh {
             Then::Page { mailbox, priority, after, limit } => {
                 self.page_read(cx, ids, mailbox, priority, after, limit, ended);
             }
-            Then::LateAck { asker, position, mailboxes } => {
-                self.late_ack(cx, position, mailboxes, ended);
-                self.answered(cx, asker);
+            Then::LateAck(asked) => {
+                self.late_ack(cx, &asked, ended);
+                self.answered(cx, asked.asker);
             }
             Then::Saved(member) => self.saved(cx, member, &ended),
             Then::Status(asked) => {

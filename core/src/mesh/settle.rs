@@ -12,7 +12,7 @@ use crate::message_id::{ID_CHARS, MessageIds};
 use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
-use crate::store::{Ended, Found, Message, MessageView, Op, Outcome, Query, Settled};
+use crate::store::{Ended, Message, Op, Outcome, Settled};
 use crate::surface::{Effect, PresenceNo, SessionId};
 
 impl Mesh {
@@ -65,43 +65,9 @@ impl Mesh {
             waiting.any(|waiting| waiting.is_ending(position))
         };
         match position.filter(|position| mailboxes.iter().any(stored) && !is_ending(*position)) {
-            Some(position) => {
-                let asker = (no, session);
-                self.expect_answer(no);
-                self.ask(cx, Query::Message(position), Then::LateAck { asker, position, mailboxes });
-            }
+            Some(position) => self.ask_late(cx, (no, session), position, mailboxes),
             None if client_id.is_some() || broker_id.is_some() => cx.count(Counter::UnknownAck),
             None => {}
-        }
-    }
-
-    /// An acknowledgement of something that is not in memory: the store knows whether it still waits.
-    pub(super) fn late_ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        position: Position,
-        mailboxes: [MailboxNo; 2],
-        ended: Ended,
-    ) {
-        let view = match ended {
-            Ended::Found(found) => match *found {
-                Found::Message(view) => view.filter(|view| view.message.mesh == self.no),
-                _ => None,
-            },
-            Ended::Done(_) | Ended::Refused(_) => None,
-        };
-        let waits = |view: &MessageView| {
-            mailboxes.into_iter().find(|no| view.pending.iter().any(|(mailbox, _)| mailbox == no))
-        };
-        match view.and_then(|view| Some((waits(&view)?, view.message))) {
-            Some((mailbox, message)) => {
-                // A page may have brought it in the meantime.
-                if let Some(waiting) = self.mailboxes.get_mut(mailbox) {
-                    waiting.take_out(position);
-                }
-                self.settle(cx, mailbox, &message, Outcome::Delivered);
-            }
-            None => cx.count(Counter::UnknownAck),
         }
     }
 
@@ -148,6 +114,7 @@ impl Mesh {
         self.queued = self.queued.saturating_sub(1);
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
         self.mailbox(settled.mailbox).ended(settled.position);
+        self.late_acks.end(&settled);
     }
 
     /// Writes once more what the store refused.
