@@ -120,6 +120,15 @@ impl Oracle {
         Ok(())
     }
 
+    /// A push whose message lies in several mailboxes of its peer may be the turn of any of them.
+    pub(super) fn count_turn(&mut self, mailboxes: &[MailboxNo], priority: Priority) {
+        for mailbox in mailboxes {
+            if let Some(passed) = self.starved.get_mut(mailbox) {
+                passed[usize::from(priority.rank())] = 0;
+            }
+        }
+    }
+
     /// True unless a copy surely waits: a push of one that looks like another may have counted for that, and
     /// its broker may not know of it.
     fn is_out(&self, position: Position, mailbox: MailboxNo) -> bool {

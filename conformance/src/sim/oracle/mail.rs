@@ -374,6 +374,7 @@ impl Oracle {
         self.judge_gate(said, message.priority, &shown)?;
         self.judge_order(said, model, &message, mailbox, &shown)?;
         self.judge_share(said, model, (mailbox, position, message.priority), tally)?;
+        self.count_turn(&mine, message.priority);
         self.lend(said, position, mailbox, &shown, tally)
     }
 
