@@ -331,30 +331,30 @@ impl Host {
         self.programs[place].home
     }
 
-    /// A program is shown rows of the inbox.
-    pub(super) fn judge_list(&mut self, world: &mut World, place: usize, body: &Value) {
+    /// A program is shown rows of the inbox, for which it asked then.
+    pub(super) fn judge_list(&mut self, world: &mut World, place: usize, body: &Value, since: u64) {
         for item in body["items"].as_array().into_iter().flatten() {
             let id = item["id"].as_str().unwrap_or_default();
-            self.judge_shown(world, place, id);
+            self.judge_shown(world, place, id, since);
         }
     }
 
     /// A program is told of a message.
     pub(super) fn judge_event(&mut self, world: &mut World, place: usize, data: &Value) {
-        self.judge_shown(world, place, data["id"].as_str().unwrap_or_default());
+        self.judge_shown(world, place, data["id"].as_str().unwrap_or_default(), world.now);
     }
 
-    /// A message is on disk, and for the one who is shown it (I11).
-    fn judge_shown(&mut self, world: &mut World, place: usize, id: &str) {
+    /// A message is on disk, and for the one who is shown it (I11), which was decided then or later.
+    fn judge_shown(&mut self, world: &mut World, place: usize, id: &str, since: u64) {
         let Some((mesh, recipient)) = self.books.ids.get(id) else {
             return self.breaks(world, Rule::I3, &format!("{id} is shown, and never came"));
         };
         let Some(own) = self.own_keys(place) else { return };
-        // Mail for a session that ended is its member's, and one that did not register since a restart may
+        // Mail for a session that ended is its member's, and one that had not registered since a restart may
         // count as such.
         let is_over = |program: &Program| {
             let hex = program.session.as_ref().map(|session| &session.identity.hex);
-            hex == Some(recipient) && program.known_in != self.life
+            hex == Some(recipient) && (program.known_in != self.life || since < program.known_since)
         };
         let is_left = self.programs.iter().any(is_over);
         if !own.contains(recipient) && !is_left || *mesh != self.homes[self.home_of(place)].slug {

@@ -39,6 +39,8 @@ pub(super) struct Program {
     pub session: Option<Session>,
     /// In which of the daemon's lives its session is surely known.
     pub known_in: u32,
+    /// When it asked for that.
+    pub known_since: u64,
     asking: Option<Asking>,
     /// What it wants sent and has no answer to.
     letter: Option<Letter>,
@@ -110,6 +112,7 @@ impl Program {
             home,
             session,
             known_in: 0,
+            known_since: 0,
             asking: None,
             letter: None,
             done: Vec::new(),
@@ -346,11 +349,12 @@ impl Host {
     fn is_answered(&mut self, world: &mut World, place: usize, about: &About, status: u16, body: &Value) {
         let (at, host) = (world.now, self.place);
         world.trace.add(at, || format!("  program {place} of host {host}: {about:?} {status}"));
-        self.programs[place].asking = None;
+        let program = &mut self.programs[place];
+        let since = program.asking.take().map_or(at, |asking| asking.since);
         match (about, status) {
-            (About::Register, 200) => self.programs[place].known_in = self.life,
+            (About::Register, 200) => (program.known_in, program.known_since) = (self.life, since),
             (About::Send, _) => self.send_answered(world, place, status, body),
-            (About::Inbox, 200) => self.judge_list(world, place, body),
+            (About::Inbox, 200) => self.judge_list(world, place, body, since),
             (About::Dead, 200) => {
                 let dead = body["items"].as_array().and_then(|items| items.first());
                 if let Some(id) = dead.and_then(|row| row["id"].as_str())
