@@ -4,7 +4,7 @@ use peermesh_core::config::DaemonLimits;
 use peermesh_core::machine::Listener;
 use serde_json::json;
 
-use crate::host::{TOKEN, Town, authorization};
+use crate::host::{TOKEN, Town, authorization, registration, token_of};
 
 #[test]
 fn s_web_01_a_web_page_and_a_foreign_name_are_turned_away_before_anything_else() {
@@ -126,12 +126,39 @@ fn a_session_that_asks_too_much_is_slowed_down_alone_and_sessions_have_a_bound()
     town.registers(ann, "two", "ann-two");
     let third = town.registers(ann, "three", "ann-three");
     assert_eq!((third.status, &third.body["error"]), (429, &json!("too_many_sessions")));
+    // One that takes the place of its own former self needs no room.
+    let mut anew = registration("two", "ann-two");
+    anew["token"] = token_of("four").into();
+    assert_eq!(town.post(ann, "/v1/sessions/register", &anew).status, 200);
+    town.registers(ann, "two", "ann-two");
     let me = |town: &mut Town, name: &str| town.asks_as(ann, name, "GET", "/v1/sessions/me", None).status;
     let asked: Vec<u16> = (0..6).map(|_| me(&mut town, "one")).collect();
     assert_eq!(asked, [200, 200, 200, 200, 200, 429]);
     assert_eq!((me(&mut town, "two"), town.get(ann, "/v1/health").status), (200, 200));
     town.world.wait(1_000);
     assert_eq!((me(&mut town, "one"), me(&mut town, "one")), (200, 429));
+}
+
+#[test]
+fn a_program_that_says_more_than_it_asked_is_read_no_further_until_it_is_answered() {
+    let mut town = Town::new();
+    let ann = town.hosts("ann");
+    town.world.kill(ann);
+    town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a while".into())));
+    town.world.start(ann);
+    let waits = town.begins(ann, Listener::Local, "GET", "/v1/sessions", &[], None);
+    town.world.wait(10);
+    let chunk = [b'x'; 65_536];
+    let untaken: Vec<usize> = (0..20)
+        .map(|_| {
+            town.world.write(waits, &chunk);
+            town.world.wait(10);
+            town.world.untaken(waits)
+        })
+        .collect();
+    assert!(untaken[19] >= 19 * chunk.len(), "{untaken:?}");
+    town.world.ail(ann, None);
+    assert_eq!(town.ends(waits).status, 200);
 }
 
 #[test]

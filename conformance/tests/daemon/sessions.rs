@@ -399,7 +399,7 @@ fn a_session_that_comes_back_before_the_others_are_known_touches_nothing_of_thei
     town.world.wait(1_000);
     let comes_back_and_asks = |town: &mut Town, method, target| {
         town.world.kill(ann);
-        // What an earlier run kept is read in a while; whoever registers is taken at once.
+        // What an earlier run kept is read in a while.
         town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a moment".into())));
         town.world.start(ann);
         town.world.wait(10);
@@ -444,6 +444,53 @@ fn a_session_that_comes_back_under_another_token_keeps_it_and_the_old_one_is_nob
         assert_eq!((old.status, old.body), (401, json!({ "error": "unknown session" })));
         assert_eq!(town.get(ann, "/v1/sessions").body["sessions"].as_array().unwrap().len(), 2);
     }
+}
+
+#[test]
+fn what_a_session_left_unsent_leaves_though_it_comes_back_with_another_key_while_the_daemon_starts() {
+    for token in ["one", "three"] {
+        let (mut town, ann, bob) = two_sessions();
+        let broker = town.broker;
+        town.world.kill(broker);
+        let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
+        assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+        town.world.kill(ann);
+        town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a moment".into())));
+        town.world.start(ann);
+        town.world.wait(10);
+        town.world.ail(ann, None);
+        let mut anew = registration("one", "ann-one");
+        anew["token"] = token_of(token).into();
+        anew["presence"] = registration("another", "ann-one")["presence"].clone();
+        let back = town.begins(ann, Listener::Local, "POST", "/v1/sessions/register", &[], Some(&anew));
+        assert_eq!(town.ends(back).status, 200);
+        town.world.start(broker);
+        town.world.wait(120_000);
+        let items = town.inbox(bob, None);
+        assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+    }
+}
+
+#[test]
+fn a_session_that_came_back_while_its_disk_was_full_keeps_its_socket_in_the_next_run() {
+    let (mut town, ann, bob) = two_sessions();
+    let broker = town.broker;
+    town.world.kill(broker);
+    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
+    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    assert_eq!(town.asks(ann, "DELETE", &format!("/v1/sessions/{}", token_of("one")), &[], None).status, 200);
+    town.world.ail(ann, Some(peermesh_core::store::StoreError::Full));
+    assert_eq!(town.registers(ann, "one", "ann-one").body["kept"], false);
+    town.world.ail(ann, None);
+    assert_eq!(town.registers(ann, "one", "ann-one").body["kept"], true);
+    town.world.kill(ann);
+    town.world.start(ann);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    assert_eq!(town.texts(bob, None), ["waits"]);
+    town.send(bob, &keys::public("one"), "for one", "k2");
+    town.world.wait(1_000);
+    assert_eq!(town.texts(ann, Some("one")), ["for one"]);
 }
 
 #[test]

@@ -210,6 +210,11 @@ impl World {
         (mem::take(&mut end.inbound), end.ended)
     }
 
+    /// Bytes that a test wrote and the machine has not asked for.
+    pub(crate) fn untaken(&self, end: usize) -> usize {
+        self.ends[self.ends[end].other].inbound.len()
+    }
+
     pub(crate) fn hang_up(&mut self, end: usize) {
         self.close(end);
     }

@@ -44,16 +44,20 @@ impl Daemon {
         self.stage_out(OutboxOp::KeepSession(kept), After::Settled);
     }
 
-    /// What an earlier run had of a session that had ended.
+    /// What an earlier run had of a session that had ended. The sessions that had not are there already.
     pub(super) fn restore_estate(&mut self, now: Now, session: Session) {
         let (Some(public), persona) = (session.public_key(), session.persona()) else { return };
         let key = LaneKey { mesh: session.mesh, session: Some(public) };
+        if self.is_estate(key) {
+            return;
+        }
         if self.uplinks.contains_key(&key) {
-            // It came back before what was kept of it was read.
+            // Whoever has it is a session again.
             return self.forget_sessions(vec![self.estate_token(key).hash()]);
         }
         self.dial(now, key, persona);
         self.estates.insert(key, session);
+        self.keep_estate(key);
         self.weigh_estate(key);
     }
 

@@ -244,7 +244,9 @@ impl Daemon {
             Some(at) => self.timers.arm(Timer::Local(conn), at.max(now.mono.after_millis(1))),
             None => self.timers.disarm(Timer::Local(conn)),
         }
-        if !local.granted && !local.ended {
+        // Nobody reads what is said before the answer: it need not come.
+        let has_said_more = local.stage == Stage::Answering && local.connection.has_kept();
+        if !local.granted && !local.ended && !has_said_more {
             local.granted = true;
             todo.push(Output::Read { conn });
         }
@@ -379,10 +381,7 @@ impl Daemon {
     /// session may see is not what the whole host may.
     fn caller(&self, conn: ConnId, listener: Listener, request: &Request) -> Result<Option<Caller>, Answer> {
         let shown = self.shown(request);
-        if !self.sessions.is_known
-            && (super::routes::is_of_all_sessions(request)
-                || !matches!(shown, Shown::Nothing) && super::routes::is_of_shared_mail(request))
-        {
+        if !self.sessions.is_known && super::routes::is_of_all_sessions(request) {
             return Ok(None);
         }
         let token = match shown {

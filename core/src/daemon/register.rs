@@ -36,7 +36,7 @@ impl Daemon {
             self.notes.push(note.with("session", session.session_id.as_str()));
         }
         let all = self.sessions.len() + self.estates.len();
-        if all >= size(self.bounds.sessions_max()) && self.sessions.find(token).is_none() {
+        if all >= size(self.bounds.sessions_max()) && self.sessions.like(token, &session).is_empty() {
             return Err(Answer::error(429, "too_many_sessions"));
         }
         let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
@@ -168,14 +168,14 @@ impl Daemon {
         }
     }
 
-    /// The sessions of an earlier run are known: each gets its socket again.
+    /// The sessions of an earlier run are known: each gets its socket again, and so does what others left.
     pub(super) fn restore_sessions(&mut self, now: Now, ended: Ended, todo: &mut Outputs) {
         let Ended::Found(found) = ended else {
             // Who does not know them must not judge their tokens.
             return self.timers.arm(Timer::Restore, now.mono.after_millis(self.bounds.drain_poll_ms()));
         };
         let Found::Daemon(DaemonFound::Sessions(rows)) = *found else { return };
-        let mut kept = Vec::new();
+        let (mut kept, mut left) = (Vec::new(), Vec::new());
         let mut persisted = 0_u64;
         for KeptSession { token, about } in rows {
             let about: Value = serde_json::from_str(&about).unwrap_or_default();
@@ -184,13 +184,14 @@ impl Daemon {
                 Session::restored(&about, mesh, &self.config.meshes[mesh], &self.bounds, now)
             });
             if about.get("ended") == Some(&Value::Bool(true)) {
-                session.into_iter().for_each(|session| self.restore_estate(now, session));
+                left.extend(session);
                 continue;
             }
             persisted += 1;
             kept.extend(session.map(|session| (Token::of_hash(token), session)));
         }
-        let revived = self.revive(now, kept);
+        let revived = self.revive(now, kept, &mut left);
+        left.into_iter().for_each(|session| self.restore_estate(now, session));
         // What a former key sealed is lost with it.
         let changed: Vec<usize> =
             self.attached().filter(|mesh| !self.config.meshes[*mesh].former.is_empty()).collect();
@@ -202,17 +203,15 @@ impl Daemon {
         self.serve_early(now, todo);
     }
 
-    /// Gives each session of an earlier run its socket again, unless a newer one has its place; says how many
-    /// there were.
-    fn revive(&mut self, now: Now, mut kept: Vec<(Token, Session)>) -> u64 {
+    /// Gives each session of an earlier run its socket again; says how many there were. An older one of the
+    /// same id or key was replaced, though the store refused to say so: it has left what it had.
+    fn revive(&mut self, now: Now, mut kept: Vec<(Token, Session)>, left: &mut Vec<Session>) -> u64 {
         kept.sort_by_key(|(_, session)| Reverse(session.registered_at));
         let (mut revived, mut replaced) = (0, Vec::new());
         for (token, session) in kept {
-            // Whoever has registered meanwhile is newer than what was kept.
-            let newer = self.sessions.like(token, &session);
-            if !newer.is_empty() {
-                // Of its own token what stands in the store is the newer one's.
-                replaced.extend((!newer.contains(&token)).then(|| token.hash()));
+            if !self.sessions.like(token, &session).is_empty() {
+                replaced.push(token.hash());
+                left.push(session);
                 continue;
             }
             if let (Some(key), Some(persona)) = (session.public_key(), session.persona()) {

@@ -67,18 +67,13 @@ pub(super) fn body_bytes_max(path: &str) -> usize {
     }
 }
 
-/// Whether the answer depends on which sessions there are, so that those of an earlier run must be known.
+/// Whether it depends on which sessions there are, or makes other ones, so that those of an earlier run must
+/// be known.
 pub(super) fn is_of_all_sessions(request: &Request) -> bool {
     matches!(
         (&*request.method, parts(request).as_slice()),
-        ("GET", ["sessions"]) | ("DELETE", ["sessions", _])
+        ("GET", ["sessions"]) | ("POST", ["sessions", "register"]) | ("DELETE", ["sessions", _])
     )
-}
-
-/// Whether a session that asks is kept from what came for others: they must be known, lest theirs counts as
-/// that of sessions that have ended.
-pub(super) fn is_of_shared_mail(request: &Request) -> bool {
-    matches!(parts(request).as_slice(), ["inbox", ..])
 }
 
 /// The parts of its path behind the version.

@@ -21,8 +21,8 @@ use crate::rows::BadRow;
 /// a key takes about 40 bytes of memory meanwhile.
 const GATHERED_MAX: usize = 131_072;
 /// Keys that go down with one commit, at least. With twice as many as the commit brings, they are always down
-/// before as many have gathered again. Each may be on a page of its own, and a message that comes alone, after
-/// a burst say, waits for all of them.
+/// before as many have gathered again. Each may be on a page of its own, and a message that comes alone,
+/// after a burst say, waits for all of them.
 const SLICE_MIN: usize = 32;
 /// Bytes of one entry in a row of `fresh`.
 const ENTRY_BYTES: usize = 16;
