@@ -84,7 +84,9 @@ impl Mesh {
         };
         let waits = |view: &MessageView| {
             let is_there = |no| view.pending.iter().any(|(mailbox, _)| *mailbox == no);
-            mailboxes.into_iter().find(|no| is_there(*no) && !self.late_acks.has_ended(*no, position))
+            let is_ending = |no| self.mailboxes.get(no).is_some_and(|waiting| waiting.is_ending(position));
+            let has_ended = |no| self.late_acks.has_ended(no, position) || is_ending(no);
+            mailboxes.into_iter().find(|no| is_there(*no) && !has_ended(*no))
         };
         let found = view.and_then(|view| Some((waits(&view)?, view.message)));
         self.late_acks.answered(no);
