@@ -24,6 +24,9 @@ const GATHERED_MAX: usize = 131_072;
 /// before as many have gathered again. Each may be on a page of its own, and a message that comes alone,
 /// after a burst say, waits for all of them.
 const SLICE_MIN: usize = 32;
+/// How far they are is known to nobody after a failed transaction and to no other process: those that were on
+/// their way down are then all down within so many commits, or they might never be.
+const RESUMED_COMMITS_MAX: usize = 128;
 /// Bytes of one entry in a row of `fresh`.
 const ENTRY_BYTES: usize = 16;
 
@@ -37,6 +40,8 @@ pub(super) struct Fresh {
     /// What this transaction adds, as it stands in a row of `fresh`.
     added: Vec<u8>,
     is_known: bool,
+    /// So many were read that some were on their way down.
+    is_resumed: bool,
     gathered_max: usize,
 }
 
@@ -45,6 +50,8 @@ struct Sinking {
     entries: Vec<(Entry, bool)>,
     /// So many of them are down.
     down: usize,
+    /// So many go down with one commit, at least.
+    slice_min: usize,
     /// The last row of `fresh` that they came from.
     upto: i64,
 }
@@ -57,6 +64,7 @@ impl Fresh {
             sinking: None,
             added: Vec::new(),
             is_known: false,
+            is_resumed: false,
             gathered_max: GATHERED_MAX,
         }
     }
@@ -85,7 +93,7 @@ impl Fresh {
             }
             self.gathered.extend(entries.iter().map(decode));
         }
-        self.is_known = true;
+        (self.is_known, self.is_resumed) = (true, self.gathered.len() >= self.gathered_max);
         Ok(())
     }
 
@@ -156,13 +164,16 @@ impl Fresh {
         }
         run(conn, sql::FRESH_INSERT, [&self.added])?;
         if self.sinking.is_none() && self.gathered.len() >= self.gathered_max {
-            let entries = std::mem::take(&mut self.gathered).into_iter().collect();
-            self.sinking = Some(Sinking { entries, down: 0, upto: conn.last_insert_rowid() });
+            let entries: Vec<_> = std::mem::take(&mut self.gathered).into_iter().collect();
+            let resumed = if self.is_resumed { entries.len().div_ceil(RESUMED_COMMITS_MAX) } else { 0 };
+            let (upto, slice_min) = (conn.last_insert_rowid(), SLICE_MIN.max(resumed));
+            self.is_resumed = false;
+            self.sinking = Some(Sinking { entries, down: 0, slice_min, upto });
         }
-        let slice = SLICE_MIN.max(2 * self.added.len() / ENTRY_BYTES);
+        let twice = 2 * self.added.len() / ENTRY_BYTES;
         self.added.clear();
         if let Some(sinking) = &mut self.sinking
-            && sinking.go_down(conn, slice)?
+            && sinking.go_down(conn, twice.max(sinking.slice_min))?
         {
             self.sinking = None;
         }

@@ -60,6 +60,29 @@ fn a_message_that_comes_alone_after_a_burst_does_not_wait_for_the_keys_of_the_bu
 }
 
 #[test]
+fn keys_that_were_on_their_way_down_when_a_process_died_are_down_soon_however_short_the_next_life_is() {
+    let dir = memory_dir();
+    let (mut writer, _) = parts(dir.path());
+    writer.keys().fresh.set_gathered_max(10_000);
+    let come = |writer: &mut Writer, positions: std::ops::Range<u64>| {
+        let accepts = positions.map(|position| accept(position, "id", Some("text"))).collect();
+        write(writer, accepts).unwrap();
+    };
+    come(&mut writer, 0..9_990);
+    come(&mut writer, 9_990..10_000);
+    drop(writer);
+    let (mut writer, _) = parts(dir.path());
+    writer.keys().fresh.set_gathered_max(10_000);
+    for position in 10_000..10_128 {
+        come(&mut writer, position..position + 1);
+    }
+    let count = |table| -> i64 {
+        writer.conn().query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("dedupe"), count("fresh")), (10_001, 127), "but for those that have come since");
+}
+
+#[test]
 fn keys_that_a_failed_transaction_would_have_claimed_are_free() {
     let dir = memory_dir();
     let (mut writer, _) = parts(dir.path());
