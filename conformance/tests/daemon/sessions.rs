@@ -472,6 +472,51 @@ fn what_a_session_left_unsent_leaves_though_it_comes_back_with_another_key_while
 }
 
 #[test]
+fn what_a_session_left_unsent_leaves_though_its_end_was_refused_at_first() {
+    let (mut town, ann, bob) = two_sessions();
+    let broker = town.broker;
+    town.world.kill(broker);
+    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
+    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    town.world.ail(ann, Some(peermesh_core::store::StoreError::Full));
+    assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 507);
+    town.world.ail(ann, None);
+    assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 404);
+    town.world.kill(ann);
+    town.world.start(ann);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    let items = town.inbox(bob, None);
+    assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+}
+
+#[test]
+fn what_a_session_left_unsent_leaves_though_the_store_was_asked_before_it_was_there() {
+    let (mut town, ann, bob) = two_sessions();
+    let broker = town.broker;
+    town.world.kill(broker);
+    town.world.wait(1_000);
+    town.world.slow_down(ann, 1_000);
+    let shown = authorization("one");
+    let headers = [("Authorization", shown.as_str())];
+    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
+    let sent = town.begins(ann, Listener::Local, "POST", "/v1/send", &headers, Some(&body));
+    town.world.wait(10);
+    town.world.answer_late(ann, 2_000);
+    let target = format!("/v1/sessions/{}", token_of("one"));
+    let ended = town.begins(ann, Listener::Local, "DELETE", &target, &[], None);
+    assert_eq!((town.ends(sent).status, town.ends(ended).status), (202, 200));
+    town.world.wait(5_000);
+    town.world.slow_down(ann, 0);
+    town.world.answer_late(ann, 0);
+    town.world.start(broker);
+    town.world.wait(120_000);
+    let items = town.inbox(bob, None);
+    assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+}
+
+#[test]
 fn a_session_that_came_back_while_its_disk_was_full_keeps_its_socket_in_the_next_run() {
     let (mut town, ann, bob) = two_sessions();
     let broker = town.broker;

@@ -31,8 +31,8 @@ pub(crate) struct World {
     nodes: Vec<Node>,
     ends: Vec<End>,
     facts: VecDeque<(Place, Fact)>,
-    /// Writes that take their time, by the moment they end, then by number.
-    writes: BTreeMap<(Mono, u64), (Place, Ticket, Work)>,
+    /// What takes its time in a store, by the moment it ends, then by number.
+    slow: BTreeMap<(Mono, u64), (Place, Ticket, Slow)>,
     now: Mono,
     /// Which machine answers a dial.
     server: Option<Place>,
@@ -52,6 +52,8 @@ struct Node {
     ails: Option<StoreError>,
     /// How long a write takes, in milliseconds.
     slow_ms: u64,
+    /// How long the answer to a question takes to arrive, in milliseconds.
+    late_ms: u64,
     /// It reads nothing of what it is sent.
     deaf: bool,
     /// After so many steps that others can notice it is killed.
@@ -76,6 +78,13 @@ struct End {
     stalled: bool,
 }
 
+enum Slow {
+    /// It takes effect at its end.
+    Write(Work),
+    /// It was answered at its beginning.
+    Read(StoreResult),
+}
+
 enum Fact {
     Opened(ConnId, Listener),
     Sent(ConnId, usize),
@@ -93,7 +102,7 @@ impl World {
             nodes: Vec::new(),
             ends: Vec::new(),
             facts: VecDeque::new(),
-            writes: BTreeMap::new(),
+            slow: BTreeMap::new(),
             now: Mono::START,
             server: None,
             count: 0,
@@ -114,6 +123,7 @@ impl World {
             store,
             ails: None,
             slow_ms: 0,
+            late_ms: 0,
             deaf: false,
             steps_left: None,
         });
@@ -143,7 +153,7 @@ impl World {
     pub(crate) fn kill(&mut self, place: Place) {
         (self.nodes[place].machine, self.nodes[place].deadline) = (None, None);
         self.facts.retain(|(of, _)| *of != place);
-        self.writes.retain(|_, (of, ..)| *of != place);
+        self.slow.retain(|_, (of, ..)| *of != place);
         for end in 0..self.ends.len() {
             if self.ends[end].node == Some(place) && !self.ends[end].closed {
                 self.close(end);
@@ -172,6 +182,11 @@ impl World {
     /// Lets every write of a store take so long.
     pub(crate) fn slow_down(&mut self, place: Place, slow_ms: u64) {
         self.nodes[place].slow_ms = slow_ms;
+    }
+
+    /// Lets every answer of a store to a question be so old when it arrives.
+    pub(crate) fn answer_late(&mut self, place: Place, late_ms: u64) {
+        self.nodes[place].late_ms = late_ms;
     }
 
     /// Kills a machine before the step after so many of its next ones: a write, a question, a word, a dial.
@@ -227,7 +242,7 @@ impl World {
             if is_so(self) {
                 return true;
             }
-            let written = self.writes.keys().map(|(due, _)| *due);
+            let written = self.slow.keys().map(|(due, _)| *due);
             let due = self.nodes.iter().filter_map(|node| node.deadline).chain(written).min();
             match due.filter(|due| *due <= end) {
                 Some(due) => self.now = self.now.max(due),
@@ -297,9 +312,12 @@ impl World {
         };
         if let Some((place, fact)) = self.facts.pop_front() {
             self.tell_fact(place, fact);
-        } else if let Some(entry) = self.writes.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let (place, ticket, work) = entry.remove();
-            let result = self.perform_store(place, &work);
+        } else if let Some(entry) = self.slow.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (place, ticket, slow) = entry.remove();
+            let result = match slow {
+                Slow::Write(work) => self.perform_store(place, &work),
+                Slow::Read(result) => result,
+            };
             self.facts.push_back((place, Fact::Stored(ticket, result)));
         } else if let Some(end) = self.ends.iter().position(readable) {
             self.tell_end(end);
@@ -411,7 +429,15 @@ impl World {
             {
                 self.count += 1;
                 let due = self.now.after_millis(self.nodes[place].slow_ms);
-                self.writes.insert((due, self.count), (place, ticket, work));
+                self.slow.insert((due, self.count), (place, ticket, Slow::Write(work)));
+            }
+            Output::Store(Request { ticket, work: work @ Work::Read(_) })
+                if self.nodes[place].late_ms > 0 =>
+            {
+                self.count += 1;
+                let result = self.perform_store(place, &work);
+                let due = self.now.after_millis(self.nodes[place].late_ms);
+                self.slow.insert((due, self.count), (place, ticket, Slow::Read(result)));
             }
             Output::Store(Request { ticket, work }) => {
                 let result = self.perform_store(place, &work);

@@ -52,8 +52,11 @@ pub(super) enum After {
     Buried(LaneName, Box<str>),
     /// What had ended long ago is forgotten.
     Forgotten,
-    /// Whether something is pending of a session that has ended is known.
-    Weighed(LaneKey),
+    /// Whether something is pending of a session that has ended is known, whose lane was woken so often when
+    /// it was asked.
+    Weighed(LaneKey, u64),
+    /// What is needed of a session that has ended is kept, or is not.
+    EstateKept,
     /// Whether the key of a request was used is known.
     Looked(Box<Wish>),
     /// The row of a request is on disk.
@@ -88,6 +91,8 @@ pub(super) struct Lane {
     stale: bool,
     /// Rows that are being written.
     coming: u32,
+    /// How often it was said that something may be there.
+    wakes: u64,
     /// The mark that was made last.
     mark: u64,
     step: Step,
@@ -133,7 +138,8 @@ impl Daemon {
             After::Unregistered(conn, answer) => self.unregistered(now, conn, answer, &ended, todo),
             After::Buried(lane, error) => self.buried(lane, &error, &ended),
             After::Forgotten => self.forgotten(now, &ended),
-            After::Weighed(key) => self.estate_weighed(now, key, ended, todo),
+            After::Weighed(key, wakes) => self.estate_weighed(now, (key, wakes), ended, todo),
+            After::EstateKept => self.estate_kept(&ended),
             After::Looked(wish) => self.looked(now, *wish, ended, todo),
             After::Enqueued(accepting) => self.enqueued(now, &accepting, ended, todo),
             After::Listed(conn) => self.rows_listed(now, conn, ended, todo),
@@ -160,6 +166,11 @@ impl Daemon {
         self.in_order && self.lanes.get(&key).is_none_or(is_still)
     }
 
+    /// How often a lane was woken.
+    pub(super) fn wakes(&self, key: LaneKey) -> u64 {
+        self.lanes.get(&key).map_or(0, |lane| lane.wakes)
+    }
+
     /// True when it is also sure that the store has nothing of it.
     pub(super) fn is_drained(&self, key: LaneKey) -> bool {
         let is_read = |lane: &Lane| !lane.more && !lane.asked && !lane.stale;
@@ -168,7 +179,8 @@ impl Daemon {
 
     /// Something may be there to be sent.
     pub(super) fn wake_lane(&mut self, now: Now, key: LaneKey) {
-        self.lanes.entry(key).or_default().more = true;
+        let lane = self.lanes.entry(key).or_default();
+        (lane.more, lane.wakes) = (true, lane.wakes + 1);
         self.advance(now, key);
     }
 
@@ -487,6 +499,9 @@ impl Daemon {
             self.notes.push(Note::new(Level::Info, "drain_reclaimed").with("rows", *rows));
             self.lanes.values_mut().for_each(|lane| lane.stale = true);
         }
+        if is_first {
+            self.weigh_estates();
+        }
         if *rows > 0 || is_first {
             // Sockets that were open before have waited for this.
             let open: Vec<LaneKey> = self.lanes.keys().copied().collect();
@@ -524,6 +539,7 @@ impl Daemon {
             self.outbox.stage(Op::Daemon(DaemonOp::Outbox(op)), None, After::Buried(lane, error));
         }
         self.forget_ended(now);
+        self.keep_estates_again();
         self.weigh_estates();
         self.ask_out(OutboxQuery::Lanes, After::Lanes);
         self.ask_out(OutboxQuery::Load, After::Load);

@@ -41,7 +41,19 @@ impl Daemon {
         let Some(session) = self.estates.get(&key) else { return };
         let about = session.bequeathed(&member, nonce).into();
         let kept = KeptSession { token: self.estate_token(key).hash(), about };
-        self.stage_out(OutboxOp::KeepSession(kept), After::Settled);
+        self.stage_out(OutboxOp::KeepSession(kept), After::EstateKept);
+    }
+
+    pub(super) fn estate_kept(&mut self, ended: &Ended) {
+        self.estates_unkept |= matches!(ended, Ended::Refused(_));
+    }
+
+    /// Writes down what the store refused: before a row goes that may be the last to have it.
+    pub(super) fn keep_estates_again(&mut self) {
+        if std::mem::take(&mut self.estates_unkept) {
+            let keys: Vec<LaneKey> = self.estates.keys().copied().collect();
+            keys.into_iter().for_each(|key| self.keep_estate(key));
+        }
     }
 
     /// What an earlier run had of a session that had ended. The sessions that had not are there already.
@@ -75,15 +87,26 @@ impl Daemon {
     }
 
     fn weigh_estate(&mut self, key: LaneKey) {
+        // What is in flight since an earlier run is not pending yet, and will be.
+        if !self.in_order {
+            return;
+        }
         let query = OutboxQuery::Lane { lane: self.lane_name(key), after: 0, limit: 1 };
-        self.ask_out(query, After::Weighed(key));
+        self.ask_out(query, After::Weighed(key, self.wakes(key)));
     }
 
     /// Whether something is pending of such a session is known.
-    pub(super) fn estate_weighed(&mut self, now: Now, key: LaneKey, ended: Ended, todo: &mut Outputs) {
+    pub(super) fn estate_weighed(
+        &mut self,
+        now: Now,
+        (key, wakes): (LaneKey, u64),
+        ended: Ended,
+        todo: &mut Outputs,
+    ) {
         let Ended::Found(found) = ended else { return };
         let is_nothing = matches!(*found, Found::Daemon(DaemonFound::Out(rows)) if rows.is_empty());
-        if is_nothing && self.is_at_rest(key) {
+        // A row may have come since.
+        if is_nothing && self.is_at_rest(key) && self.wakes(key) == wakes {
             self.end_estate(now, key, todo);
         }
     }

@@ -108,6 +108,8 @@ pub struct Daemon {
     sessions: Sessions,
     /// Sessions that have ended, and of which something waits to be sent.
     estates: BTreeMap<LaneKey, Session>,
+    /// The store refused to keep one of them.
+    estates_unkept: bool,
     /// Rows that were given up, and of which nobody was told.
     given_up: Vec<drain::GivenUp>,
     /// A session's process was not looked at yet.
@@ -199,6 +201,7 @@ impl Daemon {
             brokers: config.meshes.iter().map(|_| Broker::default()).collect(),
             sessions: Sessions::default(),
             estates: BTreeMap::new(),
+            estates_unkept: false,
             given_up: Vec::new(),
             has_unlooked: false,
             has_told_lack: false,

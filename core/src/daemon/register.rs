@@ -35,10 +35,13 @@ impl Daemon {
             let note = Note::new(Level::Warn, "session_presence_dropped").with("why", flaw);
             self.notes.push(note.with("session", session.session_id.as_str()));
         }
-        let all = self.sessions.len() + self.estates.len();
-        if all >= size(self.bounds.sessions_max()) && self.sessions.like(token, &session).is_empty() {
+        let (all, most) = (self.sessions.len() + self.estates.len(), size(self.bounds.sessions_max()));
+        // Whoever takes the place of another needs no room, but may leave something of that one behind.
+        let room = if self.sessions.like(token, &session).is_empty() { most } else { 2 * most };
+        if all >= room {
             return Err(Answer::error(429, "too_many_sessions"));
         }
+        self.keep_estates_again();
         let key = session.public_key().map(|key| LaneKey { mesh: session.mesh, session: Some(key) });
         let persona = session.persona();
         let nonce = self.nonce();
@@ -102,6 +105,7 @@ impl Daemon {
         let body = json!({ "ok": was_there, "token_prefix": shown[..8].to_ascii_lowercase() });
         let answer = Answer::new(if was_there { 200 } else { 404 }, body);
         self.drop_session(now, token, todo);
+        self.keep_estates_again();
         // The last word on it: what stands in the batch before it is as durable. One that is not known may
         // still stand on disk, where an earlier word could not be written.
         self.stage_out(OutboxOp::DropSessions(vec![token.hash()]), After::Unregistered(conn, answer));
@@ -164,6 +168,7 @@ impl Daemon {
 
     pub(super) fn forget_sessions(&mut self, tokens: Vec<[u8; 32]>) {
         if !tokens.is_empty() {
+            self.keep_estates_again();
             self.stage_out(OutboxOp::DropSessions(tokens), After::Settled);
         }
     }
