@@ -18,7 +18,7 @@ use peermesh_core::planted::DEFECTS;
 const SEEDS: u64 = 1_000;
 
 #[test]
-#[ignore = "a quarter of an hour; ./check --long runs it"]
+#[ignore = "minutes; ./check --long runs it"]
 fn every_planted_defect_is_found_within_a_thousand_seeds() {
     let wanted = std::env::var("PEERMESH_MUTANT").unwrap_or_default();
     let lines = std::env::var("PEERMESH_LINES").ok().and_then(|number| number.parse().ok()).unwrap_or(0);

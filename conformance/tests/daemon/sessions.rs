@@ -446,14 +446,28 @@ fn a_session_that_comes_back_under_another_token_keeps_it_and_the_old_one_is_nob
     }
 }
 
+/// The broker goes away, and the first session sends something to bob.
+fn sends_to_nobody(town: &mut Town, ann: Place) {
+    let broker = town.broker;
+    town.world.kill(broker);
+    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
+    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+}
+
+/// The broker comes back, and bob gets it from that session.
+fn arrives_as_its_own(town: &mut Town, bob: Place) {
+    let broker = town.broker;
+    town.world.start(broker);
+    town.world.wait(120_000);
+    let items = town.inbox(bob, None);
+    assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+}
+
 #[test]
 fn what_a_session_left_unsent_leaves_though_it_comes_back_with_another_key_while_the_daemon_starts() {
     for token in ["one", "three"] {
         let (mut town, ann, bob) = two_sessions();
-        let broker = town.broker;
-        town.world.kill(broker);
-        let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
-        assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+        sends_to_nobody(&mut town, ann);
         town.world.kill(ann);
         town.world.ail(ann, Some(peermesh_core::store::StoreError::Busy("for a moment".into())));
         town.world.start(ann);
@@ -464,20 +478,14 @@ fn what_a_session_left_unsent_leaves_though_it_comes_back_with_another_key_while
         anew["presence"] = registration("another", "ann-one")["presence"].clone();
         let back = town.begins(ann, Listener::Local, "POST", "/v1/sessions/register", &[], Some(&anew));
         assert_eq!(town.ends(back).status, 200);
-        town.world.start(broker);
-        town.world.wait(120_000);
-        let items = town.inbox(bob, None);
-        assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+        arrives_as_its_own(&mut town, bob);
     }
 }
 
 #[test]
 fn what_a_session_left_unsent_leaves_though_its_end_was_refused_at_first() {
     let (mut town, ann, bob) = two_sessions();
-    let broker = town.broker;
-    town.world.kill(broker);
-    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
-    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    sends_to_nobody(&mut town, ann);
     let target = format!("/v1/sessions/{}", token_of("one"));
     town.world.ail(ann, Some(peermesh_core::store::StoreError::Full));
     assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 507);
@@ -485,10 +493,7 @@ fn what_a_session_left_unsent_leaves_though_its_end_was_refused_at_first() {
     assert_eq!(town.asks(ann, "DELETE", &target, &[], None).status, 404);
     town.world.kill(ann);
     town.world.start(ann);
-    town.world.start(broker);
-    town.world.wait(120_000);
-    let items = town.inbox(bob, None);
-    assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+    arrives_as_its_own(&mut town, bob);
 }
 
 #[test]
@@ -510,19 +515,13 @@ fn what_a_session_left_unsent_leaves_though_the_store_was_asked_before_it_was_th
     town.world.wait(5_000);
     town.world.slow_down(ann, 0);
     town.world.answer_late(ann, 0);
-    town.world.start(broker);
-    town.world.wait(120_000);
-    let items = town.inbox(bob, None);
-    assert_eq!((items.len(), &items[0]["sender_pubkey"]), (1, &json!(keys::public("one"))));
+    arrives_as_its_own(&mut town, bob);
 }
 
 #[test]
 fn a_session_that_came_back_while_its_disk_was_full_keeps_its_socket_in_the_next_run() {
     let (mut town, ann, bob) = two_sessions();
-    let broker = town.broker;
-    town.world.kill(broker);
-    let body = json!({ "to": keys::public("bob"), "message": "waits", "client_message_id": "k1" });
-    assert_eq!(town.asks_as(ann, "one", "POST", "/v1/send", Some(&body)).status, 202);
+    sends_to_nobody(&mut town, ann);
     assert_eq!(town.asks(ann, "DELETE", &format!("/v1/sessions/{}", token_of("one")), &[], None).status, 200);
     town.world.ail(ann, Some(peermesh_core::store::StoreError::Full));
     assert_eq!(town.registers(ann, "one", "ann-one").body["kept"], false);
@@ -530,9 +529,7 @@ fn a_session_that_came_back_while_its_disk_was_full_keeps_its_socket_in_the_next
     assert_eq!(town.registers(ann, "one", "ann-one").body["kept"], true);
     town.world.kill(ann);
     town.world.start(ann);
-    town.world.start(broker);
-    town.world.wait(120_000);
-    assert_eq!(town.texts(bob, None), ["waits"]);
+    arrives_as_its_own(&mut town, bob);
     town.send(bob, &keys::public("one"), "for one", "k2");
     town.world.wait(1_000);
     assert_eq!(town.texts(ann, Some("one")), ["for one"]);
