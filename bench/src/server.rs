@@ -168,11 +168,20 @@ pub fn metric(mut broker: SocketAddr, series: &str) -> io::Result<u64> {
     Ok(line.and_then(|value| value.parse().ok()).unwrap_or(0))
 }
 
+/// Connects to somebody who is said to listen there.
+///
+/// # Errors
+/// When nobody does; it says where.
+pub(crate) fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+    let nobody = |error: io::Error| io::Error::new(error.kind(), format!("nobody answers at {to}: {error}"));
+    TcpStream::connect(to).map_err(nobody)
+}
+
 impl Ask for SocketAddr {
     type Error = io::Error;
 
     fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(*self)?;
+        let mut stream = connect(*self)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
         stream.write_all(request)?;

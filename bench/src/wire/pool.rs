@@ -12,6 +12,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
 use super::{Heard, Place, Speaker, Stamp};
+use crate::server::connect;
 
 /// Bytes read at once.
 const SCRATCH_BYTES: usize = 256 * 1_024;
@@ -175,7 +176,7 @@ impl Pool {
     }
 
     fn connect(&mut self, server: SocketAddr, speaker: Box<dyn Speaker>) -> io::Result<()> {
-        self.add(TcpStream::connect(server)?, speaker, false)
+        self.add(connect(server)?, speaker, false)
     }
 
     fn accept(&mut self) -> io::Result<()> {
