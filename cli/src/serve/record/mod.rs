@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use std::{io, panic, thread};
+use std::{fs, io, panic, thread};
 
 use peermesh_core::config::Config;
 use peermesh_core::digest::StateHash;
@@ -66,6 +66,7 @@ impl Recorder {
         let ring = Ring::open(&settings.dir, config.limits.record_bytes_max()).map_err(ServeError::from)?;
         let (words, said) = channel();
         let (header, scribes) = anew(settings.payloads, config, shards, 0)?;
+        let states = states_of(&scribes);
         let reel = Arc::new(Reel::new(header, words, scribes, false));
         let mut writer = Writer {
             settings: settings.clone(),
@@ -77,7 +78,7 @@ impl Recorder {
             kept: 0,
             take: 1,
             began: Instant::now(),
-            states: vec![(0, StateHash::default()); usize::from(shards)],
+            states,
             over: 0,
             last: 0,
             is_stopping: false,
@@ -137,6 +138,11 @@ fn anew(
     Ok((header, scribes))
 }
 
+/// Turns and state of each shard, as far as its scribe has come.
+fn states_of(scribes: &[Scribe]) -> Vec<(u64, StateHash)> {
+    scribes.iter().map(|scribe| (scribe.turns(), scribe.state())).collect()
+}
+
 /// The thread that writes.
 struct Writer {
     settings: Recording,
@@ -183,12 +189,16 @@ impl Writer {
                     self.over += 1;
                     self.last = self.last.max(last);
                     self.is_stopping |= is_stopping;
-                    if self.over == self.states.len() {
-                        self.end(EndReason::Finished);
-                        if self.is_stopping {
-                            return;
-                        }
-                        self.begin_next();
+                    if self.has_ended() {
+                        return;
+                    }
+                }
+                Ok(Word::Leaves { take }) => {
+                    // Another recording may have begun meanwhile, and waits for nobody there.
+                    self.over += usize::from(take != self.take);
+                    self.is_stopping = true;
+                    if self.has_ended() {
+                        return;
                     }
                 }
                 Ok(Word::Failed(done)) => {
@@ -203,6 +213,18 @@ impl Writer {
                 self.tick();
             }
         }
+    }
+
+    /// Goes on to the next recording when all machines of this one have finished; true when there is none.
+    fn has_ended(&mut self) -> bool {
+        if self.over < self.states.len() {
+            return false;
+        }
+        self.end(EndReason::Finished);
+        if !self.is_stopping {
+            self.begin_next();
+        }
+        self.is_stopping
     }
 
     fn tick(&mut self) {
@@ -271,10 +293,13 @@ impl Writer {
         }
     }
 
-    /// Ends the recording with all that was put.
+    /// Ends the recording with all that was put. It has not come to its end where what belongs before that
+    /// was dropped.
     fn end(&mut self, why: EndReason) {
+        let lacks_its_end = self.reel.has_hole.load(Ordering::Relaxed)
+            && matches!(why, EndReason::Finished | EndReason::Failed);
         self.put(Spool::show);
-        self.close(why, None);
+        self.close(if lacks_its_end { EndReason::Slow } else { why }, None);
     }
 
     /// Ends the recording with what stands in the file, and says so.
@@ -308,8 +333,12 @@ impl Writer {
     fn open(&mut self) -> io::Result<()> {
         let header = Arc::clone(&locked(&self.reel.header));
         let (path, mut spool) = self.ring.begin(header.began)?;
-        spool.put(&header.beginning(), false)?;
-        spool.show()?;
+        let beginning = header.beginning();
+        if let Err(error) = spool.put(&beginning, false).and_then(|()| spool.show()) {
+            // Nothing is recorded there, and the next attempt takes another name.
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
         self.kept = spool.written();
         self.reel.bytes.fetch_add(self.kept, Ordering::Relaxed);
         self.voice.note(
@@ -326,10 +355,10 @@ impl Writer {
     fn begin_next(&mut self) {
         let shards = u16::try_from(self.states.len()).unwrap_or(u16::MAX);
         (self.over, self.began) = (0, Instant::now());
-        self.states.fill((0, StateHash::default()));
         self.reel.clear();
         let next = anew(self.settings.payloads, &self.reel.config, shards, self.last);
         let opened = next.map_err(|error| error.to_string()).and_then(|(header, scribes)| {
+            self.states = states_of(&scribes);
             *locked(&self.reel.header) = Arc::new(header);
             for (place, scribe) in self.reel.scribes.iter().zip(scribes) {
                 *locked(place) = scribe;
@@ -352,27 +381,4 @@ fn shown(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The settings of a broker without any.
-    pub(super) fn config() -> Config {
-        let mut limits = peermesh_core::config::Limits::default();
-        limits.set("record_waiting_bytes_max", 256 * 1_024).unwrap();
-        Config {
-            limits,
-            public_url: "ws://127.0.0.1:7900/ws".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_sha: "unknown".to_owned(),
-            admin_token: None,
-            hook_token: None,
-            allowed_origins: Vec::new(),
-            trusted_proxies: Vec::new(),
-            vault_key: None,
-            expected_migration: None,
-            log_level: Level::Info,
-            runners: None,
-            live: None,
-        }
-    }
-}
+mod tests;

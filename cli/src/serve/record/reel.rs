@@ -3,7 +3,7 @@
 //! *Always holds:* nobody waits here. A block is taken or, when too many bytes wait for the disk,
 //! dropped, and then the recording has ended for everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ pub(super) enum Word {
     Show,
     /// A shard's machine has finished; `last` is the highest ticket it used.
     Over { last: u64, is_stopping: bool },
+    /// A shard whose machine has finished ends too: no other takes its place after this recording.
+    Leaves { take: u64 },
     /// A machine panicked; the answer says that all before this is written.
     Failed(Sender<()>),
 }
@@ -51,7 +53,11 @@ pub(super) struct Reel {
     /// What the machines of this one begin with.
     pub(super) header: Mutex<Arc<Header>>,
     pub(super) scribes: Vec<Arc<Mutex<Scribe>>>,
-    /// Connections on their way from one shard's scribe to another's.
+    /// Words that machines which have finished sent, by sender and recipient.
+    pub(super) sent: Vec<Vec<AtomicU64>>,
+    /// Connections on their way from one shard to another.
+    handed: Mutex<BTreeSet<ConnId>>,
+    /// What their scribes know of them.
     moving: Mutex<BTreeMap<ConnId, Stream>>,
     /// Connections of each shard, as it last said.
     pub(super) sockets: Vec<AtomicI64>,
@@ -64,6 +70,7 @@ impl Reel {
     pub(super) fn new(header: Header, words: Sender<Word>, scribes: Vec<Scribe>, is_over: bool) -> Reel {
         let config = Arc::clone(&header.config);
         let waiting_max = usize::try_from(config.limits.record_waiting_bytes_max()).unwrap_or(usize::MAX);
+        let sent_by_one = || scribes.iter().map(|_| AtomicU64::new(0)).collect();
         Reel {
             config,
             words,
@@ -74,6 +81,8 @@ impl Reel {
             has_hole: AtomicBool::new(false),
             is_renewing: AtomicBool::new(false),
             header: Mutex::new(Arc::new(header)),
+            sent: scribes.iter().map(|_| sent_by_one()).collect(),
+            handed: Mutex::default(),
             sockets: scribes.iter().map(|_| AtomicI64::new(0)).collect(),
             scribes: scribes.into_iter().map(|scribe| Arc::new(Mutex::new(scribe))).collect(),
             moving: Mutex::default(),
@@ -88,7 +97,7 @@ impl Reel {
     pub(super) fn hand_over(&self, shard: usize, take: u64, scribe: &mut Scribe) {
         let spare = locked(&self.spares).pop().unwrap_or_default();
         let Some(bytes) = scribe.take_block(spare) else { return };
-        if self.is_over.load(Ordering::Relaxed) {
+        if self.is_over.load(Ordering::Acquire) {
             return;
         }
         let length = bytes.len();
@@ -97,7 +106,7 @@ impl Reel {
         if waiting > 0 && waiting.saturating_add(length) > self.waiting_max {
             self.waiting.fetch_sub(length, Ordering::Relaxed);
             self.has_hole.store(true, Ordering::Relaxed);
-            self.is_over.store(true, Ordering::Relaxed);
+            self.is_over.store(true, Ordering::Release);
             return;
         }
         let (turns, state) = (scribe.turns(), scribe.state());
@@ -120,6 +129,25 @@ impl Reel {
         self.waiting.load(Ordering::Relaxed) > self.waiting_max / 8
     }
 
+    pub(super) fn shards(&self) -> usize {
+        self.scribes.len()
+    }
+
+    /// Words that finished machines of each shard sent to this one.
+    pub(super) fn sent_to(&self, shard: usize) -> Vec<u64> {
+        self.sent.iter().map(|sent| sent[shard].load(Ordering::Relaxed)).collect()
+    }
+
+    /// A machine lets a connection go to another shard.
+    pub(super) fn lets_go(&self, conn: ConnId) {
+        locked(&self.handed).insert(conn);
+    }
+
+    /// A connection came to another shard: true when the machine that let it go is of this recording.
+    pub(super) fn takes_up(&self, conn: ConnId) -> bool {
+        locked(&self.handed).remove(&conn)
+    }
+
     pub(super) fn departs(&self, departed: impl Iterator<Item = (ConnId, Stream)>) {
         let mut departed = departed.peekable();
         if departed.peek().is_some() {
@@ -138,6 +166,7 @@ impl Reel {
 
     /// Forgets what belonged to the recording before.
     pub(super) fn clear(&self) {
+        locked(&self.handed).clear();
         locked(&self.moving).clear();
         self.has_hole.store(false, Ordering::Relaxed);
     }

@@ -3,7 +3,8 @@
 //!
 //! To begin anew, the machine drains as for the end of the process: it finishes what is in flight, says
 //! goodbye, gives up what is its own. Once all shards have, fresh machines take their places. Answers to
-//! requests of earlier machines are kept from them.
+//! requests of earlier machines, what these said to each other and connections that they let go are kept
+//! from them; what fresh ones say to each other is not, also where a shard has not looked yet.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -41,6 +42,12 @@ pub(super) struct Recorded {
     earlier: u64,
     /// The highest ticket so far.
     latest: u64,
+    /// Words that machines here sent to each shard.
+    sent: Vec<u64>,
+    /// Words that came here from each shard.
+    heard: Vec<u64>,
+    /// Words up to this one from each shard are an earlier machine's.
+    heard_earlier: Vec<u64>,
     deadline: Option<Deadline>,
 }
 
@@ -65,6 +72,9 @@ impl Recorded {
             is_stopping: false,
             earlier: 0,
             latest: 0,
+            sent: vec![0; reel.shards()],
+            heard: vec![0; reel.shards()],
+            heard_earlier: vec![0; reel.shards()],
             deadline: None,
             reel,
         }
@@ -112,12 +122,12 @@ impl Recorded {
                 Output::Stats(stats) => {
                     self.reel.sockets[self.shard].store(stats.gauge(Gauge::Sockets), Ordering::Relaxed);
                 }
+                Output::Relay { to, .. } => self.sent[usize::from(to.0)] += 1,
+                Output::Handoff { conn, .. } => self.reel.lets_go(*conn),
                 Output::Finished => has_finished = true,
                 Output::Read { .. }
                 | Output::Send { .. }
                 | Output::Close { .. }
-                | Output::Relay { .. }
-                | Output::Handoff { .. }
                 | Output::Scrape { .. }
                 | Output::Weigh { .. }
                 | Output::Note(_)
@@ -131,6 +141,9 @@ impl Recorded {
     fn finish(&mut self, now: Now, todo: &mut Outputs) {
         if self.is_recording {
             self.reel.hand_over(self.shard, self.take, &mut locked(&self.scribe));
+        }
+        for (sent, to) in self.reel.sent[self.shard].iter().zip(&self.sent) {
+            sent.store(*to, Ordering::Relaxed);
         }
         let _ = self.reel.words.send(Word::Over { last: self.latest, is_stopping: self.is_stopping });
         if !self.is_stopping {
@@ -146,15 +159,15 @@ impl Recorded {
 
     /// Nothing is served here until all shards can begin anew.
     fn wait(&mut self, now: Now, input: &Input<'_>, todo: &mut Outputs) {
-        let take = self.reel.take.load(Ordering::Acquire);
-        let begins = take != self.take;
+        self.deadline = Some(next_look(now));
         match input {
             Input::Opened { conn, .. } | Input::Adopted { conn, .. } => {
                 todo.push(Output::Close { conn: *conn, how: Closing::Both });
             }
-            Input::Order(Order::Drain) if !begins => {
+            Input::Order(Order::Drain) => {
+                let _ = self.reel.words.send(Word::Leaves { take: self.take });
                 self.deadline = None;
-                return todo.push(Output::Finished);
+                todo.push(Output::Finished);
             }
             Input::Received { .. }
             | Input::Sent { .. }
@@ -165,21 +178,46 @@ impl Recorded {
             | Input::Weighed { .. }
             | Input::Forwarded { .. }
             | Input::Dialled { .. }
-            | Input::Order(Order::Feed | Order::Drain)
+            | Input::Order(Order::Feed)
             | Input::Wake => {}
         }
-        if !begins {
-            self.deadline = Some(next_look(now));
-            return;
+    }
+
+    /// Lets another machine take the place of the one that has finished, once all shards have: true then.
+    fn begin(&mut self, now: Now, todo: &mut Outputs) -> bool {
+        let take = self.reel.take.load(Ordering::Acquire);
+        if take == self.take {
+            return false;
         }
         let header = Arc::clone(&locked(&self.reel.header));
-        let Some(machine) = header.machines().into_iter().nth(self.shard) else { return };
+        let Some(machine) = header.machines().into_iter().nth(self.shard) else { return false };
         (self.machine, self.take, self.phase) = (machine, take, Phase::Serving);
         (self.earlier, self.latest) = (header.last_ticket, header.last_ticket);
+        self.heard_earlier = self.reel.sent_to(self.shard);
         self.is_recording = !self.reel.is_over.load(Ordering::Relaxed);
+        // As a runtime does: a machine's first turn tells it the time.
         self.live(now, Input::Wake, todo);
-        if let Input::Order(order) = input {
-            self.live(now, Input::Order(*order), todo);
+        true
+    }
+
+    /// True for what is meant for a machine that was here before.
+    fn is_late(&mut self, input: &Input<'_>) -> bool {
+        match input {
+            Input::Stored { ticket, .. } | Input::Forwarded { ticket, .. } => ticket.0 <= self.earlier,
+            Input::Relayed { from, .. } => {
+                let from = usize::from(from.0);
+                self.heard[from] <= self.heard_earlier[from]
+            }
+            Input::Adopted { conn, .. } => !self.reel.takes_up(*conn),
+            Input::Opened { .. }
+            | Input::Received { .. }
+            | Input::Sent { .. }
+            | Input::Closed { .. }
+            | Input::Scraped { .. }
+            | Input::Weighed { .. }
+            | Input::Dialled { .. }
+            | Input::Order(_)
+            | Input::Wake => false,
         }
     }
 }
@@ -190,23 +228,25 @@ fn next_look(now: Now) -> Deadline {
 
 impl Machine for Recorded {
     fn handle(&mut self, now: Now, input: Input<'_>, todo: &mut Outputs) -> Option<Deadline> {
-        if matches!(input, Input::Order(Order::Drain)) {
-            self.is_stopping = true;
+        match &input {
+            Input::Relayed { from, .. } => self.heard[usize::from(from.0)] += 1,
+            Input::Order(Order::Drain) => self.is_stopping = true,
+            _ => {}
         }
-        if self.phase == Phase::Waiting {
-            self.wait(now, &input, todo);
-            return self.deadline;
-        }
-        if self.phase == Phase::Serving && !self.is_stopping && self.reel.is_renewing.load(Ordering::Relaxed)
-        {
+        let is_renewing = !self.is_stopping && self.reel.is_renewing.load(Ordering::Relaxed);
+        if self.phase == Phase::Serving && is_renewing {
             self.phase = Phase::Renewing;
             self.live(now, Input::Order(Order::Drain), todo);
         }
-        match input {
-            Input::Stored { ticket, .. } | Input::Forwarded { ticket, .. } if ticket.0 <= self.earlier => {}
-            // It may have finished at once.
-            _ if self.phase == Phase::Waiting => self.wait(now, &input, todo),
-            input => self.live(now, input, todo),
+        // It may have finished at once.
+        if self.phase == Phase::Waiting && !self.begin(now, todo) {
+            self.wait(now, &input, todo);
+        } else if self.is_late(&input) {
+            if let Input::Adopted { conn, .. } = input {
+                todo.push(Output::Close { conn, how: Closing::Both });
+            }
+        } else {
+            self.live(now, input, todo);
         }
         self.deadline
     }
