@@ -292,13 +292,15 @@ impl Round<'_> {
                     let others = std::mem::take(&mut way.others);
                     return self.address(now, way, others);
                 }
-                Err(trouble) => return self.end(way, Err(trouble.told())),
+                Err(trouble) if line.is_connecting() => return self.end(way, Err(trouble.told())),
+                // A target may answer, and hang up, before it has heard all.
+                Err(trouble) => return self.listen(way, line, now, Some(trouble)),
             }
         }
         if line.is_connecting() || ready == PollFlags::OUT {
             return self.busy.push((way, line));
         }
-        self.listen(way, line, now);
+        self.listen(way, line, now, None);
     }
 
     fn speak(&mut self, way: &mut Way, line: &mut Line) -> Result<(), Trouble> {
@@ -309,16 +311,20 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Reads what has come of an answer.
-    fn listen(&mut self, mut way: Way, mut line: Line, now: Instant) {
+    /// Reads what has come of an answer: for the last time where the line can be written no more.
+    fn listen(&mut self, mut way: Way, mut line: Line, now: Instant, mut broken: Option<Trouble>) {
         loop {
-            let count = match line.hear(&mut self.scratch) {
-                Ok(Spoken::Bytes(count)) => count,
-                Ok(Spoken::Nothing) => return self.busy.push((way, line)),
-                Ok(Spoken::End) => {
+            let count = match (line.hear(&mut self.scratch), broken.take()) {
+                (Ok(Spoken::Bytes(count)), trouble) => {
+                    broken = trouble;
+                    count
+                }
+                (Ok(_) | Err(_), Some(trouble)) => return self.end(way, Err(trouble.told())),
+                (Ok(Spoken::Nothing), None) => return self.busy.push((way, line)),
+                (Ok(Spoken::End), None) => {
                     return self.end(way, Err(ErrorKind::UnexpectedEof.to_string()));
                 }
-                Err(trouble) => return self.end(way, Err(trouble.told())),
+                (Err(trouble), None) => return self.end(way, Err(trouble.told())),
             };
             let is_first = line.unread.is_empty();
             if !is_first {
@@ -329,7 +335,7 @@ impl Round<'_> {
             match way.exchange.hear(bytes) {
                 Ok(Heard::Over(used, can_go_on)) => {
                     // What comes behind an answer belongs to nobody.
-                    if can_go_on && used == length && line.is_quiet() {
+                    if can_go_on && used == length && line.is_quiet() && broken.is_none() {
                         line.unread.clear();
                         line.idle_since = now;
                         self.idle.push(line);
@@ -340,7 +346,7 @@ impl Round<'_> {
                 Err(_) => return self.end(way, Err("no answer that could be read".to_owned())),
             }
             // The kernel tells of what it holds; what TLS holds, nobody does.
-            if !line.is_sealed() {
+            if !line.is_sealed() && broken.is_none() {
                 return self.busy.push((way, line));
             }
         }

@@ -265,3 +265,19 @@ fn an_answer_whose_body_breaks_off_is_an_answer() {
     let nonsense = posted(PATIENCE, answers("SSH-2.0-OpenSSH_9.2\r\n\r\n"));
     assert_eq!(nonsense, Forwarded::Failed { why: "no answer that could be read".to_owned() });
 }
+
+/// A web app that knows from the head that it will not take the event, and reads no more of it.
+#[test]
+fn an_answer_that_comes_before_all_was_said_is_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1_024]).unwrap();
+        stream.write_all(b"HTTP/1.1 413 Too Long\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        // It hangs up on what it has not read, so the rest is refused.
+    });
+    let mut post = Post::open(PATIENCE, &url, None);
+    assert_eq!(status(&post.carry(&"x".repeat(16 * 1_024 * 1_024))), Some(413));
+    served.join().unwrap();
+}
