@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::Broker;
-use super::client::Client;
+use super::client::{Bound, Client};
 use crate::config::size;
 use crate::ids::ConnId;
+use crate::machine::Listener;
 use crate::surface::SessionId;
 
 /// Messages up to this length arrive within one chunk, more or less, and need no room set aside.
@@ -31,25 +32,29 @@ impl Broker {
         has_room
     }
 
-    /// Sets room aside for what is arriving; false when the connection has to wait for it.
-    pub(super) fn set_aside(&mut self, id: ConnId, client: &mut Client) -> bool {
+    /// Sets room aside for what is arriving; false when the connection has to wait for it. One that is paused
+    /// needs no more than it has, and gives back what has come whole.
+    pub(super) fn set_aside(&mut self, id: ConnId, client: &mut Client, is_paused: bool) -> bool {
+        if client.listener != Listener::Runner {
+            return true;
+        }
         let arriving = client.connection.arriving_bytes();
         let needed = if arriving > SMALL_BYTES { arriving } else { 0 };
+        let needed = if is_paused { needed.min(client.reserved) } else { needed };
         let more = needed.saturating_sub(client.reserved);
         let all = size(self.limits.runner_inflight_share_bytes(self.shards.count));
-        let is_runner = client.listener == crate::machine::Listener::Runner;
-        if is_runner && more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all
-        {
+        if more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all {
             self.inflight.waiting.insert(id);
+            if let Bound::Runner(no) = client.bound {
+                self.runners.mute(no, SessionId(id));
+            }
             return false;
         }
-        if is_runner {
-            self.inflight.waiting.remove(&id);
-            let before = std::mem::replace(&mut client.reserved, needed);
-            self.inflight.bytes = self.inflight.bytes.saturating_add(needed).saturating_sub(before);
-            if needed < before {
-                self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
-            }
+        self.inflight.waiting.remove(&id);
+        let before = std::mem::replace(&mut client.reserved, needed);
+        self.inflight.bytes = self.inflight.bytes.saturating_add(needed).saturating_sub(before);
+        if needed < before {
+            self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
         }
         true
     }

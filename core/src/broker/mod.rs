@@ -268,7 +268,11 @@ impl Broker {
 
     /// Lets the peer send on, unless there is a reason not to.
     fn grant(&mut self, id: ConnId, client: &mut Client, todo: &mut Outputs) {
-        if !client.granted && !client.ended && !self.is_paused(id, client) && self.set_aside(id, client) {
+        if client.granted || client.ended {
+            return;
+        }
+        let is_paused = self.is_paused(id, client);
+        if self.set_aside(id, client, is_paused) && !is_paused {
             client.granted = !planted("two_chunks_granted");
             todo.push(Output::Read { conn: id });
         }

@@ -136,6 +136,8 @@ impl Broker {
         }
         let Bound::Moving(errand) = std::mem::replace(&mut client.bound, Bound::Closing) else { return };
         self.leave_lobby(id, client);
+        // All of it has come, and room is each shard's own.
+        self.free(id, std::mem::take(&mut client.reserved));
         let to = self.shards.owner_of(errand.scope());
         let moved = client.move_out(&self.limits);
         let parcel = Parcel::new(Moving { client: Box::new(moved), errand });

@@ -139,6 +139,14 @@ impl Runners {
         self.move_lane(cx, no);
     }
 
+    /// Nothing more is read from a runner's connection, until it is asked again whether it is paused.
+    pub(crate) fn mute(&mut self, no: RunnerNo, session: SessionId) {
+        let link = self.resident.get_mut(&no).and_then(|runner| runner.link.as_mut());
+        if let Some(link) = link.filter(|link| link.session == session) {
+            link.muted = true;
+        }
+    }
+
     /// True while a runner should be read no further.
     pub(crate) fn is_paused(&mut self, limits: &Limits, no: RunnerNo, session: SessionId) -> bool {
         let is_flooded = self.unstored_bytes >= size(limits.runner_inflight_share_bytes(self.shards.count));
