@@ -73,6 +73,8 @@ fn questions() -> Vec<Query> {
     }
     for runner in (1..=3).map(RunnerNo) {
         all.push(RunnerQuery::Commands { runner, after: RunnerSeq(2), limit: 3, bytes_max: 40 });
+        let before = Wall::from_millis(500);
+        all.push(RunnerQuery::Expired { runner, after: RunnerSeq(2), before, limit: 3 });
     }
     all.into_iter().map(Query::Runner).collect()
 }

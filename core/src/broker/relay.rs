@@ -12,7 +12,7 @@ use crate::runner::Order;
 use crate::stats::Gauge;
 use crate::store::{Fence, Status};
 use crate::surface::{PresenceNo, SessionId};
-use crate::time::{Now, Wall};
+use crate::time::{Mono, Now};
 use crate::wire::admin::AdminCall;
 use crate::wire::enquiry::Enquiry;
 use crate::wire::live::LiveCall;
@@ -34,7 +34,7 @@ pub(super) enum Word {
     /// These.
     Found { ask: u64, found: HookFound },
     /// The event target took an event.
-    Taken { at: Wall },
+    Taken { at: Mono },
     /// Which runners are connected there?
     Census { conn: ConnId },
     /// These.

@@ -39,6 +39,9 @@ impl Runners {
                 limit: PAGE,
             }),
             RunnerCall::Requeue { runner, seq } => {
+                if runner.as_str().len() as u64 > cx.config.limits.name_bytes_max() {
+                    return cx.answer(session, 404, &no_such_event());
+                }
                 return self.visit(cx, runner, Visit::Requeue(session, seq));
             }
             // The broker knows how to answer these.
@@ -54,8 +57,9 @@ impl Runners {
     }
 
     pub(super) fn requeue(&mut self, cx: &mut Cx<'_>, no: RunnerNo, session: SessionId, seq: RunnerSeq) {
+        let at = self.stamp(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
-        let (fence, to, at) = (runner.fence, runner.place(), cx.now.wall);
+        let (fence, to) = (runner.fence, runner.place());
         let op = RunnerOp::Requeue { fence, seq, to, at };
         runner.stage(cx, op, Then::Requeued(session));
     }
@@ -71,14 +75,15 @@ impl Runners {
                 self.move_lane(cx, no);
                 (200, body)
             }
-            Some(RunnerReply::Missing) => (
-                404,
-                json!({ "error": "not_found", "message": "no dead event of that runner has that place" }),
-            ),
+            Some(RunnerReply::Missing) => (404, no_such_event()),
             _ => (503, json!({ "error": "store_unavailable", "message": "the store did not answer" })),
         };
         cx.answer(session, status, &body);
     }
+}
+
+fn no_such_event() -> Value {
+    json!({ "error": "not_found", "message": "no dead event of that runner has that place" })
 }
 
 /// Rows were read for an admin.

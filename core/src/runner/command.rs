@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::residence::Visit;
-use super::{After, CallerNo, Cx, Runners, Then, Timer, reply_of};
+use super::{CallerNo, Cx, Runners, Then, Timer, reply_of};
 use crate::ids::{RunnerId, RunnerNo, mint_text};
 use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
-use crate::store::{Ended, KeptAnswer, KeyRow, Op, RunnerFence, RunnerOp, RunnerReply};
+use crate::store::{Ended, KeptAnswer, KeyRow, RunnerOp, RunnerReply};
 use crate::surface::{Effect, SessionId};
 use crate::wire::runner::{CommandCall, Verbatim};
 
@@ -51,6 +51,8 @@ pub(super) struct Caller {
     state: Standing,
     /// The answer that is being kept.
     answer: Option<KeptAnswer>,
+    /// Why its command was not handed over, which it is told once its key may be used again.
+    hindered: &'static str,
 }
 
 /// How far a command has come.
@@ -89,7 +91,9 @@ impl Runners {
         }
         let is_here = self.by_id.contains_key(&id) || self.claiming.contains_key(&id);
         // A runner that is not here is not connected. It is only looked up for what must be written.
-        if !is_here && order.key.is_none() && order.queue_ms.is_none() {
+        let is_plain = order.key.is_none() && order.queue_ms.is_none();
+        // Nor can one be whose name is too long to connect with.
+        if !is_here && (is_plain || id.as_str().len() as u64 > cx.config.limits.name_bytes_max()) {
             cx.count(Counter::CommandAbsent);
             return refuse(cx, session, 503, ABSENT);
         }
@@ -132,7 +136,8 @@ impl Runners {
         }
         let is_keyed = order.key.is_some();
         let (sessions, state) = (vec![session], Standing::Begun);
-        self.callers.insert(caller, Caller { runner: no, sessions, order, state, answer: None });
+        self.callers
+            .insert(caller, Caller { runner: no, sessions, order, state, answer: None, hindered: "" });
         if !is_keyed {
             self.proceed(cx, caller);
         }
@@ -178,8 +183,7 @@ impl Runners {
             (Err(why), None) => {
                 let kind = self.callers.get_mut(&number).and_then(|caller| caller.order.call.kind.take());
                 self.tell_hindrance(cx, no, why, kind.as_deref());
-                self.forget_key(cx, no, number);
-                self.answer(cx, number, 503, &json!({ "error": why.text() }).to_string());
+                self.not_handed_over(cx, no, number, why.text());
             }
         }
     }
@@ -258,13 +262,13 @@ impl Runners {
         }
     }
 
-    /// The runner was lost to another broker while a caller waited.
+    /// A caller waits no longer: its runner was lost to another broker, or the store refuses.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, number: CallerNo) {
         let Some(caller) = self.callers.get(&number) else { return };
-        let (status, body) = match caller.state {
-            Standing::Begun => (503, json!({ "error": "Store unavailable" })),
-            Standing::Queued | Standing::Sent => caller.reached(),
-        };
+        let (status, body) = caller.reached();
+        if status == 504 {
+            cx.count(Counter::CommandUnanswered);
+        }
         self.answer(cx, number, status, &body.to_string());
     }
 
@@ -319,13 +323,42 @@ impl Runners {
         self.may_forget(cx, caller.runner);
     }
 
-    /// Nothing was handed over under a key: it may be used again.
-    pub(super) fn forget_key(&mut self, cx: &mut Cx<'_>, no: RunnerNo, number: CallerNo) {
-        let key = self.callers.get(&number).and_then(|caller| caller.order.key);
-        if let (Some((key, _)), Some(runner)) = (key, self.resident.get(&no)) {
-            let fence: RunnerFence = runner.fence;
-            cx.stage(Op::Runner(RunnerOp::Forget { fence, key }), None, After::Nothing);
+    /// Nothing was handed over. The caller is told when its key may be used again, as the answer says.
+    pub(super) fn not_handed_over(
+        &mut self,
+        cx: &mut Cx<'_>,
+        no: RunnerNo,
+        number: CallerNo,
+        why: &'static str,
+    ) {
+        let Some(caller) = self.callers.get_mut(&number) else { return };
+        let (Some((key, _)), Some(runner)) = (caller.order.key, self.resident.get_mut(&no)) else {
+            return self.answer(cx, number, 503, &json!({ "error": why }).to_string());
+        };
+        caller.hindered = why;
+        let forget = RunnerOp::Forget { fence: runner.fence, key };
+        runner.stage(cx, forget.clone(), Then::Forgotten(number, Box::new(forget)));
+    }
+
+    /// A key was forgotten, or still has to be: until then it says that nobody knows.
+    pub(super) fn key_forgotten(
+        &mut self,
+        cx: &mut Cx<'_>,
+        no: RunnerNo,
+        number: CallerNo,
+        forget: RunnerOp,
+        ended: Ended,
+    ) {
+        let is_forgotten = matches!(reply_of(ended), Some(RunnerReply::Done));
+        if !is_forgotten {
+            self.owe(cx, no, forget);
         }
+        let Some(caller) = self.callers.get(&number) else { return };
+        if is_forgotten {
+            let body = json!({ "error": caller.hindered }).to_string();
+            return self.answer(cx, number, 503, &body);
+        }
+        self.give_up(cx, number);
     }
 
     /// Writes a command to the runner's connection.

@@ -13,7 +13,7 @@ use crate::note::{Level, Note};
 use crate::stats::Counter;
 use crate::store::{DeadReason, Ended, EventRow, RunnerFound, RunnerOp, RunnerQuery, RunnerReply};
 use crate::surface::Effect;
-use crate::time::{Now, Wall};
+use crate::time::{Mono, Now};
 use crate::wire::runner::Glimpse;
 
 /// An event that was not answered that often counts as one error, and no more after that.
@@ -84,13 +84,7 @@ impl Runners {
             Verdict::Failed(_) | Verdict::Later(_) => Counter::ForwardDeferred,
             Verdict::Unanswered => Counter::ForwardUnanswered,
         });
-        if let Some((no, seq)) = flown
-            && let Some(runner) = self.resident.get(&no)
-            && let Some(event) = runner.lane.oldest().filter(|event| event.seq == seq)
-        {
-            let event = (**event).clone();
-            self.judge(cx, no, event, verdict, result);
-        }
+        // Whoever waits goes first, or the next event of the same runner would, again and again.
         while (self.flying.len() as u64) < cx.config.limits.runner_forwards_share(self.shards.count)
             && let Some(no) = self.ready.pop_front()
         {
@@ -101,17 +95,24 @@ impl Runners {
             }
             self.move_lane(cx, no);
         }
+        if let Some((no, seq)) = flown
+            && let Some(runner) = self.resident.get(&no)
+            && let Some(event) = runner.lane.oldest().filter(|event| event.seq == seq)
+        {
+            let event = (**event).clone();
+            self.judge(cx, no, event, verdict, result);
+        }
     }
 
-    /// The target took an event in another shard, so it does not fail on everything.
-    pub(crate) fn learn_taken(&mut self, at: Wall) {
+    /// The target took an event, here or in another shard, so it does not fail on everything.
+    pub(crate) fn learn_taken(&mut self, at: Mono) {
         self.taken = self.taken.max(Some(at));
     }
 
     /// What other shards should learn: when the target took an event. They learn it now and then.
-    pub(crate) fn news(&mut self, now: Now) -> Option<Wall> {
+    pub(crate) fn news(&mut self, now: Now) -> Option<Mono> {
         const EVERY_MS: u64 = 1_000;
-        let taken = self.taken.filter(|at| *at == now.wall)?;
+        let taken = self.taken.filter(|at| *at == now.mono)?;
         if self.told.is_some_and(|told| now.mono.millis_since(told) < EVERY_MS) {
             return None;
         }
@@ -127,26 +128,30 @@ impl Runners {
         verdict: Verdict,
         result: &Forwarded,
     ) {
+        let (aging, stamp) = (self.aging(cx.now), self.stamp(cx.now));
         event.tries.sent += 1;
         if let Verdict::Failed(_) = verdict {
             event.tries.failed += 1;
-            event.tries.failed_since.get_or_insert(cx.now.wall);
+            event.tries.failed_since.get_or_insert(stamp);
         }
-        let aging = self.aging(cx.now);
         let Some(runner) = self.resident.get_mut(&no) else { return };
         runner.lane.state = State::Idle;
         let (fence, seq) = (runner.fence, event.seq);
         if verdict == Verdict::Taken {
-            self.learn_taken(cx.now.wall);
+            self.learn_taken(cx.now.mono);
             return self.settle(cx, no, RunnerOp::Taken { fence, seq });
         }
         runner.lane.tried.add(verdict != Verdict::Unanswered);
+        if let Verdict::Failed(_) = verdict {
+            runner.lane.tried.failed.get_or_insert(cx.now.mono);
+        }
         let tried = runner.lane.tried;
         if verdict == Verdict::Unanswered && tried.unanswered == UNANSWERED_ERROR {
             cx.count(Counter::RunnerErrors);
         }
         tell_failure(cx, runner, &event, result, tried);
-        let others = self.taken.is_some_and(|at| event.tries.failed_since.is_some_and(|since| since < at));
+        // By the time that truly passes: what the clock on the wall says was first may not have been.
+        let others = tried.failed < self.taken && tried.failed.is_some();
         if let Some(why) = death(&cx.config.limits, aging, &event, verdict, others) {
             cx.count(match why {
                 DeadReason::Refused => Counter::DeadRefused,
@@ -163,8 +168,8 @@ impl Runners {
             // Whoever looks at it sees the last attempt too.
             let op = RunnerOp::Tried { fence, seq, tries: event.tries };
             runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
-            let (at, status) = (cx.now.wall, verdict.status());
-            return self.settle(cx, no, RunnerOp::Bury { fence, seq, at, why, status });
+            let bury = RunnerOp::Bury { fence, seq, at: stamp, why, status: verdict.status() };
+            return self.settle(cx, no, bury);
         }
         runner.lane.set_tries(event.tries);
         runner.lane.state = State::Waiting;
@@ -190,13 +195,21 @@ impl Runners {
 
     /// How an event fared was written, or refused.
     pub(super) fn event_settled(&mut self, cx: &mut Cx<'_>, no: RunnerNo, op: RunnerOp, ended: Ended) {
-        let Some(runner) = self.resident.get_mut(&no) else { return };
         if !matches!(reply_of(ended), Some(RunnerReply::Done)) {
-            runner.owed.push(op);
-            let retry = cx.now.mono.after_millis(cx.config.limits.runner_store_retry_ms());
-            return self.timers.arm_by(Timer::Store(no), retry);
+            return self.owe(cx, no, op);
+        }
+        if let (RunnerOp::Unqueue { seq, .. }, Some(runner)) = (op, self.resident.get_mut(&no)) {
+            runner.queue.unqueued(seq);
         }
         self.move_lane(cx, no);
+    }
+
+    /// The store refused a write that must be made.
+    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, no: RunnerNo, op: RunnerOp) {
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        runner.owed.push(op);
+        let retry = cx.now.mono.after_millis(cx.config.limits.runner_store_retry_ms());
+        self.timers.arm_by(Timer::Store(no), retry);
     }
 
     /// The oldest event may be tried again.

@@ -11,6 +11,7 @@ use crate::config::{Limits, size};
 use crate::ids::RunnerSeq;
 use crate::planted::planted;
 use crate::store::{EventRow, EventTries};
+use crate::time::Mono;
 
 /// See the module's own words.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Tried {
     pub answered: u32,
     /// It did not.
     pub unanswered: u32,
+    /// When its answer first was that it had failed.
+    pub failed: Option<Mono>,
 }
 
 impl Tried {

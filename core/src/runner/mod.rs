@@ -50,6 +50,8 @@ pub(crate) type Cx<'a> = surface::Cx<'a, After>;
 pub(crate) enum After {
     /// Nobody waits.
     Nothing,
+    /// Old rows were removed.
+    Pruned,
     /// A runner was claimed, after so many doubts.
     Claimed(RunnerId, u64),
     /// Runners were looked for that nobody owns and for which something waits.
@@ -73,12 +75,16 @@ pub(crate) enum Then {
     Events,
     /// A page of its commands was read.
     Commands,
+    /// Commands were looked for whose time is over.
+    Expired,
     /// The key of a caller's command was written.
     Begun(CallerNo),
     /// A caller's command was queued.
     Queued(CallerNo),
     /// A caller's answer was kept for others.
     Kept(CallerNo),
+    /// The key of a caller whose command was not handed over was forgotten.
+    Forgotten(CallerNo, Box<RunnerOp>),
     /// A dead event was put back for an admin.
     Requeued(SessionId),
 }
@@ -102,7 +108,7 @@ pub(crate) struct Runners {
     /// Runners whose event waits for one of those to come back.
     ready: VecDeque<RunnerNo>,
     /// When the target last took an event, here or in another shard.
-    taken: Option<Wall>,
+    taken: Option<Mono>,
     /// When other shards were last told of that.
     told: Option<Mono>,
     /// Bytes of events that wait for their commit.
@@ -112,6 +118,8 @@ pub(crate) struct Runners {
     /// When this process began, by both clocks.
     began: Option<Now>,
     looking: bool,
+    /// Old rows are being removed.
+    pruning: bool,
     draining: bool,
 }
 
@@ -172,6 +180,7 @@ impl Runners {
             shards,
             began: None,
             looking: false,
+            pruning: false,
             draining: false,
         }
     }
@@ -223,6 +232,7 @@ impl Runners {
     pub(crate) fn stored(&mut self, cx: &mut Cx<'_>, after: After, ended: Ended) {
         match after {
             After::Nothing => {}
+            After::Pruned => self.pruned(cx, ended),
             After::Claimed(id, doubts) => self.claimed(cx, id, doubts, ended),
             After::Waiting => self.backlogs_known(cx, ended),
             After::Depth => depth_known(cx, ended),
@@ -248,9 +258,11 @@ impl Runners {
             Then::Settled(op) => self.event_settled(cx, no, *op, ended),
             Then::Events => self.events_read(cx, no, ended),
             Then::Commands => self.commands_read(cx, no, ended),
+            Then::Expired => self.expired_read(cx, no, ended),
             Then::Begun(caller) => self.key_begun(cx, caller, ended),
             Then::Queued(caller) => self.command_queued(cx, no, caller, ended),
             Then::Kept(caller) => self.answer_kept(cx, no, caller),
+            Then::Forgotten(caller, op) => self.key_forgotten(cx, no, caller, *op, ended),
             Then::Requeued(session) => self.event_requeued(cx, no, session, ended),
         }
     }

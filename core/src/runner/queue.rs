@@ -1,8 +1,7 @@
 //! Commands that wait for a runner that is away: durable, bounded, and not for ever.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use serde_json::json;
 
 use super::{CallerNo, Cx, Runners, Then, Timer, age_ms, found_of, reply_of};
 use crate::ids::{RunnerNo, RunnerSeq};
@@ -20,15 +19,37 @@ pub(super) struct Queue {
     reading: bool,
     /// It is to be looked at again after the page that is being read.
     again: bool,
+    /// Commands are looked for whose time is over while an older one waits.
+    sorting_out: bool,
+    /// Those that were dropped, and whether that is written. What is being read may show them all the same.
+    dropped: BTreeMap<RunnerSeq, bool>,
 }
 
 /// Commands of one page, and their length together, in bytes.
 const PAGE: u32 = 16;
 const PAGE_BYTES: u64 = 1_024 * 1_024;
+/// Commands that are dropped at once while an older one waits.
+const DROPPED_AT_ONCE: u32 = 256;
 
 impl Queue {
     pub(super) fn new(count: u64) -> Queue {
-        Queue { count, passed: RunnerSeq::ZERO, reading: false, again: false }
+        let (passed, dropped) = (RunnerSeq::ZERO, BTreeMap::new());
+        Queue { count, passed, reading: false, again: false, sorting_out: false, dropped }
+    }
+
+    /// Something was read, or written: forgets what nothing can show any more.
+    fn tidy(&mut self) {
+        if !self.reading && !self.sorting_out {
+            self.dropped.retain(|_, is_written| !*is_written);
+        }
+    }
+
+    /// It is written that a command waits no longer.
+    pub(super) fn unqueued(&mut self, seq: RunnerSeq) {
+        if let Some(is_written) = self.dropped.get_mut(&seq) {
+            *is_written = true;
+            self.tidy();
+        }
     }
 }
 
@@ -40,8 +61,7 @@ impl Runners {
         let Some(runner) = self.resident.get_mut(&no) else { return };
         if runner.queue.count >= cx.config.limits.runner_commands_max() {
             cx.count(Counter::CommandQueueFull);
-            self.forget_key(cx, no, number);
-            return self.answer(cx, number, 503, &json!({ "error": "runner_queue_full" }).to_string());
+            return self.not_handed_over(cx, no, number, "runner_queue_full");
         }
         let command = Arc::new(CommandRow { seq: runner.place(), id, expires, text });
         let fence = runner.fence;
@@ -56,8 +76,7 @@ impl Runners {
                 runner.queue.count = runner.queue.count.saturating_sub(1);
             }
             cx.count(Counter::CommandStore);
-            self.forget_key(cx, no, number);
-            return self.answer(cx, number, 503, &json!({ "error": "Store unavailable" }).to_string());
+            return self.not_handed_over(cx, no, number, "Store unavailable");
         }
         self.queued(cx, number);
         self.move_queue(cx, no);
@@ -91,25 +110,70 @@ impl Runners {
         let is_whole = rows.len() as u64 >= u64::from(PAGE) || again;
         for row in rows {
             let is_over = age_ms(now, row.expires) > 0;
-            if is_over {
-                cx.count(Counter::CommandExpired);
-                self.tell_expiry(cx, no, &row);
-            } else if self.hand_over(cx, no, &row.text).is_err() {
-                return;
+            let is_dropped = self.resident.get(&no).is_some_and(|it| it.queue.dropped.contains_key(&row.seq));
+            if !is_over && !is_dropped && self.hand_over(cx, no, &row.text).is_err() {
+                return self.sort_out(cx, no);
             }
             let Some(runner) = self.resident.get_mut(&no) else { return };
             runner.queue.passed = row.seq;
-            runner.queue.count = runner.queue.count.saturating_sub(1);
-            let (fence, seq) = (runner.fence, row.seq);
-            let op = RunnerOp::Unqueue { fence, seq };
-            runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
-            if !is_over {
+            if is_dropped {
+                continue;
+            }
+            if is_over {
+                self.drop_command(cx, no, &row);
+            } else {
+                self.unqueue(cx, no, row.seq);
                 self.sent_from_queue(no, &row.id);
             }
+        }
+        if let Some(runner) = self.resident.get_mut(&no) {
+            runner.queue.tidy();
         }
         if is_whole {
             self.move_queue(cx, no);
         }
+    }
+
+    /// The oldest command has to wait: those behind it are looked through for such as may not wait longer.
+    fn sort_out(&mut self, cx: &mut Cx<'_>, no: RunnerNo) {
+        let before = self.aging(cx.now).wall;
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        runner.queue.tidy();
+        if !std::mem::replace(&mut runner.queue.sorting_out, true) {
+            let after = runner.queue.passed;
+            let query = RunnerQuery::Expired { runner: no, after, before, limit: DROPPED_AT_ONCE };
+            runner.ask(cx, query, Then::Expired);
+        }
+    }
+
+    pub(super) fn expired_read(&mut self, cx: &mut Cx<'_>, no: RunnerNo, ended: Ended) {
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        runner.queue.sorting_out = false;
+        let Some(RunnerFound::Commands(rows)) = found_of(ended) else { return };
+        for row in rows {
+            let Some(runner) = self.resident.get_mut(&no) else { return };
+            let queue = &mut runner.queue;
+            if row.seq > queue.passed && queue.dropped.insert(row.seq, false).is_none() {
+                self.drop_command(cx, no, &row);
+            }
+        }
+        if let Some(runner) = self.resident.get_mut(&no) {
+            runner.queue.tidy();
+        }
+    }
+
+    fn drop_command(&mut self, cx: &mut Cx<'_>, no: RunnerNo, row: &CommandRow) {
+        cx.count(Counter::CommandExpired);
+        self.tell_expiry(cx, no, row);
+        self.unqueue(cx, no, row.seq);
+    }
+
+    /// A command waits no longer.
+    fn unqueue(&mut self, cx: &mut Cx<'_>, no: RunnerNo, seq: RunnerSeq) {
+        let Some(runner) = self.resident.get_mut(&no) else { return };
+        runner.queue.count = runner.queue.count.saturating_sub(1);
+        let op = RunnerOp::Unqueue { fence: runner.fence, seq };
+        runner.stage(cx, op.clone(), Then::Settled(Box::new(op)));
     }
 
     fn tell_expiry(&self, cx: &mut Cx<'_>, no: RunnerNo, row: &CommandRow) {

@@ -36,7 +36,7 @@ pub(super) enum Visit {
 
 /// Runners looked at in one page of a sweep.
 const SWEEP_PAGE: u32 = 256;
-/// Old rows removed in one sweep.
+/// Old rows of a kind that are removed at once.
 const PRUNE_PAGE: u32 = 1_000;
 
 impl Runners {
@@ -199,15 +199,28 @@ impl Runners {
             let query = RunnerQuery::Waiting { after: RunnerNo(0), limit: SWEEP_PAGE };
             cx.ask(Query::Runner(query), After::Waiting);
         }
-        if self.shards.own.0 == 0 {
-            let before = self.aging(cx.now).wall.before_millis(cx.config.limits.runner_retention_ms());
-            let prune = RunnerOp::Prune { before, limit: PRUNE_PAGE };
-            cx.stage(Op::Runner(prune), None, After::Nothing);
+        if self.shards.own.0 == 0 && !std::mem::replace(&mut self.pruning, true) {
+            self.prune(cx);
         }
         let queued: Vec<RunnerNo> =
             self.resident.iter().filter(|(_, runner)| runner.queue.count > 0).map(|(no, _)| *no).collect();
         for no in queued {
             self.move_queue(cx, no);
+        }
+    }
+
+    fn prune(&self, cx: &mut Cx<'_>) {
+        let before = self.aging(cx.now).wall.before_millis(cx.config.limits.runner_retention_ms());
+        let prune = RunnerOp::Prune { before, limit: PRUNE_PAGE };
+        cx.stage(Op::Runner(prune), None, After::Pruned);
+    }
+
+    /// Old rows were removed, page after page: rows come faster than one page a sweep.
+    pub(super) fn pruned(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        let is_full = matches!(reply_of(ended), Some(RunnerReply::Pruned { rows }) if rows >= PRUNE_PAGE);
+        self.pruning = is_full && !self.draining;
+        if self.pruning {
+            self.prune(cx);
         }
     }
 

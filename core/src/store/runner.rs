@@ -200,6 +200,17 @@ pub enum RunnerQuery {
         /// How long they may be together, in bytes.
         bytes_max: u64,
     },
+    /// Commands whose time was over before `before`, in order, without their texts. Finds `Commands`.
+    Expired {
+        /// Whose.
+        runner: RunnerNo,
+        /// Those behind this one.
+        after: RunnerSeq,
+        /// Whose time was over then.
+        before: Wall,
+        /// How many at most.
+        limit: u32,
+    },
     /// Runners for which something waits, by number. Finds `Waiting`.
     Waiting {
         /// Those behind this one.

@@ -138,6 +138,11 @@ impl Desk<'_> {
                 let rows = self.ask(sql::COMMAND_PAGE, &[&runner.0, &place.0, &place.1, &size])?;
                 RunnerFound::Commands(rows.iter().map(command).collect::<Result<_, _>>()?)
             }
+            RunnerQuery::Expired { runner, after, before, limit } => {
+                let (place, before) = ((place(*after), i64::from(*limit)), before.as_millis());
+                let rows = self.ask(sql::COMMAND_EXPIRED, &[&runner.0, &place.0, &place.1, &before])?;
+                RunnerFound::Commands(rows.iter().map(command).collect::<Result<_, _>>()?)
+            }
             RunnerQuery::Waiting { after, limit } => {
                 let rows = self.ask(sql::RUNNER_WAITING, &[&after.0, &i64::from(*limit)])?;
                 RunnerFound::Waiting(rows.iter().map(named).collect::<Result<_, _>>()?)

@@ -62,6 +62,8 @@ statements! {
         SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM (\
             SELECT * FROM mesh.runner_command WHERE runner = $1 AND seq > $2 ORDER BY seq LIMIT $3\
         ) AS page) AS page WHERE before <= $4 ORDER BY seq";
+    COMMAND_EXPIRED = "SELECT seq, id, expires, '' AS body FROM mesh.runner_command \
+        WHERE runner = $1 AND seq > $2 AND expires < $4 ORDER BY seq LIMIT $3";
 
     SETTINGS = "SELECT s.name, current_setting(s.name) FROM unnest(ARRAY['server_version_num', \
         'server_encoding', 'transaction_read_only', 'synchronous_standby_names', 'synchronous_commit', \

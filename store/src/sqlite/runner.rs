@@ -184,6 +184,10 @@ pub(super) fn find(conn: &Connection, query: &RunnerQuery) -> Result<RunnerFound
             let length = |row: &CommandRow| row.text.len();
             RunnerFound::Commands(page(conn, sql::COMMAND_PAGE, place, *bytes_max, command, length)?)
         }
+        RunnerQuery::Expired { runner, after, before, limit } => {
+            let place = (runner.0, place(*after), limit, before.as_millis());
+            RunnerFound::Commands(page(conn, sql::COMMAND_EXPIRED, place, u64::MAX, command, |_| 0)?)
+        }
         RunnerQuery::Waiting { after, limit } => {
             let named = |row: &Row<'_>| Ok((RunnerNo(row.get(0)?), RunnerId::new(row.get::<_, String>(1)?)));
             RunnerFound::Waiting(page(conn, sql::RUNNER_WAITING, (after.0, limit), u64::MAX, named, |_| 0)?)

@@ -339,6 +339,8 @@ statements! {
     COMMAND_DELETE = "DELETE FROM runner_command WHERE runner = ?1 AND seq = ?2";
     COMMAND_PAGE = "SELECT seq, id, expires, body FROM runner_command \
         WHERE runner = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    COMMAND_EXPIRED = "SELECT seq, id, expires, '' FROM runner_command \
+        WHERE runner = ?1 AND seq > ?2 AND expires < ?4 ORDER BY seq LIMIT ?3";
     KEY_INSERT = "INSERT INTO runner_key (runner, key, fingerprint, command, at) \
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
     KEY_READ = "SELECT key, fingerprint, command, at, status, answer FROM runner_key \

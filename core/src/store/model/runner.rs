@@ -156,6 +156,13 @@ impl Model {
                     .map(|kept| page(&kept.commands, *after, *limit, *bytes_max, |row| row.text.len()));
                 RunnerFound::Commands(rows.unwrap_or_default())
             }
+            RunnerQuery::Expired { runner, after, before, limit } => {
+                let place = (Bound::Excluded(*after), Bound::Unbounded);
+                let rows = all.get(runner).into_iter().flat_map(|kept| kept.commands.range(place));
+                let expired = rows.map(|(_, row)| row).filter(|row| row.expires < *before);
+                let textless = expired.map(|row| CommandRow { text: "".into(), ..row.clone() });
+                RunnerFound::Commands(textless.take(size(*limit)).collect())
+            }
             RunnerQuery::Waiting { after, limit } => {
                 let waiting = all.range(from(*after)).filter(|(_, kept)| kept.waits());
                 RunnerFound::Waiting(
