@@ -14,6 +14,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use town::Town;
+use town::hosts::await_that;
 
 /// How long one side is listened to before the other has its turn.
 const TURN: Duration = Duration::from_millis(2);
@@ -102,6 +103,25 @@ fn peers_join_send_and_receive_by_tls_when_they_trust_the_brokers_authority() {
     assert_eq!((ran.code, ran.json()[0]["text"].as_str()), (0, Some(large.as_str())), "{}", ran.err);
     let health = format!("https://localhost:{}", front.port);
     assert_eq!(town.run(&["health", "--broker", &health, "--ca-file", front.ca()]).code, 0);
+}
+
+#[test]
+fn a_daemon_in_the_background_trusts_the_authority_that_was_named_to_the_command_that_starts_it() {
+    let town = Town::new();
+    let front = Front::open(&town, 4000);
+    let _broker = town.serve_with(&[("BROKER_PUBLIC_URL", &format!("wss://localhost:{}/ws", front.port))]);
+    town.json(&["mesh", "create", "demo"]);
+    let invite = town.json(&["invite", "demo"]);
+    town.json(&["join", invite["url"].as_str().unwrap(), "--as", "ann", "--ca-file", front.ca()]);
+    let by_flag = town.command(&["daemon", "up", "--ca-file", front.ca()]);
+    let mut by_variable = town.command(&["daemon", "up"]);
+    by_variable.env("PEERMESH_CA_FILE", front.ca());
+    for mut up in [by_flag, by_variable] {
+        let ran = town::Ran::from(up.output().unwrap());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        await_that("a broker", || town.json(&["daemon", "status"])["brokers"]["demo"] == "open");
+        assert_eq!(town.json(&["daemon", "down"])["stopped"], true);
+    }
 }
 
 #[test]

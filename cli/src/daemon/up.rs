@@ -92,9 +92,6 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
     }
     command.arg("--host-policy").arg(up.host_policy.word());
     command.arg("--log-level").arg(up.log_level.word());
-    if let Some(file) = tls::named_file() {
-        command.arg("--ca-file").arg(file);
-    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
     // Whoever starts a daemon does not wait for its end.
     command.spawn().map(|child| child.id())

@@ -105,11 +105,6 @@ pub(crate) fn also_trusted() -> Option<&'static Path> {
     CA_FILE.get().map(PathBuf::as_path)
 }
 
-/// The file of authorities that the user named, for a process that is started by this one.
-pub(crate) fn named_file() -> Option<&'static Path> {
-    CA_FILE.get().map(PathBuf::as_path)
-}
-
 /// Lays TLS over a stream that is connected to a host, until then at the latest.
 ///
 /// # Errors
