@@ -183,6 +183,20 @@ fn a_backup_brings_the_profiles_to_another_host_and_a_key_that_gives_way_is_kept
     assert!(ran.code == 1 && ran.err.contains("daemon down"), "{ran:?}");
 }
 
+#[test]
+fn a_backup_may_be_called_by_a_bare_name_in_the_working_directory() {
+    let town = Town::new();
+    joined(&town);
+    fs::write(town.dir().join("passphrase"), "correct horse\n").unwrap();
+    let backup = ["daemon", "backup", "--to", "ann.backup", "--passphrase-file", "passphrase"];
+    let made = town.run(&backup);
+    assert!(made.code == 0 && made.out.contains("ann.backup"), "{made:?}");
+    fs::remove_file(town.data().join("profiles/demo.json")).unwrap();
+    town.json(&["daemon", "restore", "--from", "ann.backup", "--passphrase-file", "passphrase"]);
+    assert!(town.data().join("profiles/demo.json").exists());
+    assert_eq!(town.run(&backup).code, 1, "what is there is never replaced");
+}
+
 /// Whether a folder has a file of that name, or a draft of it.
 fn has(folder: &std::path::Path, name: &str, is_draft: bool) -> bool {
     let Ok(entries) = fs::read_dir(folder) else { return false };

@@ -109,6 +109,8 @@ fn write_draft(path: &Path, bytes: &[u8]) -> Result<PathBuf, HomeError> {
 
 fn sync_parent(path: &Path) -> Result<(), HomeError> {
     let Some(parent) = path.parent() else { return Ok(()) };
+    // A bare name has the empty path as its parent, and means the working directory.
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let io = |error| HomeError::Io { doing: "sync", path: parent.to_owned(), error };
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)
 }
