@@ -14,6 +14,7 @@ use crate::failure::{Exit, Failure};
 #[cfg(feature = "sqlite")]
 use crate::home::HomeError;
 use crate::home::{self, Home};
+use crate::input::InputError;
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
@@ -130,7 +131,7 @@ fn ask(settings: &Settings, found: &Adopted, terminal: &Terminal) -> Result<(), 
     ));
     terminal.remark(&format!("Type {YES} to go on."));
     let mut answer = String::new();
-    io::BufRead::read_line(&mut io::stdin().lock().take(64), &mut answer)?;
+    io::BufRead::read_line(&mut io::stdin().lock().take(64), &mut answer).map_err(InputError::from)?;
     if answer.trim() == YES { Ok(()) } else { Err(AdoptError::Declined.into()) }
 }
 

@@ -3,7 +3,7 @@
 //! *Always holds:* nothing is written to standard output before the whole input is known to be good.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::Priority;
 use crate::failure::{Exit, Failure};
+use crate::input::bounded;
 use crate::terminal::Terminal;
 
 /// Why an input has no canonical form or no fingerprint.
@@ -123,24 +124,16 @@ pub(crate) fn fingerprint(outline: &Outline, terminal: &mut Terminal) -> Result<
 }
 
 fn standard_input() -> Result<Vec<u8>, CanonicalError> {
-    let text = bounded(io::stdin().lock()).map_err(CanonicalError::Input)?;
+    let text = bounded(io::stdin().lock(), Bounds::TOOLS.bytes_max).map_err(CanonicalError::Input)?;
     text.ok_or_else(|| too_long("standard input".to_owned()))
 }
 
 fn file(path: &Path) -> Result<Vec<u8>, CanonicalError> {
     let cannot = |error| CanonicalError::File { path: path.to_owned(), error };
-    let text = File::open(path).and_then(bounded).map_err(cannot)?;
+    let text = File::open(path).and_then(|file| bounded(file, Bounds::TOOLS.bytes_max)).map_err(cannot)?;
     text.ok_or_else(|| too_long(path.display().to_string()))
 }
 
 fn too_long(what: String) -> CanonicalError {
     CanonicalError::TooLong { what, bytes_max: Bounds::TOOLS.bytes_max }
-}
-
-/// All of it, unless it is longer than the tools take; then no more than that is read.
-fn bounded(source: impl Read) -> io::Result<Option<Vec<u8>>> {
-    let bytes_max = Bounds::TOOLS.bytes_max;
-    let mut text = Vec::new();
-    source.take(u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut text)?;
-    Ok(Some(text).filter(|text| text.len() <= bytes_max))
 }

@@ -13,6 +13,7 @@ use crate::config::ConfigErrors;
 use crate::daemon::DaemonError;
 use crate::home::HomeError;
 use crate::http::HttpError;
+use crate::input::InputError;
 use crate::live::LiveError;
 use crate::peer::PeerError;
 use crate::prove::ProveError;
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Home(#[from] HomeError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error(transparent)]
     Live(#[from] LiveError),
     #[error(transparent)]
@@ -83,6 +86,7 @@ impl Failure {
             #[cfg(feature = "mcp")]
             Failure::Agent { .. } => Exit::Failed,
             Failure::Serve(_)
+            | Failure::Input(_)
             | Failure::Output(_)
             | Failure::Unwell { .. }
             | Failure::Pending { .. }

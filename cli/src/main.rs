@@ -15,6 +15,7 @@ mod failure;
 mod health;
 mod home;
 mod http;
+mod input;
 mod live;
 mod local;
 mod logs;
@@ -34,7 +35,6 @@ mod supervisor;
 mod terminal;
 mod tls;
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,6 +47,7 @@ use args::{Args, Command, Common, Member, Mesh, Runners};
 use config::dotenv::DotEnv;
 use failure::{Exit, Failure};
 use home::Home;
+use input::argument;
 use live::Live;
 use peer::join::Join;
 use peer::mentions::Span;
@@ -209,18 +210,6 @@ fn place(common: &Common) -> Place<'_> {
         token_file: common.admin_token_file.as_deref(),
         by_data: common.data.is_some(),
     }
-}
-
-/// An argument, or standard input where it is `-`, so that nothing secret has to stand in a list of
-/// processes.
-fn argument(text: String) -> io::Result<String> {
-    const LONGEST: u64 = 1024 * 1024;
-    if text != "-" {
-        return Ok(text);
-    }
-    let mut read = String::new();
-    io::stdin().lock().take(LONGEST).read_to_string(&mut read)?;
-    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<(), Failure> {

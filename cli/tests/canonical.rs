@@ -3,10 +3,9 @@
 mod town;
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::thread;
+use std::process::Stdio;
 
 use serde_json::Value;
 use town::{Ran, Town};
@@ -19,7 +18,7 @@ fn the_published_pairs_come_out_to_the_byte() {
     let town = Town::new();
     for name in ["arrays", "french", "structures", "unicode", "values", "weird"] {
         let file = |folder: &str| fs::read(corpus().join(format!("{folder}/{name}.json"))).unwrap();
-        let output = filter(&town, &["canonicalize"], &file("input"));
+        let output = town.feed(&["canonicalize"], &file("input"));
         assert_eq!((output.status.code(), output.stdout), (Some(0), file("output")), "{name}");
         assert!(output.stderr.is_empty(), "{name}");
     }
@@ -142,24 +141,8 @@ fn a_fingerprint_that_cannot_be_is_refused_with_the_reason() {
     }
 }
 
-/// Runs a command with that standard input.
-fn filter(town: &Town, arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = town.command(arguments);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    thread::scope(|scope| {
-        scope.spawn(move || match stdin.write_all(input) {
-            // A command that has read enough need not read on.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
-            _ => (),
-        });
-        child.wait_with_output().unwrap()
-    })
-}
-
 fn filtered(town: &Town, arguments: &[&str], input: &[u8]) -> Ran {
-    filter(town, arguments, input).into()
+    town.feed(arguments, input).into()
 }
 
 fn corpus() -> PathBuf {

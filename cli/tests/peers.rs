@@ -2,8 +2,10 @@
 
 mod town;
 
+use std::fs::File;
+
 use rustix::process::Signal;
-use town::{PATIENCE, Process, Town};
+use town::{PATIENCE, Process, Ran, Town};
 
 #[test]
 fn json_of_create_invite_and_join_has_the_promised_names() {
@@ -73,6 +75,27 @@ fn a_send_that_waits_returns_when_the_follower_has_it() {
     let peers = town.json(&["peers", "--as", "ann"]);
     let bob = |peer: &&serde_json::Value| peer["displayName"] == "bob" && peer["online"] != false;
     assert_eq!(peers["peers"].as_array().unwrap().iter().filter(bob).count(), 1, "{peers}");
+}
+
+#[test]
+fn a_text_from_standard_input_is_sent_whole_or_not_at_all() {
+    let town = Town::new();
+    let _broker = town.serve_with(&[("MAX_MESSAGE_BYTES", "8388608")]);
+    town.settle(&["ann", "bob"]);
+    let send = ["send", "bob", "-", "--as", "ann"];
+    let fed = |input: &[u8]| Ran::from(town.feed(&send, input));
+    let long = "x".repeat(1_500_000);
+    let sent = fed(format!("{long}\n\n").as_bytes());
+    assert_eq!(sent.code, 0, "{sent:?}");
+
+    let endless = fed(&vec![b'x'; 64 * 1024 * 1024 + 1]);
+    assert!(endless.code == 1 && endless.err.contains("longer than 67108864 bytes"), "{endless:?}");
+    let bytes = fed(b"good\xff");
+    assert!(bytes.code == 1 && bytes.err.contains("not UTF-8 after 4 bytes"), "{bytes:?}");
+    let mut command = town.command(&send);
+    let folder = Ran::from(command.stdin(File::open(town.dir()).unwrap()).output().unwrap());
+    assert!(folder.code == 1 && folder.err.contains("cannot read standard input"), "{folder:?}");
+    assert_eq!(town.inbox("bob"), [long]);
 }
 
 #[test]
@@ -148,7 +171,7 @@ fn a_wrong_token_is_refused() {
     let town = Town::new();
     let _broker = town.serve();
     let mut command = town.command(&["mesh", "list"]);
-    let ran = town::Ran::from(command.env("PEERMESH_ADMIN_TOKEN", "wrong").output().unwrap());
+    let ran = Ran::from(command.env("PEERMESH_ADMIN_TOKEN", "wrong").output().unwrap());
     assert!(ran.code == 3 && ran.err.contains("token"), "{ran:?}");
 }
 

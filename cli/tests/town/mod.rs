@@ -5,7 +5,7 @@
 
 pub(crate) mod hosts;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -117,6 +117,22 @@ impl Town {
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command with that standard input to its end.
+    pub(crate) fn feed(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || match stdin.write_all(input) {
+                // A command that has read enough need not read on.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
+                _ => (),
+            });
+            child.wait_with_output().unwrap()
+        })
     }
 
     /// Runs a command that must succeed, and gives the one JSON value it printed.
