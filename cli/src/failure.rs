@@ -56,6 +56,11 @@ pub(crate) enum Failure {
     Sim(#[from] SimError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+    #[error(
+        "standard output is closed, or is the null device, and mail that nobody sees is not acknowledged; open \
+         a file or a pipe there, or throw the mail away with >/dev/null"
+    )]
+    Unseen,
     #[error("{failed} of {all} checks failed; each line above names its way out")]
     Unwell { failed: usize, all: usize },
     #[error("{count} migrations are missing; apply them with: peermesh migrate")]
@@ -88,6 +93,7 @@ impl Failure {
             Failure::Serve(_)
             | Failure::Input(_)
             | Failure::Output(_)
+            | Failure::Unseen
             | Failure::Unwell { .. }
             | Failure::Pending { .. }
             | Failure::Unhealthy { .. } => Exit::Failed,

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, stat};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -120,6 +121,27 @@ impl Terminal {
             let value = json!({ "error": exit.word(), "message": text, "exit": exit as u8 });
             let _ = self.value(&value);
         }
+    }
+}
+
+/// Makes sure that what is written to standard output comes to somebody, before anything is acknowledged for
+/// having been written there.
+///
+/// In the place of a standard output that is closed, the runtime of Rust opens the null device, for reading
+/// too; whoever means to throw output away opens it for writing alone. Where standard output is open for
+/// reading alone, that runtime takes every write without a word.
+///
+/// # Errors
+/// [`Failure::Unseen`] where it comes to nobody.
+pub(crate) fn check_seen() -> Result<(), Failure> {
+    let is_null = |device| stat("/dev/null").is_ok_and(|null| null.st_rdev == device);
+    let out = io::stdout();
+    let (Ok(flags), Ok(about)) = (fcntl_getfl(&out), fstat(&out)) else { return Err(Failure::Unseen) };
+    let is_device = FileType::from_raw_mode(about.st_mode) == FileType::CharacterDevice;
+    match flags & OFlags::RWMODE {
+        mode if mode == OFlags::WRONLY => Ok(()),
+        mode if mode == OFlags::RDWR && !(is_device && is_null(about.st_rdev)) => Ok(()),
+        _ => Err(Failure::Unseen),
     }
 }
 

@@ -221,6 +221,8 @@ fn a_session_begins_and_ends_with_its_agent_and_mail_waits_for_the_next() {
 fn what_is_wrong_with_a_call_is_told_to_the_agent() {
     let town = Town::new();
     let (broker, ann, _) = two_hosts(&town);
+    let unheard = town.redirect(&["mcp", "--data", &ann], ">&-");
+    assert!(unheard.code == 1 && unheard.err.contains("standard output"), "{unheard:?}");
     let mut agent = Agent::start(&town, &ann, &[]);
     agent.is_refused("list_peers", &json!({}), "peermesh daemon up");
     agent.is_refused("send_message", &json!({ "to": "bob", "text": "x" }), "peermesh daemon up");

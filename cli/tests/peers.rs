@@ -99,6 +99,25 @@ fn a_text_from_standard_input_is_sent_whole_or_not_at_all() {
 }
 
 #[test]
+fn mail_is_not_acknowledged_where_nobody_sees_it() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    town.json(&["send", "bob", "soup?", "--as", "ann"]);
+    for streams in [">&-", "1<>/dev/null", "1</dev/zero"] {
+        for more in [&[][..], &["--json"], &["--follow"], &["--via", "broker"]] {
+            let ran = town.redirect(&[&["inbox", "--as", "bob"], more].concat(), streams);
+            assert!(ran.code == 1 && ran.err.contains("standard output"), "{streams} {more:?}: {ran:?}");
+        }
+    }
+    assert_eq!(town.inbox("bob"), ["soup?"]);
+    town.json(&["send", "bob", "salad?", "--as", "ann"]);
+    let thrown_away = town.redirect(&["inbox", "--as", "bob"], ">/dev/null");
+    assert_eq!(thrown_away.code, 0, "{thrown_away:?}");
+    assert!(town.inbox("bob").is_empty());
+}
+
+#[test]
 fn a_follower_comes_back_when_the_broker_does_and_shows_each_message_once() {
     let town = Town::new();
     let mut broker = town.serve();

@@ -136,6 +136,19 @@ fn with_a_daemon_messages_go_and_come_by_it_and_json_says_so() {
 }
 
 #[test]
+fn what_the_daemon_has_is_not_marked_as_seen_where_nobody_sees_it() {
+    let town = Town::new();
+    let (_broker, ann, bob) = two_hosts(&town);
+    let _daemon = bob.up();
+    ann.json(&["send", "bob", "soup?", "--wait", "delivered"]);
+    for more in [&[][..], &["--json"], &["--follow"], &["--via", "daemon"]] {
+        let ran = town.redirect(&[&["inbox", "--data", &bob.data], more].concat(), ">&-");
+        assert!(ran.code == 1 && ran.err.contains("standard output"), "{more:?}: {ran:?}");
+    }
+    assert_eq!(bob.texts(&[]), ["soup?"]);
+}
+
+#[test]
 fn f_dmn_11_a_key_is_replaced_under_a_running_daemon_and_what_was_sealed_to_the_former_one_is_opened() {
     let town = Town::new();
     let (_broker, ann, bob) = two_hosts(&town);

@@ -29,6 +29,7 @@ use crate::home::Home;
 use crate::peer::PeerError;
 use crate::peer::profile::Profile;
 use crate::signals;
+use crate::terminal::check_seen;
 
 use desk::Desk;
 use tools::Call;
@@ -41,8 +42,9 @@ const ENDS: Duration = Duration::from_secs(3);
 /// Serves one agent until its input ends or a signal comes.
 ///
 /// # Errors
-/// When the server cannot be started.
+/// When the server cannot be started, or nobody would hear its answers.
 pub(crate) fn run(home: Home, profile: Profile, name: Option<&str>) -> Result<(), Failure> {
+    check_seen()?;
     let name = name.unwrap_or(&profile.name).to_owned();
     let desk = Arc::new(Desk::new(home, profile, name)?);
     let failed = |error: std::io::Error| Failure::Agent { why: error.to_string() };

@@ -18,7 +18,7 @@ use super::{PeerError, mailbox};
 use crate::daemon::DaemonError;
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, check_seen};
 
 /// Without a push for this long, what still waits is held back for a reason.
 const QUIET: Duration = Duration::from_secs(2);
@@ -30,6 +30,7 @@ pub(crate) fn run(
     (via, broker): (Via, Option<&str>),
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
+    check_seen()?;
     match via::find(home, profile, via, broker, terminal)? {
         Some(route) if follows => return mailbox::follow(profile, &route, terminal),
         Some(route) => match mailbox::collect(&route, terminal) {

@@ -135,6 +135,14 @@ impl Town {
         })
     }
 
+    /// Runs a command to its end by a shell, which gives it these streams.
+    pub(crate) fn redirect(&self, arguments: &[&str], streams: &str) -> Ran {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("exec \"$0\" \"$@\" {streams}"), env!("CARGO_BIN_EXE_peermesh")]);
+        shell.args(arguments).env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path());
+        Ran::from(shell.stdin(Stdio::null()).output().unwrap())
+    }
+
     /// Runs a command that must succeed, and gives the one JSON value it printed.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let mut arguments = arguments.to_vec();
