@@ -13,7 +13,7 @@ use crate::daemon::Daemon;
 use crate::live::Live;
 use crate::peer::via::Via;
 use crate::sim::Sim;
-use crate::span;
+use crate::{key, span};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -157,7 +157,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span::parse)]
         timeout: Duration,
         /// The key of this message: sending it again with the same key sends it once
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", value_parser = key::parse)]
         id: Option<String>,
         /// The id the message had, when it is sent again because the broker's store was restored from an
         /// older copy

@@ -16,6 +16,7 @@ mod health;
 mod home;
 mod http;
 mod input;
+mod key;
 mod live;
 mod local;
 mod logs;

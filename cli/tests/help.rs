@@ -46,6 +46,18 @@ fn a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn an_empty_key_is_refused_and_not_taken_for_none() {
+    let town = Town::new();
+    for (arguments, flag) in [
+        (&["send", "bob", "x", "--id", ""][..], "--id"),
+        (&["daemon", "outbox", "requeue", "3hXk2vZrq", "--new-client-id", ""], "--new-client-id"),
+    ] {
+        let ran = town.run(arguments);
+        assert!(ran.code == 2 && ran.err.contains(flag) && ran.err.contains("give a key"), "{ran:?}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_exit_code_3() {
     let ran = Town::new().run(&["peers", "--json"]);
     assert_eq!((ran.code, &ran.json()["exit"]), (3, &3.into()));

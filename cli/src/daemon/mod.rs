@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::home::{Home, HomeError};
+use crate::key;
 use crate::logs::wall_now;
 use crate::terminal::Terminal;
 
@@ -216,7 +217,7 @@ pub(crate) enum Outbox {
         /// The row's id
         id: String,
         /// The key of the row in its place [default: a fresh one]
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", value_parser = key::parse)]
         new_client_id: Option<String>,
     },
 }
