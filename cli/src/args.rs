@@ -126,9 +126,9 @@ pub(crate) enum Command {
         Examples:\n  peermesh peers\n  peermesh peers --as ann --json"
     )]
     Peers {
-        /// Which way to take
-        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
-        via: Via,
+        /// Which way to take [default: $PEERMESH_VIA, else auto]
+        #[arg(long)]
+        via: Option<Via>,
     },
     /// Send a message
     #[command(
@@ -169,9 +169,9 @@ pub(crate) enum Command {
         /// A name or key of somebody who is mentioned, and finds the message with `peermesh mentions`
         #[arg(long = "mention", value_name = "WHO")]
         mentions: Vec<String>,
-        /// Which way to take
-        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
-        via: Via,
+        /// Which way to take [default: $PEERMESH_VIA, else auto]
+        #[arg(long)]
+        via: Option<Via>,
     },
     /// Tell what became of a message, and why it waits
     #[command(
@@ -204,9 +204,9 @@ pub(crate) enum Command {
         /// Stay and show messages as they come
         #[arg(long)]
         follow: bool,
-        /// Which way to take
-        #[arg(long, default_value = "auto", env = "PEERMESH_VIA")]
-        via: Via,
+        /// Which way to take [default: $PEERMESH_VIA, else auto]
+        #[arg(long)]
+        via: Option<Via>,
     },
     /// Show this member's sessions, or say how it is
     #[command(after_help = "Examples:\n  peermesh status\n  peermesh status dnd --as ann")]

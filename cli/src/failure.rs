@@ -5,6 +5,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use peermesh_core::config::ConfigError;
+
 use crate::address::AddressError;
 use crate::admin::AdminError;
 use crate::adopt::AdoptError;
@@ -54,6 +56,8 @@ pub(crate) enum Failure {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Sim(#[from] SimError),
+    #[error(transparent)]
+    Variable(#[from] ConfigError),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
     #[error(
@@ -76,7 +80,7 @@ impl Failure {
     /// The code this failure ends the process with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Failure::Address(_) | Failure::Config(_) => Exit::Usage,
+            Failure::Address(_) | Failure::Config(_) | Failure::Variable(_) => Exit::Usage,
             Failure::Admin(error) => error.exit(),
             Failure::Adopt(error) => error.exit(),
             Failure::Canonical(error) => error.exit(),

@@ -35,6 +35,7 @@ mod span;
 mod supervisor;
 mod terminal;
 mod tls;
+mod variables;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,8 +55,10 @@ use peer::join::Join;
 use peer::mentions::Span;
 use peer::profile::{self, Profile};
 use peer::send::Send;
+use peer::via::Via;
 use prove::Demand;
 use terminal::Terminal;
+use variables::read as variable;
 
 #[cfg(not(all(any(feature = "smol", feature = "threads"), any(feature = "sqlite", feature = "postgres"))))]
 compile_error!("a broker needs a runtime (feature smol or threads) and a store (feature sqlite or postgres)");
@@ -109,6 +112,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     if let &Command::Prove { ref file, ref broker_key, some, retention_days } = &command {
         return prove::run(file, broker_key, Demand { some, retention_days }, terminal);
     }
+    variables::check_paths()?;
     let ca_file = common.ca_file.clone().or_else(|| variable("PEERMESH_CA_FILE").map(PathBuf::from));
     if let Some(file) = ca_file.filter(|file| !file.as_os_str().is_empty()) {
         tls::trust_also(&file);
@@ -116,6 +120,7 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
     // Not every command needs a data directory, so where there is none is told by those that do.
     let home = || Home::locate(common.data.as_deref(), &variable);
     let broker = common.broker.as_deref();
+    let way = |via: Option<Via>| variables::choose(via, "PEERMESH_VIA", &variable);
     let api = || Ok::<Api, Failure>(Api::find(&home()?, place(&common), &variable)?);
     let acting = || Ok::<Profile, Failure>(profile::choose(&home()?, common.profile.as_deref())?);
     // Only a broker reads the files of its working directory.
@@ -155,9 +160,12 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::join::run(&home()?, &join, &variable, terminal)
         }
         Command::RotateKey => peer::rotate::run(&home()?, &acting()?, broker, terminal),
-        Command::Peers { via } => peer::peers::run(&home()?, &acting()?, (via, broker), terminal),
+        Command::Peers { via } => {
+            let way = (way(via)?, broker);
+            peer::peers::run(&home()?, &acting()?, way, terminal)
+        }
         Command::Send { to, text, priority, wait, timeout, id, message_id, receipt, mentions, via } => {
-            let text = argument(text)?;
+            let (via, text) = (way(via)?, argument(text)?);
             let send = Send {
                 to: to.trim(),
                 text: &text,
@@ -179,7 +187,8 @@ fn run(args: Args, terminal: &mut Terminal) -> Result<(), Failure> {
             peer::mentions::run(&acting()?, broker, &span, terminal)
         }
         Command::Inbox { follow, via } => {
-            peer::inbox::run(&home()?, &acting()?, follow, (via, broker), terminal)
+            let way = (way(via)?, broker);
+            peer::inbox::run(&home()?, &acting()?, follow, way, terminal)
         }
         Command::Status { status: None } => peer::status::show(&acting()?, broker, terminal),
         Command::Status { status: Some(status) } => {
@@ -217,10 +226,4 @@ fn completions(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<(
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "peermesh", &mut script);
     Ok(terminal.own_text(&String::from_utf8_lossy(&script))?)
-}
-
-/// A variable of the environment; one that is not UTF-8 is read as far as it is, and then refused by its
-/// parser.
-fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

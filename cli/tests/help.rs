@@ -2,6 +2,9 @@
 
 mod town;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use town::Town;
 
 #[test]
@@ -54,6 +57,42 @@ fn an_empty_key_is_refused_and_not_taken_for_none() {
     ] {
         let ran = town.run(arguments);
         assert!(ran.code == 2 && ran.err.contains(flag) && ran.err.contains("give a key"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_refused_by_its_name_and_an_empty_one_is_none() {
+    let town = Town::new();
+    let with = |arguments: &[&str], name: &str, value: &[u8]| {
+        let mut command = town.command(arguments);
+        town::Ran::from(command.env(name, OsStr::from_bytes(value)).output().unwrap())
+    };
+    for (arguments, name) in [
+        (&["peers"][..], "PEERMESH_VIA"),
+        (&["send", "bob", "x"], "PEERMESH_VIA"),
+        (&["inbox"], "PEERMESH_VIA"),
+        (&["daemon", "up"], "PEERMESH_HOST_POLICY"),
+        (&["live", "info"], "LIVE_WS_PORT"),
+    ] {
+        let ran = with(arguments, name, b"abc");
+        assert!(ran.code == 2 && ran.err.contains(&format!("{name}: abc is not ")), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+        let plain = town.run(arguments);
+        let empty = with(arguments, name, b"");
+        assert_eq!((empty.code, empty.err), (plain.code, plain.err), "{arguments:?}");
+    }
+    for name in [
+        "PEERMESH_DATA",
+        "PEERMESH_CONFIG",
+        "PEERMESH_KEY_FILE",
+        "PEERMESH_CA_FILE",
+        "PEERMESH_RECORD",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+        "HOME",
+    ] {
+        let ran = with(&["doctor"], name, b"/tmp/caf\xe9");
+        assert!(ran.code == 2 && ran.err.contains(&format!("{name}: /tmp/caf")), "{name}: {ran:?}");
     }
 }
 

@@ -159,9 +159,9 @@ pub(crate) struct Up {
     /// A feature that every broker must have; without it the daemon ends
     #[arg(long = "require", value_name = "FEATURE")]
     pub(crate) require: Vec<String>,
-    /// What to do where the directory was made on another host
-    #[arg(long, value_name = "POLICY", default_value = "refuse", env = "PEERMESH_HOST_POLICY")]
-    pub(crate) host_policy: HostPolicy,
+    /// What to do where the directory was made on another host [default: $PEERMESH_HOST_POLICY, else refuse]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) host_policy: Option<HostPolicy>,
     /// What is logged: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
     pub(crate) log_level: Level,
@@ -169,9 +169,10 @@ pub(crate) struct Up {
 
 /// What a daemon does on a host that its directory was not made on. None of them changes what the directory
 /// says of its host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HostPolicy {
     /// Do not start
+    #[default]
     Refuse,
     /// Start, and log a warning
     Warn,

@@ -29,7 +29,7 @@ use crate::logs::{Logs, wall_now};
 use crate::serve::runtime::{self, Ear, Lanes, Plan};
 use crate::serve::weight::weigh;
 use crate::terminal::Terminal;
-use crate::{signals, supervisor, tls};
+use crate::{signals, supervisor, tls, variables};
 
 /// From the first signal to the end of the process, beyond the time that stopping may take.
 const AFTER_STOP: Duration = Duration::from_millis(900);
@@ -39,6 +39,9 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 const LAST_CALLS: Duration = Duration::from_millis(300);
 /// From the start of a daemon in the background until it answers, and between two looks.
 const APPEARS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_millis(100));
+/// Says what the flag of that name says.
+const HOST_POLICY: &str = "PEERMESH_HOST_POLICY";
+
 /// Starts the daemon: in the background, unless it is to stay.
 pub(super) fn run(
     up: &Up,
@@ -46,8 +49,9 @@ pub(super) fn run(
     env: &dyn Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
+    let policy = variables::choose(up.host_policy, HOST_POLICY, env)?;
     if up.foreground {
-        return serve(up, home, env);
+        return serve(up, policy, home, env);
     }
     let place = Place::prepare(home)?;
     if !joined::is_any(home)? {
@@ -61,7 +65,7 @@ pub(super) fn run(
     }
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(place.log_path());
     let log = log.map_err(start("the log file"))?;
-    let child = spawn(up, home, &log).map_err(start("the daemon"))?;
+    let child = spawn(up, policy, home, &log).map_err(start("the daemon"))?;
     let until = Instant::now() + APPEARS.0;
     while Instant::now() < until {
         if client::ask(&place, "GET", "/v1/version", None).is_ok() {
@@ -75,7 +79,7 @@ pub(super) fn run(
 }
 
 /// Runs this very program again, with a process group and streams of its own.
-fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
+fn spawn(up: &Up, policy: HostPolicy, home: &Home, log: &File) -> io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("daemon").arg("up").arg("--foreground").arg("--data").arg(home.dir());
     if let Some(file) = tls::also_trusted() {
@@ -90,7 +94,7 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
     if up.public_health {
         command.arg("--public-health");
     }
-    command.arg("--host-policy").arg(up.host_policy.word());
+    command.arg("--host-policy").arg(policy.word());
     command.arg("--log-level").arg(up.log_level.word());
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
     // Whoever starts a daemon does not wait for its end.
@@ -98,7 +102,12 @@ fn spawn(up: &Up, home: &Home, log: &File) -> io::Result<u32> {
 }
 
 /// Serves until a signal says stop.
-fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Failure> {
+fn serve(
+    up: &Up,
+    policy: HostPolicy,
+    home: &Home,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Failure> {
     let bounds = DaemonLimits::default();
     let patience = Duration::from_millis(bounds.daemon_drain_ms()) + AFTER_STOP;
     let carrier = carrier(env)?;
@@ -110,7 +119,7 @@ fn serve(up: &Up, home: &Home, env: &dyn Fn(&str) -> Option<String>) -> Result<(
         Err(Holder::Daemon(pid)) => return Err(DaemonError::Running { pid }.into()),
         Err(Holder::Nobody) => return Err(DaemonError::Running { pid: None }.into()),
     };
-    check_host(&place, up.host_policy, env, &logs)?;
+    check_host(&place, policy, env, &logs)?;
     let meshes = memberships(home, &place, &logs)?;
     if meshes.is_empty() {
         return Err(DaemonError::NoMesh.into());

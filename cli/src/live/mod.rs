@@ -3,7 +3,9 @@
 mod args;
 mod sub;
 
-use peermesh_core::config::Secret;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use peermesh_core::config::{ConfigError, Secret};
 use serde_json::{Value, json};
 
 use crate::address::{Address, AddressError};
@@ -15,6 +17,10 @@ use crate::terminal::{Terminal, table};
 pub(crate) use args::Live;
 pub(crate) use sub::{Wish, sub};
 
+/// The variable that names the port of live topics on this machine, and the port without it.
+const PORT: &str = "LIVE_WS_PORT";
+const PORT_DEFAULT: u16 = 8081;
+
 /// Why a command on live topics failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LiveError {
@@ -22,6 +28,8 @@ pub(crate) enum LiveError {
     NoToken,
     #[error(transparent)]
     Address(#[from] AddressError),
+    #[error(transparent)]
+    Port(#[from] ConfigError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -46,9 +54,11 @@ pub(crate) enum LiveError {
 impl LiveError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            LiveError::NoToken | LiveError::Address(_) | LiveError::NoJson(_) | LiveError::NoPosition(_) => {
-                Exit::Usage
-            }
+            LiveError::NoToken
+            | LiveError::Address(_)
+            | LiveError::Port(_)
+            | LiveError::NoJson(_)
+            | LiveError::NoPosition(_) => Exit::Usage,
             LiveError::Http(error) => error.exit(),
             LiveError::Link(error) => error.exit(),
             LiveError::Refused { status, .. } if *status >= 429 && *status != 422 => Exit::Unreachable,
@@ -75,8 +85,8 @@ impl Port {
         let address = match broker {
             Some(url) => Address::parse(url)?,
             None => {
-                let port = set("LIVE_WS_PORT").unwrap_or_else(|| "8081".to_owned());
-                Address::parse(&format!("http://127.0.0.1:{port}"))?
+                let port = set(PORT).map_or(Ok(PORT_DEFAULT), |text| port(&text))?;
+                Address::from(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
             }
         };
         let token = set("PEERMESH_LIVE_TOKEN").or_else(|| set("LIVE_AUTH_SECRET"));
@@ -101,6 +111,11 @@ impl Port {
             }
         }
     }
+}
+
+fn port(text: &str) -> Result<u16, ConfigError> {
+    let wanted = "a whole number from 1 to 65535; correct it, or name the broker with --broker";
+    text.parse().ok().filter(|&port| port > 0).ok_or_else(|| ConfigError::new(PORT, text, wanted))
 }
 
 /// What is published besides the data.
