@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second stops at once.
+//! SIGTERM and SIGINT: the first asks to stop, the second stops at once; or what is done before they end a
+//! command as they always do.
 
 use std::io;
 use std::process;
@@ -6,8 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Asks a program to look at its files again.
 pub(crate) const LOOK: &str = "SIGUSR1";
@@ -48,6 +50,18 @@ fn listen_to(which: &[i32], patience: Duration) -> io::Result<Stop> {
         }
     })?;
     Ok(Stop(stopped))
+}
+
+/// Does this before a signal ends the process, as it does all the same.
+pub(crate) fn before_end(last: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            last();
+            let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
 }
 
 impl Stop {

@@ -5,16 +5,22 @@ mod town;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::thread;
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use peermesh_conformance::server::free_port;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::{Value, json};
+use town::hosts::await_that;
 use town::{PATIENCE, Process, Ran, Town};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -195,6 +201,33 @@ fn a_backup_may_be_called_by_a_bare_name_in_the_working_directory() {
     town.json(&["daemon", "restore", "--from", "ann.backup", "--passphrase-file", "passphrase"]);
     assert!(town.data().join("profiles/demo.json").exists());
     assert_eq!(town.run(&backup).code, 1, "what is there is never replaced");
+}
+
+/// Whether what is typed at a terminal shows.
+fn shows(terminal: &impl AsFd) -> bool {
+    tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO)
+}
+
+#[test]
+fn whoever_stops_at_the_passphrase_has_a_terminal_that_shows_what_is_typed() {
+    let town = Town::new();
+    joined(&town);
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&keyboard).unwrap();
+    unlockpt(&keyboard).unwrap();
+    let name = ptsname(&keyboard, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        assert!(shows(&terminal));
+        let mut command = town.command(&["daemon", "backup", "--to", "copy"]);
+        command.stdin(terminal.try_clone().unwrap());
+        let mut backup = Process::logging(command);
+        await_that("the question", || !shows(&terminal));
+        backup.signal(signal);
+        assert_eq!(backup.ends(PATIENCE).signal(), Some(signal.as_raw()), "it ends as if nothing were done");
+        assert!(shows(&terminal), "{signal:?}");
+    }
+    assert!(!town.dir().join("copy").exists());
 }
 
 /// Whether a folder has a file of that name, or a draft of it.

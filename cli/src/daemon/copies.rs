@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::home::{self, Home, HomeError};
 use crate::logs::wall_now;
 use crate::peer::profile::{self, Profile};
+use crate::signals;
 use crate::terminal::Terminal;
 
 /// Writes the bundle to a file that does not exist yet.
@@ -169,6 +170,11 @@ fn line(terminal: &Terminal) -> io::Result<String> {
     let before = tcgetattr(&input)?;
     let mut silent = before.clone();
     silent.local_modes -= LocalModes::ECHO;
+    // Whoever stops here would be left with a terminal that does not show what is typed.
+    let shown = before.clone();
+    signals::before_end(move || {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &shown);
+    })?;
     tcsetattr(&input, OptionalActions::Flush, &silent)?;
     let read = input.lock().read_line(&mut text);
     tcsetattr(&input, OptionalActions::Flush, &before)?;
