@@ -113,6 +113,11 @@ fn a_daemon_is_started_asked_and_stopped_by_its_commands() {
     let unjoined = town.run(&["daemon", "up", "--data", none.to_str().unwrap()]);
     assert!(unjoined.code == 2 && unjoined.err.contains("peermesh join"), "{unjoined:?}");
 
+    let long = town.dir().join("d".repeat(120));
+    let unnamed = town.run(&["daemon", "up", "--data", long.to_str().unwrap()]);
+    assert!(unnamed.code == 1 && unnamed.err.contains("a shorter data directory"), "{unnamed:?}");
+    assert!(!long.exists(), "nothing is begun that cannot be done");
+
     let started = json(&["daemon", "up"]);
     assert!(started["pid"].as_u64().is_some());
     let twice = run(&["daemon", "up", "--foreground"]);

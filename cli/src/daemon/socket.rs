@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
 use rustix::fs::{Mode, fchmod};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind as bind_to, listen, socket};
 
 use super::lock::Lock;
@@ -19,12 +19,24 @@ use crate::home::{self, HomeError};
 /// Connections that wait until they are accepted.
 const BACKLOG: i32 = 128;
 
+/// The address of the socket.
+///
+/// # Errors
+/// [`HomeError::Long`] when its path is longer than the system lets one be.
+pub(crate) fn address(place: &Place) -> Result<SocketAddrUnix, HomeError> {
+    let path = place.socket_path();
+    SocketAddrUnix::new(&path).map_err(|error| match error {
+        Errno::NAMETOOLONG => HomeError::Long { path },
+        error => HomeError::Io { doing: "listen on", path, error: error.into() },
+    })
+}
+
 /// Listens. A socket that a killed daemon left is removed before.
 ///
 /// # Errors
 /// When something else has its name, or its path is too long for the system.
 pub(crate) fn bind(_lock: &Lock, place: &Place) -> Result<UnixListener, HomeError> {
-    let path = place.socket_path();
+    let (path, address) = (place.socket_path(), address(place)?);
     home::prepare_dir(place.dir())?;
     if let Ok(about) = fs::symlink_metadata(&path) {
         if !about.file_type().is_socket() {
@@ -37,7 +49,6 @@ pub(crate) fn bind(_lock: &Lock, place: &Place) -> Result<UnixListener, HomeErro
         })?;
     }
     let listening = || -> io::Result<UnixListener> {
-        let address = SocketAddrUnix::new(&path)?;
         let made = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
         fcntl_setfd(&made, FdFlags::CLOEXEC)?;
         // Where the system takes the mode of a socket from here, there is no moment at which others could
@@ -100,12 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_for_a_socket_is_named() {
+    fn a_path_that_is_too_long_for_a_socket_is_named_with_the_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(&dir.path().join("m".repeat(120))), &|_| None).unwrap();
         let place = Place::prepare(&home).unwrap();
         let lock = Lock::take(&place).unwrap().unwrap();
         let error = bind(&lock, &place).unwrap_err().to_string();
-        assert!(error.contains("daemon.sock"), "{error}");
+        assert!(error.contains("daemon.sock") && error.contains("--data"), "{error}");
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn run(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let policy = variables::choose(up.host_policy, HOST_POLICY, env)?;
+    socket::address(&Place::of(home))?;
     if up.foreground {
         return serve(up, policy, home, env);
     }

@@ -41,6 +41,8 @@ pub(crate) enum HomeError {
     Foreign { path: PathBuf },
     #[error("{path} is not a {wanted}; move it away or choose another --data")]
     Kind { path: PathBuf, wanted: &'static str },
+    #[error("{path} is too long for the name of a socket; choose a shorter data directory with --data")]
+    Long { path: PathBuf },
     #[error("{path} holds {bytes} bytes instead of 32; restore the key file that belongs to this store")]
     KeyLength { path: PathBuf, bytes: usize },
     #[error("the key file {path} is gone; restore it, or name it with PEERMESH_KEY_FILE")]
@@ -65,6 +67,7 @@ impl HomeError {
             | HomeError::Open { .. }
             | HomeError::Foreign { .. }
             | HomeError::Kind { .. }
+            | HomeError::Long { .. }
             | HomeError::KeyLength { .. }
             | HomeError::KeyLost { .. }
             | HomeError::NoToken { .. }
