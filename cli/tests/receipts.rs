@@ -47,6 +47,8 @@ fn proved(town: &Town, variables: &[(&str, &str)]) {
     stops(broker);
     let whole = prove(&[]);
     assert_eq!(whole.code, 0, "{whole:?}");
+    let capitals = ["prove", file.to_str().unwrap(), "--broker-key", &key.to_uppercase()];
+    assert_eq!(town.run(&capitals).code, 0, "a key may be written in capitals");
     let chain = &whole.json()["meshes"][0];
     assert_eq!((&chain["receipts"], &chain["first"], &chain["last"]), (&3.into(), &1.into(), &3.into()));
 

@@ -90,7 +90,8 @@ pub(crate) fn run(
     demand: Demand,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let key = PublicKey::from_hex(broker_key).ok_or_else(|| ProveError::Key(broker_key.to_owned()))?;
+    let key = PublicKey::from_hex(&broker_key.to_ascii_lowercase())
+        .ok_or_else(|| ProveError::Key(broker_key.to_owned()))?;
     let failed = |source| ProveError::File { file: file.to_owned(), source };
     let lines = match file.as_os_str() == "-" {
         true => read(io::stdin().lock(), &key, failed)?,
