@@ -1,11 +1,13 @@
 //! `health`: asks a broker how it is.
 
+use std::io;
+
 use serde_json::Value;
 
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::http::{self, Question};
+use crate::http::{self, HttpError, Question};
 use crate::local;
 use crate::terminal::Terminal;
 
@@ -23,11 +25,37 @@ pub(crate) fn run(
     let answer = http::ask(
         &address,
         &Question { method: "GET", target: "/health", token: None, body: None, header: None },
-    )?;
+    )
+    .map_err(absent)?;
     let said = match answer.json() {
         Value::Null => Value::from(String::from_utf8_lossy(&answer.body).into_owned()),
         said => said,
     };
     terminal.result(&said, [said.to_string().as_str()])?;
     if answer.status == 200 { Ok(()) } else { Err(Failure::Unhealthy { status: answer.status }) }
+}
+
+/// Whoever asks how a broker is has nothing else to wait for: one that takes the question and is silent is as
+/// good as away.
+fn absent(error: HttpError) -> HttpError {
+    match error {
+        HttpError::Silent { address } => {
+            let why = "it takes connections and does not answer";
+            HttpError::Unreachable { address, error: io::Error::new(io::ErrorKind::TimedOut, why) }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn a_broker_that_is_silent_is_as_unreachable_as_one_that_is_away() {
+        let silent = absent(HttpError::Silent { address: "http://127.0.0.1:1".into() });
+        assert_eq!(silent.exit(), Exit::Unreachable, "{silent}");
+        assert!(silent.to_string().contains("does not answer"), "{silent}");
+    }
 }

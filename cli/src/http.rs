@@ -44,6 +44,7 @@ pub(crate) struct Answer {
 pub(crate) enum HttpError {
     #[error("cannot reach the broker at {address}: {error}; is it running? start one with: peermesh serve")]
     Unreachable { address: String, error: io::Error },
+    /// Nothing of the request was sent.
     #[error("the broker at {address} cannot be trusted: {error}")]
     Distrusted { address: String, error: TlsError },
     #[error("the broker at {address} ended the connection: {error}; try again")]
@@ -75,7 +76,7 @@ impl Answer {
 /// Asks once.
 pub(crate) fn ask(address: &Address, question: &Question<'_>) -> Result<Answer, HttpError> {
     let until = Instant::now() + PATIENCE;
-    let mut stream = dial(address, PATIENCE).map_err(|error| match error {
+    let mut stream = dial(address, until).map_err(|error| match error {
         TlsError::Io(error) => HttpError::Unreachable { address: address.to_string(), error },
         error => HttpError::Distrusted { address: address.to_string(), error },
     })?;
@@ -97,13 +98,12 @@ pub(crate) fn ask(address: &Address, question: &Question<'_>) -> Result<Answer, 
 }
 
 /// Opens a stream to the first address of the host that takes it, and lays TLS over it where the address says
-/// so. What comes back is read and written in clear.
+/// so, until then at the latest. What comes back is read and written in clear.
 ///
 /// # Errors
 /// [`TlsError::Io`] when nobody is reached.
-pub(crate) fn dial(address: &Address, patience: Duration) -> Result<TcpStream, TlsError> {
-    let until = Instant::now() + patience;
-    let stream = connect(address, patience)?;
+pub(crate) fn dial(address: &Address, until: Instant) -> Result<TcpStream, TlsError> {
+    let stream = connect(address, until)?;
     if !address.is_tls() {
         return Ok(stream);
     }
@@ -112,10 +112,12 @@ pub(crate) fn dial(address: &Address, patience: Duration) -> Result<TcpStream, T
     Ok(TcpStream::from(OwnedFd::from(clear)))
 }
 
-fn connect(address: &Address, patience: Duration) -> io::Result<TcpStream> {
+fn connect(address: &Address, until: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for place in address.endpoint().to_socket_addrs()? {
-        match TcpStream::connect_timeout(&place, patience) {
+        let left = until.saturating_duration_since(Instant::now());
+        // A wait of nothing is refused.
+        match TcpStream::connect_timeout(&place, left.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);

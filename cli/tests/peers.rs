@@ -3,6 +3,8 @@
 mod town;
 
 use std::fs::File;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use town::{PATIENCE, Process, Ran, Town};
@@ -59,6 +61,20 @@ fn an_unknown_name_is_refused_with_the_candidates() {
     assert!(ran.code == 3 && ran.err.contains("ann, bob"), "{ran:?}");
     let ran = town.run(&["send", "bob", "x"]);
     assert!(ran.code == 2 && ran.err.contains("--as"), "{ran:?}");
+}
+
+#[test]
+fn a_send_to_a_broker_that_says_nothing_keeps_its_time() {
+    let town = Town::new();
+    let _broker = town.serve();
+    town.settle(&["ann", "bob"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let broker = format!("ws://{}/ws", silent.local_addr().unwrap());
+    let began = Instant::now();
+    let ran = town.run(&["send", "bob", "hi", "--as", "ann", "--timeout", "1s", "--broker", &broker]);
+    assert!(ran.code == 5 && ran.err.contains("did not answer in time"), "{ran:?}");
+    // A connection by itself may take ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 #[test]

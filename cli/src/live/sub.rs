@@ -88,7 +88,7 @@ impl Reader<'_> {
     /// Over one connection; done when all was seen or the time is over.
     fn watch(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
         self.begun = 0;
-        let mut link = Link::dial(&self.port.address).map_err(LiveError::from)?;
+        let mut link = Link::dial(&self.port.address, self.until).map_err(LiveError::from)?;
         link.send(&json!({ "type": "auth", "token": self.port.token() })).map_err(LiveError::from)?;
         for topic in self.wish.topics {
             let mut message = json!({ "type": "subscribe", "topic": topic });
@@ -98,7 +98,12 @@ impl Reader<'_> {
             link.send(&message).map_err(LiveError::from)?;
         }
         while !self.is_done() || self.begun < self.wish.topics.len() {
-            let Some(message) = link.receive(self.until).map_err(ended)? else { break };
+            let Some(message) = link.receive(self.until).map_err(ended)? else {
+                if self.steady {
+                    break;
+                }
+                return Err(LiveError::from(LinkError::Silent { waited_for: "what holds" }).into());
+            };
             self.show(&message, terminal)?;
         }
         link.goodbye();

@@ -53,7 +53,7 @@ pub(crate) fn run(
 
 /// Shows what waits and ends.
 fn collect(profile: &Profile, broker: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut session = Session::open(profile, broker, Manner::Collect)?;
+    let mut session = Session::open(profile, broker, Manner::Collect, None)?;
     let waiting = session.queued;
     let mut reader = Reader::new(profile);
     terminal.begin_list()?;
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
 
     /// One connection, from hello to its end, which is always a failure.
     fn stay(&mut self, broker: Option<&str>, terminal: &mut Terminal) -> Failure {
-        let mut session = match Session::open(self.profile, broker, Manner::Follow) {
+        let mut session = match Session::open(self.profile, broker, Manner::Follow, None) {
             Ok(session) => session,
             Err(error) => return error.into(),
         };

@@ -106,6 +106,12 @@ impl LinkError {
     }
 }
 
+/// The end of a wait that has a length of its own, within what the caller has left.
+pub(super) fn within(wait: Duration, until: Option<Instant>) -> Instant {
+    let own = Instant::now() + wait;
+    until.map_or(own, |until| until.min(own))
+}
+
 /// What whoever reads why a daemon was sent away for good can do, after those words.
 pub(crate) fn way_back(why: &str) -> &'static str {
     let word = why.split([':', ' ']).next().unwrap_or_default();
@@ -137,15 +143,17 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Dials and upgrades.
-    pub(crate) fn dial(address: &Address) -> Result<Link, LinkError> {
-        let until = Instant::now() + DIAL;
+    /// Dials and upgrades, until then at the latest.
+    pub(crate) fn dial(address: &Address, until: Option<Instant>) -> Result<Link, LinkError> {
+        let until = within(DIAL, until);
         let unreachable = |error: String| LinkError::Unreachable { address: address.to_string(), error };
-        let stream = http::dial(address, DIAL).map_err(|error| match error {
+        let stream = http::dial(address, until).map_err(|error| match error {
             TlsError::Io(error) => unreachable(error.to_string()),
             error => LinkError::Distrusted { address: address.to_string(), error: error.to_string() },
         })?;
-        stream.set_write_timeout(Some(DIAL)).map_err(|error| unreachable(error.to_string()))?;
+        // A wait of nothing is refused.
+        let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_write_timeout(Some(left)).map_err(|error| unreachable(error.to_string()))?;
         let seed = home::random::<32>().map_err(|error| unreachable(error.to_string()))?;
         let mut todo = Outputs::new();
         let (host, path) = (address.authority(), address.socket_path());

@@ -31,7 +31,7 @@ pub(crate) fn run(
     let (peers, way) = match by_daemon {
         Some(peers) => (peers, "daemon"),
         None => {
-            let mut session = Session::open(profile, broker, Manner::SendOnly)?;
+            let mut session = Session::open(profile, broker, Manner::SendOnly, None)?;
             let peers = list(&mut session).map_err(PeerError::from)?;
             session.close();
             (peers, "broker")

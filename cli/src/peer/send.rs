@@ -173,7 +173,7 @@ fn send_directly(
     };
     let shelf = send.receipt.map(shelf).transpose()?;
     // Nothing has been sent before the first connection stands, so its failure needs no second try.
-    let mut session = Session::open(profile, send.broker, Manner::SendOnly)?;
+    let mut session = Session::open(profile, send.broker, Manner::SendOnly, Some(until))?;
     let (spec, body) = address(profile, &mut session, to, send.text, terminal)?;
     let mut message = message(send, id, &spec, &body)?;
     if !send.mentions.is_empty() {
@@ -392,7 +392,7 @@ fn attempt(
 ) -> Result<(Verdict, Session), PeerError> {
     let mut session = match session {
         Some(session) => session,
-        None => Session::open(profile, send.broker, Manner::SendOnly)?,
+        None => Session::open(profile, send.broker, Manner::SendOnly, Some(until))?,
     };
     match session.submit(message, id, until.min(Instant::now() + ACK)) {
         Ok(ack) => Ok((read_ack(&ack), session)),
@@ -441,7 +441,7 @@ fn deliver(
     loop {
         let look = match session.take() {
             Some(session) => Ok(session),
-            None => Session::open(profile, send.broker, Manner::SendOnly),
+            None => Session::open(profile, send.broker, Manner::SendOnly, Some(until)),
         };
         let reply = look.and_then(|mut live| Ok((live.call(question.clone())?, live)));
         match reply {

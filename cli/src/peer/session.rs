@@ -10,7 +10,7 @@ use peermesh_core::time::Wall;
 use serde_json::{Value, json};
 
 use super::PeerError;
-use super::link::{Link, LinkError};
+use super::link::{Link, LinkError, within};
 use super::profile::Profile;
 use crate::address::Address;
 use crate::{home, logs};
@@ -37,6 +37,8 @@ pub(crate) enum Manner {
 #[derive(Debug)]
 pub(crate) struct Session {
     link: Link,
+    /// What its user has left; none is as long as each answer may take.
+    until: Option<Instant>,
     requests: u64,
     /// Pushes that came while a reply was awaited.
     pushes: VecDeque<Value>,
@@ -47,17 +49,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Dials the profile's broker, or the one that was asked for, and says hello.
+    /// Dials the profile's broker, or the one that was asked for, and says hello. Neither that nor any reply
+    /// is waited for beyond `until`.
     pub(crate) fn open(
         profile: &Profile,
         broker: Option<&str>,
         manner: Manner,
+        until: Option<Instant>,
     ) -> Result<Session, PeerError> {
         let address = Address::parse(broker.unwrap_or(&profile.broker_url))?;
         let mut tries = 0;
         loop {
             tries += 1;
-            match greet(profile, &address, manner) {
+            match greet(profile, &address, manner, until) {
                 Err(LinkError::Refused { code, .. }) if code == "replayed" && tries < HELLO_TRIES => {
                     std::thread::sleep(Duration::from_millis(3));
                 }
@@ -74,7 +78,7 @@ impl Session {
             fields.insert("_reqId".into(), id.as_str().into());
         }
         self.link.send(&request)?;
-        self.reply_to("_reqId", &id, Instant::now() + REPLY)
+        self.reply_to("_reqId", &id, within(REPLY, self.until))
     }
 
     /// Sends a message that is answered by its `id`.
@@ -123,19 +127,24 @@ impl Session {
     }
 }
 
-fn greet(profile: &Profile, address: &Address, manner: Manner) -> Result<Session, LinkError> {
-    let mut link = Link::dial(address)?;
+fn greet(
+    profile: &Profile,
+    address: &Address,
+    manner: Manner,
+    until: Option<Instant>,
+) -> Result<Session, LinkError> {
+    let mut link = Link::dial(address, until)?;
     let nonsense = |_| LinkError::Nonsense { what: "no randomness" };
     let random = HEXLOWER.encode(&home::random::<8>().map_err(nonsense)?);
     link.send(&hello(profile, manner, &random, logs::wall_now()))?;
-    let until = Instant::now() + HELLO;
-    while let Some(message) = link.receive(Some(until))? {
+    let answered = within(HELLO, until);
+    while let Some(message) = link.receive(Some(answered))? {
         match kind(&message) {
             "hello_ack" => {
                 let queued = message.get("queued").and_then(Value::as_u64).unwrap_or(0);
                 let broker_key = message.get("brokerPubkey").and_then(Value::as_str);
                 let broker_key = broker_key.and_then(PublicKey::from_hex);
-                return Ok(Session { link, requests: 0, pushes: VecDeque::new(), queued, broker_key });
+                return Ok(Session { link, until, requests: 0, pushes: VecDeque::new(), queued, broker_key });
             }
             "error" => return Err(refusal(&message)),
             _ => {}

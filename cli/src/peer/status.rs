@@ -12,7 +12,7 @@ use crate::terminal::{Terminal, table};
 
 /// Shows the status of every session of this member.
 pub(crate) fn show(profile: &Profile, broker: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut session = Session::open(profile, broker, Manner::SendOnly)?;
+    let mut session = Session::open(profile, broker, Manner::SendOnly, None)?;
     let own = profile.public_key().hex();
     let mut peers = list(&mut session).map_err(PeerError::from)?;
     session.close();
@@ -33,7 +33,7 @@ pub(crate) fn set(
     status: &str,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let mut session = Session::open(profile, broker, Manner::SendOnly)?;
+    let mut session = Session::open(profile, broker, Manner::SendOnly, None)?;
     let reply = session.call(json!({ "type": "set_status", "status": status }));
     reply.map_err(|error| refusal(error, profile))?;
     session.close();
