@@ -1,7 +1,8 @@
 //! The one place that writes to standard output and standard error.
 //!
-//! *Always holds:* with `--json`, standard output carries exactly one JSON value (`inbox --follow`: one a
-//! line). Control characters in text never reach a terminal, whoever wrote the text.
+//! *Always holds:* with `--json`, standard output carries exactly one JSON value (`inbox --follow` and a
+//! `live sub` without an end: one a line). Control characters in text never reach a terminal, whoever wrote
+//! the text.
 
 use std::io::{self, Write};
 
@@ -93,12 +94,11 @@ impl Terminal {
         out.flush()
     }
 
-    /// Ends the array.
+    /// Ends the array, if one was begun.
     pub(crate) fn end_list(&mut self) -> io::Result<()> {
-        if !self.json {
+        if self.listed.take().is_none() {
             return Ok(());
         }
-        self.listed = None;
         let mut out = io::stdout().lock();
         out.write_all(b"]\n")?;
         out.flush()

@@ -19,6 +19,7 @@ mod socket;
 mod town;
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -81,16 +82,7 @@ const SLACK: Duration = Duration::from_secs(3);
 #[test]
 fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_kill() {
     let town = Town::new();
-    let serve = || {
-        let mut broker = town.serve_with(&[
-            ("LIVE_WS_PORT", "0"),
-            ("LIVE_WS_HOST", "127.0.0.1"),
-            ("LIVE_AUTH_SECRET", SECRET),
-        ]);
-        let port = broker.log.iter().find_map(|line| ready(line)).unwrap_or_else(|| port_of(&mut broker));
-        (broker, format!("http://127.0.0.1:{port}"))
-    };
-    let (broker, url) = serve();
+    let (broker, url) = serve_topics(&town);
     let live = |url: &str, arguments: &[&str]| {
         let arguments = [&["live"], arguments, &["--broker", url, "--json"]].concat();
         let mut command = town.command(&arguments);
@@ -100,7 +92,7 @@ fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_k
     assert_eq!((first.code, &first.json()["offset"]), (0, &json!(1)), "{first:?}");
     assert_eq!(live(&url, &["pub", "fleet", "2"]).json()["offset"], 2);
     broker.kill();
-    let (_broker, url) = serve();
+    let (_broker, url) = serve_topics(&town);
     let again = live(&url, &["pub", "fleet", r#"{"x":1}"#, "--key", "car7", "--id", "once"]);
     let (again, first) = (again.json(), first.json());
     assert_eq!((&again["offset"], &again["duplicate"]), (&json!(1), &json!(true)));
@@ -121,6 +113,53 @@ fn topics_are_published_watched_and_listed_from_the_command_line_and_survive_a_k
         let ran = town::Ran::from(wrong.env("PEERMESH_LIVE_TOKEN", "wrong").output().unwrap());
         assert!(ran.code == 3 && ran.err.contains("LIVE_AUTH_SECRET"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_watch_that_never_began_answers_with_its_failure_in_place_of_a_list() {
+    let town = Town::new();
+    let (_broker, url) = serve_topics(&town);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let peers = format!("http://127.0.0.1:{}", town.port);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    for (broker, token, until, exit) in [
+        (&silent, SECRET, ["--timeout", "1s"], 5),
+        (&nobody, SECRET, ["--count", "1"], 4),
+        (&url, "wrong", ["--count", "1"], 3),
+        (&peers, SECRET, ["--count", "1"], 3),
+    ] {
+        let arguments = [&["live", "sub", "fleet", "--json", "--broker", broker], &until[..]].concat();
+        let began = Instant::now();
+        let mut command = town.command(&arguments);
+        let ran = town::Ran::from(command.env("PEERMESH_LIVE_TOKEN", token).output().unwrap());
+        assert_eq!((ran.code, &ran.json()["exit"]), (exit, &exit.into()), "{broker}: {ran:?}");
+        // A connection by itself may take ten seconds.
+        assert!(began.elapsed() < Duration::from_secs(1) + SLACK, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_watch_without_an_end_prints_one_object_a_line_and_one_with_an_end_a_list() {
+    let town = Town::new();
+    let (_broker, url) = serve_topics(&town);
+    let live = |arguments: &[&str]| {
+        let mut command = town.command(&[&["live"], arguments, &["--broker", &url, "--json"]].concat());
+        command.env("LIVE_AUTH_SECRET", SECRET);
+        command
+    };
+    let publish = |data: &str| {
+        assert!(live(&["pub", "fleet", data, "--key", "car7"]).output().unwrap().status.success());
+    };
+    publish("1");
+    let mut watcher = Process::printing(live(&["sub", "fleet"]));
+    assert_eq!(watcher.prints()["data"], 1);
+    publish("2");
+    assert_eq!(watcher.prints()["data"], 2);
+    let whole = town::Ran::from(live(&["sub", "fleet", "--count", "0"]).output().unwrap());
+    assert_eq!((whole.code, &whole.json()[0]["data"]), (0, &json!(2)), "{whole:?}");
+    let empty = town::Ran::from(live(&["sub", "empty", "--count", "0"]).output().unwrap());
+    assert_eq!((empty.code, empty.json()), (0, json!([])), "{empty:?}");
 }
 
 #[test]
@@ -180,6 +219,17 @@ fn s_web_02_the_page_shows_topics_in_a_browser_and_runs_nothing_that_came_with_t
         "document.images.length + document.scripts.length + document.title",
         "1peermesh live topics",
     );
+}
+
+/// A broker with live topics, and where they are.
+fn serve_topics(town: &Town) -> (Process, String) {
+    let mut broker = town.serve_with(&[
+        ("LIVE_WS_PORT", "0"),
+        ("LIVE_WS_HOST", "127.0.0.1"),
+        ("LIVE_AUTH_SECRET", SECRET),
+    ]);
+    let port = broker.log.iter().find_map(|line| ready(line)).unwrap_or_else(|| port_of(&mut broker));
+    (broker, format!("http://127.0.0.1:{port}"))
 }
 
 fn ready(line: &str) -> Option<u16> {

@@ -15,7 +15,9 @@ const TOKEN: &str = "The token is taken from PEERMESH_LIVE_TOKEN, else LIVE_AUTH
 pub(crate) enum Live {
     /// Watch topics: what holds, and then everything that follows
     #[command(after_help = format!("Examples:\n  peermesh live sub fleet.7\n  \
-        peermesh live sub chat --from 8f3a0c11d2b94e07:41 --count 10 --json\n\n{TOKEN}"))]
+        peermesh live sub chat --from 8f3a0c11d2b94e07:41 --count 10 --json\n\n\
+        With --json: an array of publications; without --count and --timeout one JSON object a line.\n\n\
+        {TOKEN}"))]
     Sub {
         /// Their names
         #[arg(required = true)]
@@ -26,7 +28,7 @@ pub(crate) enum Live {
         /// End after so many publications; 0 shows the latest of every entity and ends
         #[arg(long, value_name = "N")]
         count: Option<u64>,
-        /// End after this time; with --count, it is a failure when fewer came
+        /// End after this time; it is a failure when nothing is watched by then, or with --count fewer came
         #[arg(long, value_name = "SPAN", value_parser = span::parse)]
         timeout: Option<Duration>,
     },

@@ -27,6 +27,13 @@ pub(crate) struct Wish<'a> {
     pub(crate) timeout: Option<Duration>,
 }
 
+impl Wish<'_> {
+    /// True when only a signal or a failure ends it. An array would then never be whole.
+    fn is_endless(&self) -> bool {
+        self.count.is_none() && self.timeout.is_none()
+    }
+}
+
 /// Watches.
 pub(crate) fn sub(port: &Port, wish: &Wish<'_>, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut places = BTreeMap::new();
@@ -39,7 +46,6 @@ pub(crate) fn sub(port: &Port, wish: &Wish<'_>, terminal: &mut Terminal) -> Resu
     }
     let until = wish.timeout.map(|timeout| Instant::now() + timeout);
     let mut reader = Reader { port, wish, until, places, seen: 0, steady: false, begun: 0 };
-    terminal.begin_list()?;
     let outcome = reader.follow(terminal);
     terminal.end_list()?;
     outcome?;
@@ -56,7 +62,7 @@ struct Reader<'a> {
     /// Where each topic was left.
     places: BTreeMap<String, (String, u64)>,
     seen: u64,
-    /// The last connection got an answer.
+    /// A topic was watched, over this connection or an earlier one.
     steady: bool,
     /// Topics of the last connection that are watched.
     begun: usize,
@@ -114,6 +120,15 @@ impl Reader<'_> {
         self.wish.count.is_some_and(|count| self.seen >= count)
     }
 
+    /// What failed before a topic was watched has nothing to show but that failure.
+    fn begin(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
+        if !self.steady && !self.wish.is_endless() {
+            terminal.begin_list()?;
+        }
+        self.steady = true;
+        Ok(())
+    }
+
     fn show(&mut self, message: &Value, terminal: &mut Terminal) -> Result<(), Failure> {
         let topic = message["topic"].as_str().unwrap_or_default();
         match message["type"].as_str().unwrap_or_default() {
@@ -125,7 +140,7 @@ impl Reader<'_> {
                 return Err(refused(field("code"), field("message")).into());
             }
             "subscribed" => {
-                self.steady = true;
+                self.begin(terminal)?;
                 self.begun += 1;
                 let epoch = message["epoch"].as_str().unwrap_or_default().to_owned();
                 let place = (epoch, message["offset"].as_u64().unwrap_or_default());
