@@ -146,3 +146,21 @@ fn a_broker_that_is_not_believed_is_refused_with_the_reason() {
     let ran = town.run(&["health", "--broker", &plain, "--ca-file", good.ca()]);
     assert!(ran.code == 3 && ran.err.contains("does not speak TLS"), "{ran:?}");
 }
+
+#[test]
+fn a_join_that_did_not_believe_the_broker_leaves_no_profile_and_no_use_of_the_invite_behind() {
+    let town = Town::new();
+    let front = Front::open(&town, 4000);
+    let _broker = town.serve();
+    town.settle(&["ann"]);
+    let invite = town.json(&["invite", "demo"]);
+    let url = invite["url"].as_str().unwrap();
+    for port in [town.port, front.port] {
+        let broker = format!("wss://127.0.0.1:{port}/ws");
+        let ran = town.run(&["join", url, "--as", "tls", "--broker", &broker, "--ca-file", front.ca()]);
+        assert!(ran.code == 3 && ran.err.contains("cannot be trusted"), "{ran:?}");
+        assert!(!town.data().join("profiles/tls.json").exists(), "{ran:?}");
+    }
+    assert_eq!(town.run(&["peers"]).code, 0, "there is one profile only");
+    assert_eq!(town.run(&["join", url, "--as", "tls"]).code, 0);
+}

@@ -111,7 +111,11 @@ fn judge(profile: &Profile, status: u16, said: &Value) -> Result<(String, bool),
 
 /// True when the broker certainly does not know the key, so that nothing is lost with it.
 fn never_arrived(error: &PeerError) -> bool {
-    matches!(error, PeerError::JoinRefused { .. } | PeerError::Http(HttpError::Unreachable { .. }))
+    matches!(
+        error,
+        PeerError::JoinRefused { .. }
+            | PeerError::Http(HttpError::Unreachable { .. } | HttpError::Distrusted { .. })
+    )
 }
 
 /// The login name as far as it can name a profile.

@@ -163,14 +163,19 @@ impl Profile {
     }
 }
 
-/// The profile to act as: the named one, else the only one.
+/// The profile to act as: the named one, else the only one, or the only one that has joined.
 pub(crate) fn choose(home: &Home, asked: Option<&str>) -> Result<Profile, PeerError> {
     let names = names(home)?;
     let name = match (asked, names.as_slice()) {
         (Some(name), _) => check_name(name)?,
         (None, [only]) => only,
         (None, []) => return Err(PeerError::NoProfile { dir: home.profiles() }),
-        (None, _) => return Err(PeerError::WhichProfile { names: names.join(", ") }),
+        (None, several) => {
+            let unfinished = unfinished(home, several);
+            let mut joined = several.iter().filter(|name| !unfinished.contains(name));
+            let which = || PeerError::WhichProfile { names: names.join(", ") };
+            joined.next().filter(|_| joined.next().is_none()).ok_or_else(which)?
+        }
     };
     let profile = Profile::find(home, name)?.ok_or_else(|| PeerError::UnknownProfile {
         name: name.to_owned(),
@@ -206,6 +211,15 @@ pub(crate) fn names(home: &Home) -> Result<Vec<String>, PeerError> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Those of them that were made by a join that never finished. One that cannot be read is none of them.
+pub(crate) fn unfinished(home: &Home, names: &[String]) -> Vec<String> {
+    let has_joined = |name: &String| match Profile::find(home, name) {
+        Ok(profile) => profile.is_none_or(|profile| profile.member_id.is_some()),
+        Err(_) => true,
+    };
+    names.iter().filter(|name| !has_joined(name)).cloned().collect()
 }
 
 /// Keeps other commands from changing the same profile meanwhile; ends when the file is closed. What is read
@@ -327,6 +341,21 @@ mod tests {
         let (_dir, home) = home();
         Profile::fresh("ann", "m", "s", "ws://x/ws").unwrap().create(&home).unwrap();
         assert!(matches!(choose(&home, None), Err(PeerError::Unfinished { .. })));
+    }
+
+    #[test]
+    fn a_join_that_never_finished_does_not_stand_beside_the_only_profile_that_has() {
+        let (_dir, home) = home();
+        let ann = joined(&home, "ann");
+        for name in ["bob", "tls"] {
+            Profile::fresh(name, "m", "s", "wss://x/ws").unwrap().create(&home).unwrap();
+        }
+        assert_eq!(choose(&home, None).unwrap().public_key(), ann.public_key());
+        assert!(matches!(choose(&home, Some("tls")), Err(PeerError::Unfinished { .. })));
+        assert_eq!(unfinished(&home, &names(&home).unwrap()), ["bob", "tls"]);
+        // Whether one that is damaged has joined cannot be told, so it is not passed over.
+        home::replace(&home.profiles().join("bob.json"), b"torn").unwrap();
+        assert!(matches!(choose(&home, None), Err(PeerError::WhichProfile { .. })));
     }
 
     #[test]
