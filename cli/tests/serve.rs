@@ -104,6 +104,28 @@ fn the_first_record_tells_port_version_and_limits() {
     assert_eq!((&record["ws_path"], &record["max_message_bytes"]), (&"/ws".into(), &65_536.into()));
 }
 
+/// As secrets are mounted into a container.
+#[test]
+fn a_key_file_and_a_token_file_may_be_links_and_what_cannot_be_used_is_named() {
+    let town = Town::new();
+    let at = |name: &str| town.dir().join(name).to_str().unwrap().to_owned();
+    for (name, bytes) in [("key", &[7; 32][..]), ("token", b"a-token-of-the-tests\n")] {
+        std::fs::write(at(&format!("{name}.mounted")), bytes).unwrap();
+        std::os::unix::fs::symlink(at(&format!("{name}.mounted")), at(name)).unwrap();
+    }
+    let token = ("PEERMESH_ADMIN_TOKEN", "a-token-of-the-tests");
+    let broker = town.serve_with(&[("PEERMESH_KEY_FILE", &at("key")), token]);
+    let url = format!("http://127.0.0.1:{}", town.port);
+    let ran = town.run(&["mesh", "create", "demo", "--broker", &url, "--admin-token-file", &at("token")]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    broker.kill();
+    for (path, why) in [(at("token"), "holds 21 bytes"), (at("nowhere"), "cannot be read")] {
+        let mut command = town.command(&["serve", "--port", &town.port.to_string()]);
+        let ran = town::Ran::from(command.env("PEERMESH_KEY_FILE", &path).output().unwrap());
+        assert!(ran.code == 1 && ran.err.contains(&format!("PEERMESH_KEY_FILE: {path} {why}")), "{ran:?}");
+    }
+}
+
 /// As in a container: no word was left where the command looks, and only the port is known.
 #[test]
 fn health_finds_a_broker_by_its_port_alone() {

@@ -43,7 +43,7 @@ impl Api {
         };
         let from_env = env("PEERMESH_ADMIN_TOKEN").filter(|token| !token.is_empty());
         let token = match (place.token_file, from_env) {
-            (Some(file), _) => home::read_token(file).map_err(AdminError::TokenFile)?,
+            (Some(file), _) => home::read_named_token(file).map_err(AdminError::TokenFile)?,
             (None, Some(token)) => token,
             (None, None) if place.broker.is_none() || place.by_data => home.read_token()?,
             (None, None) => return Err(AdminError::NoToken),

@@ -217,7 +217,7 @@ fn cipher(passphrase: &str, salt: &[u8], cost: (u32, u32, u32)) -> Result<XSalsa
 
 /// Reads a bundle's file, which may lie anywhere and belong to anybody.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, HomeError> {
-    home::read(path)
+    home::read_named(path)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn own(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, HomeError> {
 }
 
 fn read(path: &Path) -> Result<Config, DaemonError> {
-    let bytes = home::read(path).map_err(|error| match error {
+    let bytes = home::read_named(path).map_err(|error| match error {
         HomeError::Io { error, .. } if error.kind() == ErrorKind::NotFound => {
             DaemonError::BadImport { path: path.to_owned(), what: "it is not there".to_owned() }
         }

@@ -1,7 +1,7 @@
 //! The data directory: where everything lies, and that nobody else can read it.
 //!
 //! *Always holds:* the directory is 0700 and ours before anything is written into it; secret files are 0600
-//! from their first moment; no link is followed.
+//! from their first moment; no link is followed, but those that the operator named.
 
 mod private;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, AddressError};
 use crate::failure::Exit;
 
-pub(crate) use private::{mode_of, prepare_dir, publish, publish_first, read, replace};
+pub(crate) use private::{mode_of, prepare_dir, publish, publish_first, read, read_named, replace};
 
 /// The configuration file, which an operator may write before the first start.
 const CONFIG_FILE: &str = "peermesh.toml";
@@ -45,6 +45,8 @@ pub(crate) enum HomeError {
     Long { path: PathBuf },
     #[error("{path} holds {bytes} bytes instead of 32; restore the key file that belongs to this store")]
     KeyLength { path: PathBuf, bytes: usize },
+    #[error("PEERMESH_KEY_FILE: {path} {what}; name a file of 32 bytes that the broker may read")]
+    NamedKey { path: PathBuf, what: String },
     #[error("the key file {path} is gone; restore it, or name it with PEERMESH_KEY_FILE")]
     KeyLost { path: PathBuf },
     #[error("{path} holds no admin token; remove it and restart the broker to get a fresh one")]
@@ -69,6 +71,7 @@ impl HomeError {
             | HomeError::Kind { .. }
             | HomeError::Long { .. }
             | HomeError::KeyLength { .. }
+            | HomeError::NamedKey { .. }
             | HomeError::KeyLost { .. }
             | HomeError::NoToken { .. }
             | HomeError::BrokerFile { .. }
@@ -209,9 +212,18 @@ pub(crate) struct BrokerFile {
     pub(crate) pid: u32,
 }
 
-/// Reads an admin token from the file an operator named.
+/// Reads a token from a file of ours.
 pub(crate) fn read_token(path: &Path) -> Result<String, HomeError> {
-    let text = String::from_utf8(read(path)?).unwrap_or_default();
+    token_in(path, read(path)?)
+}
+
+/// Reads an admin token from the file that the operator named.
+pub(crate) fn read_named_token(path: &Path) -> Result<String, HomeError> {
+    token_in(path, read_named(path)?)
+}
+
+fn token_in(path: &Path, bytes: Vec<u8>) -> Result<String, HomeError> {
+    let text = String::from_utf8(bytes).unwrap_or_default();
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(HomeError::NoToken { path: path.to_owned() });
@@ -226,6 +238,18 @@ pub(crate) fn read_key(path: &Path) -> Result<Secret, HomeError> {
         return Err(HomeError::KeyLength { path: path.to_owned(), bytes: bytes.len() });
     }
     Ok(Secret::new(bytes))
+}
+
+/// Reads the 32 bytes of the key file that the operator named.
+pub(crate) fn read_named_key(path: &Path) -> Result<Secret, HomeError> {
+    let unfit = |what| HomeError::NamedKey { path: path.to_owned(), what };
+    match read_named(path) {
+        Ok(bytes) if bytes.len() == 32 => Ok(Secret::new(bytes)),
+        Ok(bytes) => Err(unfit(format!("holds {} bytes", bytes.len()))),
+        Err(HomeError::Io { error, .. }) => Err(unfit(format!("cannot be read ({error})"))),
+        Err(HomeError::Kind { wanted, .. }) => Err(unfit(format!("is not a {wanted}"))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Randomness from the system.
@@ -314,6 +338,28 @@ mod tests {
         std::fs::remove_file(home.key_path()).unwrap();
         let error = home.make_key().unwrap_err();
         assert!(error.to_string().contains("PEERMESH_KEY_FILE") && !home.key_path().exists(), "{error}");
+    }
+
+    #[test]
+    fn secrets_that_the_operator_named_may_be_links_and_ours_may_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // As a secret is mounted: each file leads to one in a directory that is swapped as a whole.
+        std::fs::create_dir(at("..2026")).unwrap();
+        std::os::unix::fs::symlink("..2026", at("..data")).unwrap();
+        for (name, bytes) in [("key", &[7; 32][..]), ("token", b"t\n")] {
+            std::fs::write(at("..2026").join(name), bytes).unwrap();
+            std::os::unix::fs::symlink(Path::new("..data").join(name), at(name)).unwrap();
+        }
+        assert_eq!(read_named_key(&at("key")).unwrap(), Secret::new([7; 32]));
+        assert_eq!(read_named_token(&at("token")).unwrap(), "t");
+        assert!(read_key(&at("key")).is_err() && read_token(&at("token")).is_err());
+        for (name, words) in
+            [("..data", "is not a regular file"), ("token", "holds 2 bytes"), ("no", "cannot be read")]
+        {
+            let error = read_named_key(&at(name)).unwrap_err().to_string();
+            assert!(error.starts_with("PEERMESH_KEY_FILE: /") && error.contains(words), "{error}");
+        }
     }
 
     #[test]

@@ -72,8 +72,17 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
 
 /// Reads a whole regular file without following a link.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, HomeError> {
+    read_by(path, no_follow())
+}
+
+/// The same of a file that the operator named, which may be a link: so secrets are mounted into containers.
+pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, HomeError> {
+    read_by(path, 0)
+}
+
+fn read_by(path: &Path, flags: i32) -> Result<Vec<u8>, HomeError> {
     let io = |error| HomeError::Io { doing: "read", path: path.to_owned(), error };
-    let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path).map_err(io)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {
         return Err(HomeError::Kind { path: path.to_owned(), wanted: "regular file" });
     }
@@ -148,6 +157,7 @@ mod tests {
         assert!(!target.exists());
         fs::write(&target, "x").unwrap();
         assert!(read(&link).is_err());
+        assert_eq!(read_named(&link).unwrap(), b"x", "only what was named may be a link");
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn furnish(place: Place, settings: &Settings) -> Result<Ground, HomeError> {
         (None, Place::Nowhere) => None,
     };
     let vault_key = match (&settings.key_file, &place) {
-        (Some(path), _) => Some(home::read_key(path)?),
+        (Some(path), _) => Some(home::read_named_key(path)?),
         (None, Place::Writable(home)) => Some(key_of(home, &mut notes)?),
         (None, Place::Readable(home)) => there(home::read_key(&home.key_path()))?,
         (None, Place::Nowhere) => None,
@@ -212,6 +212,7 @@ mod tests {
     #[test]
     fn a_key_file_that_was_named_must_be_there() {
         let set = settings(&[("PEERMESH_KEY_FILE", "/nowhere/key")]);
-        assert!(any(Err(HomeError::Nowhere), &set).unwrap_err().to_string().contains("/nowhere/key"));
+        let error = any(Err(HomeError::Nowhere), &set).unwrap_err().to_string();
+        assert!(error.contains("PEERMESH_KEY_FILE: /nowhere/key"), "{error}");
     }
 }
