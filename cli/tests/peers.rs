@@ -28,6 +28,22 @@ fn json_of_create_invite_and_join_has_the_promised_names() {
 }
 
 #[test]
+fn a_mesh_that_was_made_by_flags_tells_the_next_command_with_them() {
+    let town = Town::new();
+    let _broker = town.serve();
+    let data = town.data();
+    let data = data.to_str().unwrap();
+    let ran = town.run(&["mesh", "create", "demo", "--data", data]);
+    let (_, typed) = ran.out.trim_end().split_once("invite peers with: peermesh ").expect(&ran.out);
+    assert_eq!(typed, format!("invite demo --data {data}"));
+    let mut elsewhere = town.command(&typed.split(' ').collect::<Vec<_>>());
+    let ran = town::Ran::from(elsewhere.env("HOME", "/nowhere").output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = town.run(&["mesh", "create", "other"]);
+    assert!(ran.out.trim_end().ends_with("peermesh invite other"), "{ran:?}");
+}
+
+#[test]
 fn joining_again_with_the_same_profile_spends_no_use() {
     let town = Town::new();
     let _broker = town.serve();

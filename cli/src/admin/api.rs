@@ -16,6 +16,8 @@ use crate::local;
 pub(crate) struct Api {
     address: Address,
     token: Secret,
+    /// What the command line said, for whoever types the next command.
+    flags: String,
 }
 
 /// What the command line says about where the broker is.
@@ -48,7 +50,12 @@ impl Api {
             (None, None) if place.broker.is_none() || place.by_data => home.read_token()?,
             (None, None) => return Err(AdminError::NoToken),
         };
-        Ok(Api { address, token: Secret::new(token) })
+        Ok(Api { address, token: Secret::new(token), flags: flags_of(home, place) })
+    }
+
+    /// What a command that is typed next needs after it to come to the same broker.
+    pub(super) fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// Asks, and gives the answer of a success.
@@ -79,6 +86,13 @@ impl Api {
     pub(crate) fn try_token(&self) -> Result<(), AdminError> {
         self.ask("GET", "/admin/meshes", None).map(|_| ())
     }
+}
+
+fn flags_of(home: &Home, place: Place<'_>) -> String {
+    let broker = place.broker.map(|url| format!(" --broker {}", home::quoted(url)));
+    let file = place.token_file.map(|file| home::quoted(&file.display().to_string()));
+    let file = file.map(|file| format!(" --admin-token-file {file}"));
+    [Some(home.as_flag()), broker, file].into_iter().flatten().collect()
 }
 
 /// One text of an answer.
@@ -168,7 +182,11 @@ mod tests {
         home::publish(&file, b"from-file\n").unwrap();
         let env = |name: &str| (name == "PEERMESH_ADMIN_TOKEN").then(|| "from-env".to_owned());
         let place = Place { broker: Some("http://127.0.0.1:1"), token_file: Some(&file), by_data: false };
-        assert_eq!(Api::find(&home, place, &env).unwrap().token.expose(), b"from-file");
+        let api = Api::find(&home, place, &env).unwrap();
+        assert_eq!(api.token.expose(), b"from-file");
+        let (data, file) = (home.dir().display(), file.display());
+        let flags = format!(" --data {data} --broker http://127.0.0.1:1 --admin-token-file {file}");
+        assert_eq!(api.flags(), flags, "they lead the next command to the same broker");
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) fn create(
     }
     let mesh = api.ask("POST", "/admin/meshes", Some(&body))?;
     let (id, slug) = (text(&mesh, "mesh_id")?, text(&mesh, "slug")?);
-    let said = format!("created mesh {slug} ({id}); invite peers with: peermesh invite {slug}");
+    let flags = api.flags();
+    let said = format!("created mesh {slug} ({id}); invite peers with: peermesh invite {slug}{flags}");
     Ok(terminal.result(&mesh, [said.as_str()])?)
 }
 

@@ -24,6 +24,8 @@ const CONFIG_FILE: &str = "peermesh.toml";
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
+    /// It was asked for by its flag, which other commands need too.
+    by_flag: bool,
 }
 
 /// What is wrong with the data directory or a file in it.
@@ -93,7 +95,7 @@ impl Home {
             .or_else(|| set("XDG_DATA_HOME").filter(|dir| dir.is_absolute()).map(|dir| dir.join("peermesh")))
             .or_else(|| set("HOME").map(|dir| dir.join(".local/share/peermesh")))
             .ok_or(HomeError::Nowhere)?;
-        Ok(Home { dir })
+        Ok(Home { dir, by_flag: flag.is_some() })
     }
 
     /// Makes the directory if needed; refuses one that others can read or that is not ours.
@@ -103,6 +105,15 @@ impl Home {
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What a command that is typed next needs after it to come here, wherever it is typed.
+    pub(crate) fn as_flag(&self) -> String {
+        if !self.by_flag {
+            return String::new();
+        }
+        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        format!(" --data {}", quoted(&dir.display().to_string()))
     }
 
     pub(crate) fn token_path(&self) -> PathBuf {
@@ -203,6 +214,15 @@ impl Home {
     }
 }
 
+/// A text as a shell takes it for one word.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:,@%=".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// The file by which commands on the same machine find a running broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BrokerFile {
@@ -288,6 +308,17 @@ mod tests {
         let env = |name: &str| (name == "HOME").then(|| "/home/ann".to_owned());
         assert_eq!(Home::locate(None, &env).unwrap().dir(), Path::new("/home/ann/.local/share/peermesh"));
         assert!(matches!(Home::locate(None, &nowhere), Err(HomeError::Nowhere)));
+    }
+
+    #[test]
+    fn a_directory_from_the_flag_is_named_to_whoever_types_the_next_command() {
+        let shown = |dir: &str| Home::locate(Some(Path::new(dir)), &nowhere).unwrap().as_flag();
+        assert_eq!(shown("/srv/mesh-1"), " --data /srv/mesh-1");
+        assert_eq!(shown("/srv/ann's mesh"), r" --data '/srv/ann'\''s mesh'");
+        let here = std::env::current_dir().unwrap().join("mesh");
+        assert_eq!(shown("mesh"), format!(" --data {}", quoted(here.to_str().unwrap())));
+        let env = |name: &str| (name == "PEERMESH_DATA").then(|| "/a".to_owned());
+        assert_eq!(Home::locate(None, &env).unwrap().as_flag(), "");
     }
 
     #[test]

@@ -158,7 +158,7 @@ pub(crate) fn run(
     }
     supervisor::ready();
     if io::stderr().is_terminal() {
-        greet(home.as_ref(), &settings, terminal);
+        greeting(home.as_ref(), &settings).iter().for_each(|line| terminal.remark(line));
     }
 
     let signal = stop.wait();
@@ -376,30 +376,46 @@ fn listening(settings: &Settings, config: &Config) -> Note {
         .with("runtime", settings.runtime.word())
 }
 
-fn greet(home: Option<&Home>, settings: &Settings, terminal: &Terminal) {
+/// What a person at the terminal is told, line by line.
+fn greeting(home: Option<&Home>, settings: &Settings) -> [String; 8] {
     let place = match (&settings.store, home) {
         #[cfg(feature = "sqlite")]
         (Store::Sqlite, Some(home)) => home.dir().display().to_string(),
         _ => format!("its database (store: {})", settings.store.word()),
     };
-    for line in [
-        format!("\npeermesh listens on {}; everything it keeps is in {place}", settings.listen),
+    let data = home.map(Home::as_flag).unwrap_or_default();
+    [
+        String::new(),
+        format!("peermesh listens on {}; everything it keeps is in {place}", settings.listen),
         "In another terminal, type:".to_owned(),
-        "  peermesh mesh create demo".to_owned(),
-        "  peermesh invite demo --uses 2".to_owned(),
-        "  peermesh join INVITE --as ann".to_owned(),
-        "End the broker with Ctrl-C.\n".to_owned(),
-    ] {
-        for part in line.split('\n') {
-            terminal.remark(part);
-        }
-    }
+        format!("  peermesh mesh create demo{data}"),
+        format!("  peermesh invite demo --uses 2{data}"),
+        format!("  peermesh join INVITE --as ann{data}"),
+        "End the broker with Ctrl-C.".to_owned(),
+        String::new(),
+    ]
 }
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_greeting_names_commands_that_find_the_broker_as_they_stand() {
+        let settings = Settings::read(None, &Flags::default(), &|_| None).unwrap();
+        let typed = |home: &Home| -> Vec<String> {
+            let lines = greeting(Some(home), &settings).into_iter();
+            lines.filter_map(|line| line.strip_prefix("  peermesh ").map(str::to_owned)).collect()
+        };
+        let flagged = Home::locate(Some(std::path::Path::new("/srv/my mesh")), &|_| None).unwrap();
+        let commands = typed(&flagged);
+        assert_eq!(commands.len(), 3);
+        assert!(commands.iter().all(|line| line.ends_with(" --data '/srv/my mesh'")), "{commands:?}");
+        let env = |name: &str| (name == "HOME").then(|| "/home/ann".to_owned());
+        assert_eq!(typed(&Home::locate(None, &env).unwrap())[0], "mesh create demo");
+    }
+
+    #[cfg(feature = "postgres")]
     #[test]
     fn the_first_record_has_the_fields_of_the_protocol() {
         let database =
