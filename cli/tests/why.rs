@@ -64,6 +64,9 @@ fn mentions_lists_what_mentions_us_and_goes_on_where_it_stopped() {
     let next = told["next"].as_str().unwrap();
     let told = town.json(&["mentions", "--as", "carl", "--after", next]);
     assert_eq!((&told["mentions"][0]["messageId"], &told["more"]), (&second.as_str().into(), &false.into()));
+    let end = told["next"].as_str().unwrap();
+    let ran = town.run(&["mentions", "--as", "carl", "--after", end]);
+    assert!(ran.code == 0 && ran.out.is_empty() && ran.err.contains("there are no more"), "{ran:?}");
     let ran = town.run(&["mentions", "--as", "carl"]);
     assert_eq!((ran.code, ran.out.lines().count()), (0, 2), "{ran:?}");
     assert!(ran.out.contains(&format!("ann mentions you in {second} (next, to *)")), "{ran:?}");

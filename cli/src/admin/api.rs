@@ -79,7 +79,7 @@ impl Api {
         let token = String::from_utf8_lossy(self.token.expose());
         let question = Question { method, target, token: Some(&token), body, header };
         let answer = http::ask(&self.address, &question)?;
-        judge(&answer, target)
+        judge(&answer, target, &self.address)
     }
 
     /// Asks for the first page of meshes, only to see whether the token is accepted.
@@ -114,7 +114,7 @@ pub(super) fn cell(row: &Value, field: &str) -> String {
     }
 }
 
-fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
+fn judge(answer: &Answer, target: &str, address: &Address) -> Result<Value, AdminError> {
     let said = answer.json();
     let text = |field: &str| said.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let status = || format!("status {}", answer.status);
@@ -127,24 +127,28 @@ fn judge(answer: &Answer, target: &str) -> Result<Value, AdminError> {
     match answer.status {
         200..=299 => Ok(said),
         401 => Err(AdminError::BadToken),
-        404 if target.starts_with("/admin/runners") && code != "runners_off" => {
-            Err(AdminError::NotFound { what: "such a runner or event".into(), message, see: "runners" })
+        404 if code == "not_found" => {
+            let (what, see) = what_was_asked(target);
+            Err(AdminError::NotFound { what, message, see })
         }
-        404 if code != "runners_off" => {
-            Err(AdminError::NotFound { what: what_was_asked(target), message, see: "mesh" })
-        }
+        // The ports of runners and of watchers answer so, and whatever else is no broker.
+        404 if code != "runners_off" => Err(AdminError::NoAdmin { address: address.to_string() }),
         429 | 500.. => Err(AdminError::Busy { code, message }),
         _ => Err(AdminError::Refused { code, message }),
     }
 }
 
-/// What a path names: the mesh, or the member in it.
-fn what_was_asked(target: &str) -> String {
+/// What a path names, and the command that lists what there is: the mesh, the member in it, or a runner.
+fn what_was_asked(target: &str) -> (String, String) {
+    if target.starts_with("/admin/runners") {
+        return ("such a runner or event".to_owned(), "runners list".to_owned());
+    }
     let mut parts = target.trim_start_matches("/admin/meshes/").split('/');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(mesh), Some("members"), Some(member)) => format!("mesh {mesh} or its member {member}"),
-        (Some(mesh), _, _) => format!("mesh {mesh}"),
-        (None, _, _) => "it".into(),
+        (Some(mesh), Some("members"), Some(member)) => {
+            (format!("mesh {mesh} or its member {member}"), format!("member list {mesh}"))
+        }
+        (mesh, _, _) => (format!("mesh {}", mesh.unwrap_or_default()), "mesh list".to_owned()),
     }
 }
 
@@ -191,12 +195,40 @@ mod tests {
 
     #[test]
     fn statuses_become_exit_codes() {
-        let exit =
-            |status, body: &str| judge(&answer(status, body), "/admin/meshes/demo").unwrap_err().exit();
+        let judged = |status, body: &str, target: &str| {
+            judge(&answer(status, body), target, &Address::parse("http://x:1").unwrap()).unwrap_err()
+        };
+        let exit = |status, body: &str| judged(status, body, "/admin/meshes/demo").exit();
         let taken = "{\"error\":\"slug_taken\",\"message\":\"demo exists\"}";
         assert_eq!([exit(401, ""), exit(404, "{}"), exit(409, taken)], [Exit::Refused; 3]);
         assert_eq!([exit(429, "{}"), exit(503, "")], [Exit::Unreachable; 2]);
-        let error = judge(&answer(409, taken), "/admin/meshes").unwrap_err().to_string();
+        let error = judged(409, taken, "/admin/meshes").to_string();
         assert!(error.contains("demo exists (slug_taken)"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_the_command_that_lists_what_is() {
+        let judged = |body: &str, target: &str| {
+            let address = Address::parse("http://127.0.0.1:4000").unwrap();
+            judge(&answer(404, body), target, &address).unwrap_err().to_string()
+        };
+        let missing = "{\"error\":\"not_found\",\"message\":\"no such thing\"}";
+        for (target, words) in [
+            ("/admin/meshes/demo", "mesh demo does not exist (no such thing); see: peermesh mesh list"),
+            ("/admin/meshes/demo/members/bob", "its member bob does not exist (no such thing)"),
+            ("/admin/meshes/demo/members/bob", "see: peermesh member list demo"),
+            ("/admin/runners/r1/dead/1/requeue", "see: peermesh runners list"),
+        ] {
+            let error = judged(missing, target);
+            assert!(error.contains(words), "{error}");
+        }
+        for (target, body) in [
+            ("/admin/meshes", ""),
+            ("/admin/meshes", "{\"error\":\"Not found\"}"),
+            ("/admin/runners", "not found"),
+        ] {
+            let error = judged(body, target);
+            assert!(error.contains("no admin API at http://127.0.0.1:4000"), "{error}");
+        }
     }
 }

@@ -40,8 +40,10 @@ pub(crate) enum AdminError {
     NoCommand(String),
     #[error("the broker does not accept this admin token; use that broker's data directory or token file")]
     BadToken,
-    #[error("{what} does not exist ({message}); see: peermesh {see} list")]
-    NotFound { what: String, message: String, see: &'static str },
+    #[error("{what} does not exist ({message}); see: peermesh {see}")]
+    NotFound { what: String, message: String, see: String },
+    #[error("there is no admin API at {address}; pass --broker with the port that peers connect to")]
+    NoAdmin { address: String },
     #[error("the broker refused: {message} ({code})")]
     Refused { code: String, message: String },
     #[error("the broker cannot do it at the moment: {message} ({code}); try again later")]
@@ -60,7 +62,10 @@ impl AdminError {
             | AdminError::TokenFile(_)
             | AdminError::NoCommand(_)
             | AdminError::LongWait => Exit::Usage,
-            AdminError::BadToken | AdminError::NotFound { .. } | AdminError::Refused { .. } => Exit::Refused,
+            AdminError::BadToken
+            | AdminError::NotFound { .. }
+            | AdminError::NoAdmin { .. }
+            | AdminError::Refused { .. } => Exit::Refused,
             AdminError::Busy { .. } | AdminError::Away { .. } => Exit::Unreachable,
             AdminError::Incomplete { .. } => Exit::Failed,
         }

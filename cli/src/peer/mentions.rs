@@ -44,6 +44,7 @@ pub(crate) fn run(
     let value = json!({ "mentions": mentions, "next": after, "more": more });
     terminal.result(&value, lines.iter().map(String::as_str))?;
     match after {
+        _ if is_empty && span.after.is_some() => terminal.remark("there are no more"),
         _ if is_empty => terminal.remark("nobody mentions this member"),
         Some(after) if more => {
             terminal.remark(&format!("there may be more: peermesh mentions --after {after}"));
