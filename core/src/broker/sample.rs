@@ -13,7 +13,7 @@ use crate::note::Note;
 use crate::time::Mono;
 
 /// Records of requests and hellos that nobody has vouched for.
-const OF_STRANGERS: [&str; 15] = [
+const OF_STRANGERS: [&str; 16] = [
     "hello rejected",
     "hello rejected: revoked",
     "hello sig rejected",
@@ -23,6 +23,7 @@ const OF_STRANGERS: [&str; 15] = [
     "join",
     "mesh at capacity",
     "mesh at capacity (session_hello)",
+    "member key not rotated",
     "member request rejected",
     "runner refused",
     "session_hello attestation rejected",
