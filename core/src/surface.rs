@@ -238,10 +238,14 @@ impl<A> Cx<'_, A> {
     }
 }
 
+/// Bytes that the arena keeps: a turn that said much must not hold its memory for ever.
+const ARENA_KEPT: usize = 1 << 20;
+
 impl Effects {
     /// Forgets the texts, once everything is performed.
     pub(crate) fn clear(&mut self) {
         self.arena.clear();
+        self.arena.shrink_to(ARENA_KEPT);
         self.pushed = None;
     }
 

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, size};
 use crate::conn::{Chunk, Connection};
 use crate::ids::{ConnId, MeshNo, RunnerNo, ShardId, TopicNo};
 use crate::kit::index::{Index, Numbered};
@@ -295,6 +295,16 @@ impl Broker {
         }
     }
 
+    /// True when so much is to be said that it is said before more of a peer is read: one chunk may hold more
+    /// questions than memory can answers. What one round adds fits into an outbox that is not full, one
+    /// answer of the greatest length included.
+    fn has_much_to_say(&self, client: &Client) -> bool {
+        let Effects { list, arena, .. } = &self.effects;
+        matches!(client.bound, Bound::Peer(_))
+            && (arena.len() > size(self.limits.outbox_bytes_max()) / 8
+                || list.len() > size(self.limits.outbox_frames_max()) / 4)
+    }
+
     fn opened(&mut self, now: Now, id: ConnId, listener: Listener, remote: IpAddr, todo: &mut Outputs) {
         if self.drain.is_on() {
             return todo.push(Output::Close { conn: id, how: crate::machine::Closing::Both });
@@ -323,6 +333,10 @@ impl Broker {
     /// Reads on until the bytes are used up or there is a reason to stop.
     fn read(&mut self, now: Now, id: ConnId, client: &mut Client, mut chunk: Chunk<'_>, todo: &mut Outputs) {
         loop {
+            if self.has_much_to_say(client) {
+                client.resumes = true;
+                self.resumed.push(SessionId(id));
+            }
             if self.is_paused(id, client) {
                 return client.connection.keep(chunk);
             }
