@@ -386,7 +386,7 @@ pub enum Cause {
     Lease,
     /// A grace ends.
     Grace,
-    /// Statuses may have outlived their time.
+    /// Statuses may have outlived their time, or others are due to hear of a peer's visibility.
     Status,
     /// A client that never acknowledges is due its ping.
     LegacyPing,

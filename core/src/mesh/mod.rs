@@ -243,6 +243,8 @@ enum Timer {
     LegacyPing(PresenceNo),
     /// A presence's grace ends.
     Grace(PresenceNo),
+    /// The others may be told that a presence hides or shows itself.
+    Visibility(PresenceNo),
     /// Mail waits for a page that could not be read, or for a write that was refused.
     Retry,
     /// Somebody has waited long for the commit of a send.
@@ -376,6 +378,7 @@ impl Meshes {
             Timer::Lease(_) => Cause::Lease,
             Timer::LegacyPing(_) => Cause::LegacyPing,
             Timer::Grace(_) => Cause::Grace,
+            Timer::Visibility(_) => Cause::Status,
             Timer::Retry | Timer::Undecided => Cause::Commit,
             Timer::Turn => Cause::Silence,
             Timer::Forget => Cause::Retention,
@@ -530,6 +533,7 @@ impl Mesh {
                 Timer::Lease(mailbox) => self.leases_lapsed(cx, ids, mailbox),
                 Timer::LegacyPing(presence) => self.legacy_ping(cx, presence),
                 Timer::Grace(presence) => self.grace_ended(cx, ids, presence),
+                Timer::Visibility(presence) => self.tell_visibility(cx, presence),
                 Timer::Retry => self.retry(cx, ids),
                 Timer::Undecided => self.answer_undecided(cx),
                 Timer::Turn => self.turns_came(cx),

@@ -34,6 +34,7 @@ pub(crate) struct Presence {
     pub peer_type: Option<String>,
     pub groups: Vec<Group>,
     pub visible: bool,
+    pub told: Told,
     pub profile: Profile,
     pub summary: Option<String>,
     pub stats: Option<Stats>,
@@ -43,6 +44,14 @@ pub(crate) struct Presence {
     /// Sends only: no mail, no roster entry, no grace.
     pub send_only: bool,
     pub link: Link,
+}
+
+/// What the others believe of a presence's visibility.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub visible: bool,
+    /// They hear nothing else before.
+    pub until: Mono,
 }
 
 /// Whether somebody is at the other end.

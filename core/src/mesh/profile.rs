@@ -1,11 +1,15 @@
 //! What a peer says of itself: status, summary, visibility, profile, counters, groups.
 
+use super::presence::Told;
 use super::status::Source;
-use super::{Cx, Mesh, events};
+use super::{Cx, Mesh, Timer, events};
 use crate::message_id::MessageIds;
 use crate::store::{Group, Status};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::mesh::{Ack, ErrorFrame, JoinGroup, Named, SetProfile, SetStats, SetStatus};
+
+/// The least time between two changes of one peer's visibility that the others are told.
+const VISIBILITY_MS: u64 = 1_000;
 
 impl Mesh {
     pub(super) fn set_status(
@@ -110,9 +114,25 @@ impl Mesh {
         presence.visible = visible;
         if changed && presence.is_listed() {
             self.save_peer(cx, no);
-            events::visibility(self, cx, no);
+            self.tell_visibility(cx, no);
         }
         short_ack(cx, session, request);
+    }
+
+    /// Tells the others whether a peer shows itself, if they believe something else. However often it changes
+    /// its mind, they hear of it once in a while, or it could fill their outboxes.
+    pub(super) fn tell_visibility(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
+        let Some(presence) = self.roster.presence_mut(no) else { return };
+        let Told { visible, until } = presence.told;
+        if visible == presence.visible {
+            return;
+        }
+        if cx.now.mono < until {
+            return self.timers.arm(Timer::Visibility(no), until);
+        }
+        let until = cx.now.mono.after_millis(VISIBILITY_MS);
+        presence.told = Told { visible: presence.visible, until };
+        events::visibility(self, cx, no);
     }
 
     pub(super) fn set_profile(

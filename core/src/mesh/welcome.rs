@@ -6,7 +6,7 @@
 
 use super::features::{self, Dialect};
 use super::hello::{Greeting, Proof};
-use super::presence::{Line, Link, Presence};
+use super::presence::{Line, Link, Presence, Told};
 use super::refusal::{Refusal, refuse};
 use super::residence::Waiting;
 use super::seat::{Seat, Swap, Swaps};
@@ -480,6 +480,7 @@ fn seated(
         (Some(groups), Greeting::Hello(_)) if !groups.is_empty() => groups.clone(),
         _ => saved_groups.unwrap_or_else(|| row.default_groups.clone()),
     };
+    let visible = state.is_none_or(|state| state.visible);
     Presence {
         no,
         id,
@@ -501,7 +502,8 @@ fn seated(
         model: peer.model.clone(),
         peer_type: peer.peer_type.clone(),
         groups,
-        visible: state.is_none_or(|state| state.visible),
+        visible,
+        told: Told { visible, until: cx.now.mono },
         profile: state.map(|state| state.profile.clone()).unwrap_or_default(),
         summary: None,
         stats: None,
