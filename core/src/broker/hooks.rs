@@ -23,7 +23,8 @@ use crate::wire::http::{Request, Response};
 pub(super) struct Hooks {
     next: u64,
     asked: Index<u64, Asked>,
-    buckets: Index<(i64, String), Bucket>,
+    /// By the hash of a pid and a directory, which may be long.
+    buckets: Index<u64, Bucket>,
     /// Spent by every hook that comes to wait in the store.
     kept: Bucket,
     /// Waiting hooks of the last look that were not decided yet.
@@ -61,6 +62,8 @@ pub(super) enum Step {
 
 /// Buckets kept before all start afresh: a bound on memory that only a flood of made-up pids reaches.
 const BUCKETS_MAX: usize = 16_384;
+/// Characters of a directory that nobody vouched for, in the log.
+const CLAIM_CHARS: usize = 64;
 /// Waiting hooks of one look.
 const PAGE: u32 = 256;
 
@@ -112,9 +115,10 @@ impl Broker {
             self.hooks.buckets = Index::new(&mut self.rng);
         }
         let rate = self.limits.hook_rate_per_minute();
-        let key = (pid, cwd.chars().take(1_024).collect());
+        let key = self.hooks.buckets.hash(&(pid, cwd));
         if self.hooks.buckets.find_or_insert(key, || Bucket::new(rate, rate)).take(now.mono).is_err() {
             self.stats.count(Counter::HookRateLimited);
+            let cwd: String = cwd.chars().take(CLAIM_CHARS).collect();
             let note = Note::new(Level::Warn, "hook rate limited").with("cwd", cwd).with("pid", pid);
             self.notes.push(note);
             return Err(refuse(429, "rate limited"));

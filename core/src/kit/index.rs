@@ -26,6 +26,11 @@ impl<K: Hash + Eq, V> Index<K, V> {
     pub(crate) fn new(rng: &mut Rng) -> Index<K, V> {
         Index::with(Keyed(rng.next_u64(), rng.next_u64()))
     }
+
+    /// What stands for a long name, under the key of this map.
+    pub(crate) fn hash(&self, name: &impl Hash) -> u64 {
+        self.map.hasher().hash_one(name)
+    }
 }
 
 impl<K: Hash + Eq, V> Numbered<K, V> {
