@@ -102,6 +102,11 @@ impl Roster {
         self.members.get(*self.former_keys.get(key)?)
     }
 
+    /// The key that a member had last.
+    pub(crate) fn latest_former(&self, member: MailboxNo) -> Option<&FormerKey> {
+        self.former.get(&member)?.last()
+    }
+
     /// The member with this id, key or (when only one has it) name.
     pub(crate) fn member_called(&self, text: &str) -> Result<&MemberRow, NoMember> {
         let key = PublicKey::from_hex(text);

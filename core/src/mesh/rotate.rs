@@ -1,10 +1,10 @@
 //! How a member gets another key (mesh protocol 1.8).
 //!
-//! *Decides* freshness, both signatures and membership, in this order; whether the key is free is the store's
-//! to say. *Always holds:* nothing is told before the commit; from then on nobody comes in by the former key
-//! or by its word for a session, and whoever came in so is sent away. What the member sealed itself is shown
-//! under the key that sealed it, so nothing that it sends is taken while its key changes. A look that began
-//! before ends before, for the store has it first.
+//! *Decides* freshness, both signatures, membership, and whether the key that signed is the present one, in
+//! this order; whether the wanted key is free is the store's to say. *Always holds:* nothing is told before
+//! the commit; from then on nobody comes in by the former key or by its word for a session, and whoever came
+//! in so is sent away. What the member sealed itself is shown under the key that sealed it, so nothing that
+//! it sends is taken while its key changes. A look that began before ends before, for the store has it first.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::message_id::MessageIds;
 use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::stats::Counter;
-use crate::store::{Ended, FormerKey, Op, Reply, Rotation, RotationRefusal, StoreError};
+use crate::store::{Ended, FormerKey, MemberRow, Op, Reply, Rotation, RotationRefusal, StoreError};
 use crate::surface::{PresenceNo, SessionId};
 use crate::wire::rotate::RotateCall;
 
@@ -35,6 +35,12 @@ const UNAUTHORIZED: Refused = Refused {
     status: 401,
     code: "unauthorized",
     message: "the signature is wrong, or its key is no member's of this mesh",
+};
+
+const STALE: Refused = Refused {
+    status: 409,
+    code: "member_key_rotated",
+    message: "this key was replaced by another one before",
 };
 
 impl Meshes {
@@ -71,12 +77,21 @@ impl Meshes {
 impl Mesh {
     /// Judges what needs the mesh, and has the key replaced.
     pub(super) fn rotate(&mut self, cx: &mut Cx<'_>, positions: &mut Positions, one: Rotating) {
-        let member = match self.rotator(&one.call) {
-            Ok(member) => member,
+        let (member, present) = match self.rotator(&one.call) {
+            Ok(row) => (row.no, row.key),
             Err(refused) => return refuse_key(cx, one.session, &one.call, &refused),
         };
         let limits = &cx.config.limits;
         let is_busy = self.outstanding >= limits.staged_max() || self.rotating.contains(&member);
+        // Whoever has a key that was replaced could ask for ever, and the member would never send again.
+        if !is_busy && present != one.call.old {
+            let latest = self.roster.latest_former(member).copied();
+            let latest = latest.filter(|former| former.key == one.call.old && present == one.call.key);
+            return match latest {
+                Some(former) => confirm(cx, &one, &former),
+                None => refuse_key(cx, one.session, &one.call, &STALE),
+            };
+        }
         let (grace_ms, former_keys_max) = (limits.former_key_grace_ms(), limits.former_keys_max());
         let position = if is_busy { None } else { positions.next(cx) };
         let Some(below) = position else {
@@ -98,11 +113,11 @@ impl Mesh {
     }
 
     /// The member whose key signed. One that has the wanted key already may ask again, by the key it had.
-    fn rotator(&self, call: &RotateCall) -> Result<MailboxNo, Refused> {
+    fn rotator(&self, call: &RotateCall) -> Result<&MemberRow, Refused> {
         let had = || self.roster.member_by_former_key(&call.old);
         let member = self.roster.member_by_key(&call.old).or_else(had);
         let member = member.filter(|row| row.id.as_str() == call.member_id).ok_or(UNAUTHORIZED)?;
-        if member.revoked_at.is_some() { Err(REVOKED) } else { Ok(member.no) }
+        if member.revoked_at.is_some() { Err(REVOKED) } else { Ok(member) }
     }
 
     /// The key was replaced, or not.
@@ -120,16 +135,13 @@ impl Mesh {
             Ended::Done(Reply::RotationRefused(why)) => why,
             Ended::Done(_) | Ended::Found(_) => RotationRefusal::Stale,
         };
-        let refused = |status, code, message| Refused { status, code, message };
         let refused = match why {
-            RotationRefusal::Stale => {
-                refused(409, "member_key_rotated", "this key was replaced by another one before")
-            }
-            RotationRefusal::KeyTaken => refused(
-                409,
-                "key_taken",
-                "newPubkey: somebody of this mesh has this key, or had it: make another",
-            ),
+            RotationRefusal::Stale => STALE,
+            RotationRefusal::KeyTaken => Refused {
+                status: 409,
+                code: "key_taken",
+                message: "newPubkey: somebody of this mesh has this key, or had it: make another",
+            },
             RotationRefusal::Full { free_at } => return refuse_full(cx, one.session, &free_at.iso()),
         };
         refuse_key(cx, one.session, &one.call, &refused);
@@ -148,15 +160,7 @@ impl Mesh {
                 note.with("member_id", one.call.member_id.as_str()).with("pubkey", &one.call.key.hex()[..12])
             });
         }
-        let body = json!({
-            "memberId": one.call.member_id,
-            "pubkey": one.call.key.hex(),
-            "formerPubkey": former.key.hex(),
-            "rotatedAt": former.at.iso(),
-            "formerUntil": former.until.iso(),
-        });
-        cx.count(Counter::EnquiryAnswered);
-        cx.answer(one.session, 200, &body);
+        confirm(cx, one, &former);
     }
 
     /// Ends every connection that came in by the former key, or by its word for a session. Their presences
@@ -170,6 +174,19 @@ impl Mesh {
             self.gone(cx, ids, no, session);
         }
     }
+}
+
+/// Tells that the key was replaced, the first time and whenever that is asked for again.
+fn confirm(cx: &mut Cx<'_>, one: &Rotating, former: &FormerKey) {
+    let body = json!({
+        "memberId": one.call.member_id,
+        "pubkey": one.call.key.hex(),
+        "formerPubkey": former.key.hex(),
+        "rotatedAt": former.at.iso(),
+        "formerUntil": former.until.iso(),
+    });
+    cx.count(Counter::EnquiryAnswered);
+    cx.answer(one.session, 200, &body);
 }
 
 /// Somebody cannot have the mesh.
