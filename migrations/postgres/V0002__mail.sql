@@ -337,12 +337,14 @@ END $$;
 -- its block, however many follow; the walk goes on with the next block, which may be another shard's and
 -- older. Of messages that are old and waited for it passes 8192 in one call: they are few, for what nobody
 -- takes expires long before it is removed.
-CREATE FUNCTION mesh.prune(messages_before bigint, keys_before bigint, proofs_before bigint, size bigint)
-RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION mesh.prune(
+    messages_before bigint, keys_before bigint, proofs_before bigint, present bigint, size bigint
+) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     m record;
     after bigint := 0;
     young bigint;
+    ahead integer;
     waiting integer := 0;
     over bigint[] := '{}';
     keys bigint[] := '{}';
@@ -355,8 +357,13 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1886221164, 0);
     WHILE after IS NOT NULL AND size > 0 LOOP
         young := NULL;
+        ahead := 0;
         FOR m IN SELECT pos, at, key FROM mesh.tombstone WHERE pos > after ORDER BY pos LOOP
             IF m.at >= keys_before THEN
+                IF m.at > present AND ahead < 8192 THEN
+                    ahead := ahead + 1;
+                    CONTINUE;
+                END IF;
                 young := m.pos;
                 EXIT;
             END IF;
@@ -370,6 +377,7 @@ BEGIN
     after := 0;
     WHILE after IS NOT NULL AND size > 0 LOOP
         young := NULL;
+        ahead := 0;
         FOR m IN
             SELECT pos, at, key, EXISTS (
                 SELECT FROM unnest(coalesce(mailboxes, ARRAY[recip])) AS box (n)
@@ -378,6 +386,10 @@ BEGIN
             FROM mesh.message WHERE pos > after ORDER BY pos
         LOOP
             IF m.at >= messages_before THEN
+                IF m.at > present AND ahead < 8192 THEN
+                    ahead := ahead + 1;
+                    CONTINUE;
+                END IF;
                 young := m.pos;
                 EXIT;
             ELSIF m.is_waited_for THEN

@@ -37,7 +37,7 @@ BEGIN
         WHEN 'live' THEN RETURN mesh.perform_for_live(me, op);
         WHEN 'prune' THEN
             RETURN mesh.prune((op ->> 'messages_before')::bigint, (op ->> 'keys_before')::bigint,
-                (op ->> 'proofs_before')::bigint, (op ->> 'limit')::bigint);
+                (op ->> 'proofs_before')::bigint, (op ->> 'now')::bigint, (op ->> 'limit')::bigint);
     END CASE;
 END $$;
 

@@ -5,9 +5,10 @@
 --
 -- There is no index on time: it would be written for every message. Positions of one lane are handed out by
 -- one shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk leaves
--- a lane at the first one that is not. It costs a few steps for each lane that is not empty.
+-- a lane at the first one that is not, save for those of a clock that was ahead of `present`. It costs a few
+-- steps for each lane that is not empty.
 CREATE FUNCTION mesh.overdue(
-    before bigint, after_recip bigint, after_prio smallint, after_pos bigint, size bigint
+    before bigint, present bigint, after_recip bigint, after_prio smallint, after_pos bigint, size bigint
 ) RETURNS TABLE (recip bigint, prio smallint, pos bigint, bytes integer, mesh_id text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -32,6 +33,7 @@ BEGIN
             IF mesh_id IS NULL THEN
                 RAISE data_corrupted USING MESSAGE = 'a delivery without its message';
             END IF;
+            CONTINUE WHEN at >= before AND at > present;
             EXIT WHEN at >= before OR left_over = 0;
             RETURN NEXT;
             left_over := left_over - 1;

@@ -252,8 +252,8 @@ pub(crate) fn find(id: &str) -> Op {
 }
 
 pub(crate) fn prune(before: i64, limit: u32) -> Op {
-    let before = Wall::from_millis(before);
-    Op::Prune { messages_before: before, keys_before: before, proofs_before: before, limit }
+    let (before, now) = (Wall::from_millis(before), Wall::from_millis(i64::MAX));
+    Op::Prune { messages_before: before, keys_before: before, proofs_before: before, now, limit }
 }
 
 /// The position of what a key is known for.

@@ -195,13 +195,14 @@ fn lives(broker: &mut Broker) {
         let receipted = [9, 10].map(receipted);
         broker.writes_under(&[fence], receipted.to_vec()).unwrap();
         broker.write(prune(2_000, 50)).unwrap();
-        let (proofs_before, limit) = (Wall::from_millis(0), 50);
+        let (proofs_before, now, limit) = (Wall::from_millis(0), Wall::from_millis(90_000), 50);
         let (messages_before, keys_before) = (Wall::from_millis(3_000), Wall::from_millis(0));
-        broker.write(Op::Prune { messages_before, keys_before, proofs_before, limit }).unwrap();
+        broker.write(Op::Prune { messages_before, keys_before, proofs_before, now, limit }).unwrap();
     }
     broker.write(Op::Release(vec![fence])).unwrap();
     let kitchen = || "kitchen".to_owned();
     let (mailbox, priority, position) = (BOB, Priority::Next, Position(7));
+    let late = Wall::from_millis(90_000);
     for query in [
         Query::Mesh(MeshId::new("kitchen")),
         Query::Mesh(MeshId::new("m7")),
@@ -209,9 +210,10 @@ fn lives(broker: &mut Broker) {
         Query::Meshes { after: None, limit: 50 },
         Query::Invite([7; 32]),
         Query::Pending { mailbox, priority, after: Position::ZERO, limit: 50 },
-        Query::Overdue { before: Wall::from_millis(90_000), after: None, limit: 500 },
+        Query::Overdue { before: late, now: late, after: None, limit: 500 },
         Query::Overdue {
-            before: Wall::from_millis(90_000),
+            before: late,
+            now: late,
             after: Some(Cursor { mailbox, priority, position }),
             limit: 500,
         },

@@ -135,7 +135,8 @@ impl Desk {
 
     /// Removes messages older than the first time, and keys older than the second.
     pub(crate) fn prunes_keys(&mut self, before: Wall, keys_before: Wall, limit: u32) -> u32 {
-        let prune = Op::Prune { messages_before: before, keys_before, proofs_before: before, limit };
+        let (messages_before, proofs_before, now) = (before, before, self.now());
+        let prune = Op::Prune { messages_before, keys_before, proofs_before, now, limit };
         match self.writes([prune]).remove(0) {
             Reply::Pruned(pruned) => pruned.most(),
             other => panic!("{other:?}"),
@@ -244,7 +245,7 @@ impl Desk {
     }
 
     pub(crate) fn overdue(&mut self, before: Wall, after: Option<Cursor>, limit: u32) -> Vec<Cursor> {
-        match self.asks(&Query::Overdue { before, after, limit }) {
+        match self.asks(&Query::Overdue { before, now: self.now(), after, limit }) {
             Found::Overdue(rows) => rows.into_iter().map(|row| row.cursor).collect(),
             other => panic!("{other:?}"),
         }

@@ -111,6 +111,34 @@ fn overdue_deliveries_are_found_in_every_lane_and_in_pages() {
 }
 
 #[test]
+fn f_tim_01_what_a_clock_ahead_accepted_holds_up_nothing_behind_it() {
+    const YEARS_MS: i64 = 300_000_000_000;
+    each(|desk| {
+        let never = Wall::from_millis(0);
+        desk.passes(YEARS_MS);
+        // Of the first only the key is left, the second nobody waits for, the third somebody does.
+        desk.accepts(desk.message(1).client_id("ahead"));
+        desk.settles(1, BOB, Outcome::Delivered);
+        assert_eq!(desk.prunes_keys(desk.now().after_millis(1), never, 9), 1);
+        desk.writes([desk.message(2).op(), desk.message(3).op()]);
+        desk.settles(2, BOB, Outcome::Delivered);
+        desk.passes(-YEARS_MS);
+        desk.writes([desk.message(4).client_id("behind").op(), desk.message(5).op()]);
+        desk.settles(4, BOB, Outcome::Delivered);
+        desk.passes(1_000);
+        desk.accepts(desk.message(6));
+        let before = desk.now();
+        assert_eq!(places(&desk.overdue(before, None, 9)), [(BOB, 5)]);
+        assert_eq!(desk.prunes_keys(before, never, 9), 1);
+        assert!(desk.view(2).is_some() && desk.view(4).is_none());
+        assert_eq!(desk.prunes_keys(before, before, 9), 1);
+        assert_eq!(desk.finds("behind"), Reply::Free);
+        assert!(matches!(desk.finds("ahead"), Reply::Known(_)));
+        assert_eq!(desk.lane(BOB, Priority::Next), [3, 5, 6]);
+    });
+}
+
+#[test]
 fn pruning_takes_ended_presences_and_outlived_proofs_too() {
     each(|desk| {
         desk.writes([desk.hello(ANN, 1, None), desk.hello(ANN, 2, None)]);

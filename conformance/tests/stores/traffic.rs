@@ -427,7 +427,8 @@ impl Traffic {
         let limit = u32::try_from(1 + self.below(6)).unwrap();
         let before = self.now().before_millis(self.rng.below(2_000));
         let keys_before = before.before_millis(self.rng.below(2) * self.rng.below(1_000));
-        Op::Prune { messages_before: before, keys_before, proofs_before: before, limit }
+        let (messages_before, proofs_before, now) = (before, before, self.now());
+        Op::Prune { messages_before, keys_before, proofs_before, now, limit }
     }
 
     /// A question.
@@ -448,7 +449,8 @@ impl Traffic {
             }
             6 => {
                 let before = self.now().before_millis(self.rng.below(2_000));
-                Query::Overdue { before, after: self.maybe(Traffic::delivery), limit: limit * 3 }
+                let (now, after) = (self.now(), self.maybe(Traffic::delivery));
+                Query::Overdue { before, now, after, limit: limit * 3 }
             }
             7 => Query::Message(self.delivery().position),
             8 => {
@@ -467,7 +469,8 @@ impl Traffic {
     pub(crate) fn inventory(&self) -> Vec<Query> {
         let mut queries = vec![Query::Depth, Query::Meshes { after: None, limit: u32::MAX }];
         queries.push(Query::Hooks { since: Wall::from_millis(0), limit: u32::MAX });
-        queries.push(Query::Overdue { before: self.now().after_millis(1), after: None, limit: u32::MAX });
+        let before = self.now().after_millis(1);
+        queries.push(Query::Overdue { before, now: before, after: None, limit: u32::MAX });
         queries.extend(self.meshes.iter().cloned().map(Query::Mesh));
         queries.extend(self.meshes.iter().map(|id| Query::FindMesh(id.as_str().to_owned())));
         queries.extend(self.invites.iter().map(|invite| Query::Invite(invite.token_hash)));

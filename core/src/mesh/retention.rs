@@ -79,14 +79,15 @@ impl Meshes {
         // another broker's, which may be behind ours by so much.
         let keys_before =
             now.before_millis(limits.dedupe_retention_ms().saturating_add(limits.hello_skew_ms()));
-        let prune = Op::Prune { messages_before, keys_before, proofs_before: now, limit: PAGE };
+        let prune = Op::Prune { messages_before, keys_before, proofs_before: now, now, limit: PAGE };
         cx.stage(prune, None, After::Pruned);
     }
 
     fn ask_overdue(&mut self, cx: &mut Cx<'_>) {
-        let before = self.age_by(cx.now).before_millis(cx.config.limits.message_ttl_ms());
+        let now = self.age_by(cx.now);
+        let before = now.before_millis(cx.config.limits.message_ttl_ms());
         self.retention.ended = Some(BTreeSet::new());
-        cx.ask(Query::Overdue { before, after: self.retention.after, limit: PAGE }, After::Overdue);
+        cx.ask(Query::Overdue { before, now, after: self.retention.after, limit: PAGE }, After::Overdue);
     }
 
     pub(super) fn overdue_read(&mut self, cx: &mut Cx<'_>, ended: Ended) {

@@ -134,8 +134,8 @@ pub enum Op {
     /// with their settled rows, and as many ended presences and outlived proofs. The client message id of a
     /// message goes with it if it was accepted before `keys_before`; else it stays known, and what is left of
     /// its message goes by a later call, at most `limit` of them. What stands behind a younger one of the
-    /// same block, or behind thousands that are still waited for, may be left for a later call. Replies
-    /// `Pruned`.
+    /// same block, or behind thousands that are still waited for or were accepted by a clock that was ahead,
+    /// may be left for a later call. Replies `Pruned`.
     Prune {
         /// Messages and ended presences older than this go.
         messages_before: Wall,
@@ -143,6 +143,8 @@ pub enum Op {
         keys_before: Wall,
         /// Proofs whose time ended before this go.
         proofs_before: Wall,
+        /// What was accepted after this was so by a clock that was ahead.
+        now: Wall,
         /// At most this many rows of each kind.
         limit: u32,
     },

@@ -50,10 +50,12 @@ pub enum Query {
     },
     /// A page of all pending deliveries of messages accepted before `before`: `Found::Overdue`. In one lane,
     /// positions grow with time; a delivery that stands behind a younger one may be left out until that one
-    /// is overdue too.
+    /// is overdue too, unless that one was accepted by a clock that was ahead.
     Overdue {
         /// Accepted before this.
         before: Wall,
+        /// What was accepted after this was so by a clock that was ahead.
+        now: Wall,
         /// Start after this; `None` from the beginning.
         after: Option<Cursor>,
         /// At most this many rows.

@@ -63,9 +63,9 @@ pub(super) fn json(op: &Op) -> Option<Value> {
         Op::ApplyHook { hook, presence, at } => json!({
             "do": "apply_hook", "hook": hook.as_str(), "presence": presence.as_str(), "at": millis(*at),
         }),
-        Op::Prune { messages_before, keys_before, proofs_before, limit } => json!({
+        Op::Prune { messages_before, keys_before, proofs_before, now, limit } => json!({
             "do": "prune", "messages_before": millis(*messages_before), "keys_before": millis(*keys_before),
-            "proofs_before": millis(*proofs_before), "limit": limit,
+            "proofs_before": millis(*proofs_before), "now": millis(*now), "limit": limit,
         }),
     };
     replace_nul(&mut value);

@@ -85,7 +85,9 @@ impl Desk<'_> {
             Query::Pending { mailbox, priority, after, limit } => {
                 Found::Pending(self.lane(*mailbox, *priority, *after, *limit)?)
             }
-            Query::Overdue { before, after, limit } => Found::Overdue(self.overdue(*before, *after, *limit)?),
+            Query::Overdue { before, now, after, limit } => {
+                Found::Overdue(self.overdue((*before, *now), *after, *limit)?)
+            }
             Query::Message(position) => Found::Message(self.in_one_state(|desk| desk.view(*position))?),
             Query::Mentions { member, after, limit } => {
                 Found::Mentions(self.mentions(*member, *after, *limit)?)
@@ -179,7 +181,7 @@ impl Desk<'_> {
 
     fn overdue(
         &mut self,
-        before: Wall,
+        (before, now): (Wall, Wall),
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Vec<OverdueRow>, Trouble> {
@@ -187,8 +189,9 @@ impl Desk<'_> {
         let recip = after.map_or(i64::MIN, |after| after.mailbox.0);
         let prio = after.map_or(-1, |after| rank(after.priority));
         let position = after.map(|after| rows::position_column(after.position));
+        let times: [i64; 2] = [before, now].map(Wall::as_millis);
         let page =
-            self.ask(sql::OVERDUE, &[&before.as_millis(), &recip, &prio, &position, &i64::from(limit)])?;
+            self.ask(sql::OVERDUE, &[&times[0], &times[1], &recip, &prio, &position, &i64::from(limit)])?;
         page.iter().map(overdue_row).collect()
     }
 

@@ -151,7 +151,8 @@ statements! {
         LEFT JOIN mesh.message m ON m.pos = p.pos \
         WHERE p.recip = $1 AND p.prio = $2 AND p.pos > $3 ORDER BY p.pos LIMIT $4"
     );
-    OVERDUE = "SELECT o.recip, o.prio, o.pos, o.bytes, o.mesh_id FROM mesh.overdue($1, $2, $3, $4, $5) AS o";
+    OVERDUE = "SELECT o.recip, o.prio, o.pos, o.bytes, o.mesh_id \
+        FROM mesh.overdue($1, $2, $3, $4, $5, $6) AS o";
     MESSAGE_READ = concat!("SELECT ", message_columns!(), ", coalesce(m.mailboxes, ARRAY[m.recip]) \
         FROM mesh.message m WHERE m.pos = $1");
     MESSAGE_PENDING = "SELECT p.recip, p.tries FROM unnest($1::bigint[]) AS box (n) \

@@ -256,7 +256,8 @@ mod tests {
             write(&mut writer, settled(accept(1, "kept", None))).unwrap();
             write(&mut writer, settled(accept(2, "buried", None))).unwrap();
             let (messages_before, keys_before) = (Wall::from_millis(3), Wall::from_millis(0));
-            let prune = Op::Prune { messages_before, keys_before, proofs_before: keys_before, limit: 9 };
+            let (proofs_before, now) = (keys_before, messages_before);
+            let prune = Op::Prune { messages_before, keys_before, proofs_before, now, limit: 9 };
             write(&mut writer, vec![prune]).unwrap();
             write(&mut writer, vec![accept(3, "kept too", None)]).unwrap();
             // Who looks for a key in the table looks in memory first, which is no statement.

@@ -2,8 +2,8 @@
 //!
 //! There is no index on time: it would be written for every message. Positions of one lane are handed out by
 //! one shard in the order of its clock, so a lane's overdue deliveries stand at its front, and the walk
-//! leaves a lane at the first one that is not. It costs a few steps for each lane that is not empty, and for
-//! each delivery that came lately.
+//! leaves a lane at the first one that is not, save for those of a clock that was ahead. It costs a few steps
+//! for each lane that is not empty, and for each delivery that came lately.
 
 use peermesh_core::ids::{MailboxNo, MeshId, Position};
 use peermesh_core::store::{Cursor, OverdueRow, Priority};
@@ -18,7 +18,7 @@ use crate::rows::{self, BadRow};
 /// Up to `limit` deliveries of messages accepted before `before`, in the order of cursors, after `after`.
 pub(super) fn overdue(
     conn: &Connection,
-    before: Wall,
+    (before, now): (Wall, Wall),
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<OverdueRow>, Trouble> {
@@ -28,7 +28,7 @@ pub(super) fn overdue(
         None => (i64::MIN, -1),
         Some(cursor) => {
             let lane = (cursor.mailbox, cursor.priority);
-            front_of_lane(conn, lane, cursor.position, before, limit, &mut found)?;
+            front_of_lane(conn, lane, cursor.position, (before, now), limit, &mut found)?;
             (cursor.mailbox.0, i64::from(cursor.priority.rank()))
         }
     };
@@ -37,7 +37,7 @@ pub(super) fn overdue(
         let Some(at) = next.query_row(lane, |row| Ok((row.get(0)?, row.get(1)?))).optional()? else { break };
         lane = at;
         let from = (MailboxNo(lane.0), rows::priority(lane.1)?);
-        front_of_lane(conn, from, Position::ZERO, before, limit, &mut found)?;
+        front_of_lane(conn, from, Position::ZERO, (before, now), limit, &mut found)?;
     }
     found.extend(arrived(conn, before, after, limit)?);
     found.sort_by_key(|row| row.cursor);
@@ -81,7 +81,7 @@ fn front_of_lane(
     conn: &Connection,
     (mailbox, priority): (MailboxNo, Priority),
     after: Position,
-    before: Wall,
+    (before, now): (Wall, Wall),
     limit: usize,
     found: &mut Vec<OverdueRow>,
 ) -> Result<(), Trouble> {
@@ -91,7 +91,11 @@ fn front_of_lane(
         && let Some(row) = waiting.next()?
     {
         let at: Option<i64> = row.get(2)?;
-        if at.ok_or(BadRow("a delivery without its message"))? >= before.as_millis() {
+        let at = at.ok_or(BadRow("a delivery without its message"))?;
+        if at >= before.as_millis() {
+            if at > now.as_millis() {
+                continue;
+            }
             break;
         }
         let mesh: Option<String> = row.get(3)?;

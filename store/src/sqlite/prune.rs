@@ -19,12 +19,16 @@ use crate::rows::{self, BadRow, Name};
 /// few: what nobody takes expires long before it is removed.
 const WAITING_MAX: usize = 8_192;
 
+/// Rows of one block that were written by a clock that was ahead, and which a walk steps over.
+const AHEAD_MAX: usize = 8_192;
+
 /// What goes: older than these times, at most so many of each kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Old {
     pub messages_before: Wall,
     pub keys_before: Wall,
     pub proofs_before: Wall,
+    pub now: Wall,
     pub limit: u32,
 }
 
@@ -37,12 +41,12 @@ pub(super) fn prune(
     old: Old,
 ) -> Result<Reply, Trouble> {
     let size = usize::try_from(old.limit).unwrap_or(usize::MAX);
-    let outlived = tombstones_over(conn, old.keys_before, size)?;
+    let outlived = tombstones_over(conn, (old.keys_before, old.now), size)?;
     for tomb in &outlived {
         keys.forget(tomb.name(), tomb.position);
         run(conn, sql::TOMBSTONE_DELETE, [tomb.position])?;
     }
-    let over = messages_over(conn, arrivals, old.messages_before, size)?;
+    let over = messages_over(conn, arrivals, (old.messages_before, old.now), size)?;
     if !over.is_empty() {
         // What says that their deliveries ended goes with them.
         arrivals.go_down_all(conn)?;
@@ -96,31 +100,40 @@ impl Over {
 
 /// The first messages accepted before `before` that nobody waits for.
 ///
-/// Within a block of positions messages are in the order of their age, so the first one that is too young
-/// ends its block, however many follow; the walk goes on with the next block, which may be another shard's
-/// and older.
+/// Within a block of positions messages are in the order of their age, save for those of a clock that was
+/// ahead, so the first one that is too young ends its block, however many follow; the walk goes on with the
+/// next block, which may be another shard's and older.
 fn messages_over(
     conn: &Connection,
     arrivals: &Arrivals,
-    before: Wall,
+    (before, now): (Wall, Wall),
     limit: usize,
 ) -> Result<Vec<Over>, Trouble> {
-    let mut walk = Walk { arrivals, before, limit, over: Vec::new(), waiting: 0 };
+    let mut walk = Walk { arrivals, before, now, limit, over: Vec::new(), waiting: 0 };
     block_by_block(conn, |after| walk.until_young(conn, after))?;
     Ok(walk.over)
 }
 
 /// The first messages accepted before `before` of which only the client message id is known.
-fn tombstones_over(conn: &Connection, before: Wall, limit: usize) -> Result<Vec<Over>, Trouble> {
+fn tombstones_over(
+    conn: &Connection,
+    (before, now): (Wall, Wall),
+    limit: usize,
+) -> Result<Vec<Over>, Trouble> {
     let mut over = Vec::new();
     let mut scan = conn.prepare_cached(sql::TOMBSTONE_SCAN)?;
     block_by_block(conn, |after| {
+        let mut ahead = 0;
         let mut rows = scan.query([after])?;
         while over.len() < limit
             && let Some(row) = rows.next()?
         {
             let (position, at) = (row.get(0)?, Wall::from_millis(row.get(1)?));
             if at >= before {
+                if at > now && ahead < AHEAD_MAX {
+                    ahead += 1;
+                    continue;
+                }
                 return Ok(Some(position));
             }
             let (mesh, sender) = (MeshNo(row.get(2)?), MailboxNo(row.get(3)?));
@@ -149,6 +162,7 @@ fn block_by_block(
 struct Walk<'a> {
     arrivals: &'a Arrivals,
     before: Wall,
+    now: Wall,
     limit: usize,
     over: Vec<Over>,
     waiting: usize,
@@ -160,12 +174,17 @@ impl Walk<'_> {
     fn until_young(&mut self, conn: &Connection, after: i64) -> Result<Option<i64>, Trouble> {
         let mut scan = conn.prepare_cached(sql::MESSAGE_SCAN)?;
         let mut rows = scan.query([after])?;
+        let mut ahead = 0;
         while self.over.len() < self.limit
             && self.waiting < WAITING_MAX
             && let Some(row) = rows.next()?
         {
             let (position, at): (i64, i64) = (row.get(0)?, row.get(1)?);
             if at >= self.before.as_millis() {
+                if at > self.now.as_millis() && ahead < AHEAD_MAX {
+                    ahead += 1;
+                    continue;
+                }
                 return Ok(Some(position));
             }
             if is_waited_for(conn, self.arrivals, row)? {

@@ -77,8 +77,8 @@ fn find(conn: &Connection, query: &Query) -> Result<Found, Trouble> {
         Query::Pending { mailbox, priority, after, limit } => {
             Found::Pending(lane(conn, *mailbox, *priority, *after, *limit)?)
         }
-        Query::Overdue { before, after, limit } => {
-            Found::Overdue(overdue::overdue(conn, *before, *after, *limit)?)
+        Query::Overdue { before, now, after, limit } => {
+            Found::Overdue(overdue::overdue(conn, (*before, *now), *after, *limit)?)
         }
         Query::Message(position) => Found::Message(view(conn, *position)?),
         Query::Mentions { member, after, limit } => Found::Mentions(mentions(conn, *member, *after, *limit)?),

@@ -258,7 +258,7 @@ fn a_broken_invariant_is_reported_as_corruption_and_never_passed_over() {
     writer.conn().execute("DELETE FROM message", ()).unwrap();
     let lane =
         Query::Pending { mailbox: MailboxNo(2), priority: Priority::Next, after: Position::ZERO, limit: 9 };
-    let overdue = Query::Overdue { before: Wall::from_millis(i64::MAX), after: None, limit: 9 };
+    let overdue = Query::Overdue { before: ALWAYS, now: ALWAYS, after: None, limit: 9 };
     for query in [lane, overdue] {
         assert!(matches!(writer.read(&query), Err(StoreError::Corrupt(_))), "{query:?}");
     }
@@ -322,9 +322,12 @@ fn blocks_are_forgotten_with_the_last_of_their_messages() {
     assert_eq!(blocks, [21]);
 }
 
+/// A present that no clock is ahead of.
+pub(super) const ALWAYS: Wall = Wall::from_millis(i64::MAX);
+
 /// Removes what is old, keys included.
 pub(super) fn prune_all(before: Wall, limit: u32) -> Op {
-    Op::Prune { messages_before: before, keys_before: before, proofs_before: before, limit }
+    Op::Prune { messages_before: before, keys_before: before, proofs_before: before, now: ALWAYS, limit }
 }
 
 /// Messages with few client ids, most of which end at once, and now and then the removal of some old ones.
@@ -341,7 +344,8 @@ fn crowded(rng: &mut Rng, position: &mut u64) -> Vec<Op> {
     }
     let before = Wall::from_millis(i64::try_from(*position).unwrap());
     let keys_before = before.before_millis(i64::try_from(rng.below(40)).unwrap().cast_unsigned());
-    ops.push(Op::Prune { messages_before: before, keys_before, proofs_before: before, limit: 5 });
+    let (messages_before, proofs_before) = (before, before);
+    ops.push(Op::Prune { messages_before, keys_before, proofs_before, now: ALWAYS, limit: 5 });
     ops
 }
 

@@ -203,9 +203,9 @@ impl Writer {
                 Op::Tried { position, mailbox, priority, tries } => {
                     mail.tried(*position, *mailbox, *priority, *tries);
                 }
-                &Op::Prune { messages_before, keys_before, proofs_before, limit } => {
+                &Op::Prune { messages_before, keys_before, proofs_before, now, limit } => {
                     let (keys, arrivals) = mail.written(&mut replies)?;
-                    let old = Old { messages_before, keys_before, proofs_before, limit };
+                    let old = Old { messages_before, keys_before, proofs_before, now, limit };
                     replies[at] = prune::prune(conn, keys, arrivals, old)?;
                 }
                 Op::LeasePositions { count } => replies[at] = lease(conn, *count)?,

@@ -32,7 +32,7 @@ impl Model {
             Query::Pending { mailbox, priority, after, limit } => {
                 Found::Pending(self.lane(*mailbox, *priority, *after, size(*limit)))
             }
-            Query::Overdue { before, after, limit } => {
+            Query::Overdue { before, after, limit, .. } => {
                 Found::Overdue(self.overdue(*before, *after, size(*limit)))
             }
             Query::Message(position) => Found::Message(self.view(*position)),

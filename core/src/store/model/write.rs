@@ -46,7 +46,7 @@ impl Model {
                 self.pending.entry(cursor).and_modify(|known| *known = *tries);
                 Reply::Done
             }
-            Op::Prune { messages_before, keys_before, proofs_before, limit } => {
+            Op::Prune { messages_before, keys_before, proofs_before, limit, .. } => {
                 self.prune(*messages_before, *keys_before, *proofs_before, *limit)
             }
         }

@@ -167,12 +167,12 @@ fn questions(rng: &mut Rng, sent: &[Accept]) -> Vec<Query> {
     let after = Position(rng.below(2) * rng.below(sent.len() as u64));
     let before = millis(rng.below(sent.len() as u64 + 2));
     let mut queries = vec![Query::Depth, Query::Mesh(MeshId::new("kitchen"))];
-    queries.push(Query::Overdue { before, after: None, limit });
+    queries.push(Query::Overdue { before, now: ALWAYS, after: None, limit });
     for mailbox in (1..=MAILBOXES).map(MailboxNo) {
         let lane = |priority| Query::Pending { mailbox, priority, after, limit };
         queries.extend(Priority::ALL.map(lane));
         let cursor = peermesh_core::store::Cursor { mailbox, priority: Priority::Next, position: after };
-        queries.push(Query::Overdue { before, after: Some(cursor), limit });
+        queries.push(Query::Overdue { before, now: ALWAYS, after: Some(cursor), limit });
     }
     let late = sent.iter().rev().take(40);
     queries.extend(late.map(|one| Query::Message(one.message.position)));
