@@ -295,7 +295,8 @@ impl Connection {
         self.outbox.unsent_bytes()
     }
 
-    /// The same with another reason than the fault's own, cut to the 123 bytes that a close frame holds.
+    /// The same with another reason than the fault's own, cut to the 123 bytes that a close frame holds. A
+    /// peer that reads too slowly and is told where it stands is told so behind what that counts.
     pub fn close_saying(&mut self, now: Mono, fault: Fault, reason: &str, id: ConnId, todo: &mut Outputs) {
         let mut line = Line { now, conn: id, todo };
         match self.phase {
@@ -312,7 +313,8 @@ impl Connection {
             }
             Phase::Http | Phase::Asked => self.turn(Turn::Dropped, &mut line),
             Phase::Open | Phase::Broken => {
-                if matches!(fault, Fault::SlowConsumer | Fault::LiveForbidden) {
+                let is_slow = fault == Fault::SlowConsumer && reason == fault.row().reason;
+                if is_slow || fault == Fault::LiveForbidden {
                     self.outbox.drop_waiting();
                 }
                 self.end_by = Some(now.after_millis(self.limits.close_ms()));

@@ -118,7 +118,8 @@ impl Lives {
         let (presence, sent) = (wish.presence, topic.top);
         topic.watchers.insert(session, Watch { presence, sent, gap: None, window_ms });
         let start = topic.start(wish.recover.as_ref(), size(wish.history));
-        let topic = &self.topics[&no];
+        let Lives { topics, watchers, .. } = self;
+        let Some((topic, watcher)) = topics.get(&no).zip(watchers.get_mut(&session)) else { return };
         let who = wish.presence.then(|| topic.presence.who(topic.name.as_str()));
         let (snapshot, publications, recovered) = match &start {
             Start::Fresh { snapshot, last } => (Some(shown(snapshot)), last.as_deref().map(shown), None),
@@ -137,8 +138,7 @@ impl Lives {
             presence: who,
             window_ms,
         };
-        let said = Outbound::Subscribed(Box::new(all));
-        self.tell(cx, session, &said);
+        watcher.tell(cx, session, &Outbound::Subscribed(Box::new(all)));
         match recovered {
             Some(true) => cx.count(Counter::LiveRecovered),
             Some(false) => cx.count(Counter::LiveMissed),
@@ -224,19 +224,21 @@ impl Lives {
     /// A page of what a topic keeps.
     pub(super) fn show_history(&mut self, cx: &mut Cx<'_>, no: TopicNo, asker: &Asker, call: &HistoryCall) {
         let times = self.clock.read(cx.now);
-        let Some(topic) = self.topics.get_mut(&no) else { return };
+        let Lives { topics, watchers, .. } = self;
+        let Some(topic) = topics.get_mut(&no) else { return };
         topic.tidy(&cx.config.limits, times);
         // A position under another word says nothing about these.
         let since = call.since.as_ref().filter(|spot| spot.epoch == *topic.epoch).map(|spot| spot.offset);
         let limit = size(call.limit.min(cx.config.limits.live_history_max()));
         let page = topic.page(since, limit, call.reverse);
         let publications = shown(&page);
-        let topic = &self.topics[&no];
         let (name, epoch) = (topic.name.as_str(), &topic.epoch);
         let page = HistoryPage { topic: name, epoch, offset: topic.top, publications };
         match asker {
             Asker::Watcher(session, id) => {
-                self.tell(cx, *session, &Outbound::History { id: id.as_deref(), page });
+                if let Some(watcher) = watchers.get_mut(session) {
+                    watcher.tell(cx, *session, &Outbound::History { id: id.as_deref(), page });
+                }
             }
             Asker::Request(session) => {
                 cx.answer(*session, 200, &page);
@@ -248,17 +250,19 @@ impl Lives {
 
     /// Who watches a topic.
     pub(super) fn show_presence(&mut self, cx: &mut Cx<'_>, no: TopicNo, asker: &Asker, is_short: bool) {
-        let topic = &self.topics[&no];
+        let Lives { topics, watchers, .. } = self;
+        let Some(topic) = topics.get(&no) else { return };
         let name = topic.name.as_str();
         let (connections, users) = (topic.watchers.len(), topic.presence.users());
         match asker {
-            Asker::Watcher(session, id) if is_short => {
-                let id = id.as_deref();
-                self.tell(cx, *session, &Outbound::PresenceStats { id, topic: name, connections, users });
-            }
             Asker::Watcher(session, id) => {
-                let who = topic.presence.who(name);
-                self.tell(cx, *session, &Outbound::Presence { id: id.as_deref(), who });
+                let Some(watcher) = watchers.get_mut(session) else { return };
+                let id = id.as_deref();
+                let told = match is_short {
+                    true => Outbound::PresenceStats { id, topic: name, connections, users },
+                    false => Outbound::Presence { id, who: topic.presence.who(name) },
+                };
+                watcher.tell(cx, *session, &told);
             }
             Asker::Request(session) if is_short => {
                 let body = serde_json::json!({ "topic": name, "connections": connections, "users": users });

@@ -23,8 +23,9 @@ use crate::note::{Level, Note};
 use crate::planted::planted;
 use crate::rng::Rng;
 use crate::stats::{Counter, Gauge};
-use crate::surface::{Effect, SessionId};
+use crate::surface::SessionId;
 use crate::time::Wall;
+use crate::wire::frame::frame_bytes;
 use crate::wire::live::{Ask, Inbound, Outbound, event};
 use crate::wire::mesh::Encode;
 
@@ -58,6 +59,33 @@ impl Watcher {
     /// True when what is sent goes to its connection, and not behind something that waits.
     pub(super) fn takes_at_once(&self) -> bool {
         self.queue.is_empty() && self.room > 0
+    }
+
+    /// Says one thing to it, ahead of the publications that wait for it. Those that come later are not to
+    /// wait behind it where nobody knows that they do.
+    pub(super) fn tell(&mut self, cx: &mut Cx<'_>, session: SessionId, message: &Outbound<'_>) {
+        let (counter, kind) = told(message);
+        cx.count(counter);
+        let bytes = match self.form {
+            Form::Socket => {
+                let before = cx.effects.arena.len();
+                cx.tell(session, message);
+                frame_bytes(cx.effects.arena.len() - before, None)
+            }
+            Form::Events => {
+                let mut text = Vec::new();
+                message.encode(&mut text);
+                let spot = match message {
+                    Outbound::Subscribed(all) => Some((all.epoch, all.offset)),
+                    _ => None,
+                };
+                let frame = event(kind, spot, &text);
+                let bytes = frame.len();
+                cx.share(vec![session], frame);
+                bytes
+            }
+        };
+        self.room = self.room.saturating_sub(bytes);
     }
 }
 
@@ -332,28 +360,15 @@ impl Lives {
     }
 
     /// Says one thing to a watcher, ahead of the publications that wait for it.
-    pub(super) fn tell(&self, cx: &mut Cx<'_>, session: SessionId, message: &Outbound<'_>) {
-        let Some(watcher) = self.watchers.get(&session) else { return };
-        let (counter, kind) = told(message);
-        cx.count(counter);
-        match watcher.form {
-            Form::Socket => cx.tell(session, message),
-            Form::Events => {
-                let mut text = Vec::new();
-                message.encode(&mut text);
-                let spot = match message {
-                    Outbound::Subscribed(all) => Some((all.epoch, all.offset)),
-                    _ => None,
-                };
-                let frame = event(kind, spot, &text);
-                cx.effects.list.push(Effect::Share { sessions: vec![session], frame });
-            }
+    pub(super) fn tell(&mut self, cx: &mut Cx<'_>, session: SessionId, message: &Outbound<'_>) {
+        if let Some(watcher) = self.watchers.get_mut(&session) {
+            watcher.tell(cx, session, message);
         }
     }
 
     /// Refuses something a watcher asked for.
     pub(super) fn refuse(
-        &self,
+        &mut self,
         cx: &mut Cx<'_>,
         session: SessionId,
         id: Option<&str>,
@@ -370,7 +385,7 @@ impl Lives {
         let streams = self.watchers.iter().filter(|(_, watcher)| watcher.form == Form::Events);
         let sessions: Vec<SessionId> = streams.map(|(session, _)| *session).collect();
         if !sessions.is_empty() {
-            cx.effects.list.push(Effect::Share { sessions, frame: Bytes::from_static(b":\n\n") });
+            cx.share(sessions, Bytes::from_static(b":\n\n"));
         }
     }
 }
