@@ -102,7 +102,7 @@ impl Lives {
     /// The place where it stands how much a watcher can take for whom nothing waits; none for others.
     pub(crate) fn idle_room(&mut self, session: SessionId) -> Option<&mut usize> {
         let watcher = self.watchers.get_mut(&session)?;
-        (watcher.queue.is_empty() && watcher.gaps == 0).then_some(&mut watcher.room)
+        (watcher.queue.is_empty() && watcher.gaps.is_empty()).then_some(&mut watcher.room)
     }
 
     /// So many bytes can go to a watcher: what waits moves up.
@@ -123,23 +123,16 @@ impl Lives {
             cx.time_delivery(cx.now.mono.since(came), 1);
             cx.share(vec![session], frame);
         }
-        if watcher.gaps > 0 && watcher.queue.is_empty() {
-            watcher.gaps = 0;
-            self.tell_gaps(cx, session);
-        }
-    }
-
-    /// What was dropped is told as soon as everything before it has left.
-    fn tell_gaps(&mut self, cx: &mut Cx<'_>, session: SessionId) {
-        let Some(watcher) = self.watchers.get(&session) else { return };
-        for no in watcher.topics.clone() {
-            let Some(topic) = self.topics.get_mut(&no) else { continue };
+        // What was dropped is told as soon as everything before it has left.
+        while watcher.gaps.front().is_some_and(|(end, _)| watcher.queue.has_left(*end))
+            && let Some((_, no)) = watcher.gaps.pop_front()
+        {
+            let Some(topic) = topics.get_mut(&no) else { continue };
             let Some(watch) = topic.watchers.get_mut(&session) else { continue };
             let Some((from, to)) = watch.gap.take() else { continue };
             watch.sent = watch.sent.max(to);
-            let (name, epoch) = (topic.name.clone(), topic.epoch.clone());
-            let told = Outbound::Gap { topic: name.as_str(), epoch: &epoch, from, to };
-            self.tell(cx, session, &told);
+            let (topic, epoch) = (topic.name.as_str(), &topic.epoch);
+            watcher.tell(cx, session, &Outbound::Gap { topic, epoch, from, to });
         }
     }
 
@@ -220,7 +213,7 @@ pub(super) fn hold(
         if !planted("gap_left_untold") {
             watch.gap = Some((offset, offset));
         }
-        watcher.gaps += 1;
+        watcher.gaps.push_back((watcher.queue.end(), no));
         return true;
     }
     false

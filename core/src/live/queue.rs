@@ -51,11 +51,20 @@ impl Queue {
         self.bytes
     }
 
+    /// The place behind the last of them.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    /// True when nothing waits any more that was put in before that place.
+    pub(crate) fn has_left(&self, end: u64) -> bool {
+        self.first >= end || self.is_empty()
+    }
+
     /// Puts a frame behind all others.
     pub(crate) fn push(&mut self, waiting: Waiting) {
         if let Some(entity) = &waiting.entity {
-            let place = self.first + self.frames.len() as u64;
-            self.places.insert((waiting.topic, entity.clone()), place);
+            self.places.insert((waiting.topic, entity.clone()), self.end());
         }
         self.count += 1;
         self.bytes += waiting.frame.len();
@@ -78,6 +87,7 @@ impl Queue {
                 self.forget(&waiting);
                 if self.count == 0 {
                     // A watcher that keeps up holds no buffer.
+                    self.first = self.end();
                     self.frames = VecDeque::new();
                 }
                 return Some(waiting);
@@ -146,6 +156,30 @@ mod tests {
         assert_eq!(offsets(&mut queue), [9, 3]);
         assert!(queue.waiting(TopicNo(1), "b").is_none());
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_put_in_before_a_place_has_left_when_none_of_it_waits_whatever_came_behind() {
+        let mut queue = Queue::default();
+        for (topic, offset) in [(1, 1), (2, 2), (1, 3)] {
+            queue.push(waiting(topic, None, offset));
+        }
+        let end = queue.end();
+        queue.push(waiting(2, None, 4));
+        let seen: Vec<(bool, u64)> =
+            std::iter::from_fn(|| Some((queue.has_left(end), queue.pop()?.offset))).collect();
+        assert_eq!(seen, [(false, 1), (false, 2), (false, 3), (true, 4)]);
+        // What was taken out of the middle is passed over.
+        for offset in 5..9 {
+            queue.push(waiting(if offset == 6 { 2 } else { 1 }, None, offset));
+        }
+        let end = queue.end();
+        assert!(!queue.has_left(end));
+        queue.drop_topic(TopicNo(1));
+        assert!(!queue.has_left(end));
+        assert_eq!(queue.pop().map(|waiting| waiting.offset), Some(6));
+        queue.push(waiting(1, None, 9));
+        assert!(queue.has_left(end));
     }
 
     #[test]

@@ -171,6 +171,7 @@ impl Lives {
             self.subscriptions -= 1;
             let before = watcher.queue.bytes();
             watcher.queue.drop_topic(no);
+            watcher.gaps.retain(|(_, of)| *of != no);
             self.queued_bytes -= before - watcher.queue.bytes();
             let watch = self.topics.get_mut(&no).and_then(|topic| topic.watchers.remove(&session));
             if let Some(window_ms) = watch.and_then(|watch| watch.window_ms) {

@@ -3,7 +3,7 @@
 //! *Always holds:* every message counts as a sign of life before it is looked at; messages are answered in
 //! order; nothing is done for a connection before its token was shown, nor after it ran out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,8 +45,8 @@ pub(super) struct Watcher {
     /// Topics it waits for.
     pub coming: usize,
     pub queue: Queue,
-    /// Topics of which something was dropped that is still to be told.
-    pub gaps: usize,
+    /// Topics of which something was dropped that is still to be told, each behind a place in the queue.
+    pub gaps: VecDeque<(u64, TopicNo)>,
     /// Bytes its connection can take.
     pub room: usize,
     rate: Bucket,
@@ -149,7 +149,7 @@ impl Lives {
             topics: BTreeSet::new(),
             coming: 0,
             queue: Queue::default(),
-            gaps: 0,
+            gaps: VecDeque::new(),
             room: size(limits.send_window_bytes()),
             rate: Bucket::new(rate, rate),
             bad: Bucket::new(bad.max(1), bad.max(1)),
