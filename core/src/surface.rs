@@ -85,6 +85,9 @@ impl<A> Work<A> {
     }
 }
 
+/// So much room an arena of texts keeps from one turn to the next, in bytes.
+const ARENA_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
+
 /// What a surface wants done to connections, in order. The texts live in one arena.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
@@ -238,15 +241,23 @@ impl<A> Cx<'_, A> {
     }
 }
 
-/// Bytes that the arena keeps: a turn that said much must not hold its memory for ever.
-const ARENA_KEPT: usize = 1 << 20;
-
 impl Effects {
     /// Forgets the texts, once everything is performed.
     pub(crate) fn clear(&mut self) {
         self.arena.clear();
-        self.arena.shrink_to(ARENA_KEPT);
+        self.arena.shrink_to(ARENA_BYTES_KEPT);
         self.pushed = None;
+    }
+
+    /// Bytes of what is said from that place of the list on.
+    pub(crate) fn bytes_from(&self, place: usize) -> usize {
+        let said = self.list.iter().skip(place).map(|effect| match effect {
+            Effect::Tell { text, .. } | Effect::TellMany { text, .. } => text.len(),
+            Effect::Share { frame, .. } => frame.len(),
+            Effect::Answer { body, .. } => body.len(),
+            _ => 0,
+        });
+        said.sum()
     }
 
     fn encode(&mut self, message: &impl Encode) -> Range<usize> {
@@ -279,5 +290,18 @@ impl Shards {
 
     pub(crate) fn owns(self, mesh: &MeshId) -> bool {
         self.owner(mesh) == self.own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_said_much_leaves_no_large_arena() {
+        let mut effects = Effects::default();
+        effects.arena.resize(3 * ARENA_BYTES_KEPT, b'x');
+        effects.clear();
+        assert!(effects.arena.is_empty() && effects.arena.capacity() <= ARENA_BYTES_KEPT);
     }
 }

@@ -295,14 +295,19 @@ impl Broker {
         }
     }
 
-    /// True when so much is to be said that it is said before more of a peer is read: one chunk may hold more
-    /// questions than memory can answers. What one round adds fits into an outbox that is not full, one
-    /// answer of the greatest length included.
+    /// True when so much is to be said that it is said before more of a connection is read: one chunk may
+    /// hold more questions than memory can answers. What one round adds for peers fits into an outbox that is
+    /// not full, one answer of the greatest length included.
     fn has_much_to_say(&self, client: &Client) -> bool {
         let Effects { list, arena, .. } = &self.effects;
-        matches!(client.bound, Bound::Peer(_))
-            && (arena.len() > size(self.limits.outbox_bytes_max()) / 8
-                || list.len() > size(self.limits.outbox_frames_max()) / 4)
+        let outbox = size(self.limits.outbox_bytes_max());
+        match client.bound {
+            Bound::Peer(_) => {
+                arena.len() > outbox / 8 || list.len() > size(self.limits.outbox_frames_max()) / 4
+            }
+            Bound::Watcher => arena.len() > outbox,
+            _ => false,
+        }
     }
 
     fn opened(&mut self, now: Now, id: ConnId, listener: Listener, remote: IpAddr, todo: &mut Outputs) {

@@ -2,16 +2,17 @@
 //!
 //! *Always holds:* what waits is bounded in bytes. It is done in the order in which it came, as far as
 //! whoever asked for it still may. A request whose sender was told that it took too long waits no longer, so
-//! that nothing of it is done later.
+//! that nothing of it is done later. However many wait for a topic, what is said in one turn is bounded: the
+//! others are next, and who comes meanwhile waits behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::early::Early;
 use super::publish::{Asker, CallNo};
 use super::subscribe::Opening;
 use super::{Cx, Identity, Lives, Refusal, Right};
 use crate::config::{Limits, size};
-use crate::ids::TopicId;
+use crate::ids::{TopicId, TopicNo};
 use crate::surface::SessionId;
 use crate::wire::live::{HistoryCall, Publish, Subscribe};
 
@@ -92,8 +93,10 @@ impl Visit {
 /// Topics on their way into memory, and who waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Coming {
-    topics: BTreeMap<TopicId, Vec<Visit>>,
+    topics: BTreeMap<TopicId, VecDeque<Visit>>,
     bytes: usize,
+    /// Topics that are there while somebody still waits.
+    come: VecDeque<TopicNo>,
 }
 
 impl Coming {
@@ -112,12 +115,27 @@ impl Coming {
             return Err(visit);
         }
         self.bytes = bytes;
-        self.topics.entry(name.clone()).or_default().push(visit);
+        self.topics.entry(name.clone()).or_default().push_back(visit);
         Ok(())
     }
 
-    /// A topic is there, or will not come: gives everybody who waited for it.
-    pub(super) fn take(&mut self, name: &TopicId) -> Vec<Visit> {
+    /// Gives the first who waits for a topic.
+    fn pop(&mut self, name: &TopicId) -> Option<Visit> {
+        let visit = self.topics.get_mut(name)?.pop_front();
+        match &visit {
+            Some(visit) => self.bytes -= visit.bytes(),
+            None => _ = self.topics.remove(name),
+        }
+        visit
+    }
+
+    /// True while somebody waits for a topic that is there.
+    pub(super) fn has_come(&self) -> bool {
+        !self.come.is_empty()
+    }
+
+    /// A topic will not come: gives everybody who waited for it.
+    pub(super) fn take(&mut self, name: &TopicId) -> VecDeque<Visit> {
         let visits = self.topics.remove(name).unwrap_or_default();
         self.bytes -= visits.iter().map(Visit::bytes).sum::<usize>();
         visits
@@ -125,8 +143,9 @@ impl Coming {
 
     fn retain(&mut self, keeps: impl Fn(&Visit) -> bool) {
         for visits in self.topics.values_mut() {
-            let gone = visits.extract_if(.., |visit| !keeps(visit));
-            self.bytes -= gone.map(|visit| visit.bytes()).sum::<usize>();
+            let before = visits.iter().map(Visit::bytes).sum::<usize>();
+            visits.retain(&keeps);
+            self.bytes -= before - visits.iter().map(Visit::bytes).sum::<usize>();
         }
     }
 }
@@ -134,11 +153,39 @@ impl Coming {
 impl Lives {
     /// The same as `visit`, of what needs a right.
     pub(super) fn visit_as(&mut self, cx: &mut Cx<'_>, identity: &Identity, right: Right, visit: Visit) {
-        let visit = match self.by_name.contains_key(&TopicId::new(visit.topic())) {
+        let name = TopicId::new(visit.topic());
+        let visit = match self.by_name.contains_key(&name) && !self.coming.has(&name) {
             true => visit,
             false => Visit::Of(Box::new(identity.clone()), right, Box::new(visit)),
         };
         self.visit(cx, visit);
+    }
+
+    /// A topic has come: those who waited for it are let in.
+    pub(super) fn has_come(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
+        self.coming.come.push_back(no);
+        self.let_in(cx);
+    }
+
+    /// Does what those want who waited, until so much is said in this turn as may wait for one connection.
+    pub(super) fn let_in(&mut self, cx: &mut Cx<'_>) {
+        if !self.coming.has_come() {
+            return;
+        }
+        let mut said = cx.effects.bytes_from(0);
+        while said <= size(cx.config.limits.outbox_bytes_max())
+            && let Some(no) = self.coming.come.front().copied()
+        {
+            let name = self.topics.get(&no).map(|topic| topic.name.clone());
+            let Some(visit) = name.and_then(|name| self.coming.pop(&name)) else {
+                self.coming.come.pop_front();
+                self.may_forget(cx, no);
+                continue;
+            };
+            let place = cx.effects.list.len();
+            self.admit(cx, no, visit);
+            said += cx.effects.bytes_from(place);
+        }
     }
 
     /// Whether somebody who waited still may: rights are taken back, and fresh tokens open less.
@@ -169,5 +216,63 @@ impl Lives {
         let calls: Vec<CallNo> = calls.map(|(no, _)| no).collect();
         self.coming.retain(|visit| !visit.is_asked_by(session, &calls));
         self.early.retain(|(waiting, _): &(SessionId, Early)| *waiting != session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::TopicRule;
+    use crate::ids::ConnId;
+    use crate::live::bench::{Bench, NOW};
+    use crate::live::publication::Publication;
+    use crate::live::topic::Topic;
+    use crate::store::LiveRow;
+    use crate::surface::Effect;
+    use crate::time::Mono;
+
+    const ANSWER_BYTES: usize = 30_000;
+
+    fn wish(conn: u64) -> Visit {
+        let call = HistoryCall { topic: "t".into(), since: None, limit: 1, reverse: false };
+        Visit::History(Asker::Request(SessionId(ConnId(conn))), call)
+    }
+
+    /// Who was answered in one turn.
+    fn turn(bench: &mut Bench, act: impl FnOnce(&mut Lives, &mut Cx<'_>)) -> Vec<u64> {
+        let (effects, _) = bench.turn(act);
+        let answered = effects.into_iter().map(|effect| match effect {
+            Effect::Answer { session: SessionId(conn), status: 200, .. } => conn.0,
+            other => panic!("{other:?}"),
+        });
+        answered.collect()
+    }
+
+    #[test]
+    fn those_who_waited_are_answered_in_portions_and_who_comes_meanwhile_is_behind_them() {
+        let mut bench = Bench::new(&[("outbox_bytes_max", 65_536)]);
+        let limits = bench.config.limits.clone();
+        let mut topic = Topic::new(TopicId::new("t"), "e".into(), None, TopicRule::default());
+        let text = format!("\"{}\"", "x".repeat(ANSWER_BYTES)).into();
+        let row = LiveRow { key: None, version: None, at: NOW.wall, late: false, gone: false, text };
+        let publication = Arc::new(Publication::of(1, &row, NOW.mono, NOW.wall));
+        topic.apply(&publication, &limits, bench.lives.clock.read(NOW));
+        for conn in 1..=7 {
+            bench.lives.coming.push(&topic.name, wish(conn), &limits).unwrap();
+        }
+        let come = |lives: &mut Lives, cx: &mut Cx<'_>| {
+            lives.settle(TopicNo(1), topic);
+            lives.has_come(cx, TopicNo(1));
+        };
+        assert_eq!(turn(&mut bench, come), [1, 2, 3]);
+        assert_eq!(bench.lives.deadline(), Some(Mono::START), "the others are next");
+        assert!(turn(&mut bench, |lives, cx| lives.visit(cx, wish(8))).is_empty());
+        assert_eq!(turn(&mut bench, Lives::wake), [4, 5, 6]);
+        assert_eq!(turn(&mut bench, Lives::wake), [7, 8]);
+        assert_ne!(bench.lives.deadline(), Some(Mono::START));
+        assert_eq!(turn(&mut bench, |lives, cx| lives.visit(cx, wish(9))), [9]);
+        assert_eq!(bench.lives.coming.bytes, 0);
     }
 }

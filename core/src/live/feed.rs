@@ -192,7 +192,7 @@ impl Lives {
             drafts: vec![Draft { key: key.map(Into::into), version, data: text.to_string() }],
         };
         match publish::judge(&publish, &cx.config.limits) {
-            Ok(()) => self.visit(cx, Visit::Publish(Asker::Feed, Box::new(publish), Some(id))),
+            Ok(()) => self.admit(cx, no, Visit::Publish(Asker::Feed, Box::new(publish), Some(id))),
             Err(why) => refuse_row(cx, name.as_str(), id, why),
         }
     }

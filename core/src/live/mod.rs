@@ -24,6 +24,8 @@
 //! offset, and then gets what follows, or is told that it does not.
 
 mod admin;
+#[cfg(test)]
+mod bench;
 mod check;
 mod clock;
 mod coming;
@@ -195,11 +197,12 @@ impl Lives {
 
     /// The next moment at which `wake` has something to do.
     pub(crate) fn deadline(&mut self) -> Option<Mono> {
-        self.timers.earliest().map(|(at, _)| at)
+        if self.coming.has_come() { Some(Mono::START) } else { self.timers.earliest().map(|(at, _)| at) }
     }
 
     /// The deadline passed.
     pub(crate) fn wake(&mut self, cx: &mut Cx<'_>) {
+        self.let_in(cx);
         while let Some(timer) = self.timers.due(cx.now.mono) {
             match timer {
                 Timer::Token(session) => self.token_due(cx, session),

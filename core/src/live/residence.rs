@@ -27,14 +27,14 @@ pub(crate) type Load = LiveLoad;
 impl Lives {
     /// Does what a visitor wants as soon as the topic is in memory.
     pub(super) fn visit(&mut self, cx: &mut Cx<'_>, visit: Visit) {
-        if let Some(no) = self.by_name.get(&TopicId::new(visit.topic())).copied() {
-            return self.admit(cx, no, visit);
-        }
         let name = TopicId::new(visit.topic());
         let limits = &cx.config.limits;
         let is_coming = self.coming.has(&name);
+        if !is_coming && let Some(no) = self.by_name.get(&name).copied() {
+            return self.admit(cx, no, visit);
+        }
         if !is_coming && self.by_name.len() + self.coming.len() >= size(limits.live_topics_max()) {
-            return self.turn_away(cx, vec![visit], Refusal::Limit("topics in memory"));
+            return self.turn_away(cx, [visit], Refusal::Limit("topics in memory"));
         }
         if name.as_str().is_empty() || name.as_str().len() as u64 > limits.live_name_bytes_max() {
             return self.turn_away(cx, vec![visit], Refusal::Limit("length of a topic's name"));
@@ -45,14 +45,15 @@ impl Lives {
         if rule.volatile {
             self.volatile_made += 1;
             let no = TopicNo(-self.volatile_made);
-            self.settle(cx, no, Topic::new(name, stream, None, rule), vec![visit]);
-            return;
+            self.settle(no, Topic::new(name, stream, None, rule));
+            self.admit(cx, no, visit);
+            return self.may_forget(cx, no);
         }
         // What is known to be away is not waited for.
         let is_away = cx.store.down == Some(Down::Away);
         let kept = if is_away { Err(visit) } else { self.coming.push(&name, visit, limits) };
         if let Err(visit) = kept {
-            return self.turn_away(cx, vec![visit], Refusal::Unavailable);
+            return self.turn_away(cx, [visit], Refusal::Unavailable);
         }
         if is_coming {
             return;
@@ -89,10 +90,10 @@ impl Lives {
         if doubts != cx.store.doubts {
             return self.claim(cx, name, load.stream.clone());
         }
-        let visits = self.coming.take(&name);
         let fence = LiveFence { topic: load.no, epoch: load.epoch };
         let Some(LiveFound::Topic(kept)) = found_of(ended) else {
             cx.stage(Op::Live(LiveOp::Release(vec![fence])), None, After::Nothing);
+            let visits = self.coming.take(&name);
             return self.turn_away(cx, visits, Refusal::Unavailable);
         };
         let rule = rule_of(cx, name.as_str());
@@ -102,25 +103,22 @@ impl Lives {
         let LiveTopic { history, entities, keys } = *kept;
         let times = self.clock.read(cx.now);
         topic.load(LiveTopic { history, entities, keys }, &cx.config.limits, cx.now.mono, times);
-        self.settle(cx, load.no, topic, visits);
+        self.settle(load.no, topic);
+        self.has_come(cx, load.no);
         self.catch_up(cx, load.no);
     }
 
-    fn settle(&mut self, cx: &mut Cx<'_>, no: TopicNo, topic: Topic, visits: Vec<Visit>) {
+    pub(super) fn settle(&mut self, no: TopicNo, topic: Topic) {
         self.by_name.insert(topic.name.clone(), no);
         self.topics.insert(no, topic);
-        for visit in visits {
-            self.admit(cx, no, visit);
-        }
-        self.may_forget(cx, no);
     }
 
     /// Does what a visitor wants of a topic in memory, unless that may be old: another broker may have taken
     /// the topic over.
-    fn admit(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {
+    pub(super) fn admit(&mut self, cx: &mut Cx<'_>, no: TopicNo, visit: Visit) {
         let is_doubtful = no.0 > 0 && !cx.store.sure && !planted("topic_shown_in_doubt");
         match is_doubtful {
-            true => self.turn_away(cx, vec![visit], Refusal::Unavailable),
+            true => self.turn_away(cx, [visit], Refusal::Unavailable),
             false => self.receive(cx, no, visit),
         }
     }
@@ -137,7 +135,7 @@ impl Lives {
             Visit::Of(identity, right, visit) => match self.may_still(&identity, right, &visit) {
                 Ok(()) => self.receive(cx, no, *visit),
                 Err(why) => {
-                    self.turn_away(cx, vec![*visit], why);
+                    self.turn_away(cx, [*visit], why);
                     self.may_forget(cx, no);
                 }
             },
@@ -145,7 +143,7 @@ impl Lives {
     }
 
     /// Tells everybody who waited that the topic cannot be served here and now.
-    fn turn_away(&mut self, cx: &mut Cx<'_>, visits: Vec<Visit>, why: Refusal) {
+    fn turn_away(&mut self, cx: &mut Cx<'_>, visits: impl IntoIterator<Item = Visit>, why: Refusal) {
         for visit in visits {
             match visit {
                 Visit::Subscribe(session, id, wish) => {
@@ -158,7 +156,7 @@ impl Lives {
                     let (id, topic) = (id.as_deref(), &*topic);
                     self.tell(cx, session, &Outbound::Unsubscribed { id, topic, code: None });
                 }
-                Visit::Of(_, _, visit) => self.turn_away(cx, vec![*visit], why),
+                Visit::Of(_, _, visit) => self.turn_away(cx, [*visit], why),
                 Visit::Stream(session, _) => self.answer(cx, &Asker::Request(session), Err(why)),
                 Visit::Publish(asker, ..)
                 | Visit::History(asker, _)
@@ -195,6 +193,12 @@ impl Lives {
         }
         self.topics.remove(&no);
         self.by_name.remove(&name);
+        let waiting = self.coming.take(&name);
+        self.turn_away(
+            cx,
+            waiting,
+            if why == "not-owner" { Refusal::NotOwner } else { Refusal::Unavailable },
+        );
         for timer in [Timer::Leave(no), Timer::Forget(no)] {
             self.timers.disarm(timer);
         }
@@ -214,7 +218,8 @@ impl Lives {
     }
 
     pub(super) fn forget(&mut self, cx: &mut Cx<'_>, no: TopicNo) {
-        if self.topics.get(&no).is_none_or(Topic::is_needed) {
+        let is_needed = |topic: &Topic| topic.is_needed() || self.coming.has(&topic.name);
+        if self.topics.get(&no).is_none_or(is_needed) {
             return;
         }
         self.trim(cx, no, 1);

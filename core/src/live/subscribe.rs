@@ -150,8 +150,8 @@ impl Lives {
     pub(super) fn unsubscribe(&mut self, cx: &mut Cx<'_>, session: SessionId, id: Option<&str>, name: &str) {
         let topic = TopicId::new(name);
         match self.by_name.get(&topic).copied() {
+            _ if self.coming.has(&topic) => self.unsubscribe_behind(cx, session, id, &topic),
             Some(no) => self.part_from(cx, session, no, None, Some(id)),
-            None if self.coming.has(&topic) => self.unsubscribe_behind(cx, session, id, &topic),
             None => self.tell(cx, session, &Outbound::Unsubscribed { id, topic: name, code: None }),
         }
     }
