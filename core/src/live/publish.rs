@@ -396,12 +396,22 @@ fn body(came: &Result<Stood, Refusal>) -> Value {
     }
 }
 
-/// Whether names are within their bounds.
-pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
-    let fits = |text: &str| text.len() as u64 <= limits.live_name_bytes_max();
-    if publish.topic.is_empty() || !fits(&publish.topic) {
+/// Whether a topic may be called so. Not every store tells U+0000 from all other characters.
+pub(super) fn judge_name(name: &str, limits: &Limits) -> Result<(), Refusal> {
+    if name.is_empty() || name.len() as u64 > limits.live_name_bytes_max() {
         return Err(Refusal::Limit("length of a topic's name"));
     }
+    if name.contains('\0') {
+        return Err(Refusal::Limit("characters of a topic's name"));
+    }
+    Ok(())
+}
+
+/// Whether names are within their bounds.
+pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
+    judge_name(&publish.topic, limits)?;
+    let fits = |text: &str| text.len() as u64 <= limits.live_name_bytes_max();
+    let is_text = |text: &str| !text.contains('\0');
     if publish.drafts.len() as u64 > limits.live_batch_max().min(limits.live_unstored_max()) {
         return Err(Refusal::Limit("publications of one batch"));
     }
@@ -409,9 +419,15 @@ pub(super) fn judge(publish: &Publish, limits: &Limits) -> Result<(), Refusal> {
     if publish.idempotency_key.as_deref().is_some_and(is_odd) {
         return Err(Refusal::Limit("length of an idempotency key"));
     }
+    if !publish.idempotency_key.as_deref().is_none_or(is_text) {
+        return Err(Refusal::Limit("characters of an idempotency key"));
+    }
     for Draft { key, version, data } in &publish.drafts {
         if !key.as_deref().is_none_or(fits) {
             return Err(Refusal::Limit("length of a key"));
+        }
+        if !key.as_deref().is_none_or(is_text) {
+            return Err(Refusal::Limit("characters of a key"));
         }
         if json::depth(data) > limits.live_data_depth_max() {
             return Err(Refusal::Limit("depth of the data"));

@@ -7,7 +7,7 @@
 use data_encoding::HEXLOWER;
 
 use super::coming::Visit;
-use super::publish::Asker;
+use super::publish::{Asker, judge_name};
 use super::topic::Topic;
 use super::{After, Cx, Lives, Refusal, Timer, found_of, reply_of};
 use crate::config::{TopicRule, size};
@@ -36,8 +36,8 @@ impl Lives {
         if !is_coming && self.by_name.len() + self.coming.len() >= size(limits.live_topics_max()) {
             return self.turn_away(cx, [visit], Refusal::Limit("topics in memory"));
         }
-        if name.as_str().is_empty() || name.as_str().len() as u64 > limits.live_name_bytes_max() {
-            return self.turn_away(cx, vec![visit], Refusal::Limit("length of a topic's name"));
+        if let Err(why) = judge_name(name.as_str(), limits) {
+            return self.turn_away(cx, [visit], why);
         }
         let rule = rule_of(cx, name.as_str());
         let is_kept = rule.volatile && planted("volatile_name_kept");

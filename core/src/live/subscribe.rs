@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::coming::Visit;
 use super::early::Early;
 use super::publication::{Form, Publication};
-use super::publish::Asker;
+use super::publish::{Asker, judge_name};
 use super::topic::{Start, Watch};
 use super::{Cx, Identity, Lives, Refusal, Right};
 use crate::config::size;
@@ -40,8 +40,8 @@ impl Lives {
         if watcher.topics.len() + watcher.coming >= size(limits.live_subscriptions_max()) {
             return self.answer(cx, &asker, Err(Refusal::Limit("subscriptions of one connection")));
         }
-        if wish.topic.is_empty() || wish.topic.len() as u64 > limits.live_name_bytes_max() {
-            return self.answer(cx, &asker, Err(Refusal::Limit("length of a topic's name")));
+        if let Err(why) = judge_name(&wish.topic, limits) {
+            return self.answer(cx, &asker, Err(why));
         }
         watcher.coming += 1;
         let Asker::Watcher(_, id) = asker else { return };
@@ -64,8 +64,8 @@ impl Lives {
         if let Err(why) = self.may(&opening.identity, Right::Subscribe, &opening.topic) {
             return self.answer(cx, &asker, Err(why));
         }
-        if opening.topic.is_empty() || opening.topic.len() as u64 > cx.config.limits.live_name_bytes_max() {
-            return self.answer(cx, &asker, Err(Refusal::Limit("length of a topic's name")));
+        if let Err(why) = judge_name(&opening.topic, &cx.config.limits) {
+            return self.answer(cx, &asker, Err(why));
         }
         let identity = opening.identity.clone();
         self.visit_as(cx, &identity, Right::Subscribe, Visit::Stream(session, Box::new(opening)));
