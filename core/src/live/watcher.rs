@@ -349,8 +349,9 @@ impl Lives {
         let left = expires.as_millis().saturating_sub(cx.now.wall.as_millis());
         match u64::try_from(left) {
             Ok(within_ms) if within_ms > 0 => {
-                let fresh = !std::mem::replace(&mut watcher.warned, true);
-                if fresh && within_ms <= cx.config.limits.live_refresh_ms() {
+                // A clock that was set back may have made it early.
+                let is_near = within_ms <= cx.config.limits.live_refresh_ms();
+                if is_near && !std::mem::replace(&mut watcher.warned, true) {
                     self.tell(cx, session, &Outbound::Refresh { within_ms });
                 }
                 self.arm_token(cx, session);
