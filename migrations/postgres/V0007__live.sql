@@ -136,6 +136,13 @@ BEGIN
     IF held.owner IS DISTINCT FROM me AND (held.is_alive OR NOT mesh.stop_writes_of(held.owner)) THEN
         RETURN '{"is": "live_elsewhere"}';
     END IF;
+    -- It may have come back while its last batch was awaited. Once it lives it asks whether its topics are its
+    -- own, and what it was told must stay true.
+    IF held.owner IS DISTINCT FROM me AND EXISTS (SELECT FROM mesh.broker b
+        WHERE b.n = held.owner AND b.ended_at IS NULL AND b.alive_until > clock_timestamp())
+    THEN
+        RETURN '{"is": "live_elsewhere"}';
+    END IF;
     UPDATE mesh.live_topic SET owner = me, epoch = held.epoch + 1 WHERE n = held.n;
     -- Keys of a time to come are of a clock that ran ahead.
     UPDATE mesh.live_key SET at = of_at WHERE topic = held.n AND at > of_at;

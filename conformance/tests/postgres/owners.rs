@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use peermesh_core::ids::{Epoch, PresenceId};
-use peermesh_core::store::{Batch, Fence, Op, Reply, StoreError};
+use peermesh_conformance::server::Database;
+use peermesh_core::ids::{Epoch, MeshId, PresenceId, TopicId};
+use peermesh_core::store::{Batch, Claimant, Fence, LiveFence, LiveOp, LiveReply, Op, Reply, StoreError};
 use peermesh_core::time::Wall;
 
 use crate::desk::{Broker, MESH, accept, fence, hello, kitchen, mesh, options};
@@ -152,20 +153,21 @@ fn f_clu_04_a_takeover_waits_for_the_batch_that_is_half_way() {
     assert_eq!(one.writes_under(&[fence], vec![accept(1, None)]), Err(StoreError::Fenced(vec![MESH])));
 }
 
-#[test]
-fn f_clu_03_a_broker_that_comes_back_while_it_is_being_taken_from_keeps_its_mesh() {
-    let (mut one, database) = kitchen();
-    let fence = one.takes_kitchen();
+/// What a second broker is told that wants something of the first, whose time was over and which comes back
+/// while its last batch is awaited.
+fn comes_back(one: &mut Broker, database: &Database, of: &str, claim: Op) -> Reply {
     let mut half_way = database.client();
     half_way
-        .batch_execute("BEGIN; SELECT pg_advisory_xact_lock_shared(1886221163, owner) FROM mesh.scope")
+        .batch_execute(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock_shared(1886221163, owner) FROM mesh.{of}"
+        ))
         .unwrap();
     let mut watch = database.client();
     let mut two = Broker::named("two", database.url());
     // Its time is over, and somebody has seen that and waits for its last batch.
     let over = "UPDATE mesh.broker SET alive_until = now() - interval '1 hour' WHERE name <> 'two'";
     watch.batch_execute(over).unwrap();
-    let taker = std::thread::spawn(move || (two.claims("kitchen"), two));
+    let taker = std::thread::spawn(move || (two.write(claim).unwrap(), two));
     let until = Instant::now() + PATIENCE;
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     while watch.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
@@ -173,9 +175,30 @@ fn f_clu_03_a_broker_that_comes_back_while_it_is_being_taken_from_keeps_its_mesh
     }
     one.pings().unwrap();
     half_way.batch_execute("COMMIT").unwrap();
-    let (said, _two) = taker.join().unwrap();
+    taker.join().unwrap().0
+}
+
+#[test]
+fn f_clu_03_a_broker_that_comes_back_while_it_is_being_taken_from_keeps_its_mesh() {
+    let (mut one, database) = kitchen();
+    let fence = one.takes_kitchen();
+    let claim = Op::Claim { mesh: MeshId::new("kitchen"), by: Claimant::Broker, at: Wall::from_millis(5) };
+    let said = comes_back(&mut one, &database, "scope", claim);
     assert_eq!(said, Reply::OwnedElsewhere, "it lives, and counts on what it was told is its own");
     assert_eq!(one.writes_under(&[fence], vec![accept(1, None)]), Ok(vec![Reply::Inserted]));
+}
+
+#[test]
+fn f_clu_03_a_broker_that_comes_back_while_it_is_being_taken_from_keeps_its_live_topics() {
+    let (mut one, database) = kitchen();
+    let topic = TopicId::new("fleet");
+    let claim = Op::Live(LiveOp::Claim { topic, stream: "s".into(), at: Wall::from_millis(5) });
+    let Ok(Reply::Live(LiveReply::Owned(load))) = one.write(claim.clone()) else { panic!("it is free") };
+    let said = comes_back(&mut one, &database, "live_topic", claim);
+    assert_eq!(said, Reply::Live(LiveReply::OwnedElsewhere));
+    let fence = LiveFence { topic: load.no, epoch: load.epoch };
+    let trim = one.write(Op::Live(LiveOp::Trim { fence, through: 0 }));
+    assert_eq!(trim, Ok(Reply::Live(LiveReply::Done)));
 }
 
 #[test]
