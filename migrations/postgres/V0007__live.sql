@@ -54,9 +54,12 @@ CREATE TABLE mesh.live_key (
 CREATE INDEX live_key_by_age ON mesh.live_key (at, topic, key);
 
 CREATE TABLE mesh.live_revoked (
-    name text COLLATE "C" PRIMARY KEY,
-    at   bigint NOT NULL
+    name   text COLLATE "C" PRIMARY KEY,
+    at     bigint NOT NULL,
+    change bigint NOT NULL -- its place in the order in which they were written last
 );
+
+CREATE INDEX live_revoked_by_change ON mesh.live_revoked (change);
 
 ALTER TABLE mesh.live_publication ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE mesh.live_entity ALTER COLUMN body SET STORAGE EXTERNAL;
@@ -111,8 +114,12 @@ BEGIN
         WHEN 'trim' THEN
             DELETE FROM mesh.live_publication WHERE topic = t AND at_offset <= (op ->> 'through')::bigint;
         WHEN 'revoke' THEN
-            INSERT INTO mesh.live_revoked AS r (name, at) VALUES (op ->> 'user', (op ->> 'at')::bigint)
-            ON CONFLICT (name) DO UPDATE SET at = greatest(r.at, excluded.at);
+            -- Whoever writes holds the others up, so that none becomes visible behind a later one.
+            PERFORM pg_advisory_xact_lock(hashtext('mesh.live_revoked'));
+            INSERT INTO mesh.live_revoked AS r (name, at, change)
+            VALUES (op ->> 'user', (op ->> 'at')::bigint,
+                (SELECT coalesce(max(change), 0) + 1 FROM mesh.live_revoked))
+            ON CONFLICT (name) DO UPDATE SET at = greatest(r.at, excluded.at), change = excluded.change;
         WHEN 'prune' THEN
             RETURN jsonb_build_object('is', 'live_pruned', 'rows', mesh.prune_live(
                 (op ->> 'keys_before')::bigint, (op ->> 'gone_before')::bigint, (op ->> 'limit')::bigint));

@@ -51,6 +51,9 @@ CREATE TABLE live_key (
 CREATE INDEX live_key_by_age ON live_key (at, topic, key);
 
 CREATE TABLE live_revoked (
-    user TEXT PRIMARY KEY,
-    at   INTEGER NOT NULL
+    user   TEXT PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    change INTEGER NOT NULL -- its place in the order in which they were written last
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX live_revoked_by_change ON live_revoked (change);

@@ -280,7 +280,7 @@ fn live_topics(broker: &mut Broker) {
             LiveQuery::Places { topics: [load.no].into() },
             LiveQuery::Feed { topic: None, after: 40_000, limit: 256 },
             LiveQuery::Feed { topic: Some(TopicId::new(topic)), after: 0, limit: 256 },
-            LiveQuery::Revoked { limit: 100 },
+            LiveQuery::Revoked { after: 40_000, limit: 100 },
         ] {
             broker.asks(&Query::Live(query)).unwrap();
         }

@@ -58,7 +58,8 @@ fn live(seed: u64, mut store: Box<dyn Beside>) {
 }
 
 fn questions() -> Vec<Query> {
-    let mut all = vec![LiveQuery::Revoked { limit: 1 }, LiveQuery::Revoked { limit: 100 }];
+    let mut all =
+        [(0, 1), (0, 100), (2, 2)].map(|(after, limit)| LiveQuery::Revoked { after, limit }).to_vec();
     all.push(LiveQuery::Feed { topic: None, after: 0, limit: 5 });
     all.push(LiveQuery::Places { topics: [3, 1, 9].map(TopicNo).into() });
     for topic in (1..=4).map(TopicNo) {

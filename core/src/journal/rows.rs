@@ -16,10 +16,10 @@ use crate::store::{
     Accepted, Alive, Answer, CheckPage, CheckPart, CheckPlace, CommandRow, Cursor, DaemonFound, DaemonReply,
     DeadReason, DeadRow, Durability, EnrolRefusal, EventRow, EventTries, FedRow, FormerKey, Found, Group,
     History, HookRow, InviteRow, KeptAnswer, KeyRow, LaneCount, Likeness, LiveFound, LiveKnown, LiveLoad,
-    LivePlace, LiveReply, LiveRow, LiveTopic, MemberRow, MentionRow, MeshLoad, MeshRow, Message, MessageView,
-    Outcome, OverdueRow, PeerState, PendingRow, Priority, Profile, Pruned, ReceiptRow, Renamed, Reply, Role,
-    RotationRefusal, RunnerDepth, RunnerFound, RunnerLoad, RunnerReply, RunnerRow, SavedStats, Seen,
-    SessionRow, SignerRow, Status, StoreError, Stray, StrayKind, Target,
+    LivePlace, LiveReply, LiveRevoked, LiveRow, LiveTopic, MemberRow, MentionRow, MeshLoad, MeshRow, Message,
+    MessageView, Outcome, OverdueRow, PeerState, PendingRow, Priority, Profile, Pruned, ReceiptRow, Renamed,
+    Reply, Role, RotationRefusal, RunnerDepth, RunnerFound, RunnerLoad, RunnerReply, RunnerRow, SavedStats,
+    Seen, SessionRow, SignerRow, Status, StoreError, Stray, StrayKind, Target,
 };
 use crate::time::{Mono, Wall};
 
@@ -143,7 +143,7 @@ coded_enums! {
         6 = Pruned { rows },
         7 = OutOfTurn { fed },
     }
-    LiveFound { 0 = Topic(topic), 1 = Revoked(users), 2 = Fed { rows, top }, 3 = Places(places) }
+    LiveFound { 0 = Topic(topic), 1 = Revoked(rows), 2 = Fed { rows, top }, 3 = Places(places) }
 }
 
 coded_structs! {
@@ -196,6 +196,7 @@ coded_structs! {
     RunnerDepth { events, commands, dead }
     LiveLoad { no, epoch, stream, top, fed }
     LivePlace { topic, epoch, top }
+    LiveRevoked { change, user, at }
     LiveTopic { history, entities, keys }
     LiveRow { key, version, at, late, gone, text }
     LiveKnown { key, fingerprint, offset, at }

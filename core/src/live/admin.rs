@@ -6,11 +6,11 @@ use super::coming::Visit;
 use super::early::Early;
 use super::publish::Asker;
 use super::watcher::Watcher;
-use super::{After, Cx, Identity, Lives, Refusal, Right, Timer, found_of};
+use super::{After, Cx, Identity, Lives, REVOKED_MAX, REVOKED_PAGE, Refusal, Right, Timer, found_of};
 use crate::fault::Fault;
 use crate::ids::TopicId;
 use crate::planted::planted;
-use crate::store::{Ended, LiveFound, LiveOp, Op};
+use crate::store::{Ended, LiveFound, LiveOp, LiveQuery, LiveRevoked, Op, Query};
 use crate::surface::{Effect, SessionId};
 use crate::time::Wall;
 use crate::wire::live::LiveCall;
@@ -75,6 +75,9 @@ impl Lives {
                 cx.answer(session, 200, &body);
             }
             LiveCall::Revoke { user } => {
+                if self.revoked.len() >= REVOKED_MAX && !self.revoked.contains_key(user.as_str()) {
+                    return self.answer(cx, &asker, Err(Refusal::Limit("users whose rights are taken back")));
+                }
                 let (user, at): (Box<str>, Wall) = (user.into(), cx.now.wall);
                 let op = LiveOp::Revoke { user: user.clone(), at };
                 cx.stage(Op::Live(op), None, After::TakenBack(session, user, at));
@@ -121,6 +124,11 @@ impl Lives {
         cx.answer(session, 200, &json!({ "closed": closed }));
     }
 
+    /// Asks whose rights were taken back, behind those that are known.
+    pub(super) fn look_for_revoked(&self, cx: &mut Cx<'_>, after: u64) {
+        cx.ask(Query::Live(LiveQuery::Revoked { after, limit: REVOKED_PAGE }), After::Revoked);
+    }
+
     /// Whose rights were taken back, here or by another broker.
     pub(super) fn revocations_known(&mut self, cx: &mut Cx<'_>, ended: Ended) {
         let Some(LiveFound::Revoked(rows)) = found_of(ended) else {
@@ -130,12 +138,17 @@ impl Lives {
             }
             return;
         };
-        self.knows_revoked = true;
-        for (user, at) in rows {
+        let is_page = rows.len() as u64 >= u64::from(REVOKED_PAGE);
+        for LiveRevoked { change, user, at } in rows {
+            self.revoked_read = change;
             if self.revoked.get(&user).is_none_or(|known| *known < at) {
                 self.take_back(cx, &user, at);
             }
         }
+        if is_page {
+            return self.look_for_revoked(cx, self.revoked_read);
+        }
+        self.knows_revoked = true;
         for (session, (id, identity)) in std::mem::take(&mut self.doorstep) {
             self.authorize(cx, session, id.as_deref(), identity);
             cx.effects.list.push(Effect::Resume { session });
@@ -207,5 +220,41 @@ impl Lives {
             })
         });
         shown.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::bench::Bench;
+    use crate::live::gate::Rights;
+    use crate::store::Found;
+
+    #[test]
+    fn f_aut_07_no_token_is_judged_before_all_are_known_whose_rights_were_taken_back() {
+        let mut bench = Bench::new(&[]);
+        let page = u64::from(REVOKED_PAGE);
+        let rows = |changes: std::ops::RangeInclusive<u64>| {
+            let row = |change: u64| LiveRevoked {
+                change,
+                user: format!("u{change}").into(),
+                at: Wall::from_millis(5),
+            };
+            Ended::Found(Box::new(Found::Live(LiveFound::Revoked(changes.map(row).collect()))))
+        };
+        let ann = |change: u64| Identity {
+            user: format!("u{change}").into(),
+            rights: Rights::Of(Default::default()),
+            issued: Wall::from_millis(4),
+            expires: None,
+        };
+        let (_, asked) = bench.turn(|lives, cx| lives.revocations_known(cx, rows(1..=page)));
+        assert!(bench.lives.is_unjudged(&ann(1)), "there may be more");
+        let [Query::Live(LiveQuery::Revoked { after, .. })] = asked[..] else { panic!("{asked:?}") };
+        assert_eq!(after, page);
+        let (_, asked) = bench.turn(|lives, cx| lives.revocations_known(cx, rows(page + 1..=page + 1)));
+        assert!(asked.is_empty() && !bench.lives.is_unjudged(&ann(1)));
+        let revoked = [1, page, page + 1, page + 2].map(|change| bench.lives.is_revoked(&ann(change)));
+        assert_eq!(revoked, [true, true, true, false]);
     }
 }

@@ -52,7 +52,7 @@ use crate::kit::bucket::Bucket;
 use crate::kit::timers::Timers;
 use crate::rng::Rng;
 use crate::stats::Gauge;
-use crate::store::{Ended, Found, LiveFence, LiveFound, LiveOp, LiveQuery, LiveReply, Op, Query, Reply};
+use crate::store::{Ended, Found, LiveFence, LiveFound, LiveOp, LiveReply, Op, Reply};
 use crate::surface::{self, SessionId};
 use crate::time::{Mono, Wall};
 
@@ -96,7 +96,9 @@ pub(crate) struct Lives {
     calls_made: u64,
     /// Whose rights were taken back, and until when.
     revoked: BTreeMap<Box<str>, Wall>,
-    /// That is known, so that tokens can be judged.
+    /// Up to which of them the store was read.
+    revoked_read: u64,
+    /// All of them are known, so that tokens can be judged.
     knows_revoked: bool,
     /// Whoever has shown a token before it could be judged, and what it calls the message. They are not read.
     doorstep: BTreeMap<SessionId, (Option<String>, Identity)>,
@@ -146,8 +148,10 @@ enum Timer {
 
 /// Between two looks for rights that another broker took back, in milliseconds.
 const SWEEP_MS: u64 = 2_000;
-/// Users whose rights were taken back that are remembered.
-const REVOKED_MAX: u32 = 10_000;
+/// Users whose rights can be taken back: all are remembered, for nobody knows how long their tokens last.
+const REVOKED_MAX: usize = 1_000_000;
+/// Those of one look.
+const REVOKED_PAGE: u32 = 10_000;
 /// Between two rounds of removing old rows, in milliseconds: each is a commit, and an idle broker makes none
 /// more often.
 const PRUNE_MS: u64 = 60_000;
@@ -164,6 +168,7 @@ impl Lives {
             calls: BTreeMap::new(),
             calls_made: 0,
             revoked: BTreeMap::new(),
+            revoked_read: 0,
             knows_revoked: false,
             doorstep: BTreeMap::new(),
             early: Vec::new(),
@@ -234,9 +239,11 @@ impl Lives {
 
     fn sweep(&mut self, cx: &mut Cx<'_>) {
         self.timers.arm(Timer::Sweep, cx.now.mono.after_millis(SWEEP_MS));
-        cx.ask(Query::Live(LiveQuery::Revoked { limit: REVOKED_MAX }), After::Revoked);
         let (limits, times) = (&cx.config.limits, self.clock.read(cx.now));
-        if self.prune_at <= cx.now.mono {
+        let is_round = self.prune_at <= cx.now.mono;
+        // Now and then all of them, in case the store lost some and gave their places to others.
+        self.look_for_revoked(cx, if is_round { 0 } else { self.revoked_read });
+        if is_round {
             self.prune_at = cx.now.mono.after_millis(PRUNE_MS);
             let prune = LiveOp::Prune {
                 keys_before: times.kept.before_millis(limits.live_keys_ms()),

@@ -144,8 +144,11 @@ pub enum LiveQuery {
         /// Keys at most, the last ones.
         keys: u32,
     },
-    /// Whose rights were taken back, the last ones first. Finds `Revoked`.
+    /// Whose rights were taken back, in the order in which that was written last: at most `limit` of them
+    /// behind `after`. Finds `Revoked`.
     Revoked {
+        /// Those behind this one.
+        after: u64,
         /// At most this many.
         limit: u32,
     },
@@ -170,8 +173,8 @@ pub enum LiveQuery {
 pub enum LiveFound {
     /// What is kept of a topic.
     Topic(Box<LiveTopic>),
-    /// Whose rights were taken back, and until when.
-    Revoked(Vec<(Box<str>, Wall)>),
+    /// Whose rights were taken back.
+    Revoked(Vec<LiveRevoked>),
     /// Where topics stand, by their numbers.
     Places(Vec<LivePlace>),
     /// Rows of the feed.
@@ -196,6 +199,17 @@ pub struct LiveLoad {
     pub top: u64,
     /// The last row of the feed that it took.
     pub fed: u64,
+}
+
+/// Rights that were taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LiveRevoked {
+    /// Its place among all of them: behind whatever was written before.
+    pub change: u64,
+    /// Whose.
+    pub user: Box<str>,
+    /// Until when.
+    pub at: Wall,
 }
 
 /// Where a topic stands.

@@ -33,7 +33,7 @@ pub use daemon::{
 pub use likeness::{Likeness, Seen};
 pub use live::{
     FedRow, FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery,
-    LiveReply, LiveRow, LiveTopic,
+    LiveReply, LiveRevoked, LiveRow, LiveTopic,
 };
 pub use op::{
     Accept, Accepted, Claimant, Enrol, EnrolRefusal, Hello, NewMesh, Op, Pruned, Reply, Rotation,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::store::{
-    FedRow, FedTurn, LiveFound, LiveKey, LiveKnown, LiveOp, LivePlace, LiveQuery, LiveRow, LiveTopic,
+    FedRow, FedTurn, LiveFound, LiveKey, LiveKnown, LiveOp, LivePlace, LiveQuery, LiveRevoked, LiveRow,
+    LiveTopic,
 };
 use peermesh_core::time::Wall;
 use postgres::Row;
@@ -98,13 +99,14 @@ impl Desk<'_> {
                     keys: known_rows.iter().rev().map(known).collect::<Result<_, _>>()?,
                 }))
             }
-            LiveQuery::Revoked { limit } => {
-                let rows = self.ask(sql::REVOKED, &[&i64::from(*limit)])?;
+            LiveQuery::Revoked { after, limit } => {
+                let place = rows::count_column(*after);
+                let found = self.ask(sql::REVOKED, &[&place, &i64::from(*limit)])?;
                 let read = |row: &Row| {
-                    let name: String = column(row, 0)?;
-                    Ok((name.into(), Wall::from_millis(column(row, 1)?)))
+                    let (change, user) = (rows::count(column(row, 0)?)?, column::<String>(row, 1)?.into());
+                    Ok(LiveRevoked { change, user, at: Wall::from_millis(column(row, 2)?) })
                 };
-                LiveFound::Revoked(rows.iter().map(read).collect::<Result<_, Trouble>>()?)
+                LiveFound::Revoked(found.iter().map(read).collect::<Result<_, Trouble>>()?)
             }
             LiveQuery::Places { topics } => {
                 let numbers: Vec<i64> = topics.iter().map(|no| no.0).collect();

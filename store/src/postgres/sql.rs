@@ -34,7 +34,7 @@ statements! {
     LIVE_KEYS = "SELECT key, fingerprint, at_offset, at FROM mesh.live_key WHERE topic = $1 AND at >= $2 \
         ORDER BY at DESC, at_offset DESC LIMIT $3";
     TOPICS_STAND = "SELECT n, epoch, top FROM mesh.live_topic WHERE n = ANY ($1) ORDER BY n";
-    REVOKED = "SELECT name, at FROM mesh.live_revoked ORDER BY at DESC, name LIMIT $1";
+    REVOKED = "SELECT change, name, at FROM mesh.live_revoked WHERE change > $1 ORDER BY change LIMIT $2";
     FEED = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE id > $1 \
         ORDER BY id LIMIT $2";
     FEED_OF = "SELECT id, topic, key, version, data::text FROM mesh.live_feed WHERE topic = $1 AND id > $2 \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peermesh_core::ids::{Epoch, TopicId, TopicNo};
 use peermesh_core::store::{
     FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery, LiveReply,
-    LiveRow, LiveTopic,
+    LiveRevoked, LiveRow, LiveTopic,
 };
 use peermesh_core::time::Wall;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -136,9 +136,12 @@ pub(super) fn find(conn: &Connection, query: &LiveQuery) -> Result<LiveFound, Tr
             found.keys.reverse();
             LiveFound::Topic(Box::new(found))
         }
-        LiveQuery::Revoked { limit } => {
-            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?.into(), Wall::from_millis(row.get(1)?)));
-            LiveFound::Revoked(all(conn, sql::REVOKED, [limit], read)?)
+        LiveQuery::Revoked { after, limit } => {
+            let read = |row: &Row<'_>| {
+                let (change, user) = (rows::count(row.get(0)?)?, row.get::<_, String>(1)?.into());
+                Ok(LiveRevoked { change, user, at: Wall::from_millis(row.get(2)?) })
+            };
+            LiveFound::Revoked(all(conn, sql::REVOKED, (rows::count_column(*after), limit), read)?)
         }
         LiveQuery::Places { topics } => {
             let mut places = Vec::new();

@@ -388,9 +388,10 @@ statements! {
     LIVE_KEYS_AHEAD = "UPDATE live_key SET at = ?2 WHERE topic = ?1 AND at > ?2";
     LIVE_KEY_PRUNE = "DELETE FROM live_key WHERE (topic, key) IN \
         (SELECT topic, key FROM live_key WHERE at < ?1 ORDER BY at, topic, key LIMIT ?2)";
-    REVOKE = "INSERT INTO live_revoked (user, at) VALUES (?1, ?2) \
-        ON CONFLICT (user) DO UPDATE SET at = max(at, excluded.at)";
-    REVOKED = "SELECT user, at FROM live_revoked ORDER BY at DESC, user LIMIT ?1";
+    REVOKE = "INSERT INTO live_revoked (user, at, change) \
+        VALUES (?1, ?2, (SELECT coalesce(max(change), 0) + 1 FROM live_revoked)) \
+        ON CONFLICT (user) DO UPDATE SET at = max(at, excluded.at), change = excluded.change";
+    REVOKED = "SELECT change, user, at FROM live_revoked WHERE change > ?1 ORDER BY change LIMIT ?2";
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::Model;
 use crate::ids::{Epoch, HistoryEpoch, TopicId, TopicNo};
 use crate::store::{
     FedRow, FedTurn, LiveFence, LiveFound, LiveKey, LiveKnown, LiveLoad, LiveOp, LivePlace, LiveQuery,
-    LiveReply, LiveRow, LiveTopic,
+    LiveReply, LiveRevoked, LiveRow, LiveTopic,
 };
 use crate::time::Wall;
 
@@ -15,7 +15,9 @@ use crate::time::Wall;
 pub(super) struct Lives {
     ids: BTreeMap<TopicId, TopicNo>,
     all: BTreeMap<TopicNo, Kept>,
-    revoked: BTreeMap<Box<str>, Wall>,
+    /// Until when, and with the place of what was written last of it.
+    revoked: BTreeMap<Box<str>, (Wall, u64)>,
+    revocations: u64,
     /// What other programs wrote.
     feed: Vec<FedRow>,
 }
@@ -80,8 +82,9 @@ impl Model {
                 None => LiveReply::Lost,
             },
             LiveOp::Revoke { user, at } => {
-                let until = self.lives.revoked.entry(user.clone()).or_insert(*at);
-                *until = (*until).max(*at);
+                self.lives.revocations += 1;
+                let (until, change) = self.lives.revoked.entry(user.clone()).or_insert((*at, 0));
+                (*until, *change) = ((*until).max(*at), self.lives.revocations);
                 LiveReply::Done
             }
             LiveOp::Prune { keys_before, gone_before, limit } => {
@@ -160,10 +163,14 @@ impl Model {
                 let topic = kept.map(|kept| kept.show(size(*history), *keys_since, size(*keys)));
                 LiveFound::Topic(Box::new(topic.unwrap_or_default()))
             }
-            LiveQuery::Revoked { limit } => {
-                let mut rows: Vec<_> =
-                    self.lives.revoked.iter().map(|(user, at)| (user.clone(), *at)).collect();
-                rows.sort_by(|(one, at), (other, then)| then.cmp(at).then(one.cmp(other)));
+            LiveQuery::Revoked { after, limit } => {
+                let all = self.lives.revoked.iter().map(|(user, (at, change))| LiveRevoked {
+                    change: *change,
+                    user: user.clone(),
+                    at: *at,
+                });
+                let mut rows: Vec<LiveRevoked> = all.filter(|row| row.change > *after).collect();
+                rows.sort_by_key(|row| row.change);
                 rows.truncate(size(*limit));
                 LiveFound::Revoked(rows)
             }
