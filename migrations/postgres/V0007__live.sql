@@ -122,7 +122,8 @@ BEGIN
             ON CONFLICT (name) DO UPDATE SET at = greatest(r.at, excluded.at), change = excluded.change;
         WHEN 'prune' THEN
             RETURN jsonb_build_object('is', 'live_pruned', 'rows', mesh.prune_live(
-                (op ->> 'keys_before')::bigint, (op ->> 'gone_before')::bigint, (op ->> 'limit')::bigint));
+                (op ->> 'keys_before')::bigint, (op ->> 'gone_before')::bigint, (op ->> 'limit')::bigint,
+                op -> 'volatile'));
     END CASE;
     RETURN '{"is": "live_done"}';
 END $$;
@@ -226,8 +227,9 @@ BEGIN
 END $$;
 
 -- Removes what is old, at most `size` rows of each kind, and tells of which most went. Rows of the feed go once they
--- stand among the publications of their topic.
-CREATE FUNCTION mesh.prune_live(keys_before bigint, gone_before bigint, size bigint) RETURNS bigint
+-- stand among the publications of their topic, and without that where it lives in memory only: `rules` has pairs of a
+-- pattern and whether it does, of which the first that fits a topic counts.
+CREATE FUNCTION mesh.prune_live(keys_before bigint, gone_before bigint, size bigint, rules jsonb) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     gone_rows bigint;
@@ -248,5 +250,21 @@ BEGIN
             (SELECT f.id, f.at FROM mesh.live_feed f WHERE f.topic = t.id AND f.id <= t.fed
              ORDER BY f.id LIMIT size) AS old
          WHERE t.fed > 0 AND old.at < to_timestamp(gone_before / 1000.0) LIMIT size);
+    IF jsonb_array_length(rules) > 0 THEN
+        DELETE FROM mesh.live_feed WHERE id IN
+            (WITH RECURSIVE waiting (topic) AS
+                ((SELECT topic FROM mesh.live_feed WHERE topic >= '' ORDER BY topic LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT f.topic FROM mesh.live_feed f WHERE f.topic > w.topic ORDER BY f.topic LIMIT 1)
+                 FROM waiting w WHERE w.topic IS NOT NULL)
+             SELECT old.id FROM waiting w CROSS JOIN LATERAL
+                (SELECT f.id, f.at FROM mesh.live_feed f WHERE f.topic = w.topic ORDER BY f.id LIMIT size) AS old
+             WHERE old.at < to_timestamp(gone_before / 1000.0) AND
+                (SELECT (r.rule ->> 1)::boolean FROM jsonb_array_elements(rules) WITH ORDINALITY AS r (rule, n)
+                 WHERE CASE WHEN right(r.rule ->> 0, 1) = '*' THEN starts_with(w.topic, left(r.rule ->> 0, -1))
+                    ELSE w.topic = r.rule ->> 0 END
+                 ORDER BY r.n LIMIT 1)
+             LIMIT size);
+    END IF;
     RETURN most;
 END $$;

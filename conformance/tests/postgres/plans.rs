@@ -287,7 +287,8 @@ fn live_topics(broker: &mut Broker) {
         broker.write(op(LiveOp::Release(vec![fence]))).unwrap();
     }
     let (keys_before, gone_before) = (Wall::from_millis(30), Wall::from_millis(30));
-    broker.write(op(LiveOp::Prune { keys_before, gone_before, limit: 100 })).unwrap();
+    let volatile = [("u*".into(), true)].into();
+    broker.write(op(LiveOp::Prune { keys_before, gone_before, limit: 100, volatile })).unwrap();
 }
 
 fn people() -> Vec<Op> {

@@ -93,6 +93,7 @@ impl Work {
                 keys_before: Wall::from_millis(self.now - 200),
                 gone_before: Wall::from_millis(self.now - 200),
                 limit: 2,
+                volatile: Box::default(),
             },
             _ => self.append(fence, at),
         }
@@ -319,6 +320,36 @@ fn what_other_programs_write_is_found_in_its_order() {
     let (of_a, _) = rows(&feed(Some("a"), 1, 9));
     assert_eq!(of_a.iter().map(|row| row.id).collect::<Vec<_>>(), [3]);
     assert_eq!(rows(&feed(None, 0, 0)), (Vec::new(), 3));
+}
+
+#[test]
+fn rows_of_the_feed_for_topics_that_live_in_memory_only_go_by_their_age() {
+    let mut store = OnPostgres::new();
+    for topic in ["tmp.a", "tmp.kept", "tmp.a", "other", "tmp.b"] {
+        store.feeds(topic, None, None, "1");
+    }
+    let mut prune = |before_ms: i64, rules: &[(&str, bool)]| {
+        let before = Wall::from_millis(before_ms);
+        let op = LiveOp::Prune {
+            keys_before: before,
+            gone_before: before,
+            limit: 2,
+            volatile: rules.iter().map(|(pattern, volatile)| ((*pattern).into(), *volatile)).collect(),
+        };
+        writes(&mut store, op);
+        let all = Query::Live(LiveQuery::Feed { topic: None, after: 0, limit: 9 });
+        match found(store.reader().read(&all)) {
+            Found::Live(LiveFound::Fed { rows, .. }) => rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let rules = [("tmp.kept", false), ("tmp.*", true), ("*", false)];
+    let (past_ms, future_ms) = (1_000, 4_000_000_000_000);
+    assert_eq!(prune(past_ms, &rules), [1, 2, 3, 4, 5]);
+    assert_eq!(prune(future_ms, &[]), [1, 2, 3, 4, 5]);
+    assert_eq!(prune(future_ms, &rules), [2, 4, 5], "as many as there may be");
+    assert_eq!(prune(future_ms, &rules), [2, 4]);
+    assert_eq!(prune(future_ms, &rules), [2, 4], "others wait for whoever needs them");
 }
 
 fn writes(store: &mut dyn Beside, op: LiveOp) -> LiveReply {

@@ -245,10 +245,14 @@ impl Lives {
         self.look_for_revoked(cx, if is_round { 0 } else { self.revoked_read });
         if is_round {
             self.prune_at = cx.now.mono.after_millis(PRUNE_MS);
+            let rules = cx.config.live.iter().filter(|live| live.has_feed).flat_map(|live| &live.rules);
+            let has_volatile = rules.clone().any(|(_, rule)| rule.volatile);
+            let rules = rules.filter(|_| has_volatile);
             let prune = LiveOp::Prune {
                 keys_before: times.kept.before_millis(limits.live_keys_ms()),
                 gone_before: times.patient.before_millis(limits.live_history_ms()),
                 limit: PRUNE_PAGE,
+                volatile: rules.map(|(fits, rule)| (fits.to_string().into(), rule.volatile)).collect(),
             };
             cx.stage(Op::Live(prune), None, After::Nothing);
         }

@@ -76,15 +76,18 @@ pub enum LiveOp {
         /// Until when.
         at: Wall,
     },
-    /// Removes at most `limit` each of keys, and of entities that were removed, that came before `before`.
+    /// Removes at most `limit` each of keys, of entities that were removed, and of rows of the feed that
+    /// their topics took or that are of topics which live in memory only, where they came before a time.
     /// Stands under no epoch. Replies `Pruned`.
     Prune {
         /// Keys older than this go.
         keys_before: Wall,
-        /// Removed entities older than this go.
+        /// Removed entities and rows of the feed older than this go.
         gone_before: Wall,
         /// At most this many of each kind.
         limit: u32,
+        /// Patterns of topics, and whether those live in memory only that fit it first. Empty where none do.
+        volatile: Box<[(Box<str>, bool)]>,
     },
 }
 

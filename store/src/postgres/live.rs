@@ -33,9 +33,9 @@ pub(super) fn json(op: &LiveOp) -> Value {
         LiveOp::Append { place, rows, key, fed, .. } => append(*place, rows, key.as_deref(), *fed),
         LiveOp::Trim { through, .. } => json!({ "what": "trim", "through": rows::count_column(*through) }),
         LiveOp::Revoke { user, at } => json!({ "what": "revoke", "user": user, "at": at.as_millis() }),
-        LiveOp::Prune { keys_before, gone_before, limit } => json!({
+        LiveOp::Prune { keys_before, gone_before, limit, volatile } => json!({
             "what": "prune", "keys_before": keys_before.as_millis(),
-            "gone_before": gone_before.as_millis(), "limit": limit,
+            "gone_before": gone_before.as_millis(), "limit": limit, "volatile": volatile,
         }),
     };
     value["do"] = "live".into();

@@ -40,7 +40,7 @@ pub(super) fn write(conn: &Connection, life: i64, op: &LiveOp) -> Result<LiveRep
         LiveOp::Revoke { user, at } => {
             run(conn, sql::REVOKE, (user, at.as_millis()))?;
         }
-        LiveOp::Prune { keys_before, gone_before, limit } => {
+        LiveOp::Prune { keys_before, gone_before, limit, .. } => {
             let keys = run(conn, sql::LIVE_KEY_PRUNE, (keys_before.as_millis(), limit))?;
             let gone = run(conn, sql::ENTITY_PRUNE, (gone_before.as_millis(), limit))?;
             return Ok(LiveReply::Pruned { rows: u32::try_from(keys.max(gone)).unwrap_or(u32::MAX) });

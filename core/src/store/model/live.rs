@@ -87,7 +87,7 @@ impl Model {
                 (*until, *change) = ((*until).max(*at), self.lives.revocations);
                 LiveReply::Done
             }
-            LiveOp::Prune { keys_before, gone_before, limit } => {
+            LiveOp::Prune { keys_before, gone_before, limit, .. } => {
                 self.prune_topics(*keys_before, *gone_before, usize::try_from(*limit).unwrap_or(usize::MAX))
             }
         }
