@@ -37,7 +37,7 @@ fn a_mesh_that_was_made_by_flags_tells_the_next_command_with_them() {
     let (_, typed) = ran.out.trim_end().split_once("invite peers with: peermesh ").expect(&ran.out);
     assert_eq!(typed, format!("invite demo --data {data}"));
     let mut elsewhere = town.command(&typed.split(' ').collect::<Vec<_>>());
-    let ran = town::Ran::from(elsewhere.env("HOME", "/nowhere").output().unwrap());
+    let ran = Ran::from(elsewhere.env("HOME", "/nowhere").output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = town.run(&["mesh", "create", "other"]);
     assert!(ran.out.trim_end().ends_with("peermesh invite other"), "{ran:?}");

@@ -10,6 +10,7 @@ store delays 500ms
 eve#1 begins to rotate to eve with meshId=$garden.id memberId=$ann.member pubkey=$ann.key signer=ann
 eve#1 sees bytes "HTTP/1.1 409"
 eve#2 begins to rotate to eve with meshId=$garden.id memberId=$ann.member pubkey=$ann.key signer=ann
+wait 20ms
 ann tells bob "undisturbed" as c1
 ann sees ack {id: c1, queued: true, !error}
 bob hears "undisturbed"

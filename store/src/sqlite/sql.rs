@@ -406,7 +406,6 @@ mod tests {
         "ARRIVAL_READ",  // the same
         "RECEIPT_ANY",   // one row, if there is one
         "KEPT_AT",       // the one position that is asked for
-        "REVOKED",       // whoever serves live topics has to know them all
         "RENAMED_PRUNE", // has rows only after a history was lost
         "ADOPT_SCOPES",  // an operator's, once after a disaster
         "ADOPT_RUNNERS", // the same

@@ -66,7 +66,7 @@ impl Stage {
 
     fn told(&mut self, shard: usize, input: Input<'_>) -> Vec<Output> {
         let mut todo = Outputs::new();
-        self.shards[shard].handle(self.now, input, &mut todo);
+        let _ = self.shards[shard].handle(self.now, input, &mut todo);
         todo.take()
     }
 
@@ -129,11 +129,11 @@ impl Stage {
 
     /// Lives the recordings again, oldest first: how each ended.
     fn relived(&self) -> Vec<EndReason> {
-        let there = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let there = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<PathBuf> = there.filter(|path| path.extension().is_some()).collect();
         files.sort();
         let relived = files.iter().map(|file| {
-            let bytes = std::fs::read(file).unwrap();
+            let bytes = fs::read(file).unwrap();
             let mut relive = Relive::open(&bytes).unwrap();
             while relive.step(&mut ()).unwrap() == Step::Lived {}
             let end = relive.end().unwrap();
