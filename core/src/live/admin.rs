@@ -226,13 +226,13 @@ impl Lives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::bench::Bench;
+    use crate::live::fixture::Fixture;
     use crate::live::gate::Rights;
     use crate::store::Found;
 
     #[test]
     fn f_aut_07_no_token_is_judged_before_all_are_known_whose_rights_were_taken_back() {
-        let mut bench = Bench::new(&[]);
+        let mut fixture = Fixture::new(&[]);
         let page = u64::from(REVOKED_PAGE);
         let rows = |changes: std::ops::RangeInclusive<u64>| {
             let row = |change: u64| LiveRevoked {
@@ -248,13 +248,13 @@ mod tests {
             issued: Wall::from_millis(4),
             expires: None,
         };
-        let (_, asked) = bench.turn(|lives, cx| lives.revocations_known(cx, rows(1..=page)));
-        assert!(bench.lives.is_unjudged(&ann(1)), "there may be more");
+        let (_, asked) = fixture.turn(|lives, cx| lives.revocations_known(cx, rows(1..=page)));
+        assert!(fixture.lives.is_unjudged(&ann(1)), "there may be more");
         let [Query::Live(LiveQuery::Revoked { after, .. })] = asked[..] else { panic!("{asked:?}") };
         assert_eq!(after, page);
-        let (_, asked) = bench.turn(|lives, cx| lives.revocations_known(cx, rows(page + 1..=page + 1)));
-        assert!(asked.is_empty() && !bench.lives.is_unjudged(&ann(1)));
-        let revoked = [1, page, page + 1, page + 2].map(|change| bench.lives.is_revoked(&ann(change)));
+        let (_, asked) = fixture.turn(|lives, cx| lives.revocations_known(cx, rows(page + 1..=page + 1)));
+        assert!(asked.is_empty() && !fixture.lives.is_unjudged(&ann(1)));
+        let revoked = [1, page, page + 1, page + 2].map(|change| fixture.lives.is_revoked(&ann(change)));
         assert_eq!(revoked, [true, true, true, false]);
     }
 }

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::config::TopicRule;
     use crate::ids::ConnId;
-    use crate::live::bench::{Bench, NOW};
+    use crate::live::fixture::{Fixture, NOW};
     use crate::live::publication::Publication;
     use crate::live::topic::Topic;
     use crate::store::LiveRow;
@@ -241,8 +241,8 @@ mod tests {
     }
 
     /// Who was answered in one turn.
-    fn turn(bench: &mut Bench, act: impl FnOnce(&mut Lives, &mut Cx<'_>)) -> Vec<u64> {
-        let (effects, _) = bench.turn(act);
+    fn turn(fixture: &mut Fixture, act: impl FnOnce(&mut Lives, &mut Cx<'_>)) -> Vec<u64> {
+        let (effects, _) = fixture.turn(act);
         let answered = effects.into_iter().map(|effect| match effect {
             Effect::Answer { session: SessionId(conn), status: 200, .. } => conn.0,
             other => panic!("{other:?}"),
@@ -252,27 +252,27 @@ mod tests {
 
     #[test]
     fn those_who_waited_are_answered_in_portions_and_who_comes_meanwhile_is_behind_them() {
-        let mut bench = Bench::new(&[("outbox_bytes_max", 65_536)]);
-        let limits = bench.config.limits.clone();
+        let mut fixture = Fixture::new(&[("outbox_bytes_max", 65_536)]);
+        let limits = fixture.config.limits.clone();
         let mut topic = Topic::new(TopicId::new("t"), "e".into(), None, TopicRule::default());
         let text = format!("\"{}\"", "x".repeat(ANSWER_BYTES)).into();
         let row = LiveRow { key: None, version: None, at: NOW.wall, late: false, gone: false, text };
         let publication = Arc::new(Publication::of(1, &row, NOW.mono, NOW.wall));
-        topic.apply(&publication, &limits, bench.lives.clock.read(NOW));
+        topic.apply(&publication, &limits, fixture.lives.clock.read(NOW));
         for conn in 1..=7 {
-            bench.lives.coming.push(&topic.name, wish(conn), &limits).unwrap();
+            fixture.lives.coming.push(&topic.name, wish(conn), &limits).unwrap();
         }
         let come = |lives: &mut Lives, cx: &mut Cx<'_>| {
             lives.settle(TopicNo(1), topic);
             lives.has_come(cx, TopicNo(1));
         };
-        assert_eq!(turn(&mut bench, come), [1, 2, 3]);
-        assert_eq!(bench.lives.deadline(), Some(Mono::START), "the others are next");
-        assert!(turn(&mut bench, |lives, cx| lives.visit(cx, wish(8))).is_empty());
-        assert_eq!(turn(&mut bench, Lives::wake), [4, 5, 6]);
-        assert_eq!(turn(&mut bench, Lives::wake), [7, 8]);
-        assert_ne!(bench.lives.deadline(), Some(Mono::START));
-        assert_eq!(turn(&mut bench, |lives, cx| lives.visit(cx, wish(9))), [9]);
-        assert_eq!(bench.lives.coming.bytes, 0);
+        assert_eq!(turn(&mut fixture, come), [1, 2, 3]);
+        assert_eq!(fixture.lives.deadline(), Some(Mono::START), "the others are next");
+        assert!(turn(&mut fixture, |lives, cx| lives.visit(cx, wish(8))).is_empty());
+        assert_eq!(turn(&mut fixture, Lives::wake), [4, 5, 6]);
+        assert_eq!(turn(&mut fixture, Lives::wake), [7, 8]);
+        assert_ne!(fixture.lives.deadline(), Some(Mono::START));
+        assert_eq!(turn(&mut fixture, |lives, cx| lives.visit(cx, wish(9))), [9]);
+        assert_eq!(fixture.lives.coming.bytes, 0);
     }
 }

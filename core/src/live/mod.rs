@@ -24,8 +24,6 @@
 //! offset, and then gets what follows, or is told that it does not.
 
 mod admin;
-#[cfg(test)]
-mod bench;
 mod check;
 mod clock;
 mod coming;
@@ -33,6 +31,8 @@ mod drain;
 mod early;
 mod fanout;
 mod feed;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod presence;
 mod publication;

@@ -12,13 +12,13 @@ use crate::time::{Mono, Now, Wall};
 pub(super) const NOW: Now = Now { mono: Mono::START, wall: Wall::from_millis(1) };
 
 /// See the module's own words.
-pub(super) struct Bench {
+pub(super) struct Fixture {
     pub lives: Lives,
     pub config: Config,
 }
 
-impl Bench {
-    pub(super) fn new(limits: &[(&str, u64)]) -> Bench {
+impl Fixture {
+    pub(super) fn new(limits: &[(&str, u64)]) -> Fixture {
         let mut config = Config {
             limits: Limits::default(),
             public_url: String::new(),
@@ -37,7 +37,7 @@ impl Bench {
         for (name, value) in limits {
             config.limits.set(name, *value).unwrap();
         }
-        Bench { lives: Lives::new(&mut Rng::from_seed([1; 32])), config }
+        Fixture { lives: Lives::new(&mut Rng::from_seed([1; 32])), config }
     }
 
     /// One turn: what is to be done, and what the store is asked.
