@@ -186,10 +186,10 @@ impl Table {
     }
 
     fn prunes(&mut self, messages_before: i64, keys_before: i64, count: u64) -> usize {
-        let count = i64::try_from(count).unwrap();
+        let (now, count) = (i64::MAX, i64::try_from(count).unwrap());
         let call = "SELECT greatest((gone ->> 'messages')::bigint, (gone ->> 'tombstones')::bigint) \
-            FROM mesh.prune($1, $2, 0, $3) AS gone";
-        let row = self.client.query_one(call, &[&messages_before, &keys_before, &count]).unwrap();
+            FROM mesh.prune($1, $2, 0, $3, $4) AS gone";
+        let row = self.client.query_one(call, &[&messages_before, &keys_before, &now, &count]).unwrap();
         usize::try_from(row.get::<_, i64>(0)).unwrap()
     }
 
