@@ -33,30 +33,34 @@ impl Broker {
     }
 
     /// Sets room aside for what is arriving; false when the connection has to wait for it. One that is paused
-    /// needs no more than it has, and gives back what has come whole.
+    /// gets none; whoever gets none gives back what it has, which has come whole.
     pub(super) fn set_aside(&mut self, id: ConnId, client: &mut Client, is_paused: bool) -> bool {
         if client.listener != Listener::Runner {
             return true;
         }
         let arriving = client.connection.arriving_bytes();
         let needed = if arriving > SMALL_BYTES { arriving } else { 0 };
-        let needed = if is_paused { needed.min(client.reserved) } else { needed };
-        let more = needed.saturating_sub(client.reserved);
+        // A message says at its head how long it is, so more is needed for another one alone: the one before
+        // has come.
+        let held = if needed > client.reserved { 0 } else { client.reserved };
+        let others = self.inflight.bytes.saturating_sub(client.reserved);
         let all = size(self.limits.runner_inflight_share_bytes(self.shards.count));
-        if more > 0 && self.inflight.bytes > 0 && self.inflight.bytes.saturating_add(more) > all {
+        let has_room = needed <= held || !is_paused && (others == 0 || others.saturating_add(needed) <= all);
+        let kept = if has_room { needed } else { 0 };
+        let before = std::mem::replace(&mut client.reserved, kept);
+        self.inflight.bytes = others.saturating_add(kept);
+        if has_room || is_paused {
+            self.inflight.waiting.remove(&id);
+        } else {
             self.inflight.waiting.insert(id);
             if let Bound::Runner(no) = client.bound {
                 self.runners.mute(no, SessionId(id));
             }
-            return false;
         }
-        self.inflight.waiting.remove(&id);
-        let before = std::mem::replace(&mut client.reserved, needed);
-        self.inflight.bytes = self.inflight.bytes.saturating_add(needed).saturating_sub(before);
-        if needed < before {
+        if kept < before {
             self.resumed.extend(self.inflight.waiting.iter().copied().map(SessionId));
         }
-        true
+        has_room
     }
 
     /// A connection is gone, and what was set aside for it is free.

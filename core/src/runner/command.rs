@@ -266,7 +266,7 @@ impl Runners {
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>, number: CallerNo) {
         let Some(caller) = self.callers.get(&number) else { return };
         let (status, body) = caller.reached();
-        if status == 504 {
+        if status == 504 && caller.answer.is_none() {
             cx.count(Counter::CommandUnanswered);
         }
         self.answer(cx, number, status, &body.to_string());
