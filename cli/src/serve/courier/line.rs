@@ -151,7 +151,8 @@ impl Line {
                 let _ = tls.write_tls(&mut &self.stream);
                 return Err(Trouble::Tls(error));
             }
-            while tls.wants_write() && ready(tls.write_tls(&mut &self.stream))?.is_some() {}
+            // What cannot be said any more is no reason not to hear.
+            while tls.wants_write() && matches!(ready(tls.write_tls(&mut &self.stream)), Ok(Some(_))) {}
         }
     }
 
