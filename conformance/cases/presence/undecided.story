@@ -14,11 +14,14 @@ ann.s1 sees event peer_hidden
 bob sees event peer_visible
 ann.s1 sees event peer_visible
 bob sees no event peer_hidden
-# Who thinks better of it in time has said nothing.
+# Whoever read a list meanwhile hears that it was so for a moment only.
 ann sends {"type":"set_visible","visible":false}
 ann sees ack {queued: false}
+bob sends {"type":"list_peers"}
+bob sees peers_list
 ann sends {"type":"set_visible","visible":true}
 ann sees ack {queued: false}
+bob sees event peer_visible
 bob sees no event peer_hidden for 1200ms
 # What others are told comes later, what holds does not.
 ann sends {"type":"set_visible","visible":false}

@@ -125,12 +125,14 @@ impl Lives {
     }
 
     /// Asks whose rights were taken back, behind those that are known.
-    pub(super) fn look_for_revoked(&self, cx: &mut Cx<'_>, after: u64) {
+    pub(super) fn look_for_revoked(&mut self, cx: &mut Cx<'_>, after: u64) {
+        self.looks_for_revoked = true;
         cx.ask(Query::Live(LiveQuery::Revoked { after, limit: REVOKED_PAGE }), After::Revoked);
     }
 
     /// Whose rights were taken back, here or by another broker.
     pub(super) fn revocations_known(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        self.looks_for_revoked = false;
         let Some(LiveFound::Revoked(rows)) = found_of(ended) else {
             if !self.knows_revoked {
                 self.timers.arm_by(Timer::Sweep, cx.now.mono.after_millis(AGAIN_MS));

@@ -98,6 +98,8 @@ pub(crate) struct Lives {
     revoked: BTreeMap<Box<str>, Wall>,
     /// Up to which of them the store was read.
     revoked_read: u64,
+    /// A page of them is being read.
+    looks_for_revoked: bool,
     /// All of them are known, so that tokens can be judged.
     knows_revoked: bool,
     /// Whoever has shown a token before it could be judged, and what it calls the message. They are not read.
@@ -169,6 +171,7 @@ impl Lives {
             calls_made: 0,
             revoked: BTreeMap::new(),
             revoked_read: 0,
+            looks_for_revoked: false,
             knows_revoked: false,
             doorstep: BTreeMap::new(),
             early: Vec::new(),
@@ -242,7 +245,9 @@ impl Lives {
         let (limits, times) = (&cx.config.limits, self.clock.read(cx.now));
         let is_round = self.prune_at <= cx.now.mono;
         // Now and then all of them, in case the store lost some and gave their places to others.
-        self.look_for_revoked(cx, if is_round { 0 } else { self.revoked_read });
+        if !self.looks_for_revoked {
+            self.look_for_revoked(cx, if is_round { 0 } else { self.revoked_read });
+        }
         if is_round {
             self.prune_at = cx.now.mono.after_millis(PRUNE_MS);
             let rules = cx.config.live.iter().filter(|live| live.has_feed).flat_map(|live| &live.rules);

@@ -46,10 +46,11 @@ pub(crate) struct Presence {
     pub link: Link,
 }
 
-/// What the others believe of a presence's visibility.
+/// What the others were told of a presence's visibility.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
-    pub visible: bool,
+    /// It has changed since, and a list may have shown so.
+    pub is_stale: bool,
     /// They hear nothing else before.
     pub until: Mono,
 }

@@ -113,26 +113,32 @@ impl Mesh {
         let changed = presence.visible != visible;
         presence.visible = visible;
         if changed && presence.is_listed() {
+            presence.told.is_stale = true;
             self.save_peer(cx, no);
             self.tell_visibility(cx, no);
         }
         short_ack(cx, session, request);
     }
 
-    /// Tells the others whether a peer shows itself, if they believe something else. However often it changes
-    /// its mind, they hear of it once in a while, or it could fill their outboxes.
+    /// Tells the others whether a peer shows itself, if that has changed. However often it changes its mind,
+    /// they hear of it once in a while, or it could fill their outboxes.
     pub(super) fn tell_visibility(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
-        let Some(presence) = self.roster.presence_mut(no) else { return };
-        let Told { visible, until } = presence.told;
-        if visible == presence.visible {
+        let Some(presence) = self.roster.presence_mut(no).filter(|presence| presence.told.is_stale) else {
             return;
-        }
+        };
+        let until = presence.told.until;
         if cx.now.mono < until {
             return self.timers.arm(Timer::Visibility(no), until);
         }
-        let until = cx.now.mono.after_millis(VISIBILITY_MS);
-        presence.told = Told { visible: presence.visible, until };
-        events::visibility(self, cx, no);
+        self.tell_visibility_now(cx, no);
+    }
+
+    /// The same without waiting, since nobody will be there who could be told of later.
+    pub(super) fn tell_visibility_now(&mut self, cx: &mut Cx<'_>, no: PresenceNo) {
+        if let Some(presence) = self.roster.presence_mut(no).filter(|presence| presence.told.is_stale) {
+            presence.told = Told { is_stale: false, until: cx.now.mono.after_millis(VISIBILITY_MS) };
+            events::visibility(self, cx, no);
+        }
     }
 
     pub(super) fn set_profile(

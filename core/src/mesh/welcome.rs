@@ -423,6 +423,7 @@ impl Mesh {
             cx.stats.shift(Gauge::ConnectionsActive, -1);
         }
         self.timers.disarm(Timer::Grace(no));
+        self.tell_visibility_now(cx, no);
         let Some(gone) = self.roster.remove_presence(no) else { return Swaps::default() };
         self.end_presences(cx, vec![gone.id]);
         self.deliver(cx, ids, gone.mailbox);
@@ -503,7 +504,7 @@ fn seated(
         peer_type: peer.peer_type.clone(),
         groups,
         visible,
-        told: Told { visible, until: cx.now.mono },
+        told: Told { is_stale: false, until: cx.now.mono },
         profile: state.map(|state| state.profile.clone()).unwrap_or_default(),
         summary: None,
         stats: None,
